@@ -1,0 +1,166 @@
+"""Every Numba setting of the package: how kernels are compiled, called and cached."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import inspect
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+# Untyped on purpose: the annotations of Numba know neither all its options nor its intrinsics.
+numba: Any = importlib.import_module("numba")
+extending: Any = importlib.import_module("numba.extending")
+sigutils: Any = importlib.import_module("numba.core.sigutils")
+ir: Any = importlib.import_module("llvmlite.ir")
+
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = {
+    # Without nogil the threads of a run would take turns.
+    "nogil": True,
+    # Division by zero gives inf or nan, as in NumPy; a check would keep loops scalar.
+    "error_model": "numpy",
+    # Fused multiply-adds only: `True` would drop the NaN and infinity selects of `elementary`, and
+    # `reassoc` make the order of a sum depend on the width of the vector registers.
+    "fastmath": {"contract"},
+    # Nothing calls the kernels from C.
+    "no_cfunc_wrapper": True,
+}
+_LOCK = threading.Lock()
+
+
+class Kernel(Generic[P]):
+    """A function compiled for one signature on its first call; `py_func` is its Python body."""
+
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, function: Callable[P, None], signature: str) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self.signature = signature
+
+    @functools.cached_property
+    def compiled(self) -> Any:
+        """The dispatcher of the one compiled signature."""
+        with _LOCK:
+            return self.__dict__.get("compiled") or _compile(self.py_func, self.signature)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            self.compiled(*args, **kwargs)
+        except TypeError as error:
+            self._explain(error, *args, **kwargs)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def _explain(self, error: TypeError, *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+        """Name the arguments whose type or layout differs from the signature."""
+        given = inspect.signature(self.py_func).bind(*args, **kwargs).arguments
+        wanted, _ = sigutils.normalize_signature(self.signature)
+        faults = [
+            f"{name} must be {want}, not {_type(value)}"
+            for (name, value), want in zip(given.items(), wanted, strict=True)
+            if isinstance(want, numba.types.Array) and _type(value) != want
+        ]
+        raise TypeError(f"{self.__name__}: {'; '.join(faults) or error}") from None
+
+
+def _type(value: object) -> object:
+    try:
+        return numba.typeof(value)
+    except (ValueError, numba.errors.NumbaError):
+        return type(value).__name__
+
+
+def kernel(signature: str) -> Callable[[Callable[P, None]], Kernel[P]]:
+    """Compile a function for one signature on its first call; other array types raise TypeError."""
+    return lambda function: Kernel(function, signature)
+
+
+def inline(function: F) -> F:
+    """Make a scalar function callable from kernels only, under the same arithmetic."""
+    # A call left in a loop keeps it scalar: 26 ns a normal score instead of 7.
+    return cast(F, numba.njit(forceinline=True, no_cpython_wrapper=True, **_OPTIONS)(function))
+
+
+def _compile(function: Callable[..., None], signature: str) -> Any:
+    directory = cache_directory()
+    if directory is not None:
+        with contextlib.suppress(Exception):  # a damaged or full cache must not stop a run
+            return compile_kernel(function, signature, cache=directory)
+    return compile_kernel(function, signature, cache=None)
+
+
+def compile_kernel(function: Callable[..., None], signature: str, *, cache: Path | None) -> Any:
+    """Return Numba's dispatcher of one signature, which refuses all others."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = before if cache is None else str(cache)
+    try:
+        dispatcher = numba.njit(cache=cache is not None, **_OPTIONS)(function)
+        dispatcher.compile(signature)
+    finally:
+        numba.config.CACHE_DIR = before
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+@functools.cache
+def cache_directory() -> Path | None:
+    """Return a directory that only this user can write, or None: compile without a cache."""
+    # Elsewhere than on POSIX the mode bits do not tell who may write.
+    if os.environ.get("NDMC_KERNEL_CACHE") == "off" or os.name != "posix":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        base = Path(os.environ.get("NUMBA_CACHE_DIR") or home).expanduser().absolute()
+        base.mkdir(parents=True, exist_ok=True)
+        # Cached files are pickles: whoever can write one runs code here, so both levels are ours.
+        parent = base / "ndmc"
+        directory = parent / f"kernels-{_source_hash()}"
+        return directory if _is_private(parent) and _is_private(directory) else None
+    except (OSError, RuntimeError):  # RuntimeError: there is no home directory
+        return None
+
+
+def _is_private(directory: Path) -> bool:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.lstat()
+    private = stat.S_ISDIR(status.st_mode) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return private and status.st_uid == os.geteuid() and os.access(directory, os.W_OK)
+
+
+def _source_hash() -> str:
+    """Hash every module: Numba does not see edits of callees in other files (numba#1833)."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _reinterpret(result: Any, argument: Any, llvm_type: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(*arguments, llvm_type)
+
+    def bitcast(context: Any, value: Any) -> Any:
+        return result(argument), generate
+
+    return extending.intrinsic(bitcast)
+
+
+#: The bits of a double as a signed integer, and back: for kernels only.
+bits: Callable[[float], int] = _reinterpret(numba.int64, numba.float64, ir.IntType(64))
+double: Callable[[int | np.int64], float] = _reinterpret(
+    numba.float64, numba.int64, ir.DoubleType()
+)

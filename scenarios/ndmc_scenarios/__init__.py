@@ -1,0 +1,1 @@
+"""Scenarios that ship with ndmc, one folder each: `scenario.yaml`, CSV tables and a README."""

@@ -1,0 +1,62 @@
+"""Monte Carlo material flow analysis.
+
+Describe a material cycle once, as labelled data; run millions of draws of it through compiled
+kernels; get labelled results in Zarr with exact percentiles.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ndmc.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
+    from ndmc.dataset import percentiles
+    from ndmc.errors import InputError, RunError
+    from ndmc.evaluation import evaluate
+    from ndmc.plan import Plan, compile_plan
+    from ndmc.execution import run
+    from ndmc.scenario import Scenario, bundled, load
+    from ndmc.validation import validate
+
+__all__ = [
+    "InputError",
+    "Plan",
+    "RunError",
+    "Scenario",
+    "bundled",
+    "compile_plan",
+    "evaluate",
+    "load",
+    "open",
+    "percentiles",
+    "run",
+    "validate",
+]
+
+# Imported on first use, so that `import ndmc` and `ndmc --help` stay light.
+_HOMES = {
+    "InputError": "ndmc.errors",
+    "Plan": "ndmc.plan",
+    "RunError": "ndmc.errors",
+    "Scenario": "ndmc.scenario",
+    "bundled": "ndmc.scenario",
+    "compile_plan": "ndmc.plan",
+    "evaluate": "ndmc.evaluation",
+    "load": "ndmc.scenario",
+    "open": "ndmc.dataset",
+    "percentiles": "ndmc.dataset",
+    "run": "ndmc.execution",
+    "validate": "ndmc.validation",
+}
+_NAMES = {"open": "open_dataset"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ndmc' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), _NAMES.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,80 @@
+"""Dims and their labels: the named axes of every array in a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Dims", "Floats", "align", "expand"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dims:
+    """The dims of a scenario in their one order: the user's own first, then year.
+
+    Arrays carry their dims in this order and the draws last, so that a year's draws are
+    contiguous and every kernel sees ``[cell, year, draw]``.
+    """
+
+    labels: dict[str, tuple[str, ...]]
+    groups: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    @property
+    def years(self) -> tuple[int, ...]:
+        """The years of the model."""
+        return tuple(int(year) for year in self.labels["year"])
+
+    def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return ``names`` in the order arrays carry them."""
+        wanted = set(names)
+        return tuple(name for name in self.labels if name in wanted)
+
+    def shape(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the number of labels of each of ``names``."""
+        return tuple(len(self.labels[name]) for name in names)
+
+    def size(self, names: Iterable[str]) -> int:
+        """Return the number of cells spanned by ``names``."""
+        return int(np.prod(self.shape(names), dtype=np.int64))
+
+    def positions(self, dim: str, label: str) -> tuple[int, ...]:
+        """Return where ``label`` stands along ``dim``; a group stands where its labels do.
+
+        Raises
+        ------
+        KeyError
+            If ``dim`` has neither such a label nor such a group.
+        """
+        members = self.groups.get(dim, {}).get(label, (label,))
+        if members[0] not in self.labels[dim]:
+            raise KeyError(label)
+        return tuple(self.labels[dim].index(member) for member in members)
+
+    def known(self, dim: str) -> tuple[str, ...]:
+        """Return the labels and the groups of ``dim``."""
+        return (*self.labels[dim], *self.groups.get(dim, {}))
+
+    def cells(self, names: Iterable[str]) -> list[dict[str, str]]:
+        """Return the labels of every cell spanned by ``names``, in array order."""
+        cells: list[dict[str, str]] = [{}]
+        for name in names:
+            cells = [{**cell, name: label} for cell in cells for label in self.labels[name]]
+        return cells
+
+
+def expand(array: Floats, has: tuple[str, ...], wants: tuple[str, ...]) -> Floats:
+    """Give ``array`` an axis of length one for every dim of ``wants`` it lacks."""
+    if has == wants:
+        return array
+    shape = iter(array.shape)
+    return array.reshape(*(next(shape) if dim in has else 1 for dim in wants), array.shape[-1])
+
+
+def align(array: Floats, has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> Floats:
+    """Broadcast ``array`` over ``wants``, keeping its draws (one, if it is the same in all)."""
+    return np.broadcast_to(expand(array, has, wants), (*dims.shape(wants), array.shape[-1]))

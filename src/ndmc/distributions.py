@@ -1,0 +1,244 @@
+"""Uncertainty of one cell: what a distribution needs, and the numbers its quantile kernel takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["KEYS", "Marginal", "marginal"]
+
+# A uniform has 52 bits, so no draw lies further out than this many standard deviations.
+_FURTHEST_SCORE = 8.21
+
+KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """A distribution reduced to a kernel and its numbers, in model units.
+
+    ``lowest`` and ``highest`` are what a draw can reach, ``central`` is the mean.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+    central: float
+    lowest: float
+    highest: float
+    choices: tuple[float, ...] = ()
+
+
+def marginal(distribution: str, given: Mapping[str, float], lists: Mapping[str, list[float]]) -> Marginal:
+    """Return the marginal of a cell.
+
+    Parameters
+    ----------
+    distribution
+        Name of the distribution.
+    given
+        Its numbers by key, see ``KEYS``, in model units.
+    lists
+        ``values`` and ``weights`` of a discrete or empirical one.
+
+    Raises
+    ------
+    ValueError
+        If a number is missing, superfluous or impossible.
+
+    Examples
+    --------
+    >>> marginal("uniform", {"low": 1.0, "high": 3.0}, {}).central
+    2.0
+    """
+    if distribution in ("discrete", "empirical"):
+        return _discrete(distribution, lists)
+    build, needs = _FAMILIES[distribution]
+    numbers = dict(given)
+    if "mean" in numbers:
+        numbers.setdefault("value", numbers.pop("mean"))
+    for need in needs:
+        if not any(option in numbers for option in need):
+            wanted = " or ".join("value" if option == "mean" else option for option in need)
+            raise ValueError(f"a {distribution} distribution needs {wanted}")
+    for key in ("cv", "sd", "sigma"):
+        if numbers.get(key, 0.0) < 0:
+            raise ValueError(f"{key} is {numbers[key]:g} but must not be negative")
+    return build(numbers)
+
+
+def _constant(value: float) -> Marginal:
+    return Marginal("constant", (value,), value, value, value)
+
+
+def _spread(numbers: Mapping[str, float]) -> float:
+    """Return the standard deviation, from sd or from cv times the mean."""
+    if "sd" in numbers:
+        return numbers["sd"]
+    if numbers["value"] < 0 and numbers["cv"] > 0:
+        raise ValueError(
+            f"cv is a share of the mean, which is {numbers['value']:g}; give sd for a negative mean"
+        )
+    return numbers["cv"] * numbers["value"]
+
+
+def _normal(numbers: Mapping[str, float]) -> Marginal:
+    mean, sd = numbers["value"], _spread(numbers)
+    if sd == 0:
+        return _constant(mean)
+    reach = _FURTHEST_SCORE * sd
+    return Marginal("normal", (mean, sd), mean, mean - reach, mean + reach)
+
+
+def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
+    from scipy.special import ndtr
+
+    mean, sd = numbers["value"], _spread(numbers)
+    low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
+    if not low < high:
+        raise ValueError(f"low {low:g} must be below high {high:g}")
+    if sd == 0:
+        if not low <= mean <= high:
+            raise ValueError(f"without spread the mean {mean:g} must lie in [{low:g}, {high:g}]")
+        return _constant(mean)
+    alpha, beta = (low - mean) / sd, (high - mean) / sd
+    if alpha > 8 or beta < -8:
+        raise ValueError(
+            f"the bounds [{low:g}, {high:g}] lie more than 8 sd ({sd:g}) from the mean {mean:g}"
+        )
+    # Beyond the mean the lower tail would lose its digits, so the upper one is mirrored.
+    sign = -1.0 if alpha > 0 else 1.0
+    p_low, p_high = float(ndtr(sign * alpha)), float(ndtr(sign * beta))
+    density = (_normal_pdf(alpha) - _normal_pdf(beta)) / abs(p_high - p_low)
+    reach = _FURTHEST_SCORE * sd
+    central = mean + sd * density
+    return Marginal(
+        "truncated_normal",
+        (mean, sign * sd, p_low, p_high),
+        central,
+        max(low, mean - reach),
+        min(high, mean + reach),
+    )
+
+
+def _normal_pdf(score: float) -> float:
+    return math.exp(-0.5 * score * score) / math.sqrt(2 * math.pi) if math.isfinite(score) else 0.0
+
+
+def _lognormal(numbers: Mapping[str, float]) -> Marginal:
+    if "sigma" in numbers:
+        if "mu" not in numbers:
+            raise ValueError("a lognormal distribution with sigma needs mu")
+        mu, sigma = numbers["mu"], numbers["sigma"]
+    else:
+        mean = numbers["value"]
+        if mean == 0:
+            return _constant(0.0)
+        if mean < 0:
+            raise ValueError(f"the mean of a lognormal is {mean:g} but must be positive")
+        cv = numbers["cv"] if "cv" in numbers else numbers["sd"] / mean
+        sigma = math.sqrt(math.log1p(cv * cv))
+        mu = math.log(mean) - sigma * sigma / 2
+    central = math.exp(mu + sigma * sigma / 2)
+    if sigma == 0:
+        return _constant(central)
+    reach = _FURTHEST_SCORE * sigma
+    return Marginal("lognormal", (mu, sigma), central, math.exp(mu - reach), math.exp(mu + reach))
+
+
+def _bounds(numbers: Mapping[str, float]) -> tuple[float, float]:
+    low, high = numbers["low"], numbers["high"]
+    if low > high:
+        raise ValueError(f"low {low:g} is above high {high:g}")
+    return low, high
+
+
+def _uniform(numbers: Mapping[str, float]) -> Marginal:
+    low, high = _bounds(numbers)
+    if low == high:
+        return _constant(low)
+    return Marginal("uniform", (low, high), (low + high) / 2, low, high)
+
+
+def _mode(numbers: Mapping[str, float], low: float, high: float, weight: float) -> float:
+    """Return the mode, given or from the mean, which weighs it ``weight`` against the bounds."""
+    if "mode" in numbers:
+        mode, origin = numbers["mode"], "the mode"
+    else:
+        mode = ((weight + 2) * numbers["value"] - low - high) / weight
+        if math.isclose(mode, low, rel_tol=1e-12):
+            mode = low
+        if math.isclose(mode, high, rel_tol=1e-12):
+            mode = high
+        origin = f"the mode that follows from the mean {numbers['value']:g}"
+    if not low <= mode <= high:
+        raise ValueError(f"{origin} is {mode:g}, outside [{low:g}, {high:g}]; check the row, give a mode")
+    return mode
+
+
+def _triangular(numbers: Mapping[str, float]) -> Marginal:
+    low, high = _bounds(numbers)
+    mode = _mode(numbers, low, high, 1.0)
+    if low == high:
+        return _constant(low)
+    return Marginal("triangular", (low, mode, high), (low + mode + high) / 3, low, high)
+
+
+def _pert(numbers: Mapping[str, float]) -> Marginal:
+    low, high = _bounds(numbers)
+    mode = _mode(numbers, low, high, 4.0)
+    if low == high:
+        return _constant(low)
+    width = high - low
+    shapes = (1 + 4 * (mode - low) / width, 1 + 4 * (high - mode) / width)
+    return Marginal("beta", (*shapes, low, width), (low + 4 * mode + high) / 6, low, high)
+
+
+def _beta(numbers: Mapping[str, float]) -> Marginal:
+    mean = numbers["value"]
+    if not 0 <= mean <= 1:
+        raise ValueError(f"the mean of a beta distribution is {mean:g} but must lie in [0, 1]")
+    sd = _spread(numbers)
+    if sd == 0 or mean in (0.0, 1.0):
+        return _constant(mean)
+    size = mean * (1 - mean) / (sd * sd) - 1  # = (1 - m) / (m cv^2) - 1
+    if size <= 0:
+        raise ValueError(
+            f"sd {sd:g} is too large for a share of {mean:g}; at most {math.sqrt(mean * (1 - mean)):.3g}"
+        )
+    return Marginal("beta", (mean * size, (1 - mean) * size, 0.0, 1.0), mean, 0.0, 1.0)
+
+
+def _discrete(distribution: str, lists: Mapping[str, list[float]]) -> Marginal:
+    values = lists.get("values") or []
+    weights = lists.get("weights") or [1.0] * len(values)
+    if not values:
+        raise ValueError(f"a {distribution} distribution needs values")
+    if distribution == "empirical" and "weights" in lists:
+        raise ValueError("an empirical distribution weighs its values alike; use discrete for weights")
+    if len(weights) != len(values):
+        raise ValueError(f"{len(values)} values but {len(weights)} weights")
+    if min(weights) < 0 or sum(weights) <= 0:
+        raise ValueError("weights must not be negative, and not all zero")
+    total, running, cumulative = math.fsum(weights), 0.0, []
+    for weight in weights:
+        running += weight / total
+        cumulative.append(running)
+    cumulative[-1] = 1.0
+    central = math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total
+    return Marginal(
+        "discrete", tuple(cumulative), central, min(values), max(values), tuple(values)
+    )
+
+
+_Builder = Callable[[Mapping[str, float]], Marginal]
+_FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
+    "constant": (lambda numbers: _constant(numbers["value"]), (("value",),)),
+    "normal": (_normal, (("value",), ("cv", "sd"))),
+    "truncated_normal": (_truncated_normal, (("value",), ("cv", "sd"), ("low", "high"))),
+    "lognormal": (_lognormal, (("value", "mu"), ("cv", "sd", "sigma"))),
+    "uniform": (_uniform, (("low",), ("high",))),
+    "triangular": (_triangular, (("low",), ("mode", "value"), ("high",))),
+    "pert": (_pert, (("low",), ("mode", "value"), ("high",))),
+    "beta": (_beta, (("value",), ("cv", "sd"))),
+}

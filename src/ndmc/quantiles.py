@@ -1,0 +1,459 @@
+"""Exact percentiles of stored draws, in bounded memory, with their confidence limits.
+
+A slab of cells is read with all its draws and sorted; where not even one cell's draws fit the
+memory, the wanted order statistics are found by counting, sixteen bits of their keys a pass.
+Either way the result equals ``numpy.quantile`` (linear) of the same draws in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import Dims, Floats
+from ndmc.errors import InputError, RunError, nearest
+from ndmc.store import Store
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Summary", "View", "confidence_ranks", "quantile_of_sorted", "summarise", "to_dataset"]
+
+DEFAULT_QUANTILES = (0.025, 0.5, 0.975)
+# Draws held at once. Sorting is in place, so this is nearly all the memory percentiles take.
+_MEMORY = 320 * 2**20
+_CONFIDENCE = 0.95
+# Draws taken to float64 at a time for the moments.
+_PIECE = 2**16
+
+
+@dataclass(frozen=True)
+class View:
+    """Which cells of an output are wanted: picked labels, summed dims, dims summed by group.
+
+    Sums are made in float64 from the stored draws, draw by draw: the percentiles of a sum, not
+    the sum of percentiles.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    positions: tuple[tuple[int, ...], ...]
+    over: tuple[str, ...] = ()
+    by: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
+
+    @property
+    def sums(self) -> bool:
+        """Whether cells are added up."""
+        return bool(self.over or self.by)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The dims of the result."""
+        return tuple(dim for dim in self.dims if dim not in self.over)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of labels along each dim of the result."""
+        groups = {dim: len(members) for dim, members in self.by}
+        sizes = {d: len(p) for d, p in zip(self.dims, self.positions, strict=True)}
+        return tuple(groups.get(dim, sizes[dim]) for dim in self.kept)
+
+    def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the view of an output's [dims..., draw]."""
+        for axis, chosen in enumerate(self.positions):
+            if chosen != tuple(range(values.shape[axis])):
+                values = values.take(chosen, axis=axis)
+        if not self.sums:
+            return values
+        values = values.astype(np.float64)
+        for dim, groups in self.by:
+            axis = self.dims.index(dim)
+            parts = [values.take(group, axis=axis).sum(axis=axis) for group in groups]
+            values = np.stack(parts, axis=axis)
+        axes = tuple(self.dims.index(dim) for dim in self.over)
+        return values.sum(axis=axes) if axes else values
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Percentiles of one view: ``values``, ``low`` and ``high`` are [quantile, dims...]."""
+
+    view: View
+    quantiles: tuple[float, ...]
+    values: Floats
+    low: Floats
+    high: Floats
+    mean: Floats
+    sd: Floats
+    count: int
+
+
+def view(
+    store: Store,
+    name: str,
+    select: Mapping[str, Sequence[str]] | None = None,
+    over: Iterable[str] = (),
+    by_group: Iterable[str] = (),
+) -> View:
+    """Return the view of an output that picks labels, sums over dims or sums by group.
+
+    Raises
+    ------
+    InputError
+        For a name, dim, label or group the store has not.
+    """
+    if name not in store.outputs:
+        raise InputError(f"{name!r} is not kept in {store.path}; {nearest(name, store.outputs)}")
+    dims, own = store.dims, store.outputs[name].dims
+    chosen: dict[str, tuple[int, ...]] = {}
+    for dim, labels in (select or {}).items():
+        _check_dim(name, dim, own)
+        found: list[int] = []
+        for label in labels:
+            try:
+                found.extend(dims.positions(dim, label))
+            except KeyError:
+                message = f"{dim} has no label {label!r}; {nearest(label, dims.known(dim))}"
+                raise InputError(message) from None
+        chosen[dim] = tuple(dict.fromkeys(found))
+    for dim in (*over, *by_group):
+        _check_dim(name, dim, own)
+    positions = tuple(chosen.get(dim, tuple(range(len(dims.labels[dim])))) for dim in own)
+    by = tuple((dim, _groups(dims, dim, positions[own.index(dim)])) for dim in by_group)
+    return View(name, own, positions, tuple(dict.fromkeys(over)), by)
+
+
+def _check_dim(name: str, dim: str, dims: tuple[str, ...]) -> None:
+    if dim not in dims:
+        raise InputError(f"{name!r} has no dim {dim!r}; {nearest(dim, dims)}")
+
+
+def _groups(dims: Dims, dim: str, chosen: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    if not dims.groups.get(dim):
+        raise InputError(f"the dim {dim!r} has no groups")
+    members = (dims.positions(dim, group) for group in dims.groups[dim])
+    found = (tuple(chosen.index(n) for n in group if n in chosen) for group in members)
+    return tuple(group for group in found if group)
+
+
+def quantile_of_sorted(values: npt.NDArray[Any], quantile: float) -> float:
+    """Return a quantile of sorted values, as ``numpy.quantile`` does (linear, type 7).
+
+    Examples
+    --------
+    >>> quantile_of_sorted(np.array([1.0, 2.0, 4.0]), 0.75)
+    3.0
+    """
+    index = quantile * (len(values) - 1)
+    below = math.floor(index)
+    above = min(below + 1, len(values) - 1)
+    return _between(float(values[below]), float(values[above]), index - below)
+
+
+def _between(low: float, high: float, weight: float) -> float:
+    """Interpolate with the rounding of numpy, which works from the nearer end."""
+    if weight == 0 or low == high:
+        return low
+    step = high - low
+    return low + step * weight if weight < 0.5 else high - step * (1 - weight)
+
+
+def confidence_ranks(count: int, quantile: float) -> tuple[int, int]:
+    """Return the 1-based ranks between which a quantile lies with 95 % confidence.
+
+    Order statistics (Woodruff 1952): no distribution is assumed. A rank of 0, or above
+    ``count``, means there are too few draws for a limit on that side.
+
+    Examples
+    --------
+    >>> confidence_ranks(1000, 0.5)
+    (469, 532)
+    """
+    tail = (1 - _CONFIDENCE) / 2
+    return _binomial_quantile(tail, count, quantile), _binomial_quantile(1 - tail, count, quantile) + 1
+
+
+def _binomial_quantile(probability: float, count: int, quantile: float) -> int:
+    from scipy.special import bdtr, bdtrik
+
+    if quantile in (0.0, 1.0):
+        return int(count * quantile)
+    found = max(math.ceil(bdtrik(probability, count, quantile)), 0)
+    # bdtrik inverts a continuous extension, which can round up one too far.
+    lower = max(found - 1, 0)
+    return lower if bdtr(lower, count, quantile) >= probability else found
+
+
+def summarise(
+    store: Store,
+    chosen: View,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    *,
+    memory: int = _MEMORY,
+    workers: int = 2,
+) -> Summary:
+    """Return exact percentiles, mean and standard deviation of a view.
+
+    Parameters
+    ----------
+    store
+        A complete store.
+    chosen
+        The cells.
+    quantiles
+        Shares from 0 to 1.
+    memory
+        Bytes of draws held at once.
+    workers
+        Threads that read and sort.
+
+    Raises
+    ------
+    InputError
+        If the store is not complete.
+    RunError
+        If a draw is not a number.
+    """
+    if not store.written.all():
+        message = "the run is not complete; run the same command again to finish it"
+        raise InputError(message, str(store.path))
+    draws = store.spec.draws
+    dtype = np.dtype(np.float64) if chosen.sums else np.dtype(store.spec.dtype)
+    cells = math.prod(chosen.shape)
+    held = memory // (draws * dtype.itemsize)
+    statistics = np.empty((cells, 3 * len(quantiles) + 2))
+    with ThreadPoolExecutor(workers) as threads:
+        for slab in _slabs(chosen, store, max(held, 1)):
+            if held:
+                _sort_slab(store, slab, quantiles, dtype, statistics, threads)
+            else:
+                _count_slab(store, slab, quantiles, statistics, memory)
+    count = len(quantiles)
+    shaped = statistics.T.reshape(-1, *chosen.shape)
+    return Summary(
+        chosen,
+        tuple(quantiles),
+        shaped[:count],
+        shaped[count : 2 * count],
+        shaped[2 * count : 3 * count],
+        shaped[-2],
+        shaped[-1],
+        draws,
+    )
+
+
+@dataclass(frozen=True)
+class _Slab:
+    """Cells summarised together: those of some years, and among them a run of flat cells."""
+
+    view: View
+    years: slice
+    inner: slice
+    targets: npt.NDArray[np.int64]
+
+
+def _slabs(chosen: View, store: Store, capacity: int) -> list[_Slab]:
+    """Cut a view into slabs of at most ``capacity`` cells, along the chunks of the store."""
+    targets = np.arange(math.prod(chosen.shape), dtype=np.int64).reshape(chosen.shape)
+    if "year" not in chosen.kept:
+        return _runs(chosen, slice(None), targets.reshape(-1), capacity)
+    axis, place = chosen.kept.index("year"), chosen.dims.index("year")
+    years = chosen.positions[place]
+    row = math.prod(chosen.shape) // len(years)
+    step = max(capacity // row, 1)
+    grain = store.array(chosen.name).chunks[1 + chosen.dims[::-1].index("year")]
+    if step > grain:
+        step -= step % grain
+    slabs: list[_Slab] = []
+    for first in range(0, len(years), step):
+        some = years[first : first + step]
+        span = slice(min(some), max(some) + 1)
+        inside = tuple(year - span.start for year in some)
+        positions = (*chosen.positions[:place], inside, *chosen.positions[place + 1 :])
+        part = View(chosen.name, chosen.dims, positions, chosen.over, chosen.by)
+        theirs = targets.take(range(first, first + len(some)), axis=axis).reshape(-1)
+        slabs.extend(_runs(part, span, theirs, capacity))
+    return slabs
+
+
+def _runs(
+    part: View, years: slice, targets: npt.NDArray[np.int64], capacity: int
+) -> list[_Slab]:
+    return [
+        _Slab(part, years, slice(n, n + capacity), targets[n : n + capacity])
+        for n in range(0, len(targets), capacity)
+    ]
+
+
+def _rows(store: Store, slab: _Slab, draws: range) -> npt.NDArray[Any]:
+    """Return the draws of a slab's cells, [cell, draw]."""
+    values = store.read(slab.view.name, slice(draws.start, draws.stop), slab.years)
+    return slab.view.apply(values).reshape(-1, len(draws))[slab.inner]
+
+
+def _sort_slab(
+    store: Store,
+    slab: _Slab,
+    quantiles: Sequence[float],
+    dtype: np.dtype[Any],
+    statistics: Floats,
+    threads: ThreadPoolExecutor,
+) -> None:
+    rows = np.empty((len(slab.targets), store.spec.draws), dtype=dtype)
+
+    def read(draws: range) -> None:
+        rows[:, draws.start : draws.stop] = _rows(store, slab, draws)
+
+    def describe(n: int) -> None:
+        rows[n].sort()
+        statistics[slab.targets[n]] = _describe_sorted(rows[n], quantiles, slab.view.name)
+
+    for work, items in ((read, store.spec.blocks), (describe, range(len(rows)))):
+        _each(threads, work, items)
+
+
+def _each(threads: ThreadPoolExecutor, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+    for _ in threads.map(work, items):
+        pass
+
+
+def _describe_sorted(
+    values: npt.NDArray[Any], quantiles: Sequence[float], name: str
+) -> list[float]:
+    if np.isnan(values[-1]):
+        raise RunError(f"{name!r} holds draws that are not numbers")
+    count = len(values)
+    ranks = [confidence_ranks(count, q) for q in quantiles]
+    moments = _Moments()
+    for first in range(0, count, _PIECE):
+        moments.add(values[first : first + _PIECE].astype(np.float64))
+    return [
+        *(quantile_of_sorted(values, q) for q in quantiles),
+        *(float(values[low - 1]) if low >= 1 else -math.inf for low, _ in ranks),
+        *(float(values[high - 1]) if high <= count else math.inf for _, high in ranks),
+        moments.mean,
+        moments.sd,
+    ]
+
+
+def _count_slab(
+    store: Store, slab: _Slab, quantiles: Sequence[float], statistics: Floats, memory: int
+) -> None:
+    """Describe a cell of more draws than fit the memory, in four passes over them."""
+    from ndmc_kernels.histogram import key_value, tally
+
+    count = store.spec.draws
+    ranks = sorted({rank for q in quantiles for rank in _ranks(count, q)})
+    prefix = dict.fromkeys(ranks, 0)  # the digits of each order statistic found so far
+    below = dict.fromkeys(ranks, 0)  # how many draws lie below those digits
+    moments = _Moments()
+    for shift in (48, 32, 16, 0):
+        prefixes = np.array(sorted(set(prefix.values())), dtype=np.uint64)
+        counts = np.zeros((len(prefixes), 2**16), dtype=np.int64)
+        for draws in store.spec.blocks:
+            row = np.ascontiguousarray(_rows(store, slab, draws)[0], dtype=np.float64)
+            if shift == 48:
+                moments.add(row)
+            tally(row, shift, prefixes, counts)
+        running = counts.cumsum(axis=1)
+        for rank in ranks:
+            place = int(np.searchsorted(prefixes, np.uint64(prefix[rank])))
+            digit = int(np.searchsorted(running[place], rank - below[rank], side="left"))
+            below[rank] += int(running[place][digit] - counts[place][digit])
+            prefix[rank] = prefix[rank] << 16 | digit
+    found = {r: float(key_value(np.array([prefix[r]], dtype=np.uint64))[0]) for r in ranks}
+    statistics[slab.targets[0]] = _describe_ranked(found, quantiles, count, moments)
+
+
+def _ranks(count: int, quantile: float) -> list[int]:
+    """Return the 1-based ranks a percentile and its limits need."""
+    index = math.floor(quantile * (count - 1))
+    wanted = (index + 1, min(index + 2, count), *confidence_ranks(count, quantile))
+    return [rank for rank in wanted if 1 <= rank <= count]
+
+
+@dataclass
+class _Moments:
+    """Mean and variance of blocks, merged (Chan et al. 1979)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def sd(self) -> float:
+        return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else math.nan
+
+    def add(self, values: Floats) -> None:
+        size, mean = len(values), float(values.mean())
+        if math.isnan(mean):
+            raise RunError("a stored draw is not a number")
+        total, shift = self.count + size, mean - self.mean
+        self.squares += float(((values - mean) ** 2).sum()) + shift**2 * self.count * size / total
+        self.mean += shift * size / total
+        self.count = total
+
+
+def _describe_ranked(
+    found: Mapping[int, float], quantiles: Sequence[float], count: int, moments: _Moments
+) -> list[float]:
+    values, lows, highs = [], [], []
+    for q in quantiles:
+        index = q * (count - 1)
+        below = math.floor(index)
+        values.append(_between(found[below + 1], found[min(below + 2, count)], index - below))
+        low, high = confidence_ranks(count, q)
+        lows.append(found[low] if low >= 1 else -math.inf)
+        highs.append(found[high] if high <= count else math.inf)
+    return [*values, *lows, *highs, moments.mean, moments.sd]
+
+
+def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
+    """Return summaries as a labelled dataset.
+
+    For a variable ``x`` it holds ``x`` with dims (quantile, ...), ``x_low`` and ``x_high`` (the
+    95 % confidence limits of each percentile), ``x_mean`` and ``x_sd``.
+    """
+    import xarray as xr
+
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {}
+    for name, summary in summaries.items():
+        kept, output = summary.view.kept, store.outputs[summary.view.name]
+        attrs = {"units": unit_of(store, summary.view), "long_name": output.title}
+        coords["quantile"] = list(summary.quantiles)
+        coords |= {dim: labels_of(store, summary.view, dim) for dim in kept}
+        for suffix, values, word in (
+            ("", summary.values, ""),
+            ("_low", summary.low, ", lower 95 % confidence limit"),
+            ("_high", summary.high, ", upper 95 % confidence limit"),
+            ("_mean", summary.mean, ", mean"),
+            ("_sd", summary.sd, ", standard deviation"),
+        ):
+            dims = kept if suffix in ("_mean", "_sd") else ("quantile", *kept)
+            data[name + suffix] = (dims, values, {**attrs, "long_name": output.title + word})
+    attrs = {"draws": store.spec.draws, "method": "linear (type 7), exact", "confidence": _CONFIDENCE}
+    return xr.Dataset(data, coords, attrs)
+
+
+def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
+    """Return the labels along a dim of a view's result."""
+    groups = dict(chosen.by)
+    if dim in groups:
+        positions = chosen.positions[chosen.dims.index(dim)]
+        group_at = {n: g for g in store.dims.groups[dim] for n in store.dims.positions(dim, g)}
+        return [group_at[positions[members[0]]] for members in groups[dim]]
+    labels = [store.dims.labels[dim][n] for n in chosen.positions[chosen.dims.index(dim)]]
+    return [int(label) for label in labels] if dim == "year" else labels
+
+
+def unit_of(store: Store, chosen: View) -> str:
+    """Return the unit of a view's result: a flow summed over years is an amount."""
+    unit = store.outputs[chosen.name].unit
+    return unit.removesuffix("/yr") if "year" in chosen.over else unit

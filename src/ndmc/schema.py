@@ -1,0 +1,299 @@
+"""The scenario file, format 1: which keys there are and what each may hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ndmc.document import Document
+from ndmc.errors import InputError, nearest
+from ndmc.units import UnitError, parse_amount
+
+__all__ = ["ScenarioFile", "json_schema", "validate_document"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Distribution = Literal[
+    "constant",
+    "normal",
+    "truncated_normal",
+    "lognormal",
+    "uniform",
+    "triangular",
+    "pert",
+    "beta",
+    "discrete",
+    "empirical",
+]
+Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
+Status = Literal["target", "soft", "contradiction", "reported", "not_modelled"]
+
+
+def _fraction(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        number, unit = parse_amount(given)
+    except UnitError as wrong:
+        raise ValueError(str(wrong)) from None
+    if unit not in ("", "1", "%"):
+        raise ValueError(f"{given!r} must be a share such as '2 %' or 0.02")
+    return number / 100 if unit == "%" else number
+
+
+def _finite(given: Any) -> Any:
+    if isinstance(given, bool) or (isinstance(given, float) and not math.isfinite(given)):
+        raise ValueError(f"expected a finite number, found {given!r}")
+    return given
+
+
+def _text(given: Any) -> Any:
+    return f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+
+def _texts(given: Any) -> Any:
+    return [_text(item) for item in given] if isinstance(given, list) else given
+
+
+def _short_dim(given: Any) -> Any:
+    return {"labels": given} if isinstance(given, list) else given
+
+
+def _short_value(given: Any) -> Any:
+    return {"value": given} if isinstance(given, str | int | float) else given
+
+
+def _range(given: Any) -> Any:
+    return [-math.inf, math.inf] if given == "any" else given
+
+
+Number = Annotated[float, BeforeValidator(_finite)]
+Share = Annotated[float, BeforeValidator(_fraction)]
+Text = Annotated[str, BeforeValidator(_text)]
+Labels = Annotated[list[str], BeforeValidator(_texts), Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+
+
+class DimEntry(_Entry):
+    """Labels of one dim, and optionally named groups of them."""
+
+    labels: Labels
+    groups: dict[str, Labels] = {}
+
+
+class GradeEntry(_Entry):
+    """A named class of uncertainty."""
+
+    distribution: Distribution
+    cv: Share | None = Field(None, description="standard deviation as a share of the mean")
+    errors: dict[str, str] | None = Field(
+        None, description="per dim: shared, independent, ar1(rho) or mixed(w)"
+    )
+
+
+class ParameterEntry(_Entry):
+    """A labelled input with unit, source and uncertainty."""
+
+    unit: Text
+    dims: Labels | list[str] = []
+    value: Any = Field(None, description="a number, or a mapping of labels to numbers")
+    table: str | None = Field(None, description="a CSV file in the scenario's folder")
+    column: str | None = Field(None, description="the column that holds the value")
+    wide: str | None = Field(None, description="the dim whose labels are columns of the table")
+    grade: str | None = None
+    distribution: Distribution | None = None
+    cv: Share | None = None
+    sd: Number | None = None
+    mu: Number | None = None
+    sigma: Number | None = None
+    low: Number | None = None
+    mode: Number | None = None
+    high: Number | None = None
+    values: list[Number] | None = None
+    weights: list[Number] | None = None
+    errors: dict[str, str] | None = None
+    range: Annotated[list[float] | None, BeforeValidator(_range)] = Field(
+        None, min_length=2, max_length=2, description="physical range in the parameter's unit, or any"
+    )
+    title: str = ""
+    note: str = ""
+    source: str = ""
+
+
+class FlowEntry(_Entry):
+    """A flow from one node to another: known, a share, or closed by a balance."""
+
+    origin: str = Field(alias="from")
+    target: str = Field(alias="to")
+    dims: list[str] = []
+    value: Text | None = None
+    share: Text | None = None
+    title: str = ""
+    note: str = ""
+
+
+class StockEntry(_Entry):
+    """A stock with a lifetime, held by a process."""
+
+    process: str
+    dims: list[str] = []
+    lifetime: str
+    inflow_at: Convention
+    normalise: Literal["none", "truncate"] = "none"
+    title: str = ""
+    note: str = ""
+
+
+class IndicatorEntry(_Entry):
+    """A quantity computed from flows, stocks and parameters."""
+
+    value: Text
+    unit: Text | None = None
+    title: str = ""
+    note: str = ""
+
+
+class CorrelationEntry(_Entry):
+    """Rank correlation of named parameters (Gaussian copula)."""
+
+    parameters: list[str] = Field(min_length=2)
+    matrix: list[list[Number]]
+
+
+class VariantEntry(_Entry):
+    """A named set of changes to this file."""
+
+    title: str = ""
+    changes: dict[str, Any] = Field(alias="set")
+
+
+class FigureEntry(_Entry):
+    """A published figure to hold the model against."""
+
+    id: Text = ""
+    quantity: str = ""
+    at: dict[str, Text] | str = ""
+    over: Annotated[list[str], BeforeValidator(lambda o: o.split() if isinstance(o, str) else o)] = []
+    value: Text
+    unit: Text = ""
+    status: Status
+    note: str = ""
+    source: str = ""
+
+
+class PublishedEntry(_Entry):
+    """Published figures, inline or in a table, and how near the model should come."""
+
+    variant: str | None = None
+    tolerance: dict[Literal["target", "soft"], Share] = {"target": 0.10, "soft": 0.20}
+    table: str | None = None
+    figures: list[FigureEntry] = []
+
+
+def _short_published(given: Any) -> Any:
+    return {"figures": given} if isinstance(given, list) else given
+
+
+class ScenarioFile(_Entry):
+    """One complete description of a metal cycle, format 1."""
+
+    format: Literal[1]
+    name: Name
+    title: str = ""
+    description: str = ""
+    references: list[str] = []
+    unit: Text
+    years: str = Field(description="first and last year, such as 2001..2021")
+    dims: dict[Name, Annotated[DimEntry, BeforeValidator(_short_dim)]] = {}
+    grades: dict[str, GradeEntry] = {}
+    confidence: dict[str, str] = {}
+    parameters: dict[Name, ParameterEntry] = {}
+    processes: list[Name]
+    environment: list[Name] | None = None
+    flows: dict[Name, FlowEntry]
+    stocks: dict[Name, StockEntry] = {}
+    indicators: dict[Name, Annotated[IndicatorEntry, BeforeValidator(_short_value)]] = {}
+    correlations: list[CorrelationEntry] = []
+    keep: list[str] | None = None
+    headline: list[str] = []
+    variants: dict[str, VariantEntry] = {}
+    published: Annotated[PublishedEntry | None, BeforeValidator(_short_published)] = None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the scenario file, for editors that complete and check it.
+
+    Examples
+    --------
+    >>> json_schema()["title"]
+    'ScenarioFile'
+    """
+    return ScenarioFile.model_json_schema(by_alias=True)
+
+
+def validate_document(document: Document, model: type[Model]) -> Model:
+    """Return the document as ``model``.
+
+    Raises
+    ------
+    InputError
+        For the first mistake, with file and line, and how many more there are.
+    """
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as wrong:
+        raise _explain(document, model, wrong) from None
+
+
+def _explain(document: Document, model: type[BaseModel], wrong: ValidationError) -> InputError:
+    mistakes = wrong.errors(include_url=False)
+    first = mistakes[0]
+    key = tuple(part for part in first["loc"] if part != "[key]")
+    path = ".".join(str(part) for part in key)
+    match first["type"]:
+        case "extra_forbidden":
+            message = f"unknown key {path!r}; {nearest(str(key[-1]), _fields(model, key[:-1]))}"
+        case "missing":
+            message = f"the key {path!r} is missing"
+        case "literal_error":
+            expected = first["ctx"]["expected"].replace("'", "")
+            message = f"{path} is {first['input']!r} but must be {expected}"
+        case "string_pattern_mismatch":
+            message = f"{path!r} must be a name: letters, digits and _, starting with a letter"
+        case "value_error":
+            message = f"{path}: {first['ctx']['error']}"
+        case _:
+            found = repr(first["input"])
+            found = found if len(found) < 80 else found[:77] + "..."
+            message = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, found {found}"
+    if len(mistakes) > 1:
+        message += f" (and {len(mistakes) - 1} more mistake{'s'[: len(mistakes) > 2]})"
+    return document.error(message, *key)
+
+
+def _fields(model: type[BaseModel], key: tuple[int | str, ...]) -> list[str]:
+    """Return the keys allowed at ``key``, following the models down."""
+    current: Any = model
+    for part in key:
+        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
+        annotation = field.annotation if field else current
+        current = _entry_model(annotation)
+        if current is None:
+            return []
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def _entry_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _entry_model(part)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,174 @@
+"""Units, converted once: every number inside a run is in the scenario's own unit and years."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+__all__ = ["Dimension", "UnitError", "UnitSystem", "parse_amount"]
+
+_FACTOR = r"(?:[^\W\d]\w*|%|1)(?:\s*(?:\*\*|\^)\s*-?[1-9])?"
+_UNIT = re.compile(rf"\s*{_FACTOR}(?:\s*[*/ ]\s*{_FACTOR})*\s*")  # no nested powers, no bombs
+_AMOUNT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+
+
+class UnitError(ValueError):
+    """A unit that is unknown, or of the wrong dimension."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A physical dimension: powers of base dimensions, such as mass per time."""
+
+    powers: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(cls, powers: dict[str, float]) -> Dimension:
+        """Return the dimension with these powers, zeros dropped."""
+        return cls(tuple(sorted((name, p) for name, p in powers.items() if abs(p) > 1e-9)))
+
+    def __mul__(self, other: Dimension) -> Dimension:
+        powers = dict(self.powers)
+        for name, power in other.powers:
+            powers[name] = powers.get(name, 0.0) + power
+        return Dimension.of(powers)
+
+    def __pow__(self, exponent: float) -> Dimension:
+        return Dimension.of({name: power * exponent for name, power in self.powers})
+
+    def __truediv__(self, other: Dimension) -> Dimension:
+        return self * other**-1
+
+    def __str__(self) -> str:
+        if not self.powers:
+            return "dimensionless"
+        return " ".join(n.strip("[]") + (f"^{p:g}" if p != 1 else "") for n, p in self.powers)
+
+
+NONE = Dimension()
+TIME = Dimension((("[time]", 1.0),))
+
+
+@cache
+def _registry() -> Any:
+    import pint
+
+    registry: Any = pint.UnitRegistry(on_redefinition="ignore")
+    registry.define("kilotonne = 1000 * metric_ton = kt")  # pint's `kt` is the knot
+    registry.define("year = 365.25 * day = yr = a")  # pint's `a` is the are
+    registry.define("item = count = unit = units = items")
+    return registry
+
+
+def parse_amount(text: str | float) -> tuple[float, str]:
+    """Split ``"6.7 kt"`` into its number and unit.
+
+    Examples
+    --------
+    >>> parse_amount("2 %")
+    (2.0, '%')
+    """
+    match = _AMOUNT.match(str(text))
+    if not match:
+        raise UnitError(f"{text!r} is not a number with a unit, such as '2 %' or '6.7 kt'")
+    return float(match[1]), match[2]
+
+
+class UnitSystem:
+    """The numbers of one scenario: its own unit for what flows, years for time, SI elsewhere.
+
+    Parameters
+    ----------
+    unit
+        Unit of every stock, such as ``t``; flows are in ``unit/yr``.
+
+    Raises
+    ------
+    UnitError
+        If ``unit`` is unknown or dimensionless with a time in it.
+
+    Examples
+    --------
+    >>> system = UnitSystem("t")
+    >>> system.factor("kg")
+    0.001
+    >>> system.dimension("g/yr") == system.flow
+    True
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        size, self.stock = _size_and_dimension(unit)
+        self.flow = self.stock / TIME
+        self._base = {"[time]": _size_and_dimension("yr")[0]}
+        if self.stock.powers:
+            name, power = self.stock.powers[0]
+            if name == "[time]":
+                raise UnitError(f"{unit!r} is a time; stocks need a unit of mass, count or size")
+            rest = Dimension(self.stock.powers[1:])
+            self._base[name] = (size / self._scale(rest)) ** (1 / power)
+
+    def _scale(self, dimension: Dimension) -> float:
+        scale = 1.0
+        for name, power in dimension.powers:
+            scale *= self._base.get(name, 1.0) ** power
+        return scale
+
+    def dimension(self, unit: str) -> Dimension:
+        """Return the dimension of ``unit``."""
+        return _size_and_dimension(unit)[1]
+
+    def factor(self, unit: str) -> float:
+        """Return the number by which amounts in ``unit`` are multiplied to enter the model."""
+        size, dimension = _size_and_dimension(unit)
+        factor = size / self._scale(dimension)
+        # 1 g is 1e-06 t, not 9.999999999999999e-07: keep round factors round.
+        return float(f"{factor:.15g}")
+
+    def name(self, dimension: Dimension) -> str:
+        """Return the unit in which the model holds numbers of this dimension."""
+        if dimension == self.stock:
+            return self.unit
+        if dimension == self.flow:
+            return f"{self.unit}/yr"
+        if not dimension.powers:
+            return "1"
+        known = {"[time]": "yr"}
+        if len(self.stock.powers) == 1 and self.stock.powers[0][1] == 1:
+            known[self.stock.powers[0][0]] = self.unit
+        return " ".join(
+            known.get(n, _SI.get(n, n.strip("[]"))) + (f"**{p:g}" if p != 1 else "")
+            for n, p in dimension.powers
+        )
+
+
+_SI = {
+    "[mass]": "kg",
+    "[length]": "m",
+    "[current]": "A",
+    "[temperature]": "K",
+    "[substance]": "mol",
+}
+
+
+@cache
+def _size_and_dimension(unit: str) -> tuple[float, Dimension]:
+    if unit.strip() in ("", "1"):
+        return 1.0, NONE
+    if len(unit) > 100 or not _UNIT.fullmatch(unit):
+        raise UnitError(f"cannot read the unit {unit[:100]!r}; write it like 'kg/MW' or '1/yr'")
+    text = unit.replace("%", " percent ").strip()
+    try:
+        parsed = _registry().Unit(text)
+        amount = _registry().Quantity(1.0, parsed)
+        zero = _registry().Quantity(0.0, parsed).to_base_units()
+        amount = amount.to_base_units()
+    except Exception as failed:  # pint raises a dozen kinds
+        reason = str(failed).splitlines()[0] if str(failed) else type(failed).__name__
+        raise UnitError(f"unknown unit {unit!r} ({reason})") from None
+    if zero.magnitude != 0:
+        raise UnitError(f"{unit!r} has an offset; use an absolute unit")
+    powers = {name: float(power) for name, power in parsed.dimensionality.items()}
+    return float(amount.magnitude), Dimension.of(powers)
