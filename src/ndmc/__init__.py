@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ndmc.dataset import percentiles
     from ndmc.errors import InputError, RunError
     from ndmc.evaluation import evaluate
-    from ndmc.plan import Plan, compile_plan
     from ndmc.execution import run
+    from ndmc.plan import Plan, compile_plan
     from ndmc.scenario import Scenario, bundled, load
     from ndmc.validation import validate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +46,8 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     import xarray as xr
 
     opened = open_store(store)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="zarr")
-        return xr.open_zarr(opened.path)
+    dataset: xr.Dataset = xr.open_zarr(opened.path)
+    return dataset
 
 
 def percentiles(

@@ -21,7 +21,8 @@ __all__ = ["Errors", "chain", "cholesky", "mix", "parse_errors", "stream", "stre
 
 CHOICES = (
     "shared (one error for all labels: a systematic error), independent (one per label), "
-    "ar1(rho) (neighbours resemble each other, for years) or mixed(w) (share w of the variance is common)"
+    "ar1(rho) (neighbours resemble each other, for years) or mixed(w) (share w of the variance "
+    "is common)"
 )
 _PATTERN = re.compile(r"\s*(shared|independent|ar1|mixed)\s*(?:\(\s*([-+.\deE]+)\s*\))?\s*")
 
@@ -91,7 +92,9 @@ def streams(parameter: str, errors: dict[str, Errors], dims: Dims) -> npt.NDArra
         common: list[dict[str, str]] = [{}] if error.common else []
         own = [{dim: label} for label in dims.labels[dim]] if error.own else []
         choices.append(common + own)
-    cells = ({k: v for part in cell for k, v in part.items()} for cell in itertools.product(*choices))
+    cells = (
+        {k: v for part in cell for k, v in part.items()} for cell in itertools.product(*choices)
+    )
     return np.array([stream(parameter, cell) for cell in cells], dtype=np.uint64)
 
 
@@ -133,7 +136,9 @@ def cholesky(matrix: list[list[float]]) -> Floats:
     """
     size = len(matrix)
     if any(len(row) != size for row in matrix):
-        raise ValueError(f"a correlation matrix must be square; the rows have {[len(r) for r in matrix]}")
+        raise ValueError(
+            f"a correlation matrix must be square; the rows have {[len(r) for r in matrix]}"
+        )
     values = np.array(matrix, dtype=np.float64)
     if not np.array_equal(values, values.T):
         raise ValueError("a correlation matrix must be symmetric")

@@ -29,7 +29,9 @@ class Marginal:
     choices: tuple[float, ...] = ()
 
 
-def marginal(distribution: str, given: Mapping[str, float], lists: Mapping[str, list[float]]) -> Marginal:
+def marginal(
+    distribution: str, given: Mapping[str, float], lists: Mapping[str, list[float]]
+) -> Marginal:
     """Return the marginal of a cell.
 
     Parameters
@@ -172,7 +174,9 @@ def _mode(numbers: Mapping[str, float], low: float, high: float, weight: float) 
             mode = high
         origin = f"the mode that follows from the mean {numbers['value']:g}"
     if not low <= mode <= high:
-        raise ValueError(f"{origin} is {mode:g}, outside [{low:g}, {high:g}]; check the row, give a mode")
+        raise ValueError(
+            f"{origin} is {mode:g}, outside [{low:g}, {high:g}]; check the row, give a mode"
+        )
     return mode
 
 
@@ -204,7 +208,8 @@ def _beta(numbers: Mapping[str, float]) -> Marginal:
     size = mean * (1 - mean) / (sd * sd) - 1  # = (1 - m) / (m cv^2) - 1
     if size <= 0:
         raise ValueError(
-            f"sd {sd:g} is too large for a share of {mean:g}; at most {math.sqrt(mean * (1 - mean)):.3g}"
+            f"sd {sd:g} is too large for a share of {mean:g}; "
+            f"it must be below {math.sqrt(mean * (1 - mean)):.3g}"
         )
     return Marginal("beta", (mean * size, (1 - mean) * size, 0.0, 1.0), mean, 0.0, 1.0)
 
@@ -215,7 +220,9 @@ def _discrete(distribution: str, lists: Mapping[str, list[float]]) -> Marginal:
     if not values:
         raise ValueError(f"a {distribution} distribution needs values")
     if distribution == "empirical" and "weights" in lists:
-        raise ValueError("an empirical distribution weighs its values alike; use discrete for weights")
+        raise ValueError(
+            "an empirical distribution weighs its values alike; use discrete for weights"
+        )
     if len(weights) != len(values):
         raise ValueError(f"{len(values)} values but {len(weights)} weights")
     if min(weights) < 0 or sum(weights) <= 0:
@@ -226,9 +233,7 @@ def _discrete(distribution: str, lists: Mapping[str, list[float]]) -> Marginal:
         cumulative.append(running)
     cumulative[-1] = 1.0
     central = math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total
-    return Marginal(
-        "discrete", tuple(cumulative), central, min(values), max(values), tuple(values)
-    )
+    return Marginal("discrete", tuple(cumulative), central, min(values), max(values), tuple(values))
 
 
 _Builder = Callable[[Mapping[str, float]], Marginal]

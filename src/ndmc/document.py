@@ -60,7 +60,9 @@ def read_text(path: Path, limit: int) -> str:
     except FileNotFoundError:
         raise InputError("the file does not exist", str(path)) from None
     except UnicodeDecodeError as broken:
-        raise InputError(f"not UTF-8 text: {broken.reason} at byte {broken.start}", str(path)) from None
+        raise InputError(
+            f"not UTF-8 text: {broken.reason} at byte {broken.start}", str(path)
+        ) from None
     except OSError as failed:
         raise InputError(f"cannot be read: {failed.strerror}", str(path)) from None
 

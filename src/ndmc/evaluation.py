@@ -23,7 +23,7 @@ from ndmc.samplers import Group, Sampler
 from ndmc_kernels import balance, sampling, survival
 from ndmc_kernels.cohort import cohort
 
-__all__ = ["TILE", "count_outside", "evaluate"]
+__all__ = ["TILE", "count_outside", "evaluate", "evaluate_central"]
 
 # Draws computed together. On china_nd 512 and 1024 are equally fast, 256 and 2048 are 10 % slower:
 # fewer draws pay more Python per draw, more fall out of the cache (bench/README.md).
@@ -88,9 +88,9 @@ def evaluate(
             for step in plan.steps:
                 _apply(step, values, dims, TILE)
             for output in plan.outputs:
-                values_of = np.broadcast_to(
-                    values[output.name], (*dims.shape(output.dims), TILE)
-                )[..., here]
+                values_of = np.broadcast_to(values[output.name], (*dims.shape(output.dims), TILE))[
+                    ..., here
+                ]
                 scaled = values_of if output.scale == 1.0 else values_of * output.scale
                 results[output.name][..., there] = scaled
     return results
@@ -109,9 +109,9 @@ def count_outside(plan: Plan, seed: int, draws: range) -> dict[str, int]:
     for tile, here, _ in _tiles(draws) if reaching else ():
         for name, values in _sample(reaching, seed, tile, plan.dims).items():
             low, high = next(sampler.range for sampler in reaching if sampler.name == name)
-            strict = name in plan.positive
-            outside = (values <= 0.0) if strict else (values < low)
-            outside = (outside | (values > high)).reshape(-1, TILE).any(axis=0)
+            rows = values.reshape(-1, TILE)
+            below = rows <= 0.0 if name in plan.positive else rows < low
+            outside = np.any(below | (rows > high), axis=0)
             counts[name] += int(np.count_nonzero(outside[here]))
     return counts
 
@@ -172,7 +172,9 @@ def _field(sampler: Sampler, seed: int, first: int, dims: Dims) -> Floats:
 
 def _quantile(group: Group, source: Floats, out: Floats) -> None:
     if group.kind == "discrete":
-        sampling.discrete(source, group.source_of, group.target_of, group.numbers, group.choices, out)
+        sampling.discrete(
+            source, group.source_of, group.target_of, group.numbers, group.choices, out
+        )
     elif group.kind == "beta":
         _beta_quantile(group, source, out)
     else:
@@ -279,3 +281,22 @@ def _ages(convention: str, ages: int) -> tuple[Floats, Floats]:
     nodes, weights = survival.quadrature(convention, ages)
     with np.errstate(divide="ignore"):
         return np.log(nodes), weights
+
+
+def evaluate_central(plan: Plan) -> dict[str, Floats]:
+    """Return the outputs of a plan with every parameter at its mean, as [dims...].
+
+    This is what a deterministic model would report; medians of draws differ where the model is
+    not linear.
+    """
+    dims = plan.dims
+    values = dict(plan.constants)
+    for sampler in plan.samplers:
+        values[sampler.name] = sampler.central.reshape(*dims.shape(sampler.dims), 1)
+    with np.errstate(all="ignore"):
+        for step in (*plan.fixed, *plan.steps):
+            _apply(step, values, dims, 1)
+    return {
+        o.name: np.broadcast_to(values[o.name], (*dims.shape(o.dims), 1))[..., 0] * o.scale
+        for o in plan.outputs
+    }

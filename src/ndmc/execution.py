@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ndmc.errors import InputError, RunError
 from ndmc.evaluation import TILE, count_outside, evaluate
-from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
 from ndmc.plan import Plan, compile_plan
+from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
 from ndmc.scenario import Scenario, load
 from ndmc.store import Spec, Store, create, write_coordinates
 
@@ -113,7 +113,14 @@ def run(
     elif variant or changes:
         raise InputError("variant and changes belong to load() when the scenario is loaded already")
     execute(
-        scenario, draws, seed=seed, out=Path(out), keep=keep, workers=workers, block=block, dtype=dtype
+        scenario,
+        draws,
+        seed=seed,
+        out=Path(out),
+        keep=keep,
+        workers=workers,
+        block=block,
+        dtype=dtype,
     )
     return open_dataset(out)
 
@@ -199,11 +206,15 @@ def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | 
     evaluate(plan, store.spec.seed, range(1))  # compile the kernels once, not in every thread
     done = store.written
     waiting = [(n, draws) for n, draws in enumerate(store.spec.blocks) if not done[n]]
-    counter = _Counter(store.spec.draws - sum(len(d) for _, d in waiting), store.spec.draws, progress)
+    counter = _Counter(
+        store.spec.draws - sum(len(d) for _, d in waiting), store.spec.draws, progress
+    )
     # One graph of 1e5 tasks costs Dask 3.4 ms a task, of 1e3 0.4 ms.
     for first in range(0, len(waiting), _BLOCKS_AT_ONCE):
         batch = waiting[first : first + _BLOCKS_AT_ONCE]
-        graph = {("block", n): (_compute_block, plan, store, n, draws, counter) for n, draws in batch}
+        graph = {
+            ("block", n): (_compute_block, plan, store, n, draws, counter) for n, draws in batch
+        }
         with dask.config.set({"optimization.fuse.active": False}):
             get(graph, [*graph], num_workers=workers)
 
@@ -230,8 +241,8 @@ def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: 
     failing = [name for name in plan.positive if outside.get(name)]
     if failing:
         raise RunError(
-            f"lifetime parameter {failing[0]!r} was drawn at or below zero in draws {draws.start} to "
-            f"{draws.stop - 1}; use distribution: lognormal"
+            f"lifetime parameter {failing[0]!r} was drawn at or below zero in draws "
+            f"{draws.start} to {draws.stop - 1}; use distribution: lognormal"
         )
     try:
         for name, values in results.items():

@@ -92,7 +92,9 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
     except (RecursionError, MemoryError, ValueError) as broken:
         if isinstance(broken, ExpressionError):
             raise
-        raise ExpressionError("nested too deeply, or not a text; use indicators for parts") from None
+        raise ExpressionError(
+            "nested too deeply, or not a text; use indicators for parts"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class _Compiler:
     def reduce(self, name: str, inner: Expression, dim: str) -> Expression:
         if dim not in inner.dims:
             raise ExpressionError(
-                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; {nearest(dim, inner.dims)}"
+                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
+                f"{nearest(dim, inner.dims)}"
             )
         rest = tuple(d for d in inner.dims if d != dim)
         dimension = inner.dimension or NONE
@@ -190,7 +193,9 @@ class _Compiler:
             case [_]:
                 pass
             case _:
-                raise ExpressionError("write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)")
+                raise ExpressionError(
+                    "write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)"
+                )
         inner = self.visit(arguments[0])
         if keywords or "year" not in inner.dims:
             raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
@@ -242,7 +247,9 @@ def _power(operation: str, arguments: tuple[Expression, ...]) -> Dimension | Non
     if base.dimension in (NONE, None):
         return NONE
     if exponent.operation != "number":
-        raise ExpressionError(f"the power of a quantity ({base.dimension}) must be a literal number")
+        raise ExpressionError(
+            f"the power of a quantity ({base.dimension}) must be a literal number"
+        )
     return base.dimension**exponent.value if base.dimension else NONE
 
 
@@ -348,25 +355,29 @@ def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) ->
 
 
 def _sum(inner: Floats, expression: Expression) -> Floats:
-    return np.add.reduce(inner, axis=expression.axis)
+    total: Floats = np.add.reduce(inner, axis=expression.axis)
+    return total
 
 
 def _mean(inner: Floats, expression: Expression) -> Floats:
-    return _sum(inner, expression) / inner.shape[expression.axis]
+    return np.asarray(_sum(inner, expression) / inner.shape[expression.axis])
 
 
 def _pick(inner: Floats, expression: Expression) -> Floats:
     first, *more = expression.positions
     if not more:
-        return inner.take(first, axis=expression.axis)
-    return np.add.reduce(inner.take(expression.positions, axis=expression.axis), expression.axis)
+        return np.asarray(inner.take(first, axis=expression.axis))
+    return _sum(np.asarray(inner.take(expression.positions, axis=expression.axis)), expression)
 
 
 def _lag(inner: Floats, expression: Expression) -> Floats:
     years = int(expression.value)
     out = np.zeros_like(inner)
     if years < inner.shape[expression.axis]:
-        source, target = np.moveaxis(inner, expression.axis, 0), np.moveaxis(out, expression.axis, 0)
+        source, target = (
+            np.moveaxis(inner, expression.axis, 0),
+            np.moveaxis(out, expression.axis, 0),
+        )
         target[years:] = source[: len(source) - years]
     return out
 

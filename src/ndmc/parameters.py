@@ -28,9 +28,9 @@ _PLAIN = ("cv", "mu", "sigma")
 class Parameter:
     """A labelled input.
 
-    ``marginals``, ``sources``, ``confidences``, ``grades`` and ``where`` have one entry per cell, in array order; numbers are
-    in model units, ``factor`` is what one ``unit`` is in them. ``range`` is None where the file
-    does not say it.
+    ``marginals``, ``sources``, ``confidences``, ``grades`` and ``where`` have one entry per cell,
+    in array order; numbers are in model units, ``factor`` is what one ``unit`` is in them.
+    ``range`` is None where the file does not say it.
     """
 
     name: str
@@ -87,8 +87,10 @@ class Reader:
             marginals.append(self._marginal(entry, grade, cell, factor, where, name, labels))
             grades.append(grade_name)
             wheres.append(where)
-        used = {grade for grade, cell in zip(grades, marginals, strict=True) if cell.kind != "constant"}
-        limits = entry.range and (entry.range[0] * factor, entry.range[1] * factor)
+        used = {
+            grade for grade, cell in zip(grades, marginals, strict=True) if cell.kind != "constant"
+        }
+        limits = (entry.range[0] * factor, entry.range[1] * factor) if entry.range else None
         if limits and not limits[0] < limits[1]:
             raise self.document.error(f"the range {entry.range} is empty", *key, "range")
         return Parameter(
@@ -129,7 +131,9 @@ class Reader:
             raise self.document.error("give either value or table, not both", *key, "value")
         table = read_table(self.path(entry.table, *key, "table"))
         if entry.wide is not None and entry.wide not in dims:
-            message = f"wide: {entry.wide!r} is not a dim of this parameter; {nearest(entry.wide, dims)}"
+            message = (
+                f"wide: {entry.wide!r} is not a dim of this parameter; {nearest(entry.wide, dims)}"
+            )
             raise self.document.error(message, *key, "wide")
         column = entry.column or ("mean" if "mean" in table.header else "value")
         if entry.column and entry.column not in table.header:
@@ -253,7 +257,9 @@ class Reader:
     ) -> Marginal:
         distribution = entry.distribution or (grade.distribution if grade else None)
         if distribution is None:
-            message = f"parameter {name!r} says neither distribution nor grade; if it is exact, say "
+            message = (
+                f"parameter {name!r} says neither distribution nor grade; if it is exact, say "
+            )
             raise self.document.error(message + "'distribution: constant'", "parameters", name)
         own = {k: getattr(entry, k) for k in KEYS if getattr(entry, k, None) is not None}
         given: dict[str, float] = {"cv": grade.cv} if grade and grade.cv is not None else {}
@@ -287,7 +293,9 @@ class Reader:
             return 1.0
         try:
             if self.units.dimension(unit) != self.units.dimension(entry.unit):
-                raise UnitError(f"{unit!r} cannot be converted to the parameter's unit {entry.unit!r}")
+                raise UnitError(
+                    f"{unit!r} cannot be converted to the parameter's unit {entry.unit!r}"
+                )
             return float(f"{self.units.factor(unit) / self.units.factor(entry.unit):.15g}")
         except UnitError as wrong:
             raise InputError(str(wrong), where) from None
@@ -297,7 +305,9 @@ class Reader:
     ) -> dict[str, Errors]:
         for dim in entry.errors or {}:
             if dim not in dims:
-                message = f"errors along {dim!r}, which is no dim of this parameter; {nearest(dim, dims)}"
+                message = (
+                    f"errors along {dim!r}, which is no dim of this parameter; {nearest(dim, dims)}"
+                )
                 raise self.document.error(message, *key, "errors", dim)
         found: dict[str, Errors] = {}
         uncertain = bool(grades)
@@ -323,5 +333,7 @@ class Reader:
             raise self.document.error(f"{message}add errors: {{{dim}: ...}} with {CHOICES}", *key)
         if len(set(said.values())) > 1:
             message = f"the grades of {key[1]!r} disagree on the errors along {dim!r}: {said}; "
-            raise self.document.error(f"{message}say errors: {{{dim}: ...}} for the parameter", *key)
+            raise self.document.error(
+                f"{message}say errors: {{{dim}: ...}} for the parameter", *key
+            )
         return str(next(iter(said.values())))

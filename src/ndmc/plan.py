@@ -27,7 +27,7 @@ from ndmc.expressions import (
 )
 from ndmc.samplers import Sampler, central_values, samplers
 from ndmc.scenario import Scenario
-from ndmc.schema import StockEntry
+from ndmc.schema import FlowEntry, IndicatorEntry, StockEntry
 from ndmc.units import NONE, TIME, Dimension, UnitError
 
 __all__ = ["Balance", "Cohort", "Formula", "Output", "Plan", "Share", "Step", "compile_plan"]
@@ -134,7 +134,7 @@ class Plan:
 def compile_plan(
     scenario: Scenario,
     keep: Iterable[str] | None = None,
-    quantities: Mapping[str, str] | None = None,
+    quantities: Mapping[str, tuple[str, str]] | None = None,
 ) -> Plan:
     """Compile a scenario.
 
@@ -146,7 +146,7 @@ def compile_plan(
         Names of the flows, stocks, indicators and parameters to compute; all flows, stocks and
         indicators if None. Only what they need is part of the plan.
     quantities
-        Further outputs, as expressions by name.
+        Further outputs by name: an expression, and where it stands, for messages.
 
     Returns
     -------
@@ -225,10 +225,7 @@ class _Compiler:
         self.variables[name] = Variable(expression.dims, expression.dimension or NONE)
 
     def _expression(self, text: str, key: tuple[str, ...]) -> Expression:
-        try:
-            return compile_expression(text, self.variables, self.dims)
-        except ExpressionError as wrong:
-            self._fail(str(wrong), *key)
+        return self._quantity(text, self.where(*key))
 
     def _fail(self, message: str, *key: str | int) -> NoReturn:
         raise self.scenario.document.error(message, *key)
@@ -317,7 +314,7 @@ class _Compiler:
         if expression.dimension not in (flow, None):
             hint = ""
             if expression.dimension == self.scenario.units.stock:
-                hint = "; if a parameter counts what happens in a year, say so in its unit (1/yr, t/yr)"
+                hint = "; a parameter that counts what happens in a year says so in its unit (1/yr)"
             self._fail(
                 f"flow {name!r} comes out as [{expression.dimension}] but must be [{flow}] "
                 f"({self.scenario.units.name(flow)}){hint}",
@@ -440,10 +437,14 @@ class _Compiler:
                 self._fail(f"{message}, not [{expression.dimension or NONE}]", *key)
             allowed = tuple(dim for dim in dims if dim != "year")
             if "year" in expression.dims:
-                self._fail("lifetimes that change with the years are not part of this version", *key)
+                self._fail(
+                    "lifetimes that change with the years are not part of this version", *key
+                )
             self._check_dims(name, expression, allowed, key)
             if expression.operation == "number" and expression.value <= 0:
-                self._fail(f"the {label} of a lifetime must be positive, not {expression.value:g}", *key)
+                self._fail(
+                    f"the {label} of a lifetime must be positive, not {expression.value:g}", *key
+                )
             self._check_positive(expression)
             found.append(expression)
         return found[0], found[1]
@@ -459,9 +460,17 @@ class _Compiler:
                     raise InputError(f"{message} {cell.central / parameter.factor:g}", where)
                 if cell.lowest > 0:
                     continue
-                chance = float(ndtr(-cell.numbers[0] / cell.numbers[1])) if cell.kind == "normal" else 1.0
+                chance = (
+                    float(ndtr(-cell.numbers[0] / cell.numbers[1]))
+                    if cell.kind == "normal"
+                    else 1.0
+                )
                 if chance > _RARE:
-                    share = f"in {chance:.2g} of the draws" if cell.kind == "normal" else "in some draws"
+                    share = (
+                        f"in {chance:.2g} of the draws"
+                        if cell.kind == "normal"
+                        else "in some draws"
+                    )
                     raise InputError(
                         f"lifetime parameter {name!r} would be drawn at or below zero {share}; "
                         "use distribution: lognormal, or truncated_normal with low above 0",
@@ -491,7 +500,9 @@ class _Compiler:
             return tuple(TopologicalSorter(graph).static_order())
         except CycleError as loop:
             cycle = list(dict.fromkeys(reversed(loop.args[1])))
-            kind = next(k for k in ("flows", "stocks", "indicators") if cycle[0] in getattr(self.file, k))
+            kind = next(
+                k for k in ("flows", "stocks", "indicators") if cycle[0] in getattr(self.file, k)
+            )
             self._fail(
                 f"{' -> '.join([*cycle, cycle[0]])} form a loop, each needing the next; loops are "
                 "not solved yet, cut it by giving one of them a value that does not use the others",
@@ -512,7 +523,9 @@ class _Compiler:
                 values = evaluate_expression(share.expression, central)
                 total = total + _summed(values, share, self.dims)
                 if values.min() < 0:
-                    message = f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
+                    message = (
+                        f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
+                    )
                     self._fail(message, "flows", share.target, "share")
             if total.max() > 1 + 1e-12:
                 names = ", ".join(share.target for share in leaving)
@@ -521,12 +534,12 @@ class _Compiler:
 
     # --- the plan --------------------------------------------------------------------------
 
-    def plan(self, keep: Iterable[str] | None, quantities: Mapping[str, str]) -> Plan:
-        outputs = [self._output(name) for name in self._kept(keep)] if keep != () else []
+    def plan(self, keep: Iterable[str] | None, quantities: Mapping[str, tuple[str, str]]) -> Plan:
+        outputs = [self._output(name) for name in self._kept(keep)]
         rules = dict(self.rules)
         extra = []
-        for name, text in quantities.items():
-            expression = self._expression(text, ("published",))
+        for name, (text, where) in quantities.items():
+            expression = self._quantity(text, where)
             rules[name] = Formula(name, expression.dims, expression)
             unit = self.scenario.units.name(expression.dimension or NONE)
             extra.append(Output(name, expression.dims, unit, 1.0, "quantity", name, ""))
@@ -555,6 +568,12 @@ class _Compiler:
             outputs=(*outputs, *extra),
             positive=self._positive() & parameters,
         )
+
+    def _quantity(self, text: str, where: str) -> Expression:
+        try:
+            return compile_expression(text, self.variables, self.dims)
+        except ExpressionError as wrong:
+            raise InputError(str(wrong), where) from None
 
     def _kept(self, keep: Iterable[str] | None) -> list[str]:
         known = [*self.file.flows, *self.file.stocks, *self.file.indicators]
@@ -598,7 +617,11 @@ class _Compiler:
         if name in self.scenario.parameters:
             p = self.scenario.parameters[name]
             return Output(name, p.dims, p.unit, 1 / p.factor, "parameter", p.title or name, p.note)
-        kinds = {"flow": self.file.flows, "stock": self.file.stocks, "indicator": self.file.indicators}
+        kinds: dict[str, Mapping[str, FlowEntry | StockEntry | IndicatorEntry]] = {
+            "flow": self.file.flows,
+            "stock": self.file.stocks,
+            "indicator": self.file.indicators,
+        }
         kind = next(k for k, members in kinds.items() if name in members)
         entry = kinds[kind][name]
         dimension = self.variables[name].dimension
@@ -648,3 +671,21 @@ def _weibull(text: str) -> tuple[str, str] | None:
             if set(given) == {"scale", "shape"}:
                 return ast.unparse(given["scale"]), ast.unparse(given["shape"])
     return None
+
+
+def describe(step: Step, scenario: Scenario) -> str:
+    """Return, in a few words, what determines a quantity."""
+    flows = scenario.file.flows
+    match step:
+        case Formula(target=name) if name in flows:
+            return f"given: {flows[name].value}"
+        case Formula(target=name):
+            return str(scenario.file.indicators[name].value)
+        case Share(target=name):
+            return f"share {flows[name].share} of what enters {flows[name].origin}"
+        case Balance(process=process, terms=terms) if any(t.name not in flows for t in terms):
+            return f"what the stock of {process} releases"
+        case Balance(process=process):
+            return f"balance of {process}"
+        case Cohort(target=name, convention=convention):
+            return f"{scenario.file.stocks[name].lifetime}, inflow at {convention}"

@@ -7,6 +7,7 @@ Either way the result equals ``numpy.quantile`` (linear) of the same draws in fl
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +165,7 @@ def _between(low: float, high: float, weight: float) -> float:
     return low + step * weight if weight < 0.5 else high - step * (1 - weight)
 
 
+@functools.cache
 def confidence_ranks(count: int, quantile: float) -> tuple[int, int]:
     """Return the 1-based ranks between which a quantile lies with 95 % confidence.
 
@@ -176,7 +178,9 @@ def confidence_ranks(count: int, quantile: float) -> tuple[int, int]:
     (469, 532)
     """
     tail = (1 - _CONFIDENCE) / 2
-    return _binomial_quantile(tail, count, quantile), _binomial_quantile(1 - tail, count, quantile) + 1
+    return _binomial_quantile(tail, count, quantile), _binomial_quantile(
+        1 - tail, count, quantile
+    ) + 1
 
 
 def _binomial_quantile(probability: float, count: int, quantile: float) -> int:
@@ -282,9 +286,7 @@ def _slabs(chosen: View, store: Store, capacity: int) -> list[_Slab]:
     return slabs
 
 
-def _runs(
-    part: View, years: slice, targets: npt.NDArray[np.int64], capacity: int
-) -> list[_Slab]:
+def _runs(part: View, years: slice, targets: npt.NDArray[np.int64], capacity: int) -> list[_Slab]:
     return [
         _Slab(part, years, slice(n, n + capacity), targets[n : n + capacity])
         for n in range(0, len(targets), capacity)
@@ -438,8 +440,12 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
         ):
             dims = kept if suffix in ("_mean", "_sd") else ("quantile", *kept)
             data[name + suffix] = (dims, values, {**attrs, "long_name": output.title + word})
-    attrs = {"draws": store.spec.draws, "method": "linear (type 7), exact", "confidence": _CONFIDENCE}
-    return xr.Dataset(data, coords, attrs)
+    provenance = {
+        "draws": store.spec.draws,
+        "method": "linear (type 7), exact",
+        "confidence": _CONFIDENCE,
+    }
+    return xr.Dataset(data, coords, provenance)
 
 
 def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:

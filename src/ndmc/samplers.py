@@ -90,7 +90,9 @@ def _correlated(
     alone: dict[str, Sampler], members: tuple[str, ...], weights: tuple[float, ...]
 ) -> Sampler:
     own = alone[members[-1]]
-    return Sampler(**{**own.__dict__, "partners": tuple(alone[m] for m in members), "weights": weights})
+    return Sampler(
+        **{**own.__dict__, "partners": tuple(alone[m] for m in members), "weights": weights}
+    )
 
 
 def central_values(parameter: Parameter, dims: Dims) -> Floats:
@@ -119,7 +121,10 @@ def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> S
 def _field_rows(parameter: Parameter, dims: Dims) -> Integers:
     """Return, for each cell, its row of the field, which has one label where errors are shared."""
     sizes = dims.shape(parameter.dims)
-    kept = [size if parameter.errors[d].own else 1 for d, size in zip(parameter.dims, sizes, strict=True)]
+    kept = [
+        size if parameter.errors[d].own else 1
+        for d, size in zip(parameter.dims, sizes, strict=True)
+    ]
     rows = np.arange(math.prod(kept), dtype=np.int64).reshape(kept)
     return np.broadcast_to(rows, sizes).copy().reshape(-1)
 

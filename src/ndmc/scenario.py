@@ -14,7 +14,7 @@ from typing import Any
 from ndmc.dependence import cholesky
 from ndmc.dims import Dims
 from ndmc.document import Document, parse_document, read_document
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, RunError, nearest
 from ndmc.parameters import Parameter, Reader
 from ndmc.schema import FigureEntry, ScenarioFile, validate_document
 from ndmc.tables import read_table
@@ -23,6 +23,7 @@ from ndmc.units import UnitError, UnitSystem
 __all__ = ["Figure", "Scenario", "bundled", "load"]
 
 FILE = "scenario.yaml"
+STARTER = "starter"
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 _MAX_YEARS = 2000
 
@@ -59,7 +60,11 @@ class Scenario:
     @property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
-        parts = [*sorted(self.texts.items()), ("variant", self.variant), *sorted(self.changes.items())]
+        parts = [
+            *sorted(self.texts.items()),
+            ("variant", self.variant),
+            *sorted(self.changes.items()),
+        ]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -94,7 +99,8 @@ def find(source: str | Path) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no scenario at {str(path)!r}")
-    raise InputError(f"no bundled scenario {str(source)!r}, and no such folder; {nearest(str(source), bundled())}")
+    hint = nearest(str(source), bundled())
+    raise InputError(f"no bundled scenario {str(source)!r}, and no such folder; {hint}")
 
 
 def load(
@@ -137,7 +143,8 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
     file = validate_document(document, ScenarioFile)
     if variant and variant not in file.variants:
         raise InputError(
-            f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}", "--variant"
+            f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}",
+            "--variant",
         )
     if variant:
         for path, value in file.variants[variant].changes.items():
@@ -236,7 +243,9 @@ def _dims(document: Document, file: ScenarioFile) -> Dims:
     labels, groups = {}, {}
     for name, entry in file.dims.items():
         if name in ("year", "draw", "quantile"):
-            raise document.error(f"{name!r} is a dim of ndmc's own; choose another name", "dims", name)
+            raise document.error(
+                f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
+            )
         if len(set(entry.labels)) < len(entry.labels):
             twice = next(label for label in entry.labels if entry.labels.count(label) > 1)
             raise document.error(f"the label {twice!r} stands twice", "dims", name)
@@ -305,8 +314,10 @@ def _check_nodes(document: Document, file: ScenarioFile) -> None:
             raise document.error(message, "flows", name)
         for end, node in (("from", flow.origin), ("to", flow.target)):
             near = difflib.get_close_matches(node, file.processes, n=1, cutoff=0.8)
-            unknown = node not in nodes if file.environment is not None else (
-                node not in file.processes and bool(near)
+            unknown = (
+                node not in nodes
+                if file.environment is not None
+                else (node not in file.processes and bool(near))
             )
             if unknown:
                 message = f"unknown process {node!r}; {nearest(node, nodes)}"
@@ -323,7 +334,9 @@ def _check_nodes(document: Document, file: ScenarioFile) -> None:
             message = f"unknown process {stock.process!r}; {nearest(stock.process, file.processes)}"
             raise document.error(message, "stocks", name, "process")
         if stock.process in holders:
-            message = f"process {stock.process!r} already holds the stock {holders[stock.process]!r}"
+            message = (
+                f"process {stock.process!r} already holds the stock {holders[stock.process]!r}"
+            )
             raise document.error(f"{message}; split the process", "stocks", name, "process")
         holders[stock.process] = name
 
@@ -337,7 +350,9 @@ def _correlations(
         key = ("correlations", index)
         for name in entry.parameters:
             if name not in parameters:
-                raise document.error(f"unknown parameter {name!r}; {nearest(name, parameters)}", *key)
+                raise document.error(
+                    f"unknown parameter {name!r}; {nearest(name, parameters)}", *key
+                )
             if name in seen:
                 message = f"parameter {name!r} is correlated twice; put it in one matrix"
                 raise document.error(message, *key)
@@ -365,7 +380,8 @@ def _figures(reader: Reader) -> tuple[Figure, ...]:
     if published is None:
         return ()
     if published.variant and published.variant not in reader.file.variants:
-        message = f"unknown variant {published.variant!r}; {nearest(published.variant, reader.file.variants)}"
+        hint = nearest(published.variant, reader.file.variants)
+        message = f"unknown variant {published.variant!r}; {hint}"
         raise document.error(message, "published", "variant")
     found = [
         Figure(entry, document.where("published", "figures", index))
@@ -379,5 +395,31 @@ def _figures(reader: Reader) -> tuple[Figure, ...]:
 
 
 def _figure(path: Path, line: int, row: dict[str, str]) -> FigureEntry:
-    lines = {(): line}
-    return validate_document(Document(path, "", dict(row), dict(lines)), FigureEntry)
+    return validate_document(Document(path, "", dict(row), {(): line}), FigureEntry)
+
+
+def create_from_starter(folder: Path) -> Path:
+    """Copy the commented starting scenario to a new folder and return its scenario file.
+
+    Raises
+    ------
+    InputError
+        If the folder exists and holds something, or its name cannot be a scenario's.
+    RunError
+        If it cannot be written.
+    """
+    name = folder.resolve().name
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise InputError(f"{name!r} cannot name a scenario; use letters, digits and _")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{str(folder)!r} exists already; choose another folder")
+    starter = find(STARTER).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(starter.iterdir()):
+            if path.suffix in (".yaml", ".csv", ".md"):
+                text = path.read_text(encoding="utf-8")
+                (folder / path.name).write_text(text.replace(STARTER, name), encoding="utf-8")
+    except OSError as failed:
+        raise RunError(f"cannot write {str(folder)!r}: {failed.strerror}") from None
+    return folder / FILE

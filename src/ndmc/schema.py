@@ -119,7 +119,10 @@ class ParameterEntry(_Entry):
     weights: list[Number] | None = None
     errors: dict[str, str] | None = None
     range: Annotated[list[float] | None, BeforeValidator(_range)] = Field(
-        None, min_length=2, max_length=2, description="physical range in the parameter's unit, or any"
+        None,
+        min_length=2,
+        max_length=2,
+        description="physical range in the parameter's unit, or any",
     )
     title: str = ""
     note: str = ""
@@ -179,7 +182,9 @@ class FigureEntry(_Entry):
     id: Text = ""
     quantity: str = ""
     at: dict[str, Text] | str = ""
-    over: Annotated[list[str], BeforeValidator(lambda o: o.split() if isinstance(o, str) else o)] = []
+    over: Annotated[
+        list[str], BeforeValidator(lambda o: o.split() if isinstance(o, str) else o)
+    ] = []
     value: Text
     unit: Text = ""
     status: Status

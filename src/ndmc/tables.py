@@ -39,7 +39,9 @@ class Table:
                 message = f"column {column!r} is empty; give a number"
             raise InputError(message, self.where(line)) from None
         if not math.isfinite(number):
-            raise InputError(f"column {column!r} holds {text!r}; numbers must be finite", self.where(line))
+            raise InputError(
+                f"column {column!r} holds {text!r}; numbers must be finite", self.where(line)
+            )
         return number
 
 
@@ -65,7 +67,9 @@ def read_table(path: Path) -> Table:
     try:
         header = tuple(name.strip() for name in next(lines, ()))
         if not any(header):
-            raise InputError("the table is empty; its first line must name the columns", f"{path}:1")
+            raise InputError(
+                "the table is empty; its first line must name the columns", f"{path}:1"
+            )
         repeated = [name for name in header if header.count(name) > 1]
         if repeated:
             raise InputError(f"the column {repeated[0]!r} stands twice", f"{path}:1")
@@ -74,7 +78,9 @@ def read_table(path: Path) -> Table:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                message = f"{len(cells)} cells but {len(header)} columns; quote cells that hold commas"
+                message = (
+                    f"{len(cells)} cells but {len(header)} columns; quote cells that hold commas"
+                )
                 raise InputError(message, f"{path}:{lines.line_num}")
             stripped = (cell.strip() for cell in cells)
             rows.append((lines.line_num, dict(zip(header, stripped, strict=True))))
@@ -139,10 +145,14 @@ def _wide(
     down = tuple(name for name in names if name != wide)
     absent = [name for name in (*down, *dims.labels[wide]) if name not in table.header]
     if absent:
-        raise InputError(f"no column {absent[0]!r}; {nearest(absent[0], table.header)}", table.where())
+        raise InputError(
+            f"no column {absent[0]!r}; {nearest(absent[0], table.header)}", table.where()
+        )
     extra = [name for name in table.header if name not in (*down, *dims.labels[wide])]
     if extra:
-        message = f"column {extra[0]!r} is no label of {wide!r}; {nearest(extra[0], dims.labels[wide])}"
+        message = (
+            f"column {extra[0]!r} is no label of {wide!r}; {nearest(extra[0], dims.labels[wide])}"
+        )
         raise InputError(message, table.where())
     cells: dict[tuple[str, ...], Cell] = {}
     for line, row in table.rows:

@@ -1,0 +1,95 @@
+"""Time two contestants side by side, in this process or as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SPAWN = Path(__file__).with_name("spawn.py")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measurement: seconds of a process with its peak memory in bytes, or seconds a draw."""
+
+    seconds: float
+    peak: int | None = None
+
+    def __str__(self) -> str:
+        if self.peak is None:
+            return f"{float(f'{1 / self.seconds:.3g}'):,.0f} draws/s"
+        return f"{self.seconds:.3g} s, {self.peak / 2**20:.0f} MiB"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Measurements of ndmc and of its rival, in pairs made one after the other.
+
+    The ratio is a speed-up, rival over ndmc; of a ``cost`` it is ndmc over rival.
+    """
+
+    title: str
+    rival: str
+    pairs: Sequence[tuple[Run, Run]]
+    target: str = ""
+    cost: bool = False
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each pair, sorted."""
+        speedups = [theirs.seconds / ours.seconds for ours, theirs in self.pairs]
+        return sorted(1 / ratio if self.cost else ratio for ratio in speedups)
+
+    @property
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        ours, theirs = (str(typical(side)) for side in zip(*self.pairs, strict=True))
+        ratios = self.ratios
+        ratio, spread = f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
+        return [self.title, ours, self.rival, theirs, ratio, spread, self.target]
+
+
+def typical(runs: Sequence[Run]) -> Run:
+    """Return the median time with the highest peak."""
+    peaks = [run.peak for run in runs if run.peak is not None]
+    return Run(statistics.median(run.seconds for run in runs), max(peaks, default=None))
+
+
+def interleaved(
+    ours: Callable[[], Run], theirs: Callable[[], Run], repeat: int
+) -> list[tuple[Run, Run]]:
+    """Measure both in turn, so that a noisy neighbour slows both."""
+    return [(ours(), theirs()) for _ in range(repeat)]
+
+
+def timed(call: Callable[[], object], draws: int, total: int) -> Callable[[], Run]:
+    """Measure a call that does some draws, repeated until they are ``total``, once it is warm."""
+    call()
+    calls = -(-total // draws)
+
+    def run() -> Run:
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return Run((time.perf_counter() - start) / (calls * draws))
+
+    return run
+
+
+def process(
+    command: Sequence[str], cores: Collection[int], settings: Mapping[str, str] | None = None
+) -> Run:
+    """Run a command on some cores, with settings added to the environment, and measure it."""
+    spawn = [sys.executable, "-S", str(SPAWN), ",".join(map(str, cores)), *command]
+    environment = {**os.environ, **(settings or {})}
+    done = subprocess.run(spawn, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return Run(**json.loads(done.stdout.splitlines()[-1]))

@@ -1,0 +1,113 @@
+"""What ndmc does in the contests: the stocks of china_nd in this process and from the shell."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import sysconfig
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import plain
+from measure import Run, process
+
+import ndmc
+from ndmc.evaluation import TILE
+from ndmc_kernels import survival
+from ndmc_kernels.cohort import cohort
+
+SEED = 1
+NDMC = (str(Path(sysconfig.get_path("scripts"), "ndmc")), "run", "china_nd", "--keep", "in_use")
+FLOWS = ("final_products", "sales", "in_use", "end_of_life")
+
+
+class Workload:
+    """Plans, one tile of draws and room for results; ``folder`` takes what is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.scenario = ndmc.load("china_nd")
+        self.moments = plain.inputs()
+        self.parameters = ndmc.compile_plan(self.scenario, plain.NAMES)
+        self.stock = ndmc.compile_plan(self.scenario, ["in_use"])
+        self.flows = ndmc.compile_plan(self.scenario, FLOWS)
+
+    def evaluate(self, plan: ndmc.Plan, draws: int) -> dict[str, np.ndarray]:
+        """Return results as the plain model has them, [draw, ...] in model units."""
+        results = ndmc.evaluate(plan, SEED, range(draws))
+        scales = {output.name: output.scale for output in plan.outputs}
+        return {name: np.moveaxis(v, -1, 0) / scales[name] for name, v in results.items()}
+
+    # --- one tile, [product, year, draw] -------------------------------------------------------
+
+    @cached_property
+    def tile(self) -> dict[str, np.ndarray]:
+        """The parameters of one tile, [draw, ...]."""
+        return self.evaluate(self.parameters, TILE)
+
+    @cached_property
+    def lifetimes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scale and shape."""
+        return draws_last(self.tile["scale"]), draws_last(self.tile["shape"])
+
+    @cached_property
+    def sales(self) -> np.ndarray:
+        """What enters the stock."""
+        return draws_last(plain.model(**self.tile)["sales"])
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """Room for survival by age."""
+        return np.empty_like(self.sales)
+
+    @cached_property
+    def stocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Room for stock and outflow."""
+        return np.empty_like(self.sales), np.empty_like(self.sales)
+
+    def survive(self) -> None:
+        """Compute survival."""
+        nodes, weights = survival.quadrature("middle", self.sales.shape[1])
+        survival.weibull(*self.lifetimes, np.log(nodes), weights, self.left)
+
+    def accumulate(self) -> None:
+        """Compute stock and outflow from sales and survival."""
+        cohort(self.sales, self.left, *self.stocks)
+
+    def accumulate_anew(self) -> None:
+        """Compute survival, stock and outflow."""
+        self.survive()
+        self.accumulate()
+
+    # --- from the shell ------------------------------------------------------------------------
+
+    @property
+    def kernels(self) -> Path:
+        """Where compiled kernels are kept between runs."""
+        return self.folder / "kernels"
+
+    def run(self, draws: int, cores: Collection[int], out: Path | None = None) -> Run:
+        """Run the study with ndmc; without ``out`` its store is removed."""
+        store = out or self.folder / "run.zarr"
+        command = [*NDMC, "-n", str(draws), "--seed", str(SEED), "--out", str(store)]
+        measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
+        if out is None:
+            shutil.rmtree(store)
+        return measured
+
+    def run_plain(self, draws: int, cores: Collection[int]) -> Run:
+        """Run the study with the plain model."""
+        options = ["-n", str(draws), "--seed", str(SEED), "--out", str(self.folder / "plain.npy")]
+        return process([sys.executable, plain.__file__, *options], cores)
+
+
+def draws_last(values: np.ndarray) -> np.ndarray:
+    """Return [draw, ...] as ndmc's kernels want it."""
+    return np.ascontiguousarray(np.moveaxis(values, 0, -1))
+
+
+def draws_first(values: np.ndarray) -> np.ndarray:
+    """Return [..., draw] as the plain model has it."""
+    return np.moveaxis(values, -1, 0)

@@ -1,0 +1,339 @@
+"""What a person reads on the terminal: tables, progress, the next command to type."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ndmc.errors import RunError
+from ndmc.quantiles import Summary, labels_of, summarise, unit_of, view
+from ndmc.store import Store
+
+__all__ = ["console", "number", "progress_bar"]
+
+_WIDE = 110  # characters that three outputs side by side need
+
+
+def console() -> Console:
+    """Return the terminal, or a wide page where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=120)
+
+
+def number(value: float) -> str:
+    """Return a number with four significant digits, and all those before the point.
+
+    Examples
+    --------
+    >>> number(115032.7), number(0.0123456), number(-3.0)
+    ('115,033', '0.01235', '-3')
+    """
+    if not math.isfinite(value):
+        return {math.inf: "none", -math.inf: "none"}.get(value, "-")
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def percent(quantile: float) -> str:
+    """Return a share as a percent sign people write: 2.5 %."""
+    return f"{quantile * 100:g} %"
+
+
+def _table(title: str, *columns: str, words: int = 1, no_wrap: bool = False) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        if index < words:
+            table.add_column(column, overflow="fold", no_wrap=no_wrap)
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+# --- progress ---------------------------------------------------------------------------------
+
+
+class _Rate(ProgressColumn):
+    """Draws per second so far."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f} draws/s")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Any]:
+    """Yield a function (done, total) that moves a progress bar; silent when not on a terminal."""
+    page = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=page, transient=True, disable=not page.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# --- run and percentiles ----------------------------------------------------------------------
+
+
+def print_run(store: Store) -> None:
+    """Print the closing table of a run, what left its range, and what to type next."""
+    page, attrs = console(), store.attrs
+    headline = [name for name in attrs["headline"] if name in store.outputs]
+    if not headline:
+        headline = [n for n, o in store.outputs.items() if o.kind != "parameter"][:3]
+    by_dims: dict[tuple[str, ...], list[str]] = {}
+    for name in headline:
+        by_dims.setdefault(store.outputs[name].dims, []).append(name)
+    for names in by_dims.values():
+        _print_headline(page, store, names)
+    print_outside(page, store)
+    page.print(f"{attrs['draws']:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
+    example = headline[0] if headline else next(iter(store.outputs))
+    page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
+
+
+def _print_headline(page: Console, store: Store, names: list[str]) -> None:
+    """Print outputs of the same dims side by side, or below each other on a narrow page."""
+    if page.width < _WIDE and len(names) > 1:
+        for name in names:
+            _print_headline(page, store, [name])
+        return
+    dims = store.outputs[names[0]].dims
+    select = {"year": [store.dims.labels["year"][-1]]} if "year" in dims else {}
+    summaries = [summarise(store, view(store, name, select)) for name in names]
+    others = tuple(dim for dim in dims if dim != "year")
+    totals = [
+        summarise(store, view(store, name, select, others)) if others else None for name in names
+    ]
+    blocks = [
+        _block(summary.values, total.values if total else None)
+        for summary, total in zip(summaries, totals, strict=True)
+    ]
+    heads = [percent(q) for q in summaries[0].quantiles]
+    columns = [
+        f"{store.outputs[name].title}, {store.outputs[name].unit}\n{_padded(heads, block)}"
+        for name, block in zip(names, blocks, strict=True)
+    ]
+    year = f", {store.dims.labels['year'][-1]}" if "year" in dims else ""
+    title = f"{store.attrs['title'] or store.attrs['scenario']}: {year.lstrip(', ')}".rstrip(": ")
+    table = _table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
+    labels = _row_labels(store, summaries[0], others) + ["total"] * bool(totals)
+    for row, label in enumerate(labels):
+        if label == "total" and totals:
+            table.add_section()
+        table.add_row(label, *(_padded(block[row], block) for block in blocks))
+    page.print(table)
+
+
+def _block(values: Any, totals: Any) -> list[list[str]]:
+    """Return the percentiles of each row, and of the total, as texts."""
+    rows = values.reshape(len(values), -1).T.tolist()
+    rows += [] if totals is None else [totals.reshape(-1).tolist()]
+    return [[number(value) for value in row] for row in rows]
+
+
+def _padded(texts: list[str], block: list[list[str]]) -> str:
+    """Return texts in the width of the widest of their block."""
+    width = max(6, *(len(text) for row in block for text in row))
+    return "  ".join(f"{text:>{width}}" for text in texts)
+
+
+def _row_labels(store: Store, summary: Summary, dims: tuple[str, ...]) -> list[str]:
+    labels = [""]
+    for dim in dims:
+        names = [str(label) for label in labels_of(store, summary.view, dim)]
+        labels = [f"{before}{', ' if before else ''}{name}" for before in labels for name in names]
+    return labels
+
+
+def print_outside(page: Console, store: Store) -> None:
+    """Warn of parameters that were drawn outside their physical range."""
+    draws = store.attrs["draws"]
+    for name, count in store.outside.items():
+        page.print(
+            f"warning: parameter {name!r} left its physical range in {count:,} of {draws:,} draws; "
+            "its values were used as drawn. Choose a distribution that stays inside (lognormal, "
+            "beta, truncated_normal), or say 'range: any' if they are possible",
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""
+    chosen = summary.view
+    cells: list[dict[str, Any]] = [{}]
+    for dim in chosen.kept:
+        cells = [{**c, dim: label} for c in cells for label in labels_of(store, chosen, dim)]
+    count = len(summary.quantiles)
+    parts = [part.reshape(count, -1) for part in (summary.values, summary.low, summary.high)]
+    mean, sd = summary.mean.reshape(-1), summary.sd.reshape(-1)
+    for n, cell in enumerate(cells):
+        row: dict[str, Any] = {"variable": chosen.name, **cell, "unit": unit_of(store, chosen)}
+        for q, quantile in enumerate(summary.quantiles):
+            values = (float(part[q, n]) for part in parts)
+            for suffix, value in zip(("", "_low", "_high"), values, strict=True):
+                row[f"p{quantile * 100:g}{suffix}"] = value
+        yield {**row, "mean": float(mean[n]), "sd": float(sd[n])}
+
+
+def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
+    """Print percentiles, each with its 95 % confidence limits."""
+    page = console()
+    for name, summary in summaries.items():
+        output, kept = store.outputs[name], summary.view.kept
+        columns = [text for q in summary.quantiles for text in (percent(q), "(95 % limits)")]
+        title = f"{output.title}, {unit_of(store, summary.view)}"
+        table = _table(title, *kept, *columns, words=len(kept))
+        for row in percentile_rows(store, summary):
+            cells = []
+            for q in summary.quantiles:
+                key = f"p{q * 100:g}"
+                cells += [
+                    number(row[key]),
+                    f"{number(row[key + '_low'])} .. {number(row[key + '_high'])}",
+                ]
+            table.add_row(*(str(row[dim]) for dim in kept), *cells)
+        page.print(table)
+    page.print(f"{store.attrs['draws']:,} draws, seed {store.attrs['seed']}")
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, with the columns of all of them.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written.
+    """
+    held = [dict(row) for row in rows]
+    columns = list(dict.fromkeys(key for row in held for key in row))
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(held)
+    except OSError as failed:
+        raise RunError(f"cannot write {str(path)!r}: {failed.strerror}") from None
+
+
+# --- scenarios -------------------------------------------------------------------------------
+
+
+def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
+    """Print the bundled scenarios."""
+    table = _table("", "scenario", "title", words=2)
+    for name, title in found:
+        table.add_row(name, title)
+    console().print(table)
+
+
+def print_check(
+    rows: Sequence[tuple[str, str, str, str, str, float]], notes: Sequence[str]
+) -> None:
+    """Print how each quantity is determined, and its value with every parameter at its mean."""
+    page = console()
+    table = _table("", "quantity", "dims", "determined by", "unit", "last year", words=3)
+    for name, kind, dims, rule, unit, value in rows:
+        table.add_row(f"{name} ({kind})", dims, rule, unit, number(value))
+    page.print(table)
+    for note in notes:
+        page.print(f"warning: {note}", style="yellow", soft_wrap=True)
+
+
+def print_info(store: Store) -> None:
+    """Print what a store is, how complete it is and where it comes from."""
+    page, attrs = console(), store.attrs
+    written = store.written
+    state = (
+        "complete" if store.complete else f"not complete: {written.sum()} of {len(written)} blocks"
+    )
+    facts = {
+        "scenario": f"{attrs['scenario']}: {attrs['title']}",
+        "scenario hash": attrs["scenario_hash"],
+        "variant": attrs["variant"] or "none",
+        "changes": ", ".join(f"{k}={v}" for k, v in attrs["changes"].items()) or "none",
+        "draws": f"{attrs['draws']:,} in {len(written)} blocks of {attrs['block']:,}",
+        "seed": str(attrs["seed"]),
+        "state": state,
+        "started": attrs["started"],
+        "finished": attrs.get("finished", "-"),
+        "versions": ", ".join(
+            f"{k} {v}" for k, v in {"ndmc": attrs["ndmc"], **attrs["versions"]}.items()
+        ),
+        "stored as": attrs["dtype"],
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in facts.items():
+        table.add_row(key, value)
+    page.print(table)
+    outputs = _table("", "output", "dims", "unit", "title", words=4)
+    for output in store.outputs.values():
+        dims = ("draw", *reversed(output.dims))
+        outputs.add_row(output.name, ", ".join(dims), output.unit, output.title)
+    page.print(outputs)
+    print_outside(page, store)
+
+
+def print_comparisons(comparisons: Sequence[Any], variant: str) -> None:
+    """Print published figures against the model, in groups, misses in red."""
+    page = console()
+    titles = {
+        "target": "targets",
+        "soft": "soft targets",
+        "contradiction": "published figures that contradict each other or their own tables",
+        "reported": "reported, no tolerance claimed",
+    }
+    for status, title in titles.items():
+        rows = [c for c in comparisons if c.status == status]
+        if rows:
+            page.print(_comparison_table(title, rows, status))
+    left = [c for c in comparisons if c.status == "not_modelled"]
+    if left:
+        page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
+    if variant:
+        page.print(f"compared under the variant {variant!r}")
+
+
+def _comparison_table(title: str, rows: Sequence[Any], status: str) -> Table:
+    words = ("quantity", "at") if status in ("target", "soft") else ("quantity", "at", "why")
+    table = _table(
+        title,
+        *words,
+        "published",
+        "unit",
+        "model",
+        "95 % range",
+        "off",
+        "verdict",
+        words=len(words),
+    )
+    for c in rows:
+        off = f"{c.deviation:+.1%}" if math.isfinite(c.deviation) else "-"
+        style = "red" if c.verdict == "missed" else ""
+        interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
+        reason = [c.note] if len(words) == 3 else []
+        figures = (number(c.published), c.unit, number(c.median), interval, off, c.verdict)
+        table.add_row(c.quantity, c.at, *reason, *figures, style=style)
+    return table
+
+
+def last_value(values: Any) -> float:
+    """Return the total over all dims but year, in the last year."""
+    array = np.asarray(values)
+    return float(array[..., -1].sum()) if array.ndim else float(array)
