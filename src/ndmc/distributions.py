@@ -104,6 +104,8 @@ def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
             raise ValueError(f"without spread the mean {mean:g} must lie in [{low:g}, {high:g}]")
         return _constant(mean)
     alpha, beta = (low - mean) / sd, (high - mean) / sd
+    if alpha <= -_FURTHEST_SCORE and beta >= _FURTHEST_SCORE:
+        return _normal(numbers)  # no draw reaches the bounds
     if alpha > 8 or beta < -8:
         raise ValueError(
             f"the bounds [{low:g}, {high:g}] lie more than 8 sd ({sd:g}) from the mean {mean:g}"
