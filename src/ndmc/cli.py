@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 ScenarioArgument = Annotated[str, typer.Argument(help="A bundled name, a scenario folder or file.")]
 StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="One of the scenario's variants.")]
@@ -35,7 +37,7 @@ SetOption = Annotated[
 ]
 
 
-def _count(text: str) -> int:
+def _count(text: str, option: str) -> int:
     """Read a whole number, written as 100000, 100_000 or 1e5."""
     try:
         value = float(text.replace("_", ""))
@@ -43,7 +45,8 @@ def _count(text: str) -> int:
             raise ValueError
         return int(text.replace("_", "")) if text.replace("_", "").isdigit() else int(value)
     except (ValueError, OverflowError):
-        raise InputError(f"{text!r} is not a whole number; write it like 100000 or 1e5") from None
+        message = f"{text!r} is not a whole number; write it like 100000 or 1e5"
+        raise InputError(message, option) from None
 
 
 def _changes(given: list[str]) -> dict[str, str]:
@@ -144,12 +147,12 @@ def run(
     with progress_bar(loaded.name) as progress:
         store = execute(
             loaded,
-            _count(draws),
-            seed=_count(seed),
+            _count(draws, "-n"),
+            seed=_count(seed, "--seed"),
             out=path,
             keep=[name.strip() for name in keep.split(",")] if keep else None,
             workers=workers,
-            block=_count(block) if block else None,
+            block=_count(block, "--block") if block else None,
             dtype=dtype,
             progress=progress,
         )
@@ -262,7 +265,7 @@ def validate(
         found, used = compare_store(opened), opened.attrs["variant"]
     else:
         chosen = "" if variant == "none" else variant
-        found = compare_scenario(source, _count(draws), _count(seed), chosen)
+        found = compare_scenario(source, _count(draws, "-n"), _count(seed, "--seed"), chosen)
         published = load(source).file.published
         used = (published.variant or "" if published else "") if chosen is None else chosen
     print_comparisons(found, used)
@@ -309,8 +312,10 @@ def main() -> None:
         _quit(str(wrong), 2)
     except RunError as failed:
         _quit(str(failed), 1)
-    except KeyboardInterrupt:
-        _quit("stopped; the same command goes on where it stopped", 1)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            _quit("stopped; the same command goes on where it stopped", 1)
+        raise
     except MemoryError:
         _quit("out of memory; lower --block or --workers", 1)
     except BrokenPipeError:

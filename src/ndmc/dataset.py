@@ -46,7 +46,9 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     import xarray as xr
 
     opened = open_store(store)
-    dataset: xr.Dataset = xr.open_zarr(opened.path)
+    # Metadata is gathered in one file when a run ends; before that xarray would warn.
+    gathered = None if opened.complete else False
+    dataset: xr.Dataset = xr.open_zarr(opened.path, consolidated=gathered)
     return dataset
 
 

@@ -10,6 +10,9 @@ __all__ = ["KEYS", "Marginal", "marginal"]
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21
+_LOWEST_UNIFORM = 2.0**-53
+# Where a truncated tail ends, its probabilities keep so few digits that scores err by 1e-8.
+_ROUNDING = 1e-6
 
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
@@ -93,7 +96,7 @@ def _normal(numbers: Mapping[str, float]) -> Marginal:
 
 
 def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
-    from scipy.special import ndtr
+    from scipy.special import ndtr, ndtri
 
     mean, sd = numbers["value"], _spread(numbers)
     low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
@@ -114,14 +117,15 @@ def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
     sign = -1.0 if alpha > 0 else 1.0
     p_low, p_high = float(ndtr(sign * alpha)), float(ndtr(sign * beta))
     density = (_normal_pdf(alpha) - _normal_pdf(beta)) / abs(p_high - p_low)
-    reach = _FURTHEST_SCORE * sd
-    central = mean + sd * density
+    # The part of the normal that is left may be all tail, further out than the furthest score.
+    ends = (p_low + u * (p_high - p_low) for u in (_LOWEST_UNIFORM, 1 - _LOWEST_UNIFORM))
+    lowest, highest = (mean + sign * sd * float(ndtri(min(p, 1 - _LOWEST_UNIFORM))) for p in ends)
     return Marginal(
         "truncated_normal",
         (mean, sign * sd, p_low, p_high),
-        central,
-        max(low, mean - reach),
-        min(high, mean + reach),
+        mean + sd * density,
+        max(low, lowest - _ROUNDING * sd),
+        min(high, highest + _ROUNDING * sd),
     )
 
 

@@ -6,6 +6,7 @@ how a text file becomes an attack or a silent mistake.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,86 +85,111 @@ def parse_document(text: str, path: Path) -> Document:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    _refuse_bombs(text, path)
-    yaml = YAML(typ="safe", pure=True)
-    try:
-        root = yaml.compose(text)
-    except MarkedYAMLError as broken:
-        mark = broken.problem_mark or broken.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = (broken.problem or broken.context or "broken YAML").splitlines()[0]
-        raise InputError(f"not valid YAML: {problem}", f"{path}:{line}") from None
-    except (YAMLError, ValueError) as broken:
-        raise InputError(f"not valid YAML: {str(broken).splitlines()[0]}", str(path)) from None
-    lines: dict[Key, int] = {}
-    reader = _Reader(path, yaml.constructor, lines)
-    data = reader.plain(root, ()) if root is not None else None
-    if not isinstance(data, dict):
-        raise InputError("expected a mapping of keys to values at the top", f"{path}:1")
-    return Document(path, text, data, lines)
-
-
-def _refuse_bombs(text: str, path: Path) -> None:
-    """Refuse anchors, aliases and deep nesting on the event stream, before anything is built."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
-
     for number, line in enumerate(text.splitlines(), 1):
         if "\t" in line[: len(line) - len(line.lstrip())]:
             raise InputError("a tab in the indentation; YAML wants spaces", f"{path}:{number}")
-    depth = 0
+    yaml = YAML(typ="safe", pure=True)
+    reader = _Reader(path, yaml, yaml.parse(text))
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-                message = "anchors and aliases (& and *) are not part of the scenario format"
-                raise InputError(message, f"{path}:{event.start_mark.line + 1}")
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > _MAX_DEPTH:
-                message = f"nested deeper than {_MAX_DEPTH} levels"
-                raise InputError(message, f"{path}:{event.start_mark.line + 1}")
-    except (YAMLError, ValueError):
-        return  # broken YAML is reported with its line by the composer
+        data = reader.document()
+    except MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        line_of = mark.line + 1 if mark else 1
+        problem = (broken.problem or broken.context or "broken YAML").splitlines()[0]
+        raise InputError(f"not valid YAML: {problem}", f"{path}:{line_of}") from None
+    except (YAMLError, ValueError) as broken:
+        if isinstance(broken, InputError):
+            raise
+        raise InputError(f"not valid YAML: {str(broken).splitlines()[0]}", str(path)) from None
+    if not isinstance(data, dict):
+        raise InputError("expected a mapping of keys to values at the top", f"{path}:1")
+    return Document(path, text, data, reader.lines)
 
 
 @dataclass(frozen=True)
 class _Reader:
+    """Builds plain data straight from the events of the parser.
+
+    Nothing is built that an event does not hold, so aliases cannot multiply; what YAML can do
+    beyond plain data is refused where it stands.
+    """
+
     path: Path
-    constructor: Any
-    lines: dict[Key, int]
+    yaml: Any
+    events: Iterator[Any]
+    lines: dict[Key, int] = field(default_factory=dict)
 
-    def plain(self, node: Any, key: Key) -> Any:
-        from ruamel.yaml.nodes import MappingNode, SequenceNode
+    def document(self) -> Any:
+        from ruamel.yaml.events import DocumentStartEvent, StreamEndEvent, StreamStartEvent
 
-        self.lines.setdefault(key, node.start_mark.line + 1)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, key)
-        if isinstance(node, SequenceNode):
-            return [self.plain(item, (*key, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node)
+        data = None
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent):
+                if data is not None:
+                    raise self._refused(event, "a second document; keep one to a file")
+                data = self._value(next(self.events), ())
+            elif isinstance(event, StreamStartEvent | StreamEndEvent):
+                continue
+        return data
 
-    def _mapping(self, node: Any, key: Key) -> dict[str, Any]:
+    def _refused(self, event: Any, message: str) -> InputError:
+        return InputError(message, f"{self.path}:{event.start_mark.line + 1}")
+
+    def _value(self, event: Any, key: Key) -> Any:
+        from ruamel.yaml.events import AliasEvent, MappingStartEvent, SequenceStartEvent
+
+        if isinstance(event, AliasEvent) or event.anchor:
+            message = "anchors and aliases (& and *) are not part of the scenario format"
+            raise self._refused(event, message)
+        if event.tag is not None:
+            message = f"the tag {event.tag} is not part of the scenario format"
+            raise self._refused(event, message)
+        if len(key) > _MAX_DEPTH:
+            raise self._refused(event, f"nested deeper than {_MAX_DEPTH} levels")
+        self.lines.setdefault(key, event.start_mark.line + 1)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(key)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(key)
+        return self._scalar(event)
+
+    def _sequence(self, key: Key) -> list[Any]:
+        from ruamel.yaml.events import SequenceEndEvent
+
+        found: list[Any] = []
+        for event in self.events:
+            if isinstance(event, SequenceEndEvent):
+                break
+            found.append(self._value(event, (*key, len(found))))
+        return found
+
+    def _mapping(self, key: Key) -> dict[str, Any]:
+        from ruamel.yaml.events import MappingEndEvent, ScalarEvent
+
         found: dict[str, Any] = {}
-        for name_node, value_node in node.value:
-            line = name_node.start_mark.line + 1
-            name = str(name_node.value)
+        for event in self.events:
+            if isinstance(event, MappingEndEvent):
+                break
+            if not isinstance(event, ScalarEvent) or event.anchor:
+                raise self._refused(event, "a key must be a plain word")
+            name = str(event.value)
             if name in found:
                 first = self.lines[(*key, name)]
                 message = f"the key {name!r} stands twice (first on line {first}); keep one"
-                raise InputError(message, f"{self.path}:{line}")
-            self.lines[(*key, name)] = line
-            found[name] = self.plain(value_node, (*key, name))
+                raise self._refused(event, message)
+            self.lines[(*key, name)] = event.start_mark.line + 1
+            found[name] = self._value(next(self.events), (*key, name))
         return found
 
-    def _scalar(self, node: Any) -> Any:
-        where = f"{self.path}:{node.start_mark.line + 1}"
-        kinds = {"null", "bool", "int", "float", "str"}
-        kind = str(node.tag or "").rpartition(":")[2]
-        if not str(node.tag).startswith("tag:yaml.org,2002:") or kind not in kinds | {"timestamp"}:
-            raise InputError(f"the tag {node.tag} is not part of the scenario format", where)
-        if kind in ("str", "timestamp"):
-            return node.value
+    def _scalar(self, event: Any) -> Any:
+        from ruamel.yaml.nodes import ScalarNode
+
+        plain = event.implicit[0]
+        tag = self.yaml.resolver.resolve(ScalarNode, event.value, (plain, not plain))
+        kind = str(tag).rpartition(":")[2]
+        if kind not in ("null", "bool", "int", "float"):
+            return event.value
         try:
-            return self.constructor.construct_object(node)
-        except Exception:
-            raise InputError(f"cannot read {node.value!r} as {kind}", where) from None
+            return self.yaml.constructor.construct_object(ScalarNode(tag, event.value))
+        except Exception:  # a number YAML's rules accept and Python's do not
+            raise self._refused(event, f"cannot read {event.value!r} as {kind}") from None

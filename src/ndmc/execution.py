@@ -26,6 +26,7 @@ __all__ = ["execute", "plan_blocks", "run"]
 _BLOCK_BYTES = 32 * 2**20
 _MOST_BLOCK = 2**16
 _BLOCKS_AT_ONCE = 1000
+_MOST_BLOCKS = 10**6
 _MEMORY = 2**30
 
 Progress = Callable[[int, int], None]
@@ -106,13 +107,13 @@ def run(
     >>> draws.in_use.dims
     ('draw', 'year', 'product')
     """
-    from ndmc.dataset import open_dataset
+    import xarray as xr
 
     if not isinstance(scenario, Scenario):
         scenario = load(scenario, variant=variant, changes=changes)
     elif variant or changes:
         raise InputError("variant and changes belong to load() when the scenario is loaded already")
-    execute(
+    store = execute(
         scenario,
         draws,
         seed=seed,
@@ -122,7 +123,8 @@ def run(
         block=block,
         dtype=dtype,
     )
-    return open_dataset(out)
+    dataset: xr.Dataset = xr.open_zarr(store.path)
+    return dataset
 
 
 def execute(
@@ -147,9 +149,15 @@ def execute(
     spec = _spec(plan, draws, seed, block, dtype, workers)
     store = create(out, scenario, plan, spec)
     if not store.complete:
-        compute_blocks(plan, store, workers, progress)
-        write_percentiles(store, workers)
-        store.finish()
+        try:
+            compute_blocks(plan, store, workers, progress)
+            write_percentiles(store, workers)
+            return store.finish()
+        except OSError as failed:
+            raise RunError(
+                f"cannot write {str(out)!r}: {failed.strerror or failed}; "
+                "make room and run the same command again to go on"
+            ) from None
     return store
 
 
@@ -181,6 +189,13 @@ def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, work
         raise InputError(f"blocks of {block} draws asked for; at least 1 is needed", "--block")
     itemsize = np.dtype(dtype).itemsize
     chosen = min(block or plan_blocks(draws, plan.cells, itemsize, workers), draws)
+    count = -(-draws // chosen)
+    if count > _MOST_BLOCKS:
+        raise InputError(
+            f"{draws} draws are {count} blocks but a store has at most {_MOST_BLOCKS}; "
+            "lower -n or raise --block",
+            "-n",
+        )
     # The block's values, and the same again while they are compressed.
     need = 2 * chosen * plan.cells * itemsize * workers
     if need > _MEMORY:
@@ -198,7 +213,9 @@ def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | 
     Raises
     ------
     RunError
-        If a block cannot be computed or written; the store stays resumable.
+        If a block cannot be computed; the store stays resumable.
+    OSError
+        If it cannot be written.
     """
     import dask
     from dask.threaded import get
@@ -244,15 +261,9 @@ def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: 
             f"lifetime parameter {failing[0]!r} was drawn at or below zero in draws "
             f"{draws.start} to {draws.stop - 1}; use distribution: lognormal"
         )
-    try:
-        for name, values in results.items():
-            store.write(name, draws, values)
-        store.mark(block, outside)
-    except OSError as failed:
-        raise RunError(
-            f"cannot write {str(store.path)!r}: {failed.strerror or failed}; "
-            "run the same command again to go on"
-        ) from None
+    for name, values in results.items():
+        store.write(name, draws, values)
+    store.mark(block, outside)
     counter.add(len(draws))
 
 
@@ -278,7 +289,7 @@ def write_percentiles(store: Store, workers: int) -> None:
         for name, output in store.outputs.items():
             views = {name: view(store, name)}
             others = tuple(dim for dim in output.dims if dim != "year")
-            if others and output.kind in ("flow", "stock"):
+            if others and output.kind in ("flow", "stock") and f"{name}_total" not in store.outputs:
                 views[f"{name}_total"] = view(store, name, over=others)
             for title, chosen in views.items():
                 summary = summarise(store, chosen, workers=workers)

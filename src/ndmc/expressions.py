@@ -7,6 +7,7 @@ against each other by dim name, and every sum must be a sum of like with like.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,17 @@ from ndmc.dims import Dims, Floats, expand
 from ndmc.errors import nearest
 from ndmc.units import NONE, TIME, Dimension
 
-__all__ = ["Expression", "ExpressionError", "Variable", "compile_expression", "evaluate_expression"]
+__all__ = [
+    "Expression",
+    "ExpressionError",
+    "Variable",
+    "compile_expression",
+    "evaluate_expression",
+    "parse",
+]
 
 _MAX_CHARACTERS = 2000
+_MAX_DEPTH = 100
 _STEP = "step"
 
 
@@ -82,19 +91,36 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
     >>> compile_expression("sum(sales, over=product) / 2", {"sales": sales}, dims).dims
     ('year',)
     """
+    try:
+        return _Compiler(variables, dims).visit(parse(text))
+    except OverflowError:
+        raise ExpressionError("numbers must be finite") from None
+
+
+def parse(text: str) -> ast.expr:
+    """Return the syntax tree of a text, short and shallow enough to walk.
+
+    Raises
+    ------
+    ExpressionError
+        For anything that is not one expression of Python's syntax.
+    """
     if len(text) > _MAX_CHARACTERS:
         raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        return _Compiler(variables, dims).visit(tree)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
+            tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as broken:
         raise ExpressionError(f"cannot read {text!r}: {broken.msg}") from None
-    except (RecursionError, MemoryError, ValueError) as broken:
-        if isinstance(broken, ExpressionError):
-            raise
-        raise ExpressionError(
-            "nested too deeply, or not a text; use indicators for parts"
-        ) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise ExpressionError("nested too deeply, or not a text") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
+    return tree
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,9 @@ class Reader:
         cells, table = self._cells(entry, key, dims)
         marginals, grades, wheres = [], [], []
         for labels, cell in cells.items():
-            where = table.where(cell.line) if table else self.document.where(*key, "value")
+            at = dict(zip(dims, labels, strict=True))
+            inline = self.document.where(*key, "value", *(at[dim] for dim in entry.dims))
+            where = table.where(cell.line) if table else inline
             grade_name, grade = self._grade(entry, key, cell, where)
             marginals.append(self._marginal(entry, grade, cell, factor, where, name, labels))
             grades.append(grade_name)
@@ -140,6 +142,9 @@ class Reader:
             message = f"{entry.table} has no column {column!r}; {nearest(column, table.header)}"
             raise self.document.error(message, *key, "column")
         numeric = tuple(c for c in (*KEYS, column) if c in table.header and c not in dims)
+        if not numeric and not entry.wide and set(dims) <= set(table.header):
+            message = f"no column {column!r}; {nearest(column, table.header)}"
+            raise InputError(message, table.where())
         if entry.column:
             numeric = tuple(c for c in numeric if c == column or c not in ("value", "mean"))
         cells = read_cells(table, dims, self.dims, numeric, entry.wide)
@@ -156,19 +161,22 @@ class Reader:
 
     def path(self, name: str, *key: str | int) -> Path:
         """Return the path of a file of the scenario; nothing outside its folder is ever read."""
-        given = Path(name)
-        inside = not given.is_absolute() and ".." not in given.parts
-        if inside:
-            resolved = (self.folder / given).resolve()
-            inside = resolved.is_relative_to(self.folder.resolve())
-        if not inside or "\\" in name or "\0" in name:
+        path = self.folder / name
+        try:
+            inside = path.resolve().is_relative_to(self.folder.resolve())
+            present, regular = path.exists(), path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a circle of links, a name no file can have
+            raise self.document.error(f"{name!r} cannot name a table", *key) from None
+        if not inside or ".." in Path(name).parts or Path(name).is_absolute() or "\\" in name:
             message = f"{name!r} leads out of the scenario's folder; tables must lie inside it"
             raise self.document.error(message, *key)
-        if not (self.folder / given).is_file():
-            present = [p.name for p in self.folder.glob("*.csv")]
-            message = f"the file {name!r} does not exist in {self.folder}; {nearest(name, present)}"
+        if present and not regular:
+            raise self.document.error(f"{name!r} is not a regular file", *key)
+        if not present:
+            others = [p.name for p in self.folder.glob("*.csv")]
+            message = f"the file {name!r} does not exist in {self.folder}; {nearest(name, others)}"
             raise self.document.error(message, *key)
-        return self.folder / given
+        return path
 
     def _inline(
         self, entry: ParameterEntry, key: tuple[str, ...], dims: tuple[str, ...]
@@ -282,10 +290,15 @@ class Reader:
         if distribution == "constant":
             given = {k: v for k, v in given.items() if k in ("value", "mean")}
         try:
-            return marginal(distribution, given, lists)
-        except ValueError as wrong:
+            found = marginal(distribution, given, lists)
+            if not all(map(math.isfinite, (found.central, *found.numbers))):
+                raise OverflowError
+            return found
+        except (ValueError, ArithmeticError) as wrong:
             cell_name = f" [{', '.join(labels)}]" if labels else ""
-            raise InputError(f"parameter {name!r}{cell_name}: {wrong}", where) from None
+            extreme = isinstance(wrong, ArithmeticError)
+            reason = "the numbers are too large or too small to compute with" if extreme else wrong
+            raise InputError(f"parameter {name!r}{cell_name}: {reason}", where) from None
 
     def _row_scale(self, entry: ParameterEntry, cell: Cell, where: str) -> float:
         unit = cell.words.get("unit", "")
@@ -316,7 +329,9 @@ class Reader:
             try:
                 found[dim] = parse_errors(said, dim)
             except ValueError as wrong:
-                raise self.document.error(str(wrong), *key, "errors") from None
+                own = dim in (entry.errors or {})
+                owner = key if own else ("grades", min(grades))
+                raise self.document.error(str(wrong), *owner, "errors", dim) from None
         return found
 
     def _said(self, entry: ParameterEntry, key: tuple[str, ...], dim: str, grades: set[str]) -> str:

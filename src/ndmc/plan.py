@@ -24,6 +24,7 @@ from ndmc.expressions import (
     Variable,
     compile_expression,
     evaluate_expression,
+    parse,
 )
 from ndmc.samplers import Sampler, central_values, samplers
 from ndmc.scenario import Scenario
@@ -337,9 +338,10 @@ class _Compiler:
             )
 
     def _inflows(self, process: str) -> tuple[Term, ...]:
+        # By name, not as the file has them: the order of a sum decides its last bit.
         return tuple(
             Term(name, self.flow_dims(name))
-            for name, flow in self.file.flows.items()
+            for name, flow in sorted(self.file.flows.items())
             if flow.target == process
         )
 
@@ -376,7 +378,7 @@ class _Compiler:
         if process in self.holders:
             stock = self.holders[process]
             terms.append(Term(release_of(stock), self.stock_dims(stock), outward))
-        for other in self._adjacent(process):
+        for other in sorted(self._adjacent(process)):
             if other != name:
                 leaves = self.file.flows[other].origin == process
                 terms.append(Term(other, self.flow_dims(other), -outward if leaves else outward))
@@ -421,7 +423,10 @@ class _Compiler:
         self, name: str, stock: StockEntry, dims: tuple[str, ...]
     ) -> tuple[Expression, Expression]:
         key = ("stocks", name, "lifetime")
-        texts = _weibull(stock.lifetime)
+        try:
+            texts = _weibull(stock.lifetime)
+        except ExpressionError as wrong:
+            self._fail(str(wrong), *key)
         if texts is None:
             self._fail(
                 f"lifetime is {stock.lifetime!r}; write weibull(scale, shape) with parameters, "
@@ -651,19 +656,15 @@ def _summed(values: Floats, share: Share, dims: Dims) -> Floats:
 
 def _names(text: str) -> set[str]:
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse(text)
+    except ExpressionError:
         return set()  # reported by the compiler of the expression
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def _weibull(text: str) -> tuple[str, str] | None:
     """Return the two arguments of ``weibull(scale, shape)``, positional or by name."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    match tree:
+    match parse(text):
         case ast.Call(func=ast.Name(id="weibull"), args=[scale, shape], keywords=[]):
             return ast.unparse(scale), ast.unparse(shape)
         case ast.Call(func=ast.Name(id="weibull"), args=[], keywords=[one, two]):

@@ -30,6 +30,8 @@ DEFAULT_QUANTILES = (0.025, 0.5, 0.975)
 # Draws held at once. Sorting is in place, so this is nearly all the memory percentiles take.
 _MEMORY = 320 * 2**20
 _CONFIDENCE = 0.95
+# Rows a thread sorts before it asks for more.
+_ROWS = 16
 # Draws taken to float64 at a time for the moments.
 _PIECE = 2**16
 
@@ -75,10 +77,20 @@ class View:
         values = values.astype(np.float64)
         for dim, groups in self.by:
             axis = self.dims.index(dim)
-            parts = [values.take(group, axis=axis).sum(axis=axis) for group in groups]
+            parts = [_add(values.take(group, axis=axis), axis) for group in groups]
             values = np.stack(parts, axis=axis)
-        axes = tuple(self.dims.index(dim) for dim in self.over)
-        return values.sum(axis=axes) if axes else values
+        for axis in sorted((self.dims.index(dim) for dim in self.over), reverse=True):
+            values = _add(values, axis)
+        return values
+
+
+def _add(values: Floats, axis: int) -> Floats:
+    """Add up an axis label by label: ``sum`` does it in pairs where a block has one draw."""
+    first, *others = np.moveaxis(values, axis, 0)
+    total: Floats = first.copy()
+    for label in others:
+        total += label
+    return total
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,7 @@ def _slabs(chosen: View, store: Store, capacity: int) -> list[_Slab]:
     years = chosen.positions[place]
     row = math.prod(chosen.shape) // len(years)
     step = max(capacity // row, 1)
-    grain = store.array(chosen.name).chunks[1 + chosen.dims[::-1].index("year")]
+    grain = store.arrays[chosen.name].chunks[1 + chosen.dims[::-1].index("year")]
     if step > grain:
         step -= step % grain
     slabs: list[_Slab] = []
@@ -312,12 +324,13 @@ def _sort_slab(
     def read(draws: range) -> None:
         rows[:, draws.start : draws.stop] = _rows(store, slab, draws)
 
-    def describe(n: int) -> None:
-        rows[n].sort()
-        statistics[slab.targets[n]] = _describe_sorted(rows[n], quantiles, slab.view.name)
+    def describe(some: range) -> None:
+        for n in some:
+            rows[n].sort()
+            statistics[slab.targets[n]] = _describe_sorted(rows[n], quantiles, slab.view.name)
 
-    for work, items in ((read, store.spec.blocks), (describe, range(len(rows)))):
-        _each(threads, work, items)
+    _each(threads, read, store.spec.blocks)
+    _each(threads, describe, [range(len(rows))[n : n + _ROWS] for n in range(0, len(rows), _ROWS)])
 
 
 def _each(threads: ThreadPoolExecutor, work: Callable[[Any], None], items: Iterable[Any]) -> None:

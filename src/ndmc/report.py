@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ndmc.errors import RunError
-from ndmc.quantiles import Summary, labels_of, summarise, unit_of, view
+from ndmc.quantiles import DEFAULT_QUANTILES, Summary, labels_of, unit_of
 from ndmc.store import Store
 
 __all__ = ["console", "number", "progress_bar"]
@@ -114,36 +114,33 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
             _print_headline(page, store, [name])
         return
     dims = store.outputs[names[0]].dims
-    select = {"year": [store.dims.labels["year"][-1]]} if "year" in dims else {}
-    summaries = [summarise(store, view(store, name, select)) for name in names]
     others = tuple(dim for dim in dims if dim != "year")
-    totals = [
-        summarise(store, view(store, name, select, others)) if others else None for name in names
-    ]
-    blocks = [
-        _block(summary.values, total.values if total else None)
-        for summary, total in zip(summaries, totals, strict=True)
-    ]
-    heads = [percent(q) for q in summaries[0].quantiles]
+    totals = all(f"{name}_total" in store.root["percentiles"] for name in names)
+    blocks = [_last_year(store, name, totals) for name in names]
+    heads = [percent(q) for q in DEFAULT_QUANTILES]
     columns = [
         f"{store.outputs[name].title}, {store.outputs[name].unit}\n{_padded(heads, block)}"
         for name, block in zip(names, blocks, strict=True)
     ]
-    year = f", {store.dims.labels['year'][-1]}" if "year" in dims else ""
-    title = f"{store.attrs['title'] or store.attrs['scenario']}: {year.lstrip(', ')}".rstrip(": ")
+    year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
+    title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
     table = _table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
-    labels = _row_labels(store, summaries[0], others) + ["total"] * bool(totals)
-    for row, label in enumerate(labels):
-        if label == "total" and totals:
+    labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
+    for row, label in enumerate([*labels, *["total"] * totals]):
+        if row == len(labels):
             table.add_section()
         table.add_row(label, *(_padded(block[row], block) for block in blocks))
     page.print(table)
 
 
-def _block(values: Any, totals: Any) -> list[list[str]]:
-    """Return the percentiles of each row, and of the total, as texts."""
-    rows = values.reshape(len(values), -1).T.tolist()
-    rows += [] if totals is None else [totals.reshape(-1).tolist()]
+def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
+    """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
+    rows: list[list[float]] = []
+    for title in [name, *[f"{name}_total"] * total]:
+        values = np.asarray(store.root[f"percentiles/{title}"][...])
+        if "year" in store.outputs[name].dims:
+            values = values[..., -1]
+        rows += values.reshape(len(DEFAULT_QUANTILES), -1).T.tolist()
     return [[number(value) for value in row] for row in rows]
 
 
@@ -151,14 +148,6 @@ def _padded(texts: list[str], block: list[list[str]]) -> str:
     """Return texts in the width of the widest of their block."""
     width = max(6, *(len(text) for row in block for text in row))
     return "  ".join(f"{text:>{width}}" for text in texts)
-
-
-def _row_labels(store: Store, summary: Summary, dims: tuple[str, ...]) -> list[str]:
-    labels = [""]
-    for dim in dims:
-        names = [str(label) for label in labels_of(store, summary.view, dim)]
-        labels = [f"{before}{', ' if before else ''}{name}" for before in labels for name in names]
-    return labels
 
 
 def print_outside(page: Console, store: Store) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ndmc.dependence import Errors, streams
 from ndmc.dims import Dims, Floats
+from ndmc.errors import InputError
 from ndmc.parameters import Parameter
 from ndmc.scenario import Scenario
 
@@ -78,12 +79,24 @@ def samplers(
         for name, parameter in scenario.parameters.items()
         if parameter.uncertain
     }
+    _refuse_collisions(alone)
     found = dict(alone)
     for members, factor in scenario.correlations:
         for row, name in enumerate(members):
             if row:
                 found[name] = _correlated(alone, members[: row + 1], factor[row][: row + 1])
     return tuple(found[name] for name in scenario.parameters if name in names and name in found)
+
+
+def _refuse_collisions(alone: dict[str, Sampler]) -> None:
+    """Refuse two errors that would be drawn alike, which 64 bits make all but impossible."""
+    seen: dict[int, str] = {}
+    for name, sampler in alone.items():
+        for stream in sampler.streams.tolist():
+            if stream in seen:
+                message = f"cells of {seen[stream]!r} and {name!r} hash to the same random stream"
+                raise InputError(f"{message}; rename one of the two parameters")
+            seen[stream] = name
 
 
 def _correlated(

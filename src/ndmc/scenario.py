@@ -26,6 +26,9 @@ FILE = "scenario.yaml"
 STARTER = "starter"
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 _MAX_YEARS = 2000
+# Names that a store needs for itself, and what it adds to the names of what it holds.
+_OWN = ("step", "draw", "quantile", "blocks", "inputs", "parameters", "percentiles", "tables")
+_SUFFIXES = ("_low", "_high", "_mean", "_sd", "_group", "_source", "_confidence")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Figure:
 class Scenario:
     """One complete description of a material cycle.
 
-    ``texts`` holds the scenario file and every table it uses, so that a store can carry them;
+    ``tables`` holds the text of every table it uses, so that a store can carry them;
     ``hash`` identifies their content together with the changes made to them.
     """
 
@@ -55,13 +58,14 @@ class Scenario:
     figures: tuple[Figure, ...]
     variant: str
     changes: dict[str, str]
-    texts: dict[str, str] = field(repr=False)
+    tables: dict[str, str] = field(repr=False)
 
     @property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
         parts = [
-            *sorted(self.texts.items()),
+            self.document.text,
+            *sorted(self.tables.items()),
             ("variant", self.variant),
             *sorted(self.changes.items()),
         ]
@@ -91,11 +95,15 @@ def find(source: str | Path) -> Path:
     path = Path(source)
     if str(source) in bundled():
         return Path(str(files("ndmc_scenarios"))) / str(source) / FILE
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as failed:
+        raise InputError(f"cannot be read: {failed.strerror}", str(source)) from None
+    if is_folder:
         if (path / FILE).is_file():
             return path / FILE
         raise InputError(f"the folder {path} holds no {FILE}; is it a scenario?")
-    if path.is_file():
+    if is_file:
         return path
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no scenario at {str(path)!r}")
@@ -164,12 +172,10 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
     _check_names(document, file, dims)
     parameters = {name: reader.read(name) for name in file.parameters}
     figures = _figures(reader)
-    texts = {"scenario.yaml": document.text}
-    tables = {entry.table for entry in file.parameters.values() if entry.table}
+    names = {entry.table for entry in file.parameters.values() if entry.table}
     if file.published and file.published.table:
-        tables.add(file.published.table)
-    for name in sorted(tables):
-        texts[name] = (folder / name).read_text(encoding="utf-8-sig")
+        names.add(file.published.table)
+    tables = {name: (folder / name).read_text(encoding="utf-8-sig") for name in sorted(names)}
     return Scenario(
         name=file.name,
         folder=folder,
@@ -182,7 +188,7 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
         figures=figures,
         variant=variant,
         changes=changes,
-        texts=texts,
+        tables=tables,
     )
 
 
@@ -278,12 +284,22 @@ def _groups(
 
 
 def _check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
-    taken: dict[str, str] = dict.fromkeys(("step", *dims.labels), "a dim or a word of ndmc's own")
+    taken = dict.fromkeys((*_OWN, *dims.labels), "a dim or a word of ndmc's own")
     for kind in ("parameters", "flows", "stocks", "indicators"):
         for name in getattr(file, kind):
             if name in taken:
                 raise document.error(f"the name {name!r} is taken: {taken[name]}", kind, name)
             taken[name] = f"one of the {kind}"
+    for kind in ("parameters", "flows", "stocks", "indicators"):
+        for name in getattr(file, kind):
+            stem = next((name.removesuffix(s) for s in _SUFFIXES if name.endswith(s)), "")
+            if stem in taken:
+                message = f"the name {name!r} is taken: a store describes {stem!r} under it"
+                raise document.error(message, kind, name)
+    for word, grade in file.confidence.items():
+        if grade not in file.grades:
+            message = f"unknown grade {grade!r}; {nearest(grade, file.grades)}"
+            raise document.error(message, "confidence", word)
     for kind in ("flows", "stocks"):
         for name, entry in getattr(file, kind).items():
             for dim in entry.dims:

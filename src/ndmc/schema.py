@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -33,7 +33,7 @@ Status = Literal["target", "soft", "contradiction", "reported", "not_modelled"]
 
 def _fraction(given: Any) -> Any:
     if not isinstance(given, str):
-        return given
+        return _finite(given)
     try:
         number, unit = parse_amount(given)
     except UnitError as wrong:
@@ -50,7 +50,9 @@ def _finite(given: Any) -> Any:
 
 
 def _text(given: Any) -> Any:
-    return f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else given
+    if isinstance(given, float):
+        return f"{given:.15g}"
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
 def _texts(given: Any) -> Any:
@@ -69,15 +71,23 @@ def _range(given: Any) -> Any:
     return [-math.inf, math.inf] if given == "any" else given
 
 
-Number = Annotated[float, BeforeValidator(_finite)]
-Share = Annotated[float, BeforeValidator(_fraction)]
-Text = Annotated[str, BeforeValidator(_text)]
-Labels = Annotated[list[str], BeforeValidator(_texts), Field(min_length=1)]
+Number = Annotated[float, BeforeValidator(_finite), Field(allow_inf_nan=False)]
+Share = Annotated[
+    float,
+    BeforeValidator(_fraction, json_schema_input_type=float | str),
+    Field(allow_inf_nan=False),
+]
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)]
+Labels = Annotated[
+    list[str],
+    BeforeValidator(_texts, json_schema_input_type=list[str | float]),
+    Field(min_length=1),
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DimEntry(_Entry):
@@ -118,7 +128,10 @@ class ParameterEntry(_Entry):
     values: list[Number] | None = None
     weights: list[Number] | None = None
     errors: dict[str, str] | None = None
-    range: Annotated[list[float] | None, BeforeValidator(_range)] = Field(
+    range: Annotated[
+        list[float] | None,
+        BeforeValidator(_range, json_schema_input_type=list[float] | Literal["any"] | None),
+    ] = Field(
         None,
         min_length=2,
         max_length=2,
@@ -183,7 +196,10 @@ class FigureEntry(_Entry):
     quantity: str = ""
     at: dict[str, Text] | str = ""
     over: Annotated[
-        list[str], BeforeValidator(lambda o: o.split() if isinstance(o, str) else o)
+        list[str],
+        BeforeValidator(
+            lambda o: o.split() if isinstance(o, str) else o, json_schema_input_type=list[str] | str
+        ),
     ] = []
     value: Text
     unit: Text = ""
@@ -215,7 +231,10 @@ class ScenarioFile(_Entry):
     references: list[str] = []
     unit: Text
     years: str = Field(description="first and last year, such as 2001..2021")
-    dims: dict[Name, Annotated[DimEntry, BeforeValidator(_short_dim)]] = {}
+    dims: dict[
+        Name,
+        Annotated[DimEntry, BeforeValidator(_short_dim, json_schema_input_type=DimEntry | Labels)],
+    ] = {}
     grades: dict[str, GradeEntry] = {}
     confidence: dict[str, str] = {}
     parameters: dict[Name, ParameterEntry] = {}
@@ -223,12 +242,23 @@ class ScenarioFile(_Entry):
     environment: list[Name] | None = None
     flows: dict[Name, FlowEntry]
     stocks: dict[Name, StockEntry] = {}
-    indicators: dict[Name, Annotated[IndicatorEntry, BeforeValidator(_short_value)]] = {}
+    indicators: dict[
+        Name,
+        Annotated[
+            IndicatorEntry,
+            BeforeValidator(_short_value, json_schema_input_type=IndicatorEntry | str | float),
+        ],
+    ] = {}
     correlations: list[CorrelationEntry] = []
     keep: list[str] | None = None
     headline: list[str] = []
     variants: dict[str, VariantEntry] = {}
-    published: Annotated[PublishedEntry | None, BeforeValidator(_short_published)] = None
+    published: Annotated[
+        PublishedEntry | None,
+        BeforeValidator(
+            _short_published, json_schema_input_type=PublishedEntry | list[FigureEntry] | None
+        ),
+    ] = None
 
 
 def json_schema() -> dict[str, Any]:
@@ -258,7 +288,8 @@ def validate_document(document: Document, model: type[Model]) -> Model:
 
 def _explain(document: Document, model: type[BaseModel], wrong: ValidationError) -> InputError:
     mistakes = wrong.errors(include_url=False)
-    first = mistakes[0]
+    # A misspelt key is also a missing one: the spelling is what to mend.
+    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
     key = tuple(part for part in first["loc"] if part != "[key]")
     path = ".".join(str(part) for part in key)
     match first["type"]:
@@ -285,12 +316,16 @@ def _explain(document: Document, model: type[BaseModel], wrong: ValidationError)
 def _fields(model: type[BaseModel], key: tuple[int | str, ...]) -> list[str]:
     """Return the keys allowed at ``key``, following the models down."""
     current: Any = model
+    label = False  # the next part is a name or a number in a collection, no key of a model
     for part in key:
-        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
-        annotation = field.annotation if field else current
-        current = _entry_model(annotation)
+        if label:
+            label = False
+            continue
+        field = current.model_fields.get(part)
+        current = _entry_model(field.annotation) if field else None
         if current is None:
             return []
+        label = get_origin(field.annotation) in (dict, list)
     return [field.alias or name for name, field in current.model_fields.items()]
 
 

@@ -123,7 +123,10 @@ class UnitSystem:
     def factor(self, unit: str) -> float:
         """Return the number by which amounts in ``unit`` are multiplied to enter the model."""
         size, dimension = _size_and_dimension(unit)
-        factor = size / self._scale(dimension)
+        try:
+            factor = size / self._scale(dimension)
+        except ArithmeticError:
+            raise UnitError(f"{unit!r} is too large or too small in {self.unit!r}") from None
         # 1 g is 1e-06 t, not 9.999999999999999e-07: keep round factors round.
         return float(f"{factor:.15g}")
 

@@ -149,11 +149,13 @@ def _scenario_of(store: Store) -> Scenario:
     """Rebuild the scenario of a run from the texts its store carries."""
     attrs = store.attrs
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in attrs["files"].items():
-            place = Path(folder) / name
+        for name, text in dict(store.root["tables"].attrs).items():
+            place = (Path(folder) / name).resolve()
+            if not place.is_relative_to(Path(folder).resolve()):
+                raise InputError(f"its file {name!r} leads out of a folder", str(store.path))
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
-        document = parse_document(attrs["files"]["scenario.yaml"], Path(folder) / "scenario.yaml")
+        document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
         return build(document, Path(folder), attrs["variant"], attrs["changes"])
 
 
