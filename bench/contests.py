@@ -71,10 +71,10 @@ def race(ours: Side, theirs: Side, sizes: Sizes, target: str = "") -> Contest:
 def sampling(work: Workload, sizes: Sizes) -> Contest:
     """Draw all inputs."""
     rng = np.random.default_rng(SEED)
-    ours = partial(ndmc.evaluate, work.parameters, SEED, range(sizes.draws))
+    ours = partial(ndmc.evaluate, work.parameters, SEED, range(TILE))
     theirs = partial(plain.sample, work.moments, rng, plain.CALL)
     return race(
-        Side("sample all inputs", ours, sizes.draws),
+        Side("sample all inputs", ours, TILE),
         Side("NumPy Generator", theirs, plain.CALL),
         sizes,
     )
@@ -116,13 +116,12 @@ def flodym(work: Workload, sizes: Sizes) -> Contest:
 
 
 def evaluation(work: Workload, sizes: Sizes) -> Contest:
-    """Compute everything from draws to the stock."""
-    ours = partial(ndmc.evaluate, work.stock, SEED, range(sizes.draws))
-    rng = np.random.default_rng(SEED)
-    theirs = partial(plain.run, work.moments, rng, plain.CALL)
+    """Compute everything from draws to the stock, which both keep in float32."""
+    ours = partial(ndmc.evaluate, work.stock, SEED, range(sizes.draws), dtype=np.float32)
+    theirs = partial(plain.stocks, work.moments, SEED, sizes.draws)
     return race(
         Side("evaluate: sample to stock", ours, sizes.draws),
-        Side("NumPy + SciPy", theirs, plain.CALL),
+        Side("NumPy + SciPy", theirs, sizes.draws),
         sizes,
         ">= 4",
     )

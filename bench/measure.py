@@ -24,8 +24,8 @@ class Run:
 
     def __str__(self) -> str:
         if self.peak is None:
-            return f"{float(f'{1 / self.seconds:.3g}'):,.0f} draws/s"
-        return f"{self.seconds:.3g} s, {self.peak / 2**20:.0f} MiB"
+            return f"{rounded(1 / self.seconds)} draws/s"
+        return f"{rounded(self.seconds)} s, {self.peak / 2**20:.0f} MiB"
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,14 @@ class Contest:
     def cells(self) -> list[str]:
         """The row of the table."""
         ours, theirs = (str(typical(side)) for side in zip(*self.pairs, strict=True))
-        ratios = self.ratios
-        ratio, spread = f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
+        ratio = rounded(statistics.median(self.ratios))
+        spread = f"{rounded(self.ratios[0])}-{rounded(self.ratios[-1])}"
         return [self.title, ours, self.rival, theirs, ratio, spread, self.target]
+
+
+def rounded(number: float) -> str:
+    """Return a number to three figures, never as a power of ten."""
+    return f"{float(f'{number:.3g}'):,.9g}"
 
 
 def typical(runs: Sequence[Run]) -> Run:

@@ -88,16 +88,26 @@ def weibull_integer_density(scale, shape, ages):
     return 1.0 - np.concatenate([0.0 * density[:, :1], np.cumsum(density, axis=1)], axis=1)
 
 
-def cohort(inflow, survival):
-    """Return stock and outflow [cell, year, draw], by a loop over years and cohorts."""
-    stock, outflow = np.zeros_like(inflow), np.zeros_like(inflow)
+def leaving(survival):
+    """Return the share of a cohort that leaves at each age."""
+    shares = np.empty_like(survival)
+    for age in range(survival.shape[1]):
+        shares[:, age] = (survival[:, age - 1] if age else 1.0) - survival[:, age]
+    return shares
+
+
+def convolve(inflow, share):
+    """Return the summed shares of all earlier inflows [cell, year, draw], cohort by cohort."""
+    out = np.zeros_like(inflow)
     for year in range(inflow.shape[1]):
         for born in range(year + 1):
-            age = year - born
-            before = survival[:, age - 1] if age else 1.0
-            stock[:, year] += inflow[:, born] * survival[:, age]
-            outflow[:, year] += inflow[:, born] * (before - survival[:, age])
-    return stock, outflow
+            out[:, year] += inflow[:, born] * share[:, year - born]
+    return out
+
+
+def cohort(inflow, survival):
+    """Return stock and outflow [cell, year, draw]."""
+    return convolve(inflow, survival), convolve(inflow, leaving(survival))
 
 
 def accumulate(source, target_of, sign, out):

@@ -87,14 +87,14 @@ def test_arguments_can_be_named():
 
 def test_kernels_look_like_functions():
     """Keeps name, docstring and Python body."""
-    assert cohort.cohort.__name__ == "cohort"
-    assert cohort.cohort.__doc__.startswith("Sum what")
-    assert cohort.cohort.py_func.__module__ == "ndmc_kernels.cohort"
+    assert cohort.convolve.__name__ == "convolve"
+    assert cohort.convolve.__doc__.startswith("Add up")
+    assert cohort.convolve.py_func.__module__ == "ndmc_kernels.cohort"
 
 
 def test_kernels_can_be_pickled():
     """Travels to another process by name."""
-    assert pickle.loads(pickle.dumps(cohort.cohort)) is cohort.cohort
+    assert pickle.loads(pickle.dumps(cohort.convolve)) is cohort.convolve
 
 
 def test_threads_share_one_compilation():
@@ -196,7 +196,7 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 registers")
-@pytest.mark.parametrize("kernel", [survival.weibull, sampling.normals, cohort.cohort])
+@pytest.mark.parametrize("kernel", [survival.weibull, sampling.normals, cohort.convolve])
 def test_loops_over_draws_vectorise(kernel):
     """Uses vector registers where the processor has them."""
     if "avx2" not in Path("/proc/cpuinfo").read_text():

@@ -10,29 +10,44 @@ from ndmc_kernels._jit import kernel
 Floats = NDArray[np.float64]
 
 
-@kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
-def cohort(inflow: Floats, survival: Floats, stock: Floats, outflow: Floats) -> None:
-    """Sum what stays and what leaves of all cohorts, [cell, year, draw] and [cell, age, draw]."""
+@kernel("void(f8[:, :, ::1], f8[:, :, ::1])")
+def leaving(survival: Floats, out: Floats) -> None:
+    """Take, from survival [cell, age, draw], the share of a cohort that leaves at each age."""
+    for cell in range(out.shape[0]):
+        for draw in range(out.shape[2]):
+            out[cell, 0, draw] = 1.0 - survival[cell, 0, draw]
+        for age in range(1, out.shape[1]):
+            before, after, share = survival[cell, age - 1], survival[cell, age], out[cell, age]
+            for draw in range(share.shape[0]):
+                share[draw] = before[draw] - after[draw]
+
+
+@kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
+def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
+    """Add up the share [cell, age, draw] of each earlier inflow [cell, year, draw] for its age.
+
+    With survival this is the stock, with the shares that leave the outflow.
+    """
     for cell in range(inflow.shape[0]):
-        i, s = inflow[cell], survival[cell]
+        i, s = inflow[cell], share[cell]
         for year in range(i.shape[0]):
-            left, gone = stock[cell, year], outflow[cell, year]
-            i0, s0 = i[year], s[0]
-            for draw in range(left.shape[0]):
-                left[draw] = i0[draw] * s0[draw]
-                gone[draw] = i0[draw] * (1.0 - s0[draw])
-            # Two cohorts per pass: 4.4 ns an element at 21 years (3.1 in tiles of 128 draws); one
-            # takes 8.9 (7.9), four 3.9 (2.7) but half as long again to compile.
-            odd = year % 2
-            for age in range(1, 1 + odd):
-                i1, s0, s1 = i[year - age], s[age - 1], s[age]
-                for draw in range(left.shape[0]):
-                    left[draw] += i1[draw] * s1[draw]
-                    gone[draw] += i1[draw] * (s0[draw] - s1[draw])
-            for age in range(1 + odd, year + 1, 2):
-                i1, i2 = i[year - age], i[year - age - 1]
-                s0, s1, s2 = s[age - 1], s[age], s[age + 1]
-                for draw in range(left.shape[0]):
-                    left[draw] += i1[draw] * s1[draw] + i2[draw] * s2[draw]
-                    gone[draw] += i1[draw] * (s0[draw] - s1[draw])
-                    gone[draw] += i2[draw] * (s1[draw] - s2[draw])
+            total = out[cell, year]
+            for draw in range(total.shape[0]):
+                total[draw] = 0.0
+            # Four cohorts per pass: 1.7 ns an element at 21 years in tiles of 256, one by one 4.
+            few = (year + 1) % 4
+            for age in range(few):
+                i1, s1 = i[year - age], s[age]
+                for draw in range(total.shape[0]):
+                    total[draw] += i1[draw] * s1[draw]
+            for age in range(few, year + 1, 4):
+                i1, i2, i3, i4 = (
+                    i[year - age],
+                    i[year - age - 1],
+                    i[year - age - 2],
+                    i[year - age - 3],
+                )
+                s1, s2, s3, s4 = s[age], s[age + 1], s[age + 2], s[age + 3]
+                for draw in range(total.shape[0]):
+                    near = i1[draw] * s1[draw] + i2[draw] * s2[draw]
+                    total[draw] += near + i3[draw] * s3[draw] + i4[draw] * s4[draw]

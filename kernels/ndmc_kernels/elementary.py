@@ -146,19 +146,33 @@ def log(x: float) -> float:
 
 
 @inline
-def normal_quantile(u: float) -> float:
-    """Return the standard normal quantile of 0 < u < 1 within a relative error of 1e-15."""
+def central_quantile(u: float) -> float:
+    """Return the standard normal quantile of 0.075 <= u <= 0.925, to 1e-15."""
     q = u - 0.5
     r = 0.180625 - q * q
-    s = math.sqrt(-log(u if q < 0.0 else 1.0 - u))
+    return q * polynomial(r, _CENTRE_A) / polynomial(r, _CENTRE_B)
+
+
+@inline
+def tail_quantile(u: float) -> float:
+    """Return the standard normal quantile of 0 < u < 0.075 or 0.925 < u < 1, to 1e-15."""
+    s = math.sqrt(-log(u if u < 0.5 else 1.0 - u))
     far = s > 5.0
-    # All three ranges, then selects and one division: 5 ns in vectors, where scalars take 20.
     a = polynomial(s - 5.0, _FAR_A) if far else polynomial(s - 1.6, _TAIL_A)
     b = polynomial(s - 5.0, _FAR_B) if far else polynomial(s - 1.6, _TAIL_B)
-    central = abs(q) <= 0.425
-    a = q * polynomial(r, _CENTRE_A) if central else (-a if q < 0.0 else a)
-    b = polynomial(r, _CENTRE_B) if central else b
-    return a / b
+    return -a / b if u < 0.5 else a / b
+
+
+@inline
+def is_central(u: float) -> bool:
+    """Whether a uniform belongs to the central range of the normal quantile, as 85 % do."""
+    return abs(u - 0.5) <= 0.425
+
+
+@inline
+def normal_quantile(u: float) -> float:
+    """Return the standard normal quantile of 0 < u < 1 within a relative error of 1e-15."""
+    return central_quantile(u) if is_central(u) else tail_quantile(u)
 
 
 @inline

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import double, inline, kernel
-from ndmc_kernels.elementary import exp, normal_cdf, normal_quantile
+from ndmc_kernels.elementary import (
+    central_quantile,
+    exp,
+    is_central,
+    normal_cdf,
+    normal_quantile,
+    tail_quantile,
+)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,11 +88,22 @@ def uniforms(seed: np.uint64, streams: Words, first: int, out: Floats) -> None:
 @kernel("void(u8, u8[::1], i8, f8[:, ::1])")
 def normals(seed: np.uint64, streams: Words, first: int, out: Floats) -> None:
     """Fill out [stream, draw] with standard normal scores of draws first, first + 1, ..."""
+    # The centre for all, then the tails gathered, computed and put back: 3.9 ns a score. All of
+    # both ranges in one loop takes 7.0, a branch in the loop 20.
+    tails, places = np.empty(out.shape[1]), np.empty(out.shape[1], np.int64)
     for n in range(out.shape[0]):
         row = out[n]
         fill_uniforms(seed, streams[n], first, row)
+        count = 0
         for draw in range(row.shape[0]):
-            row[draw] = normal_quantile(row[draw])
+            tails[count], places[count] = row[draw], draw
+            count += not is_central(row[draw])
+        for draw in range(row.shape[0]):
+            row[draw] = central_quantile(row[draw])
+        for tail in range(count):
+            tails[tail] = tail_quantile(tails[tail])
+        for tail in range(count):
+            row[places[tail]] = tails[tail]
 
 
 @kernel("void(f8[:, ::1], f8[:, ::1])")

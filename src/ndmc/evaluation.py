@@ -21,7 +21,7 @@ from ndmc.expressions import evaluate_expression
 from ndmc.plan import Balance, Cohort, Formula, Plan, Share, Step, Term
 from ndmc.samplers import Group, Sampler
 from ndmc_kernels import balance, sampling, survival
-from ndmc_kernels.cohort import cohort
+from ndmc_kernels.cohort import convolve, leaving
 
 __all__ = ["TILE", "count_outside", "evaluate", "evaluate_central"]
 
@@ -202,7 +202,7 @@ def _apply(step: Step, values: dict[str, Floats], dims: Dims, width: int) -> Non
         case Balance():
             values[step.target] = _sum(step.terms, step.dims, values, dims, width)
         case Cohort():
-            values[step.target], values[step.release] = _cohort(step, values, dims, width)
+            _cohort(step, values, dims, width)
 
 
 def _flat(array: Floats, width: int) -> Floats:
@@ -231,6 +231,8 @@ def _sum(
     dims: Dims,
     width: int,
 ) -> Floats:
+    if len(terms) == 1 and terms[0].dims == wants and terms[0].sign > 0:
+        return _flat(values[terms[0].name], width).reshape(*dims.shape(wants), width)
     out = np.zeros((dims.size(wants), width))
     for term in terms:
         rows = _rows_of(term.dims, wants, dims)
@@ -248,17 +250,23 @@ def _share(step: Share, values: dict[str, Floats], dims: Dims, width: int) -> Fl
     return out.reshape(*dims.shape(step.dims), width)
 
 
-def _cohort(
-    step: Cohort, values: dict[str, Floats], dims: Dims, width: int
-) -> tuple[Floats, Floats]:
+def _cohort(step: Cohort, values: dict[str, Floats], dims: Dims, width: int) -> None:
     shape = (*dims.shape(step.dims), width)
     cells, years = math.prod(shape[:-2]), shape[-2]
     inflow = _sum(step.inflows, step.dims, values, dims, width).reshape(cells, years, width)
-    remaining = np.empty_like(inflow)
-    _survival(step, values, dims, remaining)
-    stock, release = np.empty_like(inflow), np.empty_like(inflow)
-    cohort(inflow, remaining, stock, release)
-    return stock.reshape(shape), release.reshape(shape)
+    share = np.empty_like(inflow)
+    _survival(step, values, dims, share)
+    values[step.target] = _convolved(inflow, share).reshape(shape)
+    if step.release:
+        gone = np.empty_like(share)
+        leaving(share, gone)
+        values[step.release] = _convolved(inflow, gone).reshape(shape)
+
+
+def _convolved(inflow: Floats, share: Floats) -> Floats:
+    out = np.empty_like(inflow)
+    convolve(inflow, share, out)
+    return out
 
 
 def _survival(step: Cohort, values: dict[str, Floats], dims: Dims, out: Floats) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import NoReturn
 
@@ -78,7 +78,7 @@ class Balance:
 
 @dataclass(frozen=True)
 class Cohort:
-    """A stock with a lifetime: what remains, and what it releases."""
+    """A stock with a lifetime: what remains, and what it releases if anything reads that."""
 
     target: str
     dims: tuple[str, ...]
@@ -550,6 +550,7 @@ class _Compiler:
             extra.append(Output(name, expression.dims, unit, 1.0, "quantity", name, ""))
         needed = self._needed([o.name for o in (*outputs, *extra)], rules)
         order = [name for name in (*self.order, *quantities) if name in needed]
+        rules |= self._without_idle_releases(rules, needed)
         parameters = frozenset(needed & set(self.scenario.parameters))
         drawn = samplers(self.scenario, parameters, self._ranges())
         varying = {sampler.name for sampler in drawn}
@@ -600,6 +601,22 @@ class _Compiler:
                 needed.add(name)
                 waiting.extend(self._inputs(rules[name]) if name in rules else ())
         return needed
+
+    def _without_idle_releases(
+        self, rules: Mapping[str, Step], needed: set[str]
+    ) -> dict[str, Step]:
+        """Return the stocks whose release no needed step reads, without it: half their work."""
+        read = {
+            term.name
+            for name in needed & set(rules)
+            for term in getattr(rules[name], "terms", ()) + getattr(rules[name], "inflows", ())
+        }
+        stocks = {name: rules[name] for name in needed & set(self.file.stocks)}
+        return {
+            name: replace(stock, release="")
+            for name, stock in stocks.items()
+            if isinstance(stock, Cohort) and stock.release not in read
+        }
 
     def _positive(self) -> frozenset[str]:
         cohorts = [step for step in self.rules.values() if isinstance(step, Cohort)]
