@@ -1,0 +1,236 @@
+"""Small scenarios made in memory, and hypothesis strategies for systems and expressions."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+import ndmc
+from ndmc.document import parse_document
+from ndmc.evaluation import evaluate
+from ndmc.plan import compile_plan
+from ndmc.scenario import build
+
+EPS = np.finfo(np.float64).eps
+FOLDER = Path(__file__).parent
+
+
+def scenario(data, *, variant=""):
+    """Return the scenario of a mapping, as if it had been read from a file."""
+    text = json.dumps(data, indent=1)
+    return build(parse_document(text, FOLDER / "scenario.yaml"), FOLDER, variant, {})
+
+
+def write(data, folder):
+    """Write a mapping as a scenario to a new folder and return the folder."""
+    folder.mkdir()
+    (folder / "scenario.yaml").write_text(json.dumps(data, indent=1), encoding="utf-8")
+    return folder
+
+
+def one_parameter(years="2000..2000", labels=None, **parameter):
+    """Return a scenario whose one flow is its one parameter ``x``."""
+    own = {dim: list(names) for dim, names in (labels or {}).items()}
+    flow_dims = [dim for dim in parameter.get("dims", []) if dim != "year"]
+    return {
+        "format": 1,
+        "name": "one",
+        "unit": "t",
+        "years": years,
+        "dims": own,
+        "parameters": {"x": {"unit": "t/yr", **parameter}},
+        "processes": ["middle"],
+        "flows": {
+            "given": {"from": "outside", "to": "middle", "dims": flow_dims, "value": "x"},
+            "closed": {"from": "middle", "to": "sink", "dims": flow_dims},
+        },
+    }
+
+
+def draw(data, name="x", draws=20_000, seed=7):
+    """Return the draws of one quantity, [dims..., draw]."""
+    plan = compile_plan(scenario(data), [name])
+    return evaluate(plan, seed, range(draws))[name]
+
+
+def stock_model(years="2000..2014", *, convention="middle", spread=0.0, products=("a", "b"), **key):
+    """Return a scenario with one stock by product, and recycling of what it releases."""
+    literature = (
+        {"distribution": "normal", "cv": spread} if spread else {"distribution": "constant"}
+    )
+    shared = {"year": "shared", "product": "independent"}
+    first, last = (int(year) for year in years.split(".."))
+    table = {
+        p: {str(y): 100.0 * (1 + n) * 1.07 ** (y - 2000) for y in range(first, last + 1)}
+        for n, p in enumerate(products)
+    }
+    lives = {p: 4.0 + 5 * n for n, p in enumerate(products)}
+    errors = {"product": "independent"}
+    return {
+        "format": 1,
+        "name": "stocks",
+        "unit": "t",
+        "years": years,
+        "dims": {"product": list(products)},
+        "parameters": {
+            "inflow": {
+                "unit": "t/yr",
+                "dims": ["product", "year"],
+                "value": table,
+                "errors": shared,
+                **literature,
+            },
+            "eta": {
+                "unit": "yr",
+                "dims": ["product"],
+                "value": lives,
+                "errors": errors,
+                **({**literature, "distribution": "lognormal"} if spread else literature),
+            },
+            "beta": {"unit": "1", "value": 2.2, "distribution": "constant"},
+            "rate": {"unit": "%", "value": 30, "distribution": "constant"},
+        },
+        "processes": ["use", "waste"],
+        "environment": ["makers", "recyclers", "dump"],
+        "flows": {
+            "sales": {"from": "makers", "to": "use", "dims": ["product"], "value": "inflow"},
+            "end_of_life": {"from": "use", "to": "waste", "dims": ["product"]},
+            "recycled": {"from": "waste", "to": "recyclers", "dims": ["product"], "share": "rate"},
+            "dumped": {"from": "waste", "to": "dump", "dims": ["product"]},
+        },
+        "stocks": {
+            "in_use": {
+                "process": "use",
+                "dims": ["product"],
+                "lifetime": "weibull(eta, beta)",
+                "inflow_at": convention,
+            }
+        },
+        "indicators": {"total": "sum(in_use, over=product)"},
+        **key,
+    }
+
+
+@functools.cache
+def bundled(name, variant=""):
+    """Return a bundled scenario, read once."""
+    return ndmc.load(name, variant=variant)
+
+
+@functools.cache
+def bundled_draws(name, variant="", draws=600, seed=1):
+    """Return every flow, stock, indicator and parameter of a bundled scenario, drawn once."""
+    loaded = bundled(name, variant)
+    file = loaded.file
+    keep = [*file.flows, *file.stocks, *file.indicators, *file.parameters]
+    return evaluate(compile_plan(loaded, keep), seed, range(draws))
+
+
+def python(code, *arguments, **options):
+    """Run code in a fresh interpreter, with warnings as errors, and return what it prints."""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | options.get("env", {}),
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def imbalance(loaded, values):
+    """Return the worst imbalance of any process, in units of eps times the largest flow.
+
+    Flows and stocks come as [dims..., draw]; each draw and year is held to its own largest flow.
+    """
+    file, years = loaded.file, len(loaded.dims.years)
+
+    def total(name):
+        return values[name].reshape(-1, years, values[name].shape[-1]).sum(0)
+
+    closure = dict.fromkeys(file.processes, 0.0)
+    for stock, entry in file.stocks.items():
+        closure[entry.process] = -np.diff(total(stock), axis=0, prepend=0.0)
+    for name, flow in file.flows.items():
+        for process, sign in ((flow.target, 1.0), (flow.origin, -1.0)):
+            if process in closure:
+                closure[process] = closure[process] + sign * total(name)
+    largest = functools.reduce(
+        np.maximum, (np.abs(values[n]).reshape(-1, *total(n).shape).max(0) for n in file.flows)
+    )
+    worst = functools.reduce(np.maximum, (np.abs(one) for one in closure.values()))
+    return float((worst / np.maximum(EPS * largest, np.finfo(np.float64).tiny)).max())
+
+
+# --- hypothesis strategies -----------------------------------------------------------------
+
+
+@st.composite
+def systems(draw):
+    """Return a random acyclic system: every process splits what enters it to later nodes."""
+    count = draw(st.integers(1, 6))
+    names = [f"p{n}" for n in range(count)]
+    flows, parameters = {}, {}
+    for n, name in enumerate(names):
+        sources = draw(st.lists(st.sampled_from(["outside", *names[:n]]), max_size=2, unique=True))
+        # Something from outside always enters, so that every process has an inflow.
+        for source in {"outside", *sources}:
+            label = f"{source}_to_{name}"
+            parameter = f"q_{label}"
+            parameters[parameter] = _number(draw, "t/yr", 0.0, 1e6)
+            flows[label] = {"from": source, "to": name, "value": parameter}
+        later = [*names[n + 1 :], "sink"]
+        for target in draw(st.lists(st.sampled_from(later), max_size=2, unique=True)):
+            label = f"{name}_share_{target}"
+            parameters[f"s_{label}"] = _number(draw, "1", 0.0, 0.45)
+            flows[label] = {"from": name, "to": target, "share": f"s_{label}"}
+        flows[f"{name}_rest"] = {"from": name, "to": draw(st.sampled_from(later))}
+    order = draw(st.permutations(sorted(flows)))
+    return {
+        "format": 1,
+        "name": "random",
+        "unit": "t",
+        "years": "2000..2002",
+        "parameters": parameters,
+        "processes": names,
+        "flows": {name: flows[name] for name in order},
+    }
+
+
+def _number(draw, unit, low, high):
+    value = draw(st.floats(low, high, allow_subnormal=False))
+    spread = draw(st.sampled_from([0.0, 0.02]))
+    return {"unit": unit, "value": value, "distribution": "normal", "cv": spread}
+
+
+_LEAVES = ("a", "b", "c", "d")
+
+
+def _grow(inner):
+    binary = st.tuples(st.sampled_from("+-*"), inner, inner)
+    functions = st.tuples(st.sampled_from(["min", "max"]), inner, inner)
+    quotient = st.tuples(st.just("/"), inner, inner)
+    choice = st.tuples(st.just("where"), st.sampled_from(["<", "<=", ">", ">="]), *[inner] * 4)
+    along = st.tuples(st.sampled_from(["cumsum", "lag", "carry"]), inner)
+    over = st.tuples(st.sampled_from(["sum", "mean"]), st.sampled_from(["k", "year"]), inner)
+    picked = st.tuples(st.just("at"), st.sampled_from(["k=x", "k=y", "k=both", "year=2001"]), inner)
+    return (
+        binary
+        | functions
+        | quotient
+        | choice
+        | along
+        | over
+        | picked
+        | st.tuples(st.just("neg"), inner)
+    )
+
+
+#: Random expression trees over the names a, b, c, d and small numbers.
+trees = st.recursive(st.sampled_from(_LEAVES) | st.integers(1, 9), _grow, max_leaves=8)
