@@ -83,8 +83,12 @@ def check(scenario: ScenarioArgument, variant: VariantOption = "", set_: SetOpti
     from ndmc.plan import compile_plan
     from ndmc.scenario import load
 
-    loaded = load(scenario, variant=variant, changes=_changes(set_))
-    _print_check(loaded, compile_plan(loaded))
+    changes = _changes(set_)
+    loaded = load(scenario, variant=variant, changes=changes)
+    plan = compile_plan(loaded)
+    for other in loaded.file.variants:
+        compile_plan(load(scenario, variant=other, changes=changes))
+    _print_check(loaded, plan)
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:

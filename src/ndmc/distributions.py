@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["KEYS", "Marginal", "marginal"]
+__all__ = ["KEYS", "Marginal", "marginal", "superfluous"]
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21
@@ -49,7 +49,7 @@ def marginal(
     Raises
     ------
     ValueError
-        If a number is missing, superfluous or impossible.
+        If a number is missing or impossible.
 
     Examples
     --------
@@ -70,6 +70,21 @@ def marginal(
         if numbers.get(key, 0.0) < 0:
             raise ValueError(f"{key} is {numbers[key]:g} but must not be negative")
     return build(numbers)
+
+
+def superfluous(distributions: set[str], keys: set[str]) -> set[str]:
+    """Return those of ``keys`` that mean nothing to any of the distributions.
+
+    Examples
+    --------
+    >>> superfluous({"uniform"}, {"low", "high", "cv"})
+    {'cv'}
+    """
+    useful: set[str] = set()
+    for name in distributions:
+        needs = _FAMILIES[name][1] if name in _FAMILIES else (("values",), ("weights",))
+        useful.update(*needs)
+    return keys - useful
 
 
 def _constant(value: float) -> Marginal:
@@ -174,10 +189,10 @@ def _mode(numbers: Mapping[str, float], low: float, high: float, weight: float) 
         mode, origin = numbers["mode"], "the mode"
     else:
         mode = ((weight + 2) * numbers["value"] - low - high) / weight
-        if math.isclose(mode, low, rel_tol=1e-12):
-            mode = low
-        if math.isclose(mode, high, rel_tol=1e-12):
-            mode = high
+        # The mode is a difference of numbers as large as the bounds and has their rounding.
+        rounding = 1e-12 * max(abs(low), abs(high))
+        if low - rounding <= mode <= high + rounding:
+            mode = min(max(mode, low), high)
         origin = f"the mode that follows from the mean {numbers['value']:g}"
     if not low <= mode <= high:
         raise ValueError(

@@ -25,9 +25,9 @@ from ndmc_kernels.cohort import convolve, leaving
 
 __all__ = ["TILE", "count_outside", "evaluate", "evaluate_central"]
 
-# Draws computed together. On china_nd 512 and 1024 are equally fast, 256 and 2048 are 10 % slower:
-# fewer draws pay more Python per draw, more fall out of the cache (bench/README.md).
-TILE = 512
+# Draws computed together. Stock alone in china_nd: 6.0 us a draw with 256, 6.3 with 512, 6.9 with
+# 128, 7.9 with 1024: fewer draws pay more Python per draw, more fall out of the cache.
+TILE = 256
 
 _SCORE_KERNELS = {"normal": sampling.normal, "lognormal": sampling.lognormal}
 _UNIFORM_KERNELS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from ndmc.dependence import CHOICES, Errors, parse_errors
 from ndmc.dims import Dims
-from ndmc.distributions import KEYS, Marginal, marginal
+from ndmc.distributions import KEYS, Marginal, marginal, superfluous
 from ndmc.document import Document
 from ndmc.errors import InputError, nearest
 from ndmc.schema import GradeEntry, ParameterEntry, ScenarioFile
@@ -89,6 +89,7 @@ class Reader:
             marginals.append(self._marginal(entry, grade, cell, factor, where, name, labels))
             grades.append(grade_name)
             wheres.append(where)
+        self._refuse_superfluous(entry, key, grades)
         used = {
             grade for grade, cell in zip(grades, marginals, strict=True) if cell.kind != "constant"
         }
@@ -299,6 +300,22 @@ class Reader:
             extreme = isinstance(wrong, ArithmeticError)
             reason = "the numbers are too large or too small to compute with" if extreme else wrong
             raise InputError(f"parameter {name!r}{cell_name}: {reason}", where) from None
+
+    def _refuse_superfluous(
+        self, entry: ParameterEntry, key: tuple[str, ...], grades: list[str]
+    ) -> None:
+        """Refuse numbers of the parameter that its distribution would ignore."""
+        if entry.distribution:
+            kinds: set[str] = {entry.distribution}
+        else:
+            kinds = {self.file.grades[grade].distribution for grade in grades}
+        own = {"cv", "sd", "mu", "sigma", "low", "mode", "high", "values", "weights"}
+        given = {name for name in own if getattr(entry, name) is not None}
+        for name in sorted(superfluous(kinds, given)):
+            message = f"{name} means nothing to {' or '.join(sorted(kinds))}; remove it"
+            raise self.document.error(message, *key, name)
+        if {"cv", "sd"} <= given:
+            raise self.document.error("give either cv or sd, not both", *key, "sd")
 
     def _row_scale(self, entry: ParameterEntry, cell: Cell, where: str) -> float:
         unit = cell.words.get("unit", "")

@@ -74,7 +74,6 @@ class View:
                 values = values.take(chosen, axis=axis)
         if not self.sums:
             return values
-        values = values.astype(np.float64)
         for dim, groups in self.by:
             axis = self.dims.index(dim)
             parts = [_add(values.take(group, axis=axis), axis) for group in groups]
@@ -84,10 +83,10 @@ class View:
         return values
 
 
-def _add(values: Floats, axis: int) -> Floats:
+def _add(values: npt.NDArray[Any], axis: int) -> Floats:
     """Add up an axis label by label: ``sum`` does it in pairs where a block has one draw."""
     first, *others = np.moveaxis(values, axis, 0)
-    total: Floats = first.copy()
+    total: Floats = first.astype(np.float64)
     for label in others:
         total += label
     return total
