@@ -16,7 +16,7 @@ from measure import Run, process
 import ndmc
 from ndmc.evaluation import TILE
 from ndmc_kernels import survival
-from ndmc_kernels.cohort import convolve, leaving
+from ndmc_kernels.cohort import convolve
 
 SEED = 1
 NDMC = (str(Path(sysconfig.get_path("scripts"), "ndmc")), "run", "china_nd", "--keep", "in_use")
@@ -63,11 +63,6 @@ class Workload:
         return np.empty_like(self.sales)
 
     @cached_property
-    def gone(self) -> np.ndarray:
-        """Room for the shares that leave by age."""
-        return np.empty_like(self.sales)
-
-    @cached_property
     def stocks(self) -> tuple[np.ndarray, np.ndarray]:
         """Room for stock and outflow."""
         return np.empty_like(self.sales), np.empty_like(self.sales)
@@ -80,9 +75,8 @@ class Workload:
     def accumulate(self) -> None:
         """Compute stock and outflow from sales and survival."""
         stock, outflow = self.stocks
-        leaving(self.left, self.gone)
         convolve(self.sales, self.left, stock)
-        convolve(self.sales, self.gone, outflow)
+        convolve(self.sales, -np.diff(self.left, axis=1, prepend=1.0), outflow)
 
     def accumulate_anew(self) -> None:
         """Compute survival, stock and outflow."""

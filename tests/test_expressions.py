@@ -39,7 +39,7 @@ def along_years(array, function):
 
 def carried(years):
     """Return the recursion h = max(h + x, 0), from nothing held."""
-    held, found = 0.0 * years[0], []
+    held, found = xr.zeros_like(years[0]), []
     for surplus in years:
         held = xr.apply_ufunc(np.maximum, held + surplus, 0.0)
         found.append(held)

@@ -1,7 +1,4 @@
-"""Where compiled kernels are kept, and compiling them while a program still starts.
-
-Nothing here imports Numba, so that a program can ask early.
-"""
+"""Where compiled kernels are kept."""
 
 from __future__ import annotations
 
@@ -9,12 +6,8 @@ import functools
 import hashlib
 import os
 import stat
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
-
-_AHEAD: list[subprocess.Popen[bytes]] = []
 
 
 @functools.cache
@@ -48,24 +41,3 @@ def _source_hash() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def compile_ahead() -> None:
-    """Begin to compile the common kernels in a process of its own, if none are cached yet.
-
-    Compiling takes 1.3 s, about as long as a run takes to read its scenario and make its store;
-    the first kernel that is needed waits for the rest.
-    """
-    directory = cache_directory()
-    alone = len(os.sched_getaffinity(0)) < 2 if hasattr(os, "sched_getaffinity") else True
-    if directory is None or alone or any(directory.iterdir()):
-        return
-    command = [sys.executable, "-m", "ndmc_kernels"]
-    quiet = subprocess.DEVNULL
-    _AHEAD.append(subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet))
-
-
-def wait() -> None:
-    """Wait for the process that compiles ahead, if there is one."""
-    while _AHEAD:
-        _AHEAD.pop().wait()

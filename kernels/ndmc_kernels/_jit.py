@@ -13,7 +13,7 @@ from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from ndmc_kernels._cache import cache_directory, wait
+from ndmc_kernels._cache import cache_directory
 
 # Untyped on purpose: the annotations of Numba know neither all its options nor its intrinsics.
 numba: Any = importlib.import_module("numba")
@@ -97,7 +97,6 @@ def inline(function: F) -> F:
 def _compile(function: Callable[..., None], signature: str) -> Any:
     directory = cache_directory()
     if directory is not None:
-        wait()
         with contextlib.suppress(Exception):  # a damaged or full cache must not stop a run
             return compile_kernel(function, signature, cache=directory)
     return compile_kernel(function, signature, cache=None)

@@ -10,18 +10,6 @@ from ndmc_kernels._jit import kernel
 Floats = NDArray[np.float64]
 
 
-@kernel("void(f8[:, :, ::1], f8[:, :, ::1])")
-def leaving(survival: Floats, out: Floats) -> None:
-    """Take, from survival [cell, age, draw], the share of a cohort that leaves at each age."""
-    for cell in range(out.shape[0]):
-        for draw in range(out.shape[2]):
-            out[cell, 0, draw] = 1.0 - survival[cell, 0, draw]
-        for age in range(1, out.shape[1]):
-            before, after, share = survival[cell, age - 1], survival[cell, age], out[cell, age]
-            for draw in range(share.shape[0]):
-                share[draw] = before[draw] - after[draw]
-
-
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
 def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
     """Add up the share [cell, age, draw] of each earlier inflow [cell, year, draw] for its age.

@@ -142,9 +142,6 @@ def run(
 
     Example: ndmc run china_nd -n 1e5 --seed 1 --out china.zarr
     """
-    from ndmc_kernels._cache import compile_ahead
-
-    compile_ahead()
     from ndmc.execution import execute
     from ndmc.report import print_run, progress_bar
     from ndmc.scenario import load

@@ -106,16 +106,17 @@ def chain(scores: Floats, errors: dict[str, Errors], dims: Dims) -> Floats:
     sizes = [error.common + len(dims.labels[dim]) * error.own for dim, error in errors.items()]
     field = scores.reshape(*sizes, scores.shape[-1])
     for axis, error in enumerate(errors.values()):
-        along = np.moveaxis(field, axis, 0)
         if error.kind == "mixed":
-            along = np.sqrt(error.value) * along[:1] + np.sqrt(1 - error.value) * along[1:]
+            common, own = np.split(field, [1], axis=axis)
+            field = np.sqrt(1 - error.value) * own
+            field += np.sqrt(error.value) * common
         elif error.kind == "ar1":
-            along = along.copy()
+            field = field.copy()
+            along = np.moveaxis(field, axis, 0)
             for label in range(1, len(along)):
                 along[label] *= np.sqrt(1 - error.value**2)
                 along[label] += error.value * along[label - 1]
-        field = np.moveaxis(along, 0, axis)
-    return np.ascontiguousarray(field).reshape(-1, scores.shape[-1])
+    return field.reshape(-1, scores.shape[-1])
 
 
 def mix(fields: list[Floats], weights: tuple[float, ...]) -> Floats:

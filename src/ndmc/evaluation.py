@@ -21,7 +21,7 @@ from ndmc.expressions import evaluate_expression
 from ndmc.plan import Balance, Cohort, Formula, Plan, Share, Step, Term
 from ndmc.samplers import Group, Sampler
 from ndmc_kernels import balance, sampling, survival
-from ndmc_kernels.cohort import convolve, leaving
+from ndmc_kernels.cohort import convolve
 
 __all__ = ["TILE", "count_outside", "evaluate", "evaluate_central"]
 
@@ -258,8 +258,7 @@ def _cohort(step: Cohort, values: dict[str, Floats], dims: Dims, width: int) -> 
     _survival(step, values, dims, share)
     values[step.target] = _convolved(inflow, share).reshape(shape)
     if step.release:
-        gone = np.empty_like(share)
-        leaving(share, gone)
+        gone = -np.diff(share, axis=1, prepend=1.0)  # what leaves at each age
         values[step.release] = _convolved(inflow, gone).reshape(shape)
 
 
