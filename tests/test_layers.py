@@ -23,6 +23,7 @@ ORDER = [
     {"store"},
     {"evaluation"},
     {"plan"},
+    {"steps"},
     {"samplers"},
     {"scenario"},
     {"parameters"},

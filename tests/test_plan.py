@@ -12,7 +12,8 @@ from strategies import bundled, imbalance, one_parameter, scenario, stock_model,
 
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
-from ndmc.plan import Balance, Cohort, Formula, Share, compile_plan, describe, release_of
+from ndmc.plan import compile_plan
+from ndmc.steps import Balance, Cohort, Formula, Share, describe, release_of
 
 random_systems = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]

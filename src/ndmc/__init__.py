@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from ndmc.errors import InputError, RunError
     from ndmc.evaluation import evaluate
     from ndmc.execution import run
-    from ndmc.plan import Plan, compile_plan
+    from ndmc.plan import compile_plan
     from ndmc.scenario import Scenario, bundled, load
+    from ndmc.steps import Plan
     from ndmc.validation import validate
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 # Imported on first use, so that `import ndmc` and `ndmc --help` stay light.
 _HOMES = {
     "InputError": "ndmc.errors",
-    "Plan": "ndmc.plan",
+    "Plan": "ndmc.steps",
     "RunError": "ndmc.errors",
     "Scenario": "ndmc.scenario",
     "bundled": "ndmc.scenario",

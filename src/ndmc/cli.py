@@ -11,8 +11,8 @@ import typer
 from ndmc.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from ndmc.plan import Plan
     from ndmc.scenario import Scenario
+    from ndmc.steps import Plan
 
 __all__ = ["app", "main"]
 
@@ -93,8 +93,8 @@ def check(scenario: ScenarioArgument, variant: VariantOption = "", set_: SetOpti
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:
     from ndmc.evaluation import evaluate_central
-    from ndmc.plan import describe
     from ndmc.report import last_value, print_check
+    from ndmc.steps import describe
 
     central = evaluate_central(plan)
     rules = {step.target: describe(step, scenario) for step in (*plan.fixed, *plan.steps)}

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from ndmc.dependence import chain, mix
 from ndmc.dims import Dims, Floats, align
 from ndmc.expressions import evaluate_expression
-from ndmc.plan import Balance, Cohort, Formula, Plan, Share, Step, Term
 from ndmc.samplers import Group, Sampler
+from ndmc.steps import Balance, Cohort, Formula, Plan, Share, Step, Term
 from ndmc_kernels import balance, sampling, survival
 from ndmc_kernels.cohort import convolve
 

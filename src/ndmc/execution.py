@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from ndmc.errors import InputError, RunError
 from ndmc.evaluation import TILE, count_outside, evaluate
-from ndmc.plan import Plan, compile_plan
+from ndmc.plan import compile_plan
 from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
 from ndmc.scenario import Scenario, load
+from ndmc.steps import Plan
 from ndmc.store import Spec, Store, create, write_coordinates
 
 if TYPE_CHECKING:

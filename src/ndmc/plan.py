@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import NoReturn
 
@@ -26,110 +26,16 @@ from ndmc.expressions import (
     evaluate_expression,
     parse,
 )
-from ndmc.samplers import Sampler, central_values, samplers
+from ndmc.samplers import central_values, samplers
 from ndmc.scenario import Scenario
 from ndmc.schema import FlowEntry, IndicatorEntry, StockEntry
+from ndmc.steps import Balance, Cohort, Formula, Output, Plan, Share, Step, Term, release_of
 from ndmc.units import NONE, TIME, Dimension, UnitError
 
-__all__ = ["Balance", "Cohort", "Formula", "Output", "Plan", "Share", "Step", "compile_plan"]
+__all__ = ["compile_plan"]
 
 # A lifetime that is drawn at or below zero this rarely is left to the check at run time.
 _RARE = 1e-12
-
-
-@dataclass(frozen=True)
-class Term:
-    """A flow in a sum, with its dims and sign."""
-
-    name: str
-    dims: tuple[str, ...]
-    sign: float = 1.0
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A quantity computed from others."""
-
-    target: str
-    dims: tuple[str, ...]
-    expression: Expression
-
-
-@dataclass(frozen=True)
-class Share:
-    """A flow that is a share of all that enters its source."""
-
-    target: str
-    dims: tuple[str, ...]
-    inflows: tuple[Term, ...]
-    total_dims: tuple[str, ...]
-    expression: Expression
-
-
-@dataclass(frozen=True)
-class Balance:
-    """A flow that closes the balance of a process."""
-
-    target: str
-    dims: tuple[str, ...]
-    process: str
-    terms: tuple[Term, ...]
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """A stock with a lifetime: what remains, and what it releases if anything reads that."""
-
-    target: str
-    dims: tuple[str, ...]
-    release: str
-    inflows: tuple[Term, ...]
-    scale: Expression
-    shape: Expression
-    convention: str
-    normalise: str
-
-
-Step = Formula | Share | Balance | Cohort
-
-
-@dataclass(frozen=True)
-class Output:
-    """A quantity a run can keep; model numbers times ``scale`` are in ``unit``."""
-
-    name: str
-    dims: tuple[str, ...]
-    unit: str
-    scale: float
-    kind: str
-    title: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A scenario compiled to ordered steps over arrays.
-
-    ``fixed`` steps have no uncertain input and are computed once, ``steps`` for every tile of
-    draws. ``positive`` names the parameters that must not be drawn at or below zero.
-    """
-
-    dims: Dims
-    samplers: tuple[Sampler, ...]
-    constants: dict[str, Floats] = field(repr=False)
-    fixed: tuple[Step, ...]
-    steps: tuple[Step, ...]
-    outputs: tuple[Output, ...]
-    positive: frozenset[str]
-
-    def output(self, name: str) -> Output:
-        """Return the output ``name``."""
-        return next(output for output in self.outputs if output.name == name)
-
-    @property
-    def cells(self) -> int:
-        """The number of values one draw of all outputs has."""
-        return sum(self.dims.size(output.dims) for output in self.outputs)
 
 
 def compile_plan(
@@ -168,11 +74,6 @@ def compile_plan(
     ['t']
     """
     return _Compiler(scenario).plan(keep, quantities or {})
-
-
-def release_of(stock: str) -> str:
-    """Return the name under which the release of a stock is held."""
-    return f"{stock} release"
 
 
 class _Compiler:
@@ -689,21 +590,3 @@ def _weibull(text: str) -> tuple[str, str] | None:
             if set(given) == {"scale", "shape"}:
                 return ast.unparse(given["scale"]), ast.unparse(given["shape"])
     return None
-
-
-def describe(step: Step, scenario: Scenario) -> str:
-    """Return, in a few words, what determines a quantity."""
-    flows = scenario.file.flows
-    match step:
-        case Formula(target=name) if name in flows:
-            return f"given: {flows[name].value}"
-        case Formula(target=name):
-            return str(scenario.file.indicators[name].value)
-        case Share(target=name):
-            return f"share {flows[name].share} of what enters {flows[name].origin}"
-        case Balance(process=process, terms=terms) if any(t.name not in flows for t in terms):
-            return f"what the stock of {process} releases"
-        case Balance(process=process):
-            return f"balance of {process}"
-        case Cohort(target=name, convention=convention):
-            return f"{scenario.file.stocks[name].lifetime}, inflow at {convention}"

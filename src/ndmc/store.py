@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
-from ndmc.plan import Output, Plan
 from ndmc.scenario import Scenario
+from ndmc.steps import Output, Plan
 
 __all__ = ["Spec", "Store", "create", "open_store"]
 

@@ -15,9 +15,10 @@ from ndmc.document import parse_document
 from ndmc.errors import InputError, nearest
 from ndmc.evaluation import evaluate
 from ndmc.expressions import Expression, evaluate_expression
-from ndmc.plan import Formula, Plan, compile_plan
+from ndmc.plan import compile_plan
 from ndmc.quantiles import View
 from ndmc.scenario import Figure, Scenario, build, load
+from ndmc.steps import Formula, Plan
 from ndmc.store import Store, open_store
 from ndmc.units import NONE, TIME, Dimension, UnitError, parse_amount
 
