@@ -36,20 +36,20 @@ Progress = Callable[[int, int], None]
 def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
     """Return how many draws a block should have.
 
-    A block is what one task computes, holds and writes: about 32 MiB, whole tiles, at least one
-    for each worker.
+    A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
+    share the memory, in whole tiles, and at least one for each worker.
 
     Examples
     --------
     >>> plan_blocks(1_000_000, 357, 4, 2)
-    23040
+    23296
     >>> plan_blocks(1000, 357, 4, 2)
-    512
+    256
     """
-    fitting = _BLOCK_BYTES // max(cells * itemsize, 1)
+    room = min(_BLOCK_BYTES, _MEMORY // (2 * workers))
+    fitting = room // max(cells * itemsize, 1)
     share = -(-draws // workers)
-    wanted = max(min(fitting, share, _MOST_BLOCK), 1)
-    return max(wanted // TILE, 1) * TILE if wanted >= TILE else TILE
+    return max(min(fitting, share, _MOST_BLOCK) // TILE, 1) * TILE
 
 
 def run(
