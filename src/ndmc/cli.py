@@ -92,6 +92,8 @@ def check(scenario: ScenarioArgument, variant: VariantOption = "", set_: SetOpti
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:
+    import numpy as np
+
     from ndmc.evaluation import evaluate_central
     from ndmc.report import last_value, print_check
     from ndmc.steps import describe
@@ -102,6 +104,12 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
         (o.name, o.kind, ", ".join(o.dims), rules[o.name], o.unit, last_value(central[o.name]))
         for o in plan.outputs
     ]
+    for output in plan.outputs:
+        if not np.isfinite(central[output.name]).all():
+            raise InputError(
+                f"{output.name!r} is not finite with every parameter at its mean; look for a "
+                "division by zero, such as by a flow that is 0 in the first year"
+            )
     notes = [
         f"flow {o.name!r} is negative with every parameter at its mean"
         for o in plan.outputs
@@ -199,7 +207,7 @@ def percentiles(
 
     opened = open_store(store)
     levels = [_percent(text) for text in quantiles.split(",")]
-    picked = {dim: labels.split(",") for dim, labels in _changes_of("--sel", sel).items()}
+    picked = _labels(sel)
     views = {
         name: view(opened, name, picked, _names(over), _names(by_group))
         for name in variable or _headline(opened.attrs["headline"], list(opened.outputs))
@@ -220,13 +228,15 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _changes_of(option: str, given: list[str]) -> dict[str, str]:
-    found = {}
+def _labels(given: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for text in given:
         dim, equals, labels = text.partition("=")
         if not equals or not labels:
-            raise InputError(f"{text!r} is not of the form dim=label", option)
-        found[dim.strip()] = labels.strip()
+            raise InputError(f"{text!r} is not of the form dim=label", "--sel")
+        if "=" in labels:
+            raise InputError(f"{text!r} names two dims; give --sel once for each", "--sel")
+        found.setdefault(dim.strip(), []).extend(label.strip() for label in labels.split(","))
     return found
 
 
@@ -277,7 +287,8 @@ def validate(
         write_csv(Path(csv), ({**c.__dict__, "deviation": c.deviation} for c in found))
     missed = [c for c in found if c.status == "target" and c.verdict == "missed"]
     if missed:
-        raise RunError(f"{len(missed)} of the targets are missed")
+        count = sum(c.status == "target" for c in found)
+        raise RunError(f"{len(missed)} of {count} targets missed")
 
 
 @app.command()

@@ -14,6 +14,9 @@ _LOWEST_UNIFORM = 2.0**-53
 # Where a truncated tail ends, its probabilities keep so few digits that scores err by 1e-8.
 _ROUNDING = 1e-6
 
+# Above this a cv is a forgotten percent sign.
+_LARGEST_CV = 3.0
+
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
 
@@ -69,6 +72,8 @@ def marginal(
     for key in ("cv", "sd", "sigma"):
         if numbers.get(key, 0.0) < 0:
             raise ValueError(f"{key} is {numbers[key]:g} but must not be negative")
+    if numbers.get("cv", 0.0) > _LARGEST_CV:
+        raise ValueError(f"cv is {numbers['cv']:.0%}; if {numbers['cv']:g} % is meant, write the %")
     return build(numbers)
 
 
@@ -224,7 +229,7 @@ def _beta(numbers: Mapping[str, float]) -> Marginal:
     if not 0 <= mean <= 1:
         raise ValueError(f"the mean of a beta distribution is {mean:g} but must lie in [0, 1]")
     sd = _spread(numbers)
-    if sd == 0 or mean in (0.0, 1.0):
+    if sd == 0:
         return _constant(mean)
     size = mean * (1 - mean) / (sd * sd) - 1  # = (1 - m) / (m cv^2) - 1
     if size <= 0:

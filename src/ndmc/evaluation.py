@@ -23,7 +23,7 @@ from ndmc.steps import Balance, Cohort, Formula, Plan, Share, Step, Term
 from ndmc_kernels import balance, sampling, survival
 from ndmc_kernels.cohort import convolve
 
-__all__ = ["TILE", "count_outside", "evaluate", "evaluate_central"]
+__all__ = ["TILE", "count_negative", "count_outside", "evaluate", "evaluate_central"]
 
 # Draws computed together. Stock alone in china_nd: 6.0 us a draw with 256, 6.3 with 512, 6.9 with
 # 128, 7.9 with 1024: fewer draws pay more Python per draw, more fall out of the cache.
@@ -114,6 +114,24 @@ def count_outside(plan: Plan, seed: int, draws: range) -> dict[str, int]:
             outside = np.any(below | (rows > high), axis=0)
             counts[name] += int(np.count_nonzero(outside[here]))
     return counts
+
+
+def count_negative(plan: Plan, results: dict[str, npt.NDArray[Any]]) -> dict[str, int]:
+    """Return in how many draws each closed flow is negative, beyond rounding.
+
+    Rounding is 1e-9 of the draw's largest flow: enough for draws kept in float64 or float32, as a
+    balance is closed before it is rounded.
+    """
+    flows = [results[o.name] for o in plan.outputs if o.kind == "flow"]
+    largest = np.max(
+        [np.abs(f).max(axis=tuple(range(f.ndim - 1))) for f in flows], axis=0, initial=0
+    )
+    return {
+        name: int(
+            np.count_nonzero((results[name] < -1e-9 * largest).reshape(-1, len(largest)).any(0))
+        )
+        for name in plan.closed
+    }
 
 
 def _tiles(draws: range) -> Iterator[tuple[int, slice, slice]]:

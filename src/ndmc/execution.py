@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.errors import InputError, RunError
-from ndmc.evaluation import TILE, count_outside, evaluate
+from ndmc.evaluation import TILE, count_negative, count_outside, evaluate
 from ndmc.plan import compile_plan
 from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
 from ndmc.scenario import Scenario, load
@@ -145,11 +145,14 @@ def execute(
     Parameters are those of `run`; ``progress`` is called with the draws done and the draws asked
     for, from the threads that do the work.
     """
-    workers = workers if workers is not None else len(os.sched_getaffinity(0))
+    workers = workers if workers is not None else _cores()
     plan = compile_plan(scenario, _kept(scenario, keep))
     spec = _spec(plan, draws, seed, block, dtype, workers)
+    _try_first_draws(plan, spec)
     store = create(out, scenario, plan, spec)
-    if not store.complete:
+    if store.complete:
+        store.check_whole()
+    else:
         try:
             compute_blocks(plan, store, workers, progress)
             write_percentiles(store, workers)
@@ -159,13 +162,33 @@ def execute(
                 f"cannot write {str(out)!r}: {failed.strerror or failed}; "
                 "make room and run the same command again to go on"
             ) from None
+        except ValueError as failed:
+            if "exists in store" not in str(failed):
+                raise
+            raise RunError(f"another run writes to {str(out)!r}; wait for it, or stop it") from None
     return store
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _try_first_draws(plan: Plan, spec: Spec) -> None:
+    """Compute a few draws before anything is written: most models that fail, fail in all draws.
+
+    It also compiles the kernels once, not in every thread.
+    """
+    draws = range(min(spec.draws, TILE))
+    for name, values in evaluate(plan, spec.seed, draws).items():
+        _check_finite(plan, name, values, draws)
 
 
 def _kept(scenario: Scenario, keep: Iterable[str] | None) -> list[str] | None:
     if keep is None:
         return scenario.file.keep
-    names = list(keep)
+    names = [keep] if isinstance(keep, str) else list(keep)
     if names == ["all"]:
         return None
     if names == ["none"] or not names:
@@ -176,6 +199,9 @@ def _kept(scenario: Scenario, keep: Iterable[str] | None) -> list[str] | None:
 
 
 def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, workers: int) -> Spec:
+    for name, number in (("draws", draws), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise InputError(f"{name} is {number!r} but must be a whole number")
     if draws < 1:
         raise InputError(f"{draws} draws asked for; at least 1 is needed", "-n")
     if draws >= 2**63:
@@ -205,7 +231,7 @@ def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, work
             f"{_MEMORY / 2**20:.0f} MiB are used; lower --block or --workers",
             "--block",
         )
-    return Spec(seed, draws, chosen, dtype, tuple(output.name for output in plan.outputs))
+    return Spec(int(seed), int(draws), chosen, dtype, tuple(output.name for output in plan.outputs))
 
 
 def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | None) -> None:
@@ -221,7 +247,6 @@ def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | 
     import dask
     from dask.threaded import get
 
-    evaluate(plan, store.spec.seed, range(1))  # compile the kernels once, not in every thread
     done = store.written
     waiting = [(n, draws) for n, draws in enumerate(store.spec.blocks) if not done[n]]
     counter = _Counter(
@@ -255,7 +280,7 @@ def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: 
     results = evaluate(plan, store.spec.seed, draws, dtype=store.spec.dtype)
     for name, values in results.items():
         _check_finite(plan, name, values, draws)
-    outside = count_outside(plan, store.spec.seed, draws)
+    outside = count_outside(plan, store.spec.seed, draws) | count_negative(plan, results)
     failing = [name for name in plan.positive if outside.get(name)]
     if failing:
         raise RunError(

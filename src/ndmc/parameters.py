@@ -309,13 +309,15 @@ class Reader:
             kinds: set[str] = {entry.distribution}
         else:
             kinds = {self.file.grades[grade].distribution for grade in grades}
-        own = {"cv", "sd", "mu", "sigma", "low", "mode", "high", "values", "weights"}
+        own = {"value", "cv", "sd", "mu", "sigma", "low", "mode", "high", "values", "weights"}
         given = {name for name in own if getattr(entry, name) is not None}
         for name in sorted(superfluous(kinds, given)):
             message = f"{name} means nothing to {' or '.join(sorted(kinds))}; remove it"
             raise self.document.error(message, *key, name)
-        if {"cv", "sd"} <= given:
-            raise self.document.error("give either cv or sd, not both", *key, "sd")
+        for one, other in (("cv", "sd"), ("value", "mode"), ("value", "mu")):
+            if {one, other} <= given:
+                message = f"give either {one} or {other}, not both"
+                raise self.document.error(message, *key, other)
 
     def _row_scale(self, entry: ParameterEntry, cell: Cell, where: str) -> float:
         unit = cell.words.get("unit", "")

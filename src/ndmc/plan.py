@@ -338,6 +338,7 @@ class _Compiler:
         for text, label, dimension in zip(texts, ("scale", "shape"), (TIME, NONE), strict=True):
             expression = self._expression(text, key)
             literal = expression.operation == "number" and dimension == TIME
+            literal = literal or (expression.operation == "number" and not expression.value)
             if expression.dimension != dimension and not literal:
                 message = f"the {label} of a Weibull lifetime must be [{dimension}]"
                 self._fail(f"{message}, not [{expression.dimension or NONE}]", *key)

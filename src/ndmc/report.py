@@ -36,7 +36,8 @@ _WIDE = 110  # characters that three outputs side by side need
 
 def console() -> Console:
     """Return the terminal, or a wide page where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=120)
+    # Titles and labels are the user's: brackets in them are no markup.
+    return Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=120)
 
 
 def number(value: float) -> str:
@@ -80,8 +81,14 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress_bar(title: str) -> Iterator[Any]:
     """Yield a function (done, total) that moves a progress bar; silent when not on a terminal."""
-    page = Console(stderr=True)
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    page = Console(stderr=True, markup=False)
+    columns = (
+        TextColumn(title, markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=page, transient=True, disable=not page.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -151,16 +158,25 @@ def _padded(texts: list[str], block: list[list[str]]) -> str:
 
 
 def print_outside(page: Console, store: Store) -> None:
-    """Warn of parameters that were drawn outside their physical range."""
+    """Warn of parameters drawn outside their physical range, and of negative flows."""
     draws = store.attrs["draws"]
+    flows = {name for name, output in store.outputs.items() if output.kind == "flow"}
     for name, count in store.outside.items():
-        page.print(
-            f"warning: parameter {name!r} left its physical range in {count:,} of {draws:,} draws; "
-            "its values were used as drawn. Choose a distribution that stays inside (lognormal, "
-            "beta, truncated_normal), or say 'range: any' if they are possible",
-            style="yellow",
-            soft_wrap=True,
-        )
+        what, remedy = _FLOW_WARNING if name in flows else _PARAMETER_WARNING
+        text = f"warning: {what.format(repr(name))} in {count:,} of {draws:,} draws; {remedy}"
+        page.print(text, style="yellow", soft_wrap=True)
+
+
+_PARAMETER_WARNING = (
+    "parameter {} left its physical range",
+    "its values were used as drawn. Choose a distribution that stays inside (lognormal, beta, "
+    "truncated_normal), or say 'range: any' if they are possible",
+)
+_FLOW_WARNING = (
+    "flow {}, closed by a balance, is negative",
+    "it was kept as it came out. More leaves its process than enters: look at the uncertainty of "
+    "the flows beside it",
+)
 
 
 def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:

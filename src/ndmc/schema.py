@@ -176,7 +176,7 @@ class IndicatorEntry(_Entry):
 
 
 class CorrelationEntry(_Entry):
-    """Rank correlation of named parameters (Gaussian copula)."""
+    """Correlation of the normal scores of named parameters (Gaussian copula)."""
 
     parameters: list[str] = Field(min_length=2)
     matrix: list[list[Number]]

@@ -97,6 +97,18 @@ class Plan:
     outputs: tuple[Output, ...]
     positive: frozenset[str]
 
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The outputs that a balance closes: they can come out negative."""
+        balanced = {step.target for step in self.steps if isinstance(step, Balance)}
+        return tuple(output.name for output in self.outputs if output.name in balanced)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a run counts draws of: parameters that can leave their range, closed flows."""
+        reaching = (sampler.name for sampler in self.samplers if sampler.reaches_out)
+        return (*reaching, *self.closed)
+
     def output(self, name: str) -> Output:
         """Return the output ``name``."""
         return next(output for output in self.outputs if output.name == name)

@@ -104,6 +104,34 @@ class Store:
             found[entry["name"]] = Output(**{**entry, "dims": tuple(entry["dims"])})
         return found
 
+    def check_whole(self) -> None:
+        """Refuse a store that says it is complete but has lost some of its data.
+
+        Raises
+        ------
+        RunError
+            If a shard of an output is missing.
+        """
+        with self._damage("the store"):
+            for name, array in self.arrays.items():
+                if array.nchunks_initialized < array.nchunks:
+                    message = f"{str(self.path)!r} has lost part of {name!r}"
+                    raise RunError(f"{message}; remove the store and run again")
+
+    @contextmanager
+    def _damage(self, what: str) -> Iterator[None]:
+        """Turn what Zarr says of damaged or missing data into one message."""
+        try:
+            yield
+        except (KeyError, ValueError, RuntimeError, OSError) as failed:
+            if isinstance(failed, RunError):
+                raise
+            reason = str(failed).splitlines()[0] if str(failed) else type(failed).__name__
+            raise RunError(
+                f"{what} in {str(self.path)!r} is damaged or missing ({reason}); "
+                "remove the store and run again"
+            ) from None
+
     @functools.cached_property
     def arrays(self) -> dict[str, Any]:
         """The Zarr array of each output, read with the draws of a cell together."""
@@ -116,7 +144,8 @@ class Store:
         """Return draws of an output as [dims..., draw]."""
         dims = self.outputs[name].dims
         chosen = [draws, *(years if dim == "year" else slice(None) for dim in reversed(dims))]
-        return np.asarray(self.arrays[name][tuple(chosen)]).T
+        with self._damage(repr(name)):
+            return np.asarray(self.arrays[name][tuple(chosen)]).T
 
     def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> None:
         """Write one block of an output, given as [dims..., draw]."""
@@ -131,12 +160,13 @@ class Store:
     @property
     def written(self) -> npt.NDArray[np.bool_]:
         """Which blocks are written."""
-        return np.asarray(self.root["blocks/written"][:], dtype=np.bool_)
+        with self._damage("the list of blocks"):
+            return np.asarray(self.root["blocks/written"][:], dtype=np.bool_)
 
     @property
     def outside(self) -> dict[str, int]:
-        """In how many written draws each parameter left its physical range."""
-        names = self.attrs["reaches_out"]
+        """In how many draws each parameter left its range, and each closed flow was negative."""
+        names = self.attrs["watched"]
         if not names:
             return {}
         counts = np.asarray(self.root["blocks/outside"][:]).sum(axis=0)
@@ -248,14 +278,17 @@ def _create(path: Path, scenario: Scenario, plan: Plan, spec: Spec) -> None:
         root = zarr.create_group(path, zarr_format=3, attributes=_attributes(scenario, plan, spec))
         for output in plan.outputs:
             _create_output(root, output, plan.dims, spec)
-        write_coordinates(root, plan.dims, {dim for o in plan.outputs for dim in o.dims})
+        inputs = {d for o in plan.outputs if o.kind == "parameter" for d in o.dims}
+        write_coordinates(root, plan.dims, {d for o in plan.outputs for d in o.dims})
+        if inputs:
+            write_coordinates(root["inputs"], plan.dims, inputs)
         _create_parameters(root.create_group("parameters"), scenario)
         # Not at the root: Zarr reads the root's attributes again for every array it makes.
         root.create_group("tables", attributes=scenario.tables)
         blocks = root.create_group("blocks")
         count = len(spec.blocks)
         blocks.create_array("written", shape=(count,), chunks=(1,), dtype="uint8", fill_value=0)
-        reaching = [sampler.name for sampler in plan.samplers if sampler.reaches_out]
+        reaching = plan.watched
         if reaching:
             shape = (count, len(reaching))
             blocks.create_array(
@@ -291,7 +324,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
         "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],
-        "reaches_out": [sampler.name for sampler in plan.samplers if sampler.reaches_out],
+        "watched": list(plan.watched),
         "scenario_text": scenario.document.text,
     }
 

@@ -31,8 +31,9 @@ class Table:
 
     def number(self, line: int, column: str, text: str) -> float:
         """Return ``text`` as a finite number, or say where it is not one."""
+        share = column == "cv" and text.endswith("%")
         try:
-            number = float(text)
+            number = float(text.removesuffix("%")) / 100 if share else float(text)
         except ValueError:
             message = f"column {column!r} holds {text!r}, which is not a number"
             if not text:
