@@ -147,7 +147,7 @@ def start(work: Workload, sizes: Sizes, cores: Collection[int], *, cold: bool) -
     def ours() -> Run:
         if cold:
             shutil.rmtree(work.kernels, ignore_errors=True)
-        return work.run(sizes.short, cores)
+        return work.run(sizes.short, cores, keep="")
 
     theirs = partial(process, [sys.executable, "-c", IMPORTS], cores)
     ours(), theirs()

@@ -19,7 +19,7 @@ from ndmc_kernels import survival
 from ndmc_kernels.cohort import convolve
 
 SEED = 1
-NDMC = (str(Path(sysconfig.get_path("scripts"), "ndmc")), "run", "china_nd", "--keep", "in_use")
+NDMC = (str(Path(sysconfig.get_path("scripts"), "ndmc")), "run", "china_nd")
 FLOWS = ("final_products", "sales", "in_use", "end_of_life")
 
 
@@ -90,10 +90,16 @@ class Workload:
         """Where compiled kernels are kept between runs."""
         return self.folder / "kernels"
 
-    def run(self, draws: int, cores: Collection[int], out: Path | None = None) -> Run:
-        """Run the study with ndmc; without ``out`` its store is removed."""
+    def run(
+        self, draws: int, cores: Collection[int], out: Path | None = None, keep: str = "in_use"
+    ) -> Run:
+        """Run the study with ndmc, keeping its own outputs if ``keep`` is empty.
+
+        Without ``out`` the store is removed.
+        """
         store = out or self.folder / "run.zarr"
-        command = [*NDMC, "-n", str(draws), "--seed", str(SEED), "--out", str(store)]
+        kept = ["--keep", keep] if keep else []
+        command = [*NDMC, *kept, "-n", str(draws), "--seed", str(SEED), "--out", str(store)]
         measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
         if out is None:
             shutil.rmtree(store)

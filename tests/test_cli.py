@@ -207,7 +207,7 @@ def test_validate_exits_1_when_a_target_is_missed(cli, scenario, tmp_path):
     missed = scenario("tiny", {"value: 18 kt, status: soft": "value: 99 kt, status: target"})
     done = cli("validate", missed, "-n", 100, "--csv", "figures.csv")
     assert done.code == 1
-    assert done.err == "error: 1 of the targets are missed\n"
+    assert done.err == "error: 1 of 1 targets missed\n"
     assert "missed" in done.out
     with open(tmp_path / "figures.csv", newline="") as file:
         (row,) = csv.DictReader(file)

@@ -136,7 +136,7 @@ def test_extreme_uniforms_give_finite_values(name):
         {"distribution": "triangular", "low": 5, "mode": 5, "high": 5},
         {"distribution": "pert", "low": 5, "mode": 5, "high": 5},
         {"distribution": "beta", "value": 0, "cv": 0.1},
-        {"distribution": "beta", "value": 1, "cv": 0.1},
+        {"distribution": "beta", "value": 1, "cv": 0},
         {"distribution": "constant", "value": 5},
     ],
 )

@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from strategies import bundled, python, scenario, stock_model, write
 
 import ndmc
-from ndmc.errors import InputError
+from ndmc.errors import InputError, RunError
 from ndmc.evaluation import evaluate
 from ndmc.plan import compile_plan
 from ndmc.store import open_store
@@ -230,7 +230,7 @@ def test_flipped_bits_are_found(tmp_path, stored):
             broken = bytearray(whole)
             broken[place] ^= 1 << chance.randrange(8)
             file.write_bytes(broken)
-            with pytest.raises(ValueError, match="checksum"):
+            with pytest.raises(RunError, match="damaged or missing"):
                 open_store(damaged).read(name, slice(0, 512))
         file.write_bytes(whole)
         open_store(damaged).read(name, slice(0, 512))
@@ -244,7 +244,7 @@ def test_truncated_blocks_are_found(tmp_path, stored):
     whole = file.read_bytes()
     for length in (0, 1, len(whole) // 2, len(whole) - 1):
         file.write_bytes(whole[:length])
-        with pytest.raises(Exception):  # noqa: B017, PT011 - zarr raises by what it stumbles on
+        with pytest.raises(RunError, match="damaged or missing"):
             open_store(damaged).read("in_use", slice(0, 512))
 
 

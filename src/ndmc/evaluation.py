@@ -154,8 +154,7 @@ def _sample(drawn: Sequence[Sampler], seed: int, first: int, dims: Dims) -> dict
 
 def _draw(sampler: Sampler, seed: int, first: int, dims: Dims) -> Floats:
     out = np.empty((len(sampler.central), TILE))
-    if sum(len(group.target_of) for group in sampler.groups) < len(out):
-        out[:] = sampler.central
+    out[sampler.certain] = sampler.central[sampler.certain]
     kinds = {group.kind for group in sampler.groups}
     scores = uniforms = np.empty((0, TILE))
     if sampler.direct and kinds <= set(_SCORE_KERNELS):

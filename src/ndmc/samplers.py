@@ -36,7 +36,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws one parameter.
+    """Draws one parameter, of whose cells ``certain`` keep their ``central`` value.
 
     ``partners`` are the samplers whose fields are mixed with ``weights`` into this one's, to
     correlate it with them; a sampler without partners uses its own field.
@@ -48,6 +48,7 @@ class Sampler:
     errors: dict[str, Errors]
     groups: tuple[Group, ...]
     central: Floats
+    certain: Integers
     range: tuple[float, float]
     reaches_out: bool
     partners: tuple[Sampler, ...] = ()
@@ -126,6 +127,7 @@ def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> S
         errors=parameter.errors,
         groups=tuple(_group(parameter, kind, rows) for kind in kinds),
         central=central_values(parameter, dims).reshape(-1, 1),
+        certain=np.flatnonzero([cell.kind == "constant" for cell in parameter.marginals]),
         range=limits,
         reaches_out=lowest < limits[0] or highest > limits[1],
     )
