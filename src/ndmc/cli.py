@@ -37,6 +37,24 @@ SetOption = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("ndmc"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out."""
+
+
 def _count(text: str, option: str) -> int:
     """Read a whole number, written as 100000, 100_000 or 1e5."""
     try:
