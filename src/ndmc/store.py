@@ -277,7 +277,7 @@ def _create(path: Path, scenario: Scenario, plan: Plan, spec: Spec) -> None:
     with _quiet():
         root = zarr.create_group(path, zarr_format=3, attributes=_attributes(scenario, plan, spec))
         for output in plan.outputs:
-            _create_output(root, output, plan.dims, spec)
+            _create_output(root, output, plan.dims, spec, "; ".join(scenario.file.references))
         inputs = {d for o in plan.outputs if o.kind == "parameter" for d in o.dims}
         write_coordinates(root, plan.dims, {d for o in plan.outputs for d in o.dims})
         if inputs:
@@ -329,7 +329,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _create_output(root: Any, output: Output, dims: Dims, spec: Spec) -> None:
+def _create_output(root: Any, output: Output, dims: Dims, spec: Spec, source: str) -> None:
     from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
     group = root.require_group("inputs") if output.kind == "parameter" else root
@@ -338,6 +338,8 @@ def _create_output(root: Any, output: Output, dims: Dims, spec: Spec) -> None:
     inner = _inner_chunk(shard, output.dims, np.dtype(spec.dtype).itemsize)
     order = tuple(reversed(range(len(shape))))
     attributes = {"units": output.unit, "long_name": output.title, "kind": output.kind}
+    if source:
+        attributes["source"] = source
     if output.note:
         attributes["comment"] = output.note
     group.create_array(
