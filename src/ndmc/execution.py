@@ -244,7 +244,6 @@ def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | 
     OSError
         If it cannot be written.
     """
-    import dask
     from dask.threaded import get
 
     done = store.written
@@ -258,8 +257,7 @@ def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | 
         graph = {
             ("block", n): (_compute_block, plan, store, n, draws, counter) for n, draws in batch
         }
-        with dask.config.set({"optimization.fuse.active": False}):
-            get(graph, [*graph], num_workers=workers)
+        get(graph, [*graph], num_workers=workers)
 
 
 @dataclass
