@@ -11,7 +11,7 @@ from contests import FLODYM, Sizes
 from workload import FLOWS, SEED, Workload, draws_first
 
 import ndmc
-from ndmc.evaluation import TILE
+from ndmc.steps import TILE
 
 LEVELS = [0.025, 0.5, 0.975]
 

@@ -17,7 +17,7 @@ from measure import Contest, Run, interleaved, process, timed
 from workload import SEED, Workload, draws_first
 
 import ndmc
-from ndmc.evaluation import TILE
+from ndmc.steps import TILE
 
 FLODYM = importlib.util.find_spec("flodym") is not None
 IMPORTS = "import numba, xarray, dask.array, zarr"

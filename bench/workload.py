@@ -14,7 +14,7 @@ import plain
 from measure import Run, process
 
 import ndmc
-from ndmc.evaluation import TILE
+from ndmc.steps import TILE
 from ndmc_kernels import survival
 from ndmc_kernels.cohort import convolve
 

@@ -1,6 +1,7 @@
 """Evaluation: pure, independent of how it is cut, and equal to the model written in plain NumPy."""
 
 import copy
+import dataclasses
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,8 @@ from strategies import (
     stock_model,
 )
 
-from ndmc import evaluation
-from ndmc.evaluation import count_outside, evaluate, evaluate_central
+from ndmc.audit import Audit
+from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.plan import compile_plan
 from ndmc_kernels import survival
 
@@ -57,11 +58,12 @@ def test_any_cut_of_the_draws_is_the_uncut_answer(cuts, china):
 
 
 @pytest.mark.parametrize("tile", [64, 128, 256, 1024])
-def test_tile_width_changes_nothing(china, monkeypatch, tile):
+def test_tile_width_changes_nothing(china, tile):
     """Tiles of any width give the same bits."""
     plan, expected = china
-    monkeypatch.setattr(evaluation, "TILE", tile)
-    assert_same(evaluate(plan, 5, range(1500)), expected)
+    other = dataclasses.replace(plan)
+    other.__dict__["tile"] = tile
+    assert_same(evaluate(other, 5, range(1500)), expected)
 
 
 def test_threads_and_order_change_nothing(china):
@@ -458,7 +460,9 @@ def test_draws_out_of_range_are_counted(draws):
     data["flows"]["known"] = {"from": "sea", "to": "land", "dims": ["k"], "value": "z * x"}
     plan = compile_plan(scenario(data), ["x", "y", "z", "part", "known"])
     values = evaluate(plan, 11, draws)
-    got = count_outside(plan, 11, draws)
+    audit = Audit(plan)
+    evaluate(plan, 11, draws, audit=audit)
+    got = audit.count("range")
     x, y = values["x"], values["y"]
     expected = {
         "x": int(((x < 0) | (x > 3)).any(axis=0).sum()),

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 import ndmc
+from ndmc.audit import Audit
 from ndmc.errors import InputError, RunError
-from ndmc.evaluation import count_negative
 from ndmc.plan import compile_plan
 from ndmc.store import open_store
 
@@ -65,15 +65,16 @@ def test_negative_flows_are_counted_and_said(scenario, tmp_path, cli):
     """A flow that a balance drives below zero is counted by draw and reported, block or not."""
     folder = negative(scenario)
     plan = compile_plan(ndmc.load(folder), ["wasted", "recycled"])
-    results = ndmc.evaluate(plan, 1, range(2000))
+    audit = Audit(plan)
+    results = ndmc.evaluate(plan, 1, range(2000), audit=audit)
     expected = int((results["wasted"] < 0).reshape(-1, 2000).any(axis=0).sum())
-    assert count_negative(plan, results)["wasted"] == expected > 100
+    assert audit.count("negative")["wasted"] == expected > 100
     done = cli(
         "run", folder, "-n", 2000, "--keep", "wasted,recycled", "--block", 512, "--out", "n.zarr"
     )
     assert done.code == 0
     assert f"flow 'wasted', closed by a balance, is negative in {expected:,} of 2,000" in done.out
-    assert open_store(tmp_path / "n.zarr").outside["wasted"] == expected
+    assert open_store(tmp_path / "n.zarr").counted[-1] == ("wasted", "negative", expected)
 
 
 def test_brackets_in_titles_are_only_brackets(scenario, cli):

@@ -272,7 +272,7 @@ original, Store.mark = Store.mark, mark
 if when == "before percentiles":
     execution.write_percentiles = lambda *arguments: die()
 if when == "before finishing":
-    Store.finish = lambda self: die()
+    Store.finish = lambda self, limit: die()
 ndmc.run("starter", 2501, seed=4, out=out, keep=KEEP, workers=1, block=512)
 """.replace("KEEP", repr(KEEP))
 

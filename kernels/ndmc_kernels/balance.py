@@ -32,3 +32,12 @@ def transfer(
         flow = out[row]
         for draw in range(flow.shape[0]):
             flow[draw] = whole[draw] * part[draw]
+
+
+@kernel("void(f8[:, ::1], f8[::1])")
+def greatest(source: Floats, out: Floats) -> None:
+    """Raise out [draw] to the largest absolute value of each draw of [row, draw]; nan stays."""
+    for row in range(source.shape[0]):
+        for draw in range(out.shape[0]):
+            size = abs(source[row, draw])
+            out[draw] = size if size > out[draw] or size != size else out[draw]

@@ -1,4 +1,4 @@
-"""Inflow-driven stocks: every year's inflow is a cohort that leaves with age."""
+"""Stocks with lifetimes: every year's inflow is a cohort that leaves with age."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ndmc_kernels._jit import kernel
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
@@ -39,3 +40,108 @@ def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
                 for draw in range(total.shape[0]):
                     near = i1[draw] * s1[draw] + i2[draw] * s2[draw]
                     total[draw] += near + i3[draw] * s3[draw] + i4[draw] * s4[draw]
+
+
+@kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
+def correlate(weight: Floats, share: Floats, out: Floats) -> None:
+    """Add up weights [cell, age, draw] times their share [cell, age, draw] each year later."""
+    for cell in range(out.shape[0]):
+        for year in range(out.shape[1]):
+            for draw in range(out.shape[2]):
+                out[cell, year, draw] = 0.0
+            for age in range(weight.shape[1]):
+                for draw in range(out.shape[2]):
+                    out[cell, year, draw] += weight[cell, age, draw] * share[cell, age + year, draw]
+
+
+@kernel("void(i8, f8[:, :, ::1], f8[:, :, :, ::1], f8[:, :, :, ::1])")
+def spread(year: int, inflow: Floats, shares: Floats, out: Floats) -> None:
+    """Add one year's inflow [cell, year, draw] to this and all later years of each part of out.
+
+    Shares are [part, cell, age, draw], out is [part, cell, year, draw].
+    """
+    for part in range(out.shape[0]):
+        for cell in range(out.shape[1]):
+            for age in range(out.shape[2] - year):
+                for draw in range(out.shape[3]):
+                    added = inflow[cell, year, draw] * shares[part, cell, age, draw]
+                    out[part, cell, year + age, draw] += added
+
+
+@kernel(
+    "void(i8, f8[:, :, ::1], f8[:, :, :, ::1], i8, f8[:, :, ::1], f8[:, :, ::1],"
+    " f8[:, :, :, ::1], f8[:, ::1])"
+)
+def drive(
+    year: int,
+    level: Floats,
+    shares: Floats,
+    answer: int,
+    inflow: Floats,
+    kept: Floats,
+    out: Floats,
+    shortfall: Floats,
+) -> None:
+    """Find the inflow [cell, year, draw] that brings a stock to its level in one year.
+
+    If the level is below what is left, the answer is a negative inflow (0), none (1), or none and
+    the share of every cohort that has to go (2). ``shortfall`` is the lowest level minus what is
+    left so far; ``out`` [part, cell, year, draw] holds what earlier cohorts leave to each year.
+    """
+    for cell in range(level.shape[0]):
+        for draw in range(level.shape[2]):
+            left = out[0, cell, year, draw]
+            missing = level[cell, year, draw] - left
+            shortfall[cell, draw] = min(shortfall[cell, draw], missing)
+            needed = missing / shares[0, cell, 0, draw]
+            inflow[cell, year, draw] = needed if answer == 0 else max(needed, 0.0)
+            if answer == 2 and missing < 0.0:
+                kept[cell, year, draw] = level[cell, year, draw] / left
+                out[0, cell, year, draw] = level[cell, year, draw]
+                out[1, cell, year, draw] -= missing
+        if answer == 2:
+            for part in range(out.shape[0]):
+                for later in range(year + 1, out.shape[2]):
+                    for draw in range(out.shape[3]):
+                        out[part, cell, later, draw] *= kept[cell, year, draw]
+
+
+@kernel(
+    "void(i8, i8, i8, f8, b1, f8[:, :, ::1], f8[:, :, :, ::1], f8[:, :, ::1], i8[::1],"
+    " f8[:, :, :, ::1])"
+)
+def profile(
+    year: int,
+    by: int,
+    first: int,
+    offset: float,
+    outflow: bool,
+    inflow: Floats,
+    shares: Floats,
+    kept: Floats,
+    row_of: Integers,
+    out: Floats,
+) -> None:
+    """Add one cohort to out [row, label, year, draw], by age (0), cohort (1) or summed (2).
+
+    What is added is what is left of it, or what is released. Summed, label 0 holds the ages, each
+    times its amount, and label 1 the amounts. ``kept`` is the share of all cohorts that stayed.
+    """
+    left = np.empty(inflow.shape[2])
+    for cell in range(inflow.shape[0]):
+        row = row_of[cell]
+        for draw in range(left.shape[0]):
+            left[draw] = inflow[cell, year, draw]
+        for age in range(inflow.shape[1] - year):
+            now = year + age
+            label = min(age, out.shape[1] - 1) if by == 0 else (first + year if by == 1 else 1)
+            for draw in range(left.shape[0]):
+                stays = kept[cell, now, draw] if age > 0 else 1.0
+                amount = left[draw] * stays * shares[0, cell, age, draw]
+                if outflow:
+                    gone = (1.0 - stays) * shares[0, cell, age, draw]
+                    amount = left[draw] * (shares[1, cell, age, draw] + gone)
+                left[draw] *= stays
+                out[row, label, now, draw] += amount
+                if by == 2:
+                    out[row, 0, now, draw] += amount * (age + offset)

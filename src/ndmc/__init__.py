@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ndmc.errors import InputError, RunError
     from ndmc.evaluation import evaluate
     from ndmc.execution import run
+    from ndmc.flodym import from_flodym
     from ndmc.plan import compile_plan
     from ndmc.scenario import Scenario, bundled, load
     from ndmc.steps import Plan
@@ -28,6 +29,7 @@ __all__ = [
     "bundled",
     "compile_plan",
     "evaluate",
+    "from_flodym",
     "load",
     "open",
     "percentiles",
@@ -44,6 +46,7 @@ _HOMES = {
     "bundled": "ndmc.scenario",
     "compile_plan": "ndmc.plan",
     "evaluate": "ndmc.evaluation",
+    "from_flodym": "ndmc.flodym",
     "load": "ndmc.scenario",
     "open": "ndmc.dataset",
     "percentiles": "ndmc.dataset",

@@ -93,10 +93,17 @@ def scenarios() -> None:
 
 
 @app.command()
-def check(scenario: ScenarioArgument, variant: VariantOption = "", set_: SetOption = []) -> None:  # noqa: B006
+def check(
+    scenario: ScenarioArgument,
+    variant: VariantOption = "",
+    set_: SetOption = [],  # noqa: B006
+    graph: Annotated[
+        str, typer.Option("--graph", help="Also draw the system to this .svg or .dot file.")
+    ] = "",
+) -> None:
     """Validate a scenario: structure, units, balance, what cannot be solved and why.
 
-    Example: ndmc check china_nd
+    Example: ndmc check china_nd --graph china.svg
     """
     from ndmc.plan import compile_plan
     from ndmc.scenario import load
@@ -107,38 +114,34 @@ def check(scenario: ScenarioArgument, variant: VariantOption = "", set_: SetOpti
     for other in loaded.file.variants:
         compile_plan(load(scenario, variant=other, changes=changes))
     _print_check(loaded, plan)
+    if graph:
+        from ndmc.diagram import write_diagram
+        from ndmc.overview import edges, nodes
+
+        title = loaded.file.title or loaded.name
+        write_diagram(Path(graph), title, nodes(loaded), edges(loaded, plan))
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:
     import numpy as np
 
-    from ndmc.evaluation import evaluate_central
-    from ndmc.report import last_value, print_check
-    from ndmc.steps import describe
+    from ndmc.execution import check_central
+    from ndmc.overview import loops, notes, processes, quantities
+    from ndmc.report import print_check
 
-    central = evaluate_central(plan)
-    rules = {step.target: describe(step, scenario) for step in (*plan.fixed, *plan.steps)}
-    rows = [
-        (o.name, o.kind, ", ".join(o.dims), rules[o.name], o.unit, last_value(central[o.name]))
-        for o in plan.outputs
-    ]
+    central = check_central(plan)
     for output in plan.outputs:
         if not np.isfinite(central[output.name]).all():
             raise InputError(
                 f"{output.name!r} is not finite with every parameter at its mean; look for a "
                 "division by zero, such as by a flow that is 0 in the first year"
             )
-    notes = [
-        f"flow {o.name!r} is negative with every parameter at its mean"
-        for o in plan.outputs
-        if o.kind == "flow" and central[o.name].min() < 0
-    ]
-    notes += [
-        f"parameter {s.name!r} can be drawn outside its physical range; a run counts how often"
-        for s in plan.samplers
-        if s.reaches_out
-    ]
-    print_check(rows, notes)
+    print_check(
+        processes(scenario, plan),
+        quantities(scenario, plan, central),
+        loops(scenario, plan),
+        notes(scenario, plan, central),
+    )
     uncertain = sum(p.uncertain for p in scenario.parameters.values())
     print(
         f"{scenario.name}: {len(scenario.parameters)} parameters ({uncertain} uncertain), "

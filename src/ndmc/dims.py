@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Dims", "Floats", "align", "expand"]
+__all__ = ["Dims", "Floats", "align", "expand", "flat", "rows_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,3 +80,22 @@ def expand(array: Floats, has: tuple[str, ...], wants: tuple[str, ...]) -> Float
 def align(array: Floats, has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> Floats:
     """Broadcast ``array`` over ``wants``, keeping its draws (one, if it is the same in all)."""
     return np.broadcast_to(expand(array, has, wants), (*dims.shape(wants), array.shape[-1]))
+
+
+def flat(array: Floats, width: int) -> Floats:
+    """Return an array as contiguous rows of draws, as kernels want it."""
+    if array.shape[-1] != width:
+        array = np.broadcast_to(array, (*array.shape[:-1], width))
+    return np.require(array, requirements=["C", "W"]).reshape(-1, width)
+
+
+def rows_of(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
+    """Return, for each cell of ``has``, its row among the cells of the dims that are wanted."""
+    return _rows(dims.shape(has), tuple(dim in wants for dim in has))
+
+
+@functools.lru_cache(maxsize=1024)
+def _rows(shape: tuple[int, ...], kept: tuple[bool, ...]) -> npt.NDArray[np.int64]:
+    inner = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
+    rows = np.arange(math.prod(inner), dtype=np.int64).reshape(inner)
+    return np.broadcast_to(rows, shape).copy().reshape(-1)

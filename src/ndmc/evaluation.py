@@ -7,27 +7,24 @@ built outside.
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.audit import Audit
+from ndmc.cohorts import Members, driven, fed, profiled
 from ndmc.dependence import chain, mix
-from ndmc.dims import Dims, Floats, align
+from ndmc.dims import Dims, Floats, align, flat, rows_of
 from ndmc.expressions import evaluate_expression
 from ndmc.samplers import Group, Sampler
-from ndmc.steps import Balance, Cohort, Formula, Plan, Share, Step, Term
-from ndmc_kernels import balance, sampling, survival
-from ndmc_kernels.cohort import convolve
+from ndmc.steps import Balance, Cohort, Formula, March, Plan, Profile, Share, Step, Term, hidden
+from ndmc_kernels import balance, sampling
+from ndmc_kernels.march import march
 
-__all__ = ["TILE", "count_negative", "count_outside", "evaluate", "evaluate_central"]
-
-# Draws computed together. Stock alone in china_nd: 6.0 us a draw with 256, 6.3 with 512, 6.9 with
-# 128, 7.9 with 1024: fewer draws pay more Python per draw, more fall out of the cache.
-TILE = 256
+__all__ = ["evaluate", "evaluate_central"]
 
 _SCORE_KERNELS = {"normal": sampling.normal, "lognormal": sampling.lognormal}
 _UNIFORM_KERNELS = {
@@ -38,7 +35,12 @@ _UNIFORM_KERNELS = {
 
 
 def evaluate(
-    plan: Plan, seed: int, draws: range, *, dtype: npt.DTypeLike = np.float64
+    plan: Plan,
+    seed: int,
+    draws: range,
+    *,
+    dtype: npt.DTypeLike = np.float64,
+    audit: Audit | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the outputs of a plan for a range of draws.
 
@@ -52,6 +54,8 @@ def evaluate(
         Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
     dtype
         Precision of the result; the computation itself is float64.
+    audit
+        Where balances are checked and draws counted, if given.
 
     Returns
     -------
@@ -83,61 +87,24 @@ def evaluate(
         fixed = dict(plan.constants)
         for step in plan.fixed:
             _apply(step, fixed, dims, 1)
-        for tile, here, there in _tiles(draws):
-            values = {**fixed, **_sample(plan.samplers, seed, tile, dims)}
+        for tile, here, there in _tiles(draws, plan.tile):
+            values = {**fixed, **_sample(plan.samplers, seed, tile, dims, plan.tile)}
             for step in plan.steps:
-                _apply(step, values, dims, TILE)
+                _apply(step, values, dims, plan.tile)
             for output in plan.outputs:
-                values_of = np.broadcast_to(values[output.name], (*dims.shape(output.dims), TILE))[
-                    ..., here
-                ]
+                shape = (*dims.shape(output.dims), plan.tile)
+                values_of = np.broadcast_to(values[output.name], shape)[..., here]
                 scaled = values_of if output.scale == 1.0 else values_of * output.scale
                 results[output.name][..., there] = scaled
+            if audit is not None:
+                audit.examine(values, tile, here, plan.tile)
     return results
 
 
-def count_outside(plan: Plan, seed: int, draws: range) -> dict[str, int]:
-    """Return how many draws leave the physical range of each parameter that can leave it.
-
-    Parameters
-    ----------
-    plan, seed, draws
-        As in `evaluate`.
-    """
-    reaching = [sampler for sampler in plan.samplers if sampler.reaches_out]
-    counts = {sampler.name: 0 for sampler in reaching}
-    for tile, here, _ in _tiles(draws) if reaching else ():
-        for name, values in _sample(reaching, seed, tile, plan.dims).items():
-            low, high = next(sampler.range for sampler in reaching if sampler.name == name)
-            rows = values.reshape(-1, TILE)
-            below = rows <= 0.0 if name in plan.positive else rows < low
-            outside = np.any(below | (rows > high), axis=0)
-            counts[name] += int(np.count_nonzero(outside[here]))
-    return counts
-
-
-def count_negative(plan: Plan, results: dict[str, npt.NDArray[Any]]) -> dict[str, int]:
-    """Return in how many draws each closed flow is negative, beyond rounding.
-
-    Rounding is 1e-9 of the draw's largest flow: enough for draws kept in float64 or float32, as a
-    balance is closed before it is rounded.
-    """
-    flows = [results[o.name] for o in plan.outputs if o.kind == "flow"]
-    largest = np.max(
-        [np.abs(f).max(axis=tuple(range(f.ndim - 1))) for f in flows], axis=0, initial=0
-    )
-    return {
-        name: int(
-            np.count_nonzero((results[name] < -1e-9 * largest).reshape(-1, len(largest)).any(0))
-        )
-        for name in plan.closed
-    }
-
-
-def _tiles(draws: range) -> Iterator[tuple[int, slice, slice]]:
+def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, slice]]:
     """Yield the first draw of each tile, the part of it that is wanted, and where that goes."""
-    for first in range(draws.start // TILE * TILE, draws.stop, TILE):
-        start, stop = max(first, draws.start), min(first + TILE, draws.stop)
+    for first in range(draws.start // width * width, draws.stop, width):
+        start, stop = max(first, draws.start), min(first + width, draws.stop)
         here = slice(start - first, stop - first)
         yield first, here, slice(start - draws.start, stop - draws.start)
 
@@ -145,26 +112,30 @@ def _tiles(draws: range) -> Iterator[tuple[int, slice, slice]]:
 # --- sampling ------------------------------------------------------------------------------
 
 
-def _sample(drawn: Sequence[Sampler], seed: int, first: int, dims: Dims) -> dict[str, Floats]:
+def _sample(
+    drawn: Sequence[Sampler], seed: int, first: int, dims: Dims, width: int
+) -> dict[str, Floats]:
     return {
-        sampler.name: _draw(sampler, seed, first, dims).reshape(*dims.shape(sampler.dims), TILE)
+        sampler.name: _draw(sampler, seed, first, dims, width).reshape(
+            *dims.shape(sampler.dims), width
+        )
         for sampler in drawn
     }
 
 
-def _draw(sampler: Sampler, seed: int, first: int, dims: Dims) -> Floats:
-    out = np.empty((len(sampler.central), TILE))
+def _draw(sampler: Sampler, seed: int, first: int, dims: Dims, width: int) -> Floats:
+    out = np.empty((len(sampler.central), width))
     out[sampler.certain] = sampler.central[sampler.certain]
     kinds = {group.kind for group in sampler.groups}
-    scores = uniforms = np.empty((0, TILE))
+    scores = uniforms = np.empty((0, width))
     if sampler.direct and kinds <= set(_SCORE_KERNELS):
-        scores = _independent(sampling.normals, sampler, seed, first)
+        scores = _independent(sampling.normals, sampler, seed, first, width)
     elif sampler.direct:
-        uniforms = _independent(sampling.uniforms, sampler, seed, first)
+        uniforms = _independent(sampling.uniforms, sampler, seed, first, width)
         if kinds & set(_SCORE_KERNELS):
-            scores = _independent(sampling.normals, sampler, seed, first)
+            scores = _independent(sampling.normals, sampler, seed, first, width)
     else:
-        scores = _field(sampler, seed, first, dims)
+        scores = _field(sampler, seed, first, dims, width)
         if not kinds <= set(_SCORE_KERNELS):
             uniforms = np.empty_like(scores)
             sampling.cdf(scores, uniforms)
@@ -173,18 +144,18 @@ def _draw(sampler: Sampler, seed: int, first: int, dims: Dims) -> Floats:
     return out
 
 
-def _independent(kernel: Any, sampler: Sampler, seed: int, first: int) -> Floats:
-    out = np.empty((len(sampler.streams), TILE))
+def _independent(kernel: Any, sampler: Sampler, seed: int, first: int, width: int) -> Floats:
+    out = np.empty((len(sampler.streams), width))
     kernel(np.uint64(seed), sampler.streams, first, out)
     return out
 
 
-def _field(sampler: Sampler, seed: int, first: int, dims: Dims) -> Floats:
+def _field(sampler: Sampler, seed: int, first: int, dims: Dims, width: int) -> Floats:
     """Return the correlated normal scores of a parameter, one row per field cell."""
     if sampler.partners:
-        fields = [_field(partner, seed, first, dims) for partner in sampler.partners]
+        fields = [_field(partner, seed, first, dims, width) for partner in sampler.partners]
         return mix(fields, sampler.weights)
-    return chain(_independent(sampling.normals, sampler, seed, first), sampler.errors, dims)
+    return chain(_independent(sampling.normals, sampler, seed, first, width), sampler.errors, dims)
 
 
 def _quantile(group: Group, source: Floats, out: Floats) -> None:
@@ -220,25 +191,10 @@ def _apply(step: Step, values: dict[str, Floats], dims: Dims, width: int) -> Non
             values[step.target] = _sum(step.terms, step.dims, values, dims, width)
         case Cohort():
             _cohort(step, values, dims, width)
-
-
-def _flat(array: Floats, width: int) -> Floats:
-    """Return an array as contiguous rows of draws, as kernels want it."""
-    if array.shape[-1] != width:
-        array = np.broadcast_to(array, (*array.shape[:-1], width))
-    return np.require(array, requirements=["C", "W"]).reshape(-1, width)
-
-
-@functools.lru_cache(maxsize=1024)
-def _rows(shape: tuple[int, ...], kept: tuple[bool, ...]) -> npt.NDArray[np.int64]:
-    """Return, for each cell of ``shape``, its row among the cells of the kept dims alone."""
-    inner = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
-    rows = np.arange(math.prod(inner), dtype=np.int64).reshape(inner)
-    return np.broadcast_to(rows, shape).copy().reshape(-1)
-
-
-def _rows_of(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
-    return _rows(dims.shape(has), tuple(dim in wants for dim in has))
+        case Profile():
+            values[step.target] = _profile(step, values, dims, width)
+        case March():
+            _march(step, values, dims, width)
 
 
 def _sum(
@@ -249,65 +205,95 @@ def _sum(
     width: int,
 ) -> Floats:
     if len(terms) == 1 and terms[0].dims == wants and terms[0].sign > 0:
-        return _flat(values[terms[0].name], width).reshape(*dims.shape(wants), width)
+        return flat(values[terms[0].name], width).reshape(*dims.shape(wants), width)
     out = np.zeros((dims.size(wants), width))
     for term in terms:
-        rows = _rows_of(term.dims, wants, dims)
-        balance.accumulate(_flat(values[term.name], width), rows, term.sign, out)
+        rows = rows_of(term.dims, wants, dims)
+        balance.accumulate(flat(values[term.name], width), rows, term.sign, out)
     return out.reshape(*dims.shape(wants), width)
 
 
 def _share(step: Share, values: dict[str, Floats], dims: Dims, width: int) -> Floats:
     total = _sum(step.inflows, step.total_dims, values, dims, width).reshape(-1, width)
-    share = _flat(evaluate_expression(step.expression, values), width)
+    share = flat(evaluate_expression(step.expression, values), width)
     out = np.empty((dims.size(step.dims), width))
-    total_of = _rows_of(step.dims, step.total_dims, dims)
-    share_of = _rows_of(step.dims, step.expression.dims, dims)
+    total_of = rows_of(step.dims, step.total_dims, dims)
+    share_of = rows_of(step.dims, step.expression.dims, dims)
     balance.transfer(total, total_of, share, share_of, out)
     return out.reshape(*dims.shape(step.dims), width)
 
 
 def _cohort(step: Cohort, values: dict[str, Floats], dims: Dims, width: int) -> None:
+    members = Members(step, values, dims, width)
     shape = (*dims.shape(step.dims), width)
-    cells, years = math.prod(shape[:-2]), shape[-2]
-    inflow = _sum(step.inflows, step.dims, values, dims, width).reshape(cells, years, width)
-    share = np.empty_like(inflow)
-    _survival(step, values, dims, share)
-    values[step.target] = _convolved(inflow, share).reshape(shape)
-    if step.release:
-        gone = -np.diff(share, axis=1, prepend=1.0)  # what leaves at each age
-        values[step.release] = _convolved(inflow, gone).reshape(shape)
+    grid = (members.cells, members.years, width)
+    if step.level is None:
+        inflow = _sum(step.inflows, step.dims, values, dims, width).reshape(grid)
+        parts = fed(members, inflow)
+    else:
+        level = evaluate_expression(step.level, values)
+        level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
+        parts, inflow, kept, struck = driven(members, level, step.answer)
+        values[hidden(step.target, "kept")] = kept.reshape(shape)
+        values[hidden(step.target, "shortfall")] = struck
+        values[hidden(step.target, "first share")] = members.shares(0, 1)[0, :, 0]
+    names = [step.target, step.release, *(flow for flow, _ in step.removals)]
+    for name, part in zip(names, parts, strict=False):
+        if name:
+            values[name] = part.reshape(shape)
+    if step.inflow:
+        values[step.inflow] = inflow.reshape(shape)
 
 
-def _convolved(inflow: Floats, share: Floats) -> Floats:
-    out = np.empty_like(inflow)
-    convolve(inflow, share, out)
-    return out
+def _profile(step: Profile, values: dict[str, Floats], dims: Dims, width: int) -> Floats:
+    members = Members(replace(step.cohort, release="all"), values, dims, width)
+    grid = (members.cells, members.years, width)
+    inflow = flat(values[step.cohort.inflow], width).reshape(grid)
+    kept = flat(values[step.cohort.kept], width).reshape(grid) if step.cohort.kept else None
+    return profiled(step, members, inflow, kept, dims)
 
 
-def _survival(step: Cohort, values: dict[str, Floats], dims: Dims, out: Floats) -> None:
-    width, wants = out.shape[-1], step.dims[:-1]
-    scale, shape = (
-        _flat(align(evaluate_expression(e, values), e.dims, wants, dims), width)
-        for e in (step.scale, step.shape)
-    )
-    if step.convention != "pdf_integer":
-        log_ages, weights = _ages(step.convention, out.shape[1])
-        survival.weibull(scale, shape, log_ages, weights, out)
-        return
-    survival.weibull_integer_density(scale, shape, out)
-    if step.normalise == "truncate":
-        out[:] = 1.0 - (1.0 - out) / (1.0 - out[:, -1:])
+def _march(step: March, values: dict[str, Floats], dims: Dims, width: int) -> None:
+    program = step.program
+    rows = np.zeros((program.rows, width))
+    for at, number in program.constants:
+        rows[at] = number
+    for at, expression in program.inputs:
+        loaded = evaluate_expression(expression, values)
+        loaded = align(loaded, expression.dims, expression.dims, dims)
+        count = dims.size(expression.dims)
+        rows[at : at + count] = loaded.reshape(count, -1)
+    _load_stocks(step, rows, values, dims)
+    march(program.once, 1, rows)
+    march(program.yearly, len(dims.years), rows)
+    for name, (at, has) in program.series.items():
+        if name in step.targets:
+            values[name] = rows[at : at + dims.size(has)].reshape(*dims.shape(has), width)
+    for at, names in program.gains:
+        values[hidden(names[0], "gain")] = rows[at]
 
 
-@functools.lru_cache(maxsize=64)
-def _ages(convention: str, ages: int) -> tuple[Floats, Floats]:
-    nodes, weights = survival.quadrature(convention, ages)
-    with np.errstate(divide="ignore"):
-        return np.log(nodes), weights
+def _load_stocks(step: March, rows: Floats, values: dict[str, Floats], dims: Dims) -> None:
+    """Write the age shares of every stock of a loop, and what its initial stock adds, to rows."""
+    stocks = [member for member in step.members if isinstance(member, Cohort)]
+    width, years = rows.shape[-1], len(dims.years)
+    for number, stock in enumerate(stocks):
+        members = Members(replace(stock, release="all"), values, dims, width)
+        places = [(part, at) for n, part, at in step.program.tables if n == number]
+        span = years if stock.lifetime.varies else 1
+        for cohort in range(span if places else 0):
+            shares = members.shares(cohort)
+            for part, at in places:
+                table = rows[at : at + members.cells * span * years]
+                table = table.reshape(members.cells, span, years, width)
+                table[:, cohort, : shares.shape[2]] = shares[part]
+        starts = [(part, at) for n, part, at in step.program.starts if n == number]
+        initial = members.initial() if starts else np.empty(0)
+        for part, at in starts:
+            rows[at : at + members.cells * years] = initial[part].reshape(-1, width)
 
 
-def evaluate_central(plan: Plan) -> dict[str, Floats]:
+def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats]:
     """Return the outputs of a plan with every parameter at its mean, as [dims...].
 
     This is what a deterministic model would report; medians of draws differ where the model is
@@ -320,6 +306,8 @@ def evaluate_central(plan: Plan) -> dict[str, Floats]:
     with np.errstate(all="ignore"):
         for step in (*plan.fixed, *plan.steps):
             _apply(step, values, dims, 1)
+        if audit is not None:
+            audit.examine(values, 0, slice(None), 1)
     return {
         o.name: np.broadcast_to(values[o.name], (*dims.shape(o.dims), 1))[..., 0] * o.scale
         for o in plan.outputs

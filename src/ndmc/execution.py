@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.audit import LIMIT, Audit
 from ndmc.errors import InputError, RunError
-from ndmc.evaluation import TILE, count_negative, count_outside, evaluate
+from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.plan import compile_plan
 from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
 from ndmc.scenario import Scenario, load
-from ndmc.steps import Plan
+from ndmc.steps import Plan, Watch
 from ndmc.store import Spec, Store, create, write_coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["execute", "plan_blocks", "run"]
+__all__ = ["check_central", "execute", "plan_blocks", "run"]
 
 _BLOCK_BYTES = 32 * 2**20
 _MOST_BLOCK = 2**16
@@ -33,11 +34,11 @@ _MEMORY = 2**30
 Progress = Callable[[int, int], None]
 
 
-def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
+def plan_blocks(draws: int, cells: int, itemsize: int, workers: int, tile: int = 256) -> int:
     """Return how many draws a block should have.
 
     A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
-    share the memory, in whole tiles, and at least one for each worker.
+    share the memory, in whole tiles of draws, and at least one for each worker.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
     room = min(_BLOCK_BYTES, _MEMORY // (2 * workers))
     fitting = room // max(cells * itemsize, 1)
     share = -(-draws // workers)
-    return max(min(fitting, share, _MOST_BLOCK) // TILE, 1) * TILE
+    return max(min(fitting, share, _MOST_BLOCK) // tile, 1) * tile
 
 
 def run(
@@ -146,7 +147,8 @@ def execute(
     for, from the threads that do the work.
     """
     workers = workers if workers is not None else _cores()
-    plan = compile_plan(scenario, _kept(scenario, keep))
+    # Asked for a few outputs alone, a run computes what they need and balances what that crosses.
+    plan = compile_plan(scenario, _kept(scenario, keep), whole=keep is None)
     spec = _spec(plan, draws, seed, block, dtype, workers)
     _try_first_draws(plan, spec)
     store = create(out, scenario, plan, spec)
@@ -156,7 +158,7 @@ def execute(
         try:
             compute_blocks(plan, store, workers, progress)
             write_percentiles(store, workers)
-            return store.finish()
+            return store.finish(LIMIT)
         except OSError as failed:
             raise RunError(
                 f"cannot write {str(out)!r}: {failed.strerror or failed}; "
@@ -175,12 +177,49 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
+    """Return the outputs with every parameter at its mean.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be right even there: a loop that returns more than enters it, a
+        prescribed stock that nothing can sustain, a process that does not balance.
+    """
+    audit = Audit(plan)
+    central = evaluate_central(plan, audit)
+    for watch, count in zip(plan.watches, audit.counts, strict=True):
+        if count and watch.kind in _FATAL:
+            raise InputError(_FATAL[watch.kind](watch), watch.where)
+    return central
+
+
+def _gain_message(watch: Watch) -> str:
+    text = " -> ".join([*watch.loop, watch.loop[0]])
+    return (
+        f"the loop {text} returns at least all that enters it, so that no finite flow balances it; "
+        "lower its shares or let something leave it"
+    )
+
+
+def _start_message(watch: Watch) -> str:
+    return (
+        f"less than 0.1 % of what enters the stock {watch.name!r} is there at the end of its first "
+        "year, so its inflow cannot be found from it; use inflow_at: uniform or end, or longer "
+        "lifetimes"
+    )
+
+
+_FATAL = {"gain": _gain_message, "no_start": _start_message}
+
+
 def _try_first_draws(plan: Plan, spec: Spec) -> None:
     """Compute a few draws before anything is written: most models that fail, fail in all draws.
 
     It also compiles the kernels once, not in every thread.
     """
-    draws = range(min(spec.draws, TILE))
+    check_central(plan)
+    draws = range(min(spec.draws, plan.tile))
     for name, values in evaluate(plan, spec.seed, draws).items():
         _check_finite(plan, name, values, draws)
 
@@ -215,7 +254,8 @@ def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, work
     if block is not None and block < 1:
         raise InputError(f"blocks of {block} draws asked for; at least 1 is needed", "--block")
     itemsize = np.dtype(dtype).itemsize
-    chosen = min(block or plan_blocks(draws, plan.cells, itemsize, workers), draws)
+    size = block or plan_blocks(draws, plan.cells, itemsize, workers, plan.tile)
+    chosen = min(size, draws)
     count = -(-draws // chosen)
     if count > _MOST_BLOCKS:
         raise InputError(
@@ -275,20 +315,37 @@ class _Counter:
 
 
 def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: _Counter) -> None:
-    results = evaluate(plan, store.spec.seed, draws, dtype=store.spec.dtype)
+    audit = Audit(plan)
+    results = evaluate(plan, store.spec.seed, draws, dtype=store.spec.dtype, audit=audit)
+    _check_audit(plan, audit, draws)
     for name, values in results.items():
         _check_finite(plan, name, values, draws)
-    outside = count_outside(plan, store.spec.seed, draws) | count_negative(plan, results)
-    failing = [name for name in plan.positive if outside.get(name)]
-    if failing:
-        raise RunError(
-            f"lifetime parameter {failing[0]!r} was drawn at or below zero in draws "
-            f"{draws.start} to {draws.stop - 1}; use distribution: lognormal"
-        )
     for name, values in results.items():
         store.write(name, draws, values)
-    store.mark(block, outside)
+    store.mark(block, audit.counts, audit.worst)
     counter.add(len(draws))
+
+
+def _check_audit(plan: Plan, audit: Audit, draws: range) -> None:
+    """Refuse draws that have no meaning, and balances that do not close."""
+    where = f"draws {draws.start} to {draws.stop - 1}"
+    for watch, count in zip(plan.watches, audit.counts, strict=True):
+        if count and watch.kind == "range" and watch.name in plan.positive:
+            raise RunError(
+                f"lifetime parameter {watch.name!r} was drawn at or below zero in {where}; "
+                "use distribution: lognormal"
+            )
+        if count and watch.kind in _FATAL:
+            share = f"in {count:,} of {audit.draws:,} draws ({count / audit.draws:.2g})"
+            raise RunError(f"{_FATAL[watch.kind](watch)}: {share}, of {where}")
+    if not audit.worst <= LIMIT:
+        assert audit.place is not None
+        process, year, draw = audit.place
+        raise RunError(
+            f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} "
+            f"of its largest flow or stock ({LIMIT:.2g} is rounding); look for draws that make no "
+            "sense, such as a share above 1"
+        )
 
 
 def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range) -> None:

@@ -7,6 +7,8 @@ against each other by dim name, and every sum must be a sum of like with like.
 from __future__ import annotations
 
 import ast
+import itertools
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ __all__ = [
 _MAX_CHARACTERS = 2000
 _MAX_DEPTH = 100
 _STEP = "step"
+_YEAR = "year"
 
 
 class ExpressionError(ValueError):
@@ -65,6 +68,11 @@ class Expression:
         """The names this expression reads."""
         own = frozenset({self.name}) if self.operation == "name" else frozenset()
         return own.union(*(argument.names for argument in self.arguments))
+
+    def parts(self, operation: str) -> list[Expression]:
+        """Return the parts of this expression that are of one operation."""
+        own = [self] if self.operation == operation else []
+        return own + [found for part in self.arguments for found in part.parts(operation)]
 
 
 def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims) -> Expression:
@@ -155,14 +163,16 @@ class _Compiler:
                 return self._call(name, arguments, keywords)
         raise ExpressionError(
             f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
-            f"+ - * / **, comparisons and {', '.join(sorted({*_FUNCTIONS, *_OVER, *_ALONG, 'at'}))}"
+            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
         )
 
     def _name(self, name: str) -> Expression:
         if name == _STEP:
             return Expression((), TIME, "number", value=1.0)
+        if name == _YEAR:
+            return Expression((_YEAR,), NONE, "series", positions=self.dims.years, axis=0)
         if name not in self.variables:
-            suggestion = nearest(name, [*self.variables, _STEP])
+            suggestion = nearest(name, [*self.variables, _STEP, _YEAR])
             raise ExpressionError(f"unknown name {name!r}; {suggestion}")
         known = self.variables[name]
         return Expression(known.dims, known.dimension, "name", name=name)
@@ -186,8 +196,49 @@ class _Compiler:
             return self._along(name, arguments, keywords)
         if name == "at":
             return self._at(arguments, keywords)
-        known = [*_FUNCTIONS, *_OVER, *_ALONG, "at"]
-        raise ExpressionError(f"unknown function {name!r}; {nearest(name, known)}")
+        if name in _PATHS:
+            return self._path(name, arguments, keywords)
+        raise ExpressionError(f"unknown function {name!r}; {nearest(name, _CALLABLE)}")
+
+    def _path(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        """Compile a path over the years through given points: year, value, year, value, ..."""
+        count = len(arguments)
+        if keywords or count < 4 or count % 2 or (name != "interpolate" and count > 4):
+            more = ", ..." if name == "interpolate" else ""
+            raise ExpressionError(f"write {name}(year, value, year, value{more})")
+        parts = [self.visit(argument) for argument in arguments]
+        years, values = parts[0::2], parts[1::2]
+        for before, after in itertools.pairwise(years):
+            if before.operation == after.operation == "number" and before.value >= after.value:
+                message = f"the years must rise, found {before.value:g} before {after.value:g}"
+                raise ExpressionError(f"{name}(): {message}")
+        if any("year" in part.dims for part in years):
+            raise ExpressionError(f"the years of {name}() cannot change with the years")
+        path = values[0]
+        for n in range(len(years) - 1):
+            part = self._way(name, years[n], years[n + 1])
+            rise = self._apply("subtract", values[n + 1], values[n])
+            path = self._apply("add", path, self._apply("multiply", part, rise))
+        return path
+
+    def _way(self, name: str, start: Expression, end: Expression) -> Expression:
+        """Return the share of the way from one year to another that is done, for every year."""
+        span = self._apply("subtract", end, start)
+        if name != "logistic":
+            done = self._apply("subtract", self._name(_YEAR), start)
+            return self._apply(
+                "max",
+                self._apply("min", self._apply("divide", done, span), _number(1.0)),
+                _number(0.0),
+            )
+        # 10 % of the way is done at the first year and 90 % at the second: a slope of ln(81).
+        middle = self._apply("divide", self._apply("add", start, end), _number(2.0))
+        left = self._apply("subtract", middle, self._name(_YEAR))
+        slope = self._apply("multiply", _number(math.log(81.0)), self._apply("divide", left, span))
+        growth = self._apply("add", _number(1.0), self._apply("exp", slope))
+        return self._apply("divide", _number(1.0), growth)
 
     def _over(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
@@ -253,6 +304,10 @@ class _Compiler:
         return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
 
 
+def _number(value: float) -> Expression:
+    return Expression((), NONE if value else None, "number", value=value)
+
+
 def _describe_dims(dims: tuple[str, ...]) -> str:
     return f"the argument has the dims {list(dims)}" if dims else "the argument has no dims"
 
@@ -311,7 +366,13 @@ def _root(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None
     return None if dimension is None else dimension**0.5
 
 
-_VERBS = {"add": "add", "subtract": "subtract", "min": "take the min of", "max": "take the max of"}
+_VERBS = {
+    "add": "add",
+    "subtract": "subtract",
+    "min": "take the min of",
+    "max": "take the max of",
+    "where": "choose by where() between",
+}
 _BINARY: dict[type, str] = {
     ast.Add: "add",
     ast.Sub: "subtract",
@@ -325,9 +386,20 @@ _BINARY: dict[type, str] = {
     ast.Eq: "equal",
     ast.NotEq: "not_equal",
 }
-_FUNCTIONS = {"min": 2, "max": 2, "where": 3, "abs": 1, "sqrt": 1, "exp": 1, "log": 1}
+_FUNCTIONS = {
+    "min": 2,
+    "max": 2,
+    "where": 3,
+    "clip": 3,
+    "abs": 1,
+    "sqrt": 1,
+    "exp": 1,
+    "log": 1,
+}
 _OVER = ("sum", "mean")
 _ALONG = ("cumsum", "lag", "carry")
+_PATHS = ("ramp", "logistic", "interpolate")
+_CALLABLE = (*_FUNCTIONS, *_OVER, *_ALONG, *_PATHS, "at")
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]] = {
     "add": _like,
@@ -338,6 +410,7 @@ _DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]
     "min": _like,
     "max": _like,
     "where": _choose,
+    "clip": _like,
     "abs": _like,
     "sqrt": _root,
     "exp": _plain,
@@ -351,6 +424,7 @@ _UFUNCS: dict[str, Any] = {
     "max": np.maximum,
     "abs": np.abs,
     "where": np.where,
+    "clip": np.clip,
 }
 
 
@@ -369,6 +443,8 @@ def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) ->
             return np.full((1,), expression.value)
         case "name":
             return values[expression.name]
+        case "series":
+            return np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
         case "sum" | "mean" | "at" | "cumsum" | "lag" | "carry":
             inner = evaluate_expression(expression.arguments[0], values)
             return _ALONG_AXIS[expression.operation](inner, expression)

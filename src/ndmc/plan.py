@@ -1,47 +1,55 @@
 """Compile a scenario to a plan: every quantity determined once, in an order that can be computed.
 
-Each flow is given, a share, or left open; each process closes one open flow. Open flows are
-matched to processes, and the whole is sorted so that every step finds its inputs ready. What
-cannot be solved is named.
+Each flow is given, a share, determined by a stock, or open and closed by an equation of its own.
+The steps are sorted so that each finds its inputs ready; steps that need each other are a loop and
+become one step. What cannot be solved is named.
 """
 
 from __future__ import annotations
 
-import ast
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from graphlib import CycleError, TopologicalSorter
-from typing import NoReturn
+from graphlib import TopologicalSorter
+from typing import Any
 
 import numpy as np
 
 from ndmc.dims import Dims, Floats, align
 from ndmc.errors import InputError, nearest
-from ndmc.expressions import (
-    Expression,
-    ExpressionError,
-    Variable,
-    compile_expression,
-    evaluate_expression,
-    parse,
-)
-from ndmc.samplers import central_values, samplers
+from ndmc.expressions import Expression, evaluate_expression
+from ndmc.loops import LoopError, compile_loop
+from ndmc.samplers import Sampler, central_values, samplers
 from ndmc.scenario import Scenario
-from ndmc.schema import FlowEntry, IndicatorEntry, StockEntry
-from ndmc.steps import Balance, Cohort, Formula, Output, Plan, Share, Step, Term, release_of
-from ndmc.units import NONE, TIME, Dimension, UnitError
+from ndmc.steps import (
+    Balance,
+    Cohort,
+    Formula,
+    Ledger,
+    March,
+    Output,
+    Plan,
+    Profile,
+    Share,
+    Step,
+    Term,
+    Watch,
+    hidden,
+)
+from ndmc.stocks import positive_parameters, profile_steps, stock_steps
+from ndmc.system import Equation, close_flows
+from ndmc.units import NONE, Dimension, UnitError
+from ndmc.vocabulary import Vocabulary
 
-__all__ = ["compile_plan"]
-
-# A lifetime that is drawn at or below zero this rarely is left to the check at run time.
-_RARE = 1e-12
+__all__ = ["compile_plan", "describe"]
 
 
 def compile_plan(
     scenario: Scenario,
     keep: Iterable[str] | None = None,
     quantities: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    whole: bool = False,
 ) -> Plan:
     """Compile a scenario.
 
@@ -54,6 +62,8 @@ def compile_plan(
         indicators if None. Only what they need is part of the plan.
     quantities
         Further outputs by name: an expression, and where it stands, for messages.
+    whole
+        Compute every flow and stock even if not kept, so that every balance can be checked.
 
     Returns
     -------
@@ -73,7 +83,7 @@ def compile_plan(
     >>> [output.unit for output in plan.outputs]
     ['t']
     """
-    return _Compiler(scenario).plan(keep, quantities or {})
+    return _Compiler(scenario).plan(keep, quantities or {}, whole)
 
 
 class _Compiler:
@@ -83,348 +93,105 @@ class _Compiler:
         self.scenario = scenario
         self.file = scenario.file
         self.dims = scenario.dims
-        self.where = scenario.document.where
-        self.holders = {stock.process: name for name, stock in self.file.stocks.items()}
-        self.variables = self._variables()
-        self.indicators: dict[str, Formula] = {}
-        for name in self.file.indicators:
-            self._indicator(name, ())
-        self.open = [n for n, f in self.file.flows.items() if f.value is None and f.share is None]
-        self.closed_by = self._match()
-        self.rules = self._rules()
-        self.order = self._sort()
-        self._check_share_sums()
+        self.names = Vocabulary(scenario)
+        self.fail = self.names.fail
+        stocks = stock_steps(self.names)
+        self.closed_by = close_flows(self.names)
+        steps = [*self.names.indicators.values(), *stocks, *profile_steps(self.names, stocks)]
+        steps += [step for name in self.file.flows for step in self._flow(name)]
+        self._check_share_sums(steps)
+        self.watches = self._watches(steps)
+        self.positive = positive_parameters(steps)
+        self.steps = self._sorted(steps)
 
-    # --- names ---------------------------------------------------------------------------
+    # --- flows -------------------------------------------------------------------------------
 
-    def flow_dims(self, name: str) -> tuple[str, ...]:
-        return self.dims.ordered((*self.file.flows[name].dims, "year"))
-
-    def stock_dims(self, name: str) -> tuple[str, ...]:
-        return self.dims.ordered((*self.file.stocks[name].dims, "year"))
-
-    def _variables(self) -> dict[str, Variable]:
-        units = self.scenario.units
-        parameters = {
-            name: Variable(p.dims, p.dimension) for name, p in self.scenario.parameters.items()
-        }
-        flows = {name: Variable(self.flow_dims(name), units.flow) for name in self.file.flows}
-        stocks = {name: Variable(self.stock_dims(name), units.stock) for name in self.file.stocks}
-        return {**parameters, **flows, **stocks}
-
-    def _indicator(self, name: str, within: tuple[str, ...]) -> None:
-        """Compile an indicator after those it reads, since they decide its dims and unit."""
-        if name in self.indicators:
-            return
-        if name in within:
-            cycle = " -> ".join((*within[within.index(name) :], name))
-            self._fail(f"indicators define each other in a circle: {cycle}", "indicators", name)
-        text = self.file.indicators[name].value
-        for other in _names(text) & set(self.file.indicators):
-            self._indicator(other, (*within, name))
-        expression = self._expression(text, ("indicators", name))
-        self.indicators[name] = Formula(name, expression.dims, expression)
-        self.variables[name] = Variable(expression.dims, expression.dimension or NONE)
-
-    def _expression(self, text: str, key: tuple[str, ...]) -> Expression:
-        return self._quantity(text, self.where(*key))
-
-    def _fail(self, message: str, *key: str | int) -> NoReturn:
-        raise self.scenario.document.error(message, *key)
-
-    # --- which equation determines what ----------------------------------------------------
-
-    def _adjacent(self, process: str) -> list[str]:
-        """Return the flows in the equation that closes a process; of a stock, those that leave."""
-        return [
-            name
-            for name, flow in self.file.flows.items()
-            if flow.origin == process or (flow.target == process and process not in self.holders)
-        ]
-
-    def _match(self) -> dict[str, str]:
-        """Match each open flow to the process that closes it."""
-        from scipy.sparse import csr_matrix
-        from scipy.sparse.csgraph import maximum_bipartite_matching
-
-        processes = self.file.processes
-        touches = [
-            [float(name in self._adjacent(process)) for process in processes] for name in self.open
-        ]
-        matched: dict[str, str] = {}
-        if self.open:
-            columns = maximum_bipartite_matching(csr_matrix(touches), perm_type="column")
-            pairs = zip(self.open, columns, strict=True)
-            matched = {name: processes[column] for name, column in pairs if column >= 0}
-        for name in self.open:
-            if name not in matched:
-                self._undetermined(name, matched)
-        for index, process in enumerate(processes):
-            if process not in matched.values():
-                self._overdetermined(process, index)
-        return matched
-
-    def _undetermined(self, name: str, matched: Mapping[str, str]) -> NoReturn:
+    def _flow(self, name: str) -> list[Step]:
+        """Return the step that determines a flow, unless a stock does."""
         flow = self.file.flows[name]
-        closes = {process: other for other, process in matched.items()}
-        taken = [
-            f"the balance of {process!r} already closes {closes[process]!r}"
-            for process in (flow.origin, flow.target)
-            if process in closes
-        ]
-        reason = " and ".join(taken) or "no process balance can close it"
-        message = f"flow {name!r} is not determined: {reason}; give it a value or a share"
-        self._fail(message, "flows", name)
-
-    def _overdetermined(self, process: str, index: int) -> NoReturn:
-        flows = self._adjacent(process)
-        if process in self.holders and not flows:
-            self._fail(
-                f"nothing leaves {process!r}, so what the stock {self.holders[process]!r} releases "
-                "has nowhere to go; add a flow without value or share",
-                "processes",
-                index,
-            )
-        self._fail(
-            f"process {process!r} is over-determined: each of its flows ({', '.join(flows)}) is "
-            "given elsewhere; leave one without value or share so that the balance closes it",
-            "processes",
-            index,
-        )
-
-    # --- steps -------------------------------------------------------------------------------
-
-    def _rules(self) -> dict[str, Step]:
-        """Return the step that determines each flow, stock and indicator."""
-        rules: dict[str, Step] = dict(self.indicators)
-        for name, flow in self.file.flows.items():
-            if flow.value is not None and flow.share is not None:
-                self._fail("give either value or share, not both", "flows", name, "share")
-            if flow.value is not None:
-                rules[name] = self._given(name, flow.value)
-            elif flow.share is not None:
-                rules[name] = self._share(name, flow.share, flow.origin)
-            else:
-                rules[name] = self._balance(name, self.closed_by[name])
-        for name, stock in self.file.stocks.items():
-            rules[name] = self._cohort(name, stock)
-        return rules
+        if flow.value is not None and flow.share is not None:
+            self.fail("give either value or share, not both", "flows", name, "share")
+        if flow.value is not None:
+            return [self._given(name, flow.value)]
+        if flow.share is not None:
+            return [self._share(name, flow.share, flow.origin)]
+        if name in self.closed_by:
+            return [self._balance(name, self.closed_by[name])]
+        return []
 
     def _given(self, name: str, text: str) -> Formula:
-        expression = self._expression(text, ("flows", name, "value"))
-        flow = self.scenario.units.flow
-        if expression.dimension not in (flow, None):
+        key = ("flows", name, "value")
+        expression, units = self.names.expression(text, *key), self.scenario.units
+        if expression.dimension not in (units.flow, None):
             hint = ""
-            if expression.dimension == self.scenario.units.stock:
+            if expression.dimension == units.stock:
                 hint = "; a parameter that counts what happens in a year says so in its unit (1/yr)"
-            self._fail(
-                f"flow {name!r} comes out as [{expression.dimension}] but must be [{flow}] "
-                f"({self.scenario.units.name(flow)}){hint}",
-                "flows",
-                name,
-                "value",
-            )
-        self._check_dims(name, expression, self.flow_dims(name), ("flows", name, "value"))
-        return Formula(name, self.flow_dims(name), expression)
-
-    def _check_dims(
-        self, name: str, expression: Expression, dims: tuple[str, ...], key: tuple[str, ...]
-    ) -> None:
-        extra = [dim for dim in expression.dims if dim not in dims]
-        if extra:
-            self._fail(
-                f"the expression has the dim {extra[0]!r}, which {name!r} has not; "
-                f"add it to dims or sum over it: sum(..., over={extra[0]})",
+            self.fail(
+                f"flow {name!r} comes out as [{expression.dimension}] but must be [{units.flow}] "
+                f"({units.name(units.flow)}){hint}",
                 *key,
             )
-
-    def _inflows(self, process: str) -> tuple[Term, ...]:
-        # By name, not as the file has them: the order of a sum decides its last bit.
-        return tuple(
-            Term(name, self.flow_dims(name))
-            for name, flow in sorted(self.file.flows.items())
-            if flow.target == process
-        )
+        dims = self.names.flow_dims(name)
+        self.names.check_dims(name, expression, dims, *key)
+        return Formula(name, dims, expression)
 
     def _share(self, name: str, text: str, source: str) -> Share:
         key = ("flows", name, "share")
-        expression = self._expression(text, key)
+        expression = self.names.expression(text, *key)
         if expression.dimension not in (NONE, None):
-            self._fail(f"a share must be a plain number, not [{expression.dimension}]", *key)
-        dims = self.flow_dims(name)
-        self._check_dims(name, expression, dims, key)
-        if source in self.holders:
-            stock = self.holders[source]
-            inflows: tuple[Term, ...] = (Term(release_of(stock), self.stock_dims(stock)),)
-        else:
-            inflows = self._inflows(source)
+            self.fail(f"a share must be a plain number, not [{expression.dimension}]", *key)
+        dims = self.names.flow_dims(name)
+        self.names.check_dims(name, expression, dims, *key)
         if source not in self.file.processes:
-            self._fail(f"{source!r} is not a process, so nothing is known to enter it", *key)
-        if not inflows:
-            self._fail(f"nothing enters {source!r}, so there is nothing to take a share of", *key)
+            self.fail(f"{source!r} is not a process, so nothing is known to enter it", *key)
+        stock = self.names.holders.get(source, "")
+        if stock and self.file.stocks[stock].kind == "lifetime":
+            release = Term(hidden(stock, "release"), self.names.stock_dims(stock))
+            inflows: tuple[Term, ...] = (release,)
+        else:
+            inflows = self.names.inflows(source)
         total = [dim for dim in dims if all(dim in term.dims for term in inflows)]
         unsplit = [dim for dim in dims if dim not in total and dim not in expression.dims]
         if unsplit:
-            self._fail(
+            self.fail(
                 f"what enters {source!r} is not known by {unsplit[0]!r}; "
-                f"give a share with that dim, or drop it from the flow",
+                "give a share with that dim, or drop it from the flow",
                 *key,
             )
         return Share(name, dims, inflows, tuple(total), expression)
 
-    def _balance(self, name: str, process: str) -> Balance:
-        flow, dims = self.file.flows[name], self.flow_dims(name)
-        outward = 1.0 if flow.origin == process else -1.0
-        terms = []
-        if process in self.holders:
-            stock = self.holders[process]
-            terms.append(Term(release_of(stock), self.stock_dims(stock), outward))
-        for other in sorted(self._adjacent(process)):
-            if other != name:
-                leaves = self.file.flows[other].origin == process
-                terms.append(Term(other, self.flow_dims(other), -outward if leaves else outward))
+    def _balance(self, name: str, equation: Equation) -> Balance:
+        process, dims = equation.process, self.names.flow_dims(name)
+        enters = self.file.flows[name].target == process
+        into = [] if equation.kind == "release" else [*self.names.inflows(process)]
+        out = [] if equation.kind == "inflow" else [*self.names.outflows(process)]
+        terms = [replace(term, sign=-1.0 if enters else 1.0) for term in into]
+        terms += [replace(term, sign=1.0 if enters else -1.0) for term in out]
+        stock = self.names.holders.get(process, "")
+        if equation.kind != "balance":
+            removed = self.file.stocks[stock].removals
+            terms = [term for term in terms if term.name not in removed]
+            terms.insert(0, Term(hidden(stock, equation.kind), self.names.stock_dims(stock)))
+        terms = [term for term in terms if term.name != name]
         for term in terms:
             missing = [dim for dim in dims if dim not in term.dims]
             if missing:
-                self._fail(
-                    f"flow {name!r} is closed by the balance of {process!r}, but {term.name!r} is "
-                    f"not known by {missing[0]!r}; drop the dim or give the flow a value or share",
+                self.fail(
+                    f"flow {name!r} is closed by {equation.text}, but {term.name!r} is not known "
+                    f"by {missing[0]!r}; drop the dim or give the flow a value or share",
                     "flows",
                     name,
                 )
-        if not terms:
-            self._fail(f"{name!r} is the only flow of process {process!r}", "flows", name)
         return Balance(name, dims, process, tuple(terms))
 
-    def _cohort(self, name: str, stock: StockEntry) -> Cohort:
-        dims, inflows = self.stock_dims(name), self._inflows(stock.process)
-        if not inflows:
-            self._fail(f"nothing enters {stock.process!r}, which holds {name!r}", "stocks", name)
-        for term in inflows:
-            missing = [dim for dim in dims if dim not in term.dims]
-            if missing:
-                message = f"stock {name!r} is by {missing[0]!r} but its inflow {term.name!r} is not"
-                self._fail(message, "stocks", name, "dims")
-        if stock.normalise != "none" and stock.inflow_at != "pdf_integer":
-            message = "normalise only concerns inflow_at: pdf_integer; the others lose nothing"
-            self._fail(message, "stocks", name, "normalise")
-        scale, shape = self._lifetime(name, stock, dims)
-        return Cohort(
-            target=name,
-            dims=dims,
-            release=release_of(name),
-            inflows=inflows,
-            scale=scale,
-            shape=shape,
-            convention=stock.inflow_at,
-            normalise=stock.normalise,
-        )
-
-    def _lifetime(
-        self, name: str, stock: StockEntry, dims: tuple[str, ...]
-    ) -> tuple[Expression, Expression]:
-        key = ("stocks", name, "lifetime")
-        try:
-            texts = _weibull(stock.lifetime)
-        except ExpressionError as wrong:
-            self._fail(str(wrong), *key)
-        if texts is None:
-            self._fail(
-                f"lifetime is {stock.lifetime!r}; write weibull(scale, shape) with parameters, "
-                "numbers or expressions",
-                *key,
-            )
-        found = []
-        for text, label, dimension in zip(texts, ("scale", "shape"), (TIME, NONE), strict=True):
-            expression = self._expression(text, key)
-            literal = expression.operation == "number" and dimension == TIME
-            literal = literal or (expression.operation == "number" and not expression.value)
-            if expression.dimension != dimension and not literal:
-                message = f"the {label} of a Weibull lifetime must be [{dimension}]"
-                self._fail(f"{message}, not [{expression.dimension or NONE}]", *key)
-            allowed = tuple(dim for dim in dims if dim != "year")
-            if "year" in expression.dims:
-                self._fail(
-                    "lifetimes that change with the years are not part of this version", *key
-                )
-            self._check_dims(name, expression, allowed, key)
-            if expression.operation == "number" and expression.value <= 0:
-                self._fail(
-                    f"the {label} of a lifetime must be positive, not {expression.value:g}", *key
-                )
-            self._check_positive(expression)
-            found.append(expression)
-        return found[0], found[1]
-
-    def _check_positive(self, expression: Expression) -> None:
-        from scipy.special import ndtr
-
-        for name in sorted(expression.names & set(self.scenario.parameters)):
-            parameter = self.scenario.parameters[name]
-            for cell, where in zip(parameter.marginals, parameter.where, strict=True):
-                if cell.central <= 0:
-                    message = f"lifetime parameter {name!r} must be positive, found"
-                    raise InputError(f"{message} {cell.central / parameter.factor:g}", where)
-                if cell.lowest > 0:
-                    continue
-                chance = (
-                    float(ndtr(-cell.numbers[0] / cell.numbers[1]))
-                    if cell.kind == "normal"
-                    else 1.0
-                )
-                if chance > _RARE:
-                    share = (
-                        f"in {chance:.2g} of the draws"
-                        if cell.kind == "normal"
-                        else "in some draws"
-                    )
-                    raise InputError(
-                        f"lifetime parameter {name!r} would be drawn at or below zero {share}; "
-                        "use distribution: lognormal, or truncated_normal with low above 0",
-                        where,
-                    )
-
-    # --- order -----------------------------------------------------------------------------
-
-    def _inputs(self, step: Step) -> set[str]:
-        match step:
-            case Formula():
-                names = set(step.expression.names)
-            case Share():
-                names = {*step.expression.names, *(term.name for term in step.inflows)}
-            case Balance():
-                names = {term.name for term in step.terms}
-            case Cohort():
-                lifetimes = step.scale.names | step.shape.names
-                names = {*lifetimes, *(term.name for term in step.inflows)}
-        releases = {release_of(stock): stock for stock in self.file.stocks}
-        return {releases.get(name, name) for name in names}
-
-    def _sort(self) -> tuple[str, ...]:
-        parameters = set(self.scenario.parameters)
-        graph = {name: self._inputs(step) - parameters for name, step in self.rules.items()}
-        try:
-            return tuple(TopologicalSorter(graph).static_order())
-        except CycleError as loop:
-            cycle = list(dict.fromkeys(reversed(loop.args[1])))
-            kind = next(
-                k for k in ("flows", "stocks", "indicators") if cycle[0] in getattr(self.file, k)
-            )
-            self._fail(
-                f"{' -> '.join([*cycle, cycle[0]])} form a loop, each needing the next; loops are "
-                "not solved yet, cut it by giving one of them a value that does not use the others",
-                kind,
-                cycle[0],
-            )
-
-    def _check_share_sums(self) -> None:
+    def _check_share_sums(self, steps: Sequence[Step]) -> None:
         """Refuse shares that take more than everything, where parameters alone decide them."""
         parameters = self.scenario.parameters
         central = {name: central_values(p, self.dims) for name, p in parameters.items()}
+        shares = [step for step in steps if isinstance(step, Share)]
+        shares = [share for share in shares if share.expression.names <= set(parameters)]
         for process in self.file.processes:
-            shares = [s for s in self.rules.values() if isinstance(s, Share)]
             leaving = [s for s in shares if self.file.flows[s.target].origin == process]
-            leaving = [s for s in leaving if s.expression.names <= set(parameters)]
             total = np.zeros(1)
             for share in leaving:
                 values = evaluate_expression(share.expression, central)
@@ -433,37 +200,115 @@ class _Compiler:
                     message = (
                         f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
                     )
-                    self._fail(message, "flows", share.target, "share")
+                    self.fail(message, "flows", share.target, "share")
             if total.max() > 1 + 1e-12:
                 names = ", ".join(share.target for share in leaving)
                 message = f"the shares that leave {process!r} ({names}) sum to {total.max():.6g}"
-                self._fail(f"{message}, more than 1", "flows", leaving[-1].target, "share")
+                self.fail(f"{message}, more than 1", "flows", leaving[-1].target, "share")
+
+    # --- order -----------------------------------------------------------------------------
+
+    def _sorted(self, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps in an order that finds inputs ready, each loop as one step."""
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        maker = {name: number for number, step in enumerate(steps) for name in step.targets}
+        needs = [{maker[n] for n in step.inputs if n in maker} for step in steps]
+        pairs = np.array([(n, m) for n, found in enumerate(needs) for m in found], dtype=int)
+        size = (len(steps), len(steps))
+        graph = csr_matrix((np.ones(len(pairs)), tuple(pairs.reshape(-1, 2).T)), shape=size)
+        _, label = connected_components(graph, directed=True, connection="strong")
+        groups: dict[int, list[int]] = {}
+        for number, group in enumerate(label.tolist()):
+            groups.setdefault(group, []).append(number)
+        order = TopologicalSorter(
+            {
+                group: {int(label[m]) for n in members for m in needs[n]} - {group}
+                for group, members in groups.items()
+            }
+        ).static_order()
+        found = []
+        for group in order:
+            members = [steps[n] for n in groups[group]]
+            looped = len(members) > 1 or groups[group][0] in needs[groups[group][0]]
+            found.append(self._loop(members) if looped else members[0])
+        return found
+
+    def _loop(self, members: Sequence[Step]) -> March:
+        try:
+            return compile_loop(members, self.dims)
+        except LoopError as wrong:
+            shown = [name for name in wrong.names if name in self.file.flows]
+            shown = shown or [name for name in wrong.names if name in self.names.variables]
+            cycle = _cycle(members, shown[0]) if shown else [m.targets[0] for m in members]
+            text = " -> ".join([*cycle, cycle[0]])
+            flows = [n for m in members for n in m.targets if n in self.file.flows]
+            first = next((n for n in cycle if n in self.file.flows), flows[0] if flows else "")
+            hint = (
+                "give one of them a value or a share"
+                if "differences" in str(wrong)
+                else "read one of them a year late: lag(...)"
+            )
+            key = ("flows", first) if first else ("stocks", members[0].targets[0])
+            self.fail(f"the loop {text} cannot be solved: {wrong}; {hint}", *key)
+
+    # --- what to count -----------------------------------------------------------------------
+
+    def _watches(self, steps: Sequence[Step]) -> list[Watch]:
+        found = []
+        for step in steps:
+            if isinstance(step, Balance) and step.target in self.file.flows:
+                found.append(Watch(step.target, "negative"))
+            if isinstance(step, Cohort) and step.level:
+                where = self.names.where("stocks", step.target)
+                found.append(Watch(step.target, "negative_inflow"))
+                found.append(Watch(step.target, "short_start", high=0.2))
+                found.append(Watch(step.target, "no_start", high=1e-3, where=where))
+            if isinstance(step, Formula | Share):
+                clips = step.expression.parts("clip")
+                found += [Watch(step.target, "clip", value=clip) for clip in clips]
+        return found
+
+    def _loop_watches(self, steps: Iterable[Step]) -> list[Watch]:
+        found = []
+        for step in (step for step in steps if isinstance(step, March)):
+            for _, names in step.program.gains:
+                flows = [name for name in names if name in self.file.flows] or [*names]
+                cycle = _cycle(step.members, flows[0]) or flows
+                kind = "flows" if flows[0] in self.file.flows else "stocks"
+                where = self.names.where(kind, flows[0])
+                found.append(Watch(names[0], "gain", where=where, loop=tuple(cycle)))
+        return found
+
+    def _range_watches(self, drawn: Iterable[Sampler]) -> list[Watch]:
+        return [
+            Watch(sampler.name, "range", low=sampler.range[0], high=sampler.range[1])
+            for sampler in drawn
+            if sampler.reaches_out
+        ]
 
     # --- the plan --------------------------------------------------------------------------
 
-    def plan(self, keep: Iterable[str] | None, quantities: Mapping[str, tuple[str, str]]) -> Plan:
+    def plan(
+        self, keep: Iterable[str] | None, quantities: Mapping[str, tuple[str, str]], whole: bool
+    ) -> Plan:
         outputs = [self._output(name) for name in self._kept(keep)]
-        rules = dict(self.rules)
-        extra = []
+        extra, steps = [], [*self.steps]
         for name, (text, where) in quantities.items():
-            expression = self._quantity(text, where)
-            rules[name] = Formula(name, expression.dims, expression)
+            expression = self.names.quantity(text, where)
+            steps.append(Formula(name, expression.dims, expression))
             unit = self.scenario.units.name(expression.dimension or NONE)
             extra.append(Output(name, expression.dims, unit, 1.0, "quantity", name, ""))
-        needed = self._needed([o.name for o in (*outputs, *extra)], rules)
-        order = [name for name in (*self.order, *quantities) if name in needed]
-        rules |= self._without_idle_releases(rules, needed)
+        wanted = [output.name for output in (*outputs, *extra)]
+        wanted += [*self.file.flows, *self.file.stocks] if whole else []
+        steps, needed = _needed(steps, wanted)
         parameters = frozenset(needed & set(self.scenario.parameters))
-        drawn = samplers(self.scenario, parameters, self._ranges())
-        varying = {sampler.name for sampler in drawn}
-        fixed, steps = [], []
-        for name in order:
-            if self._inputs(rules[name]) & varying:
-                varying.add(name)
-                steps.append(rules[name])
-            else:
-                fixed.append(rules[name])
+        drawn = samplers(self.scenario, parameters, self._ranges(steps))
+        fixed, varying = _split({sampler.name for sampler in drawn}, steps)
         certain = parameters - {sampler.name for sampler in drawn}
+        made = {name for step in steps for name in step.targets} | parameters
+        watches = [w for w in (*self.watches, *self._loop_watches(steps)) if w.name in made]
         return Plan(
             dims=self.dims,
             samplers=drawn,
@@ -472,16 +317,31 @@ class _Compiler:
                 for name in sorted(certain)
             },
             fixed=tuple(fixed),
-            steps=tuple(steps),
+            steps=tuple(varying),
             outputs=(*outputs, *extra),
-            positive=self._positive() & parameters,
+            ledgers=tuple(ledger for ledger in self._ledgers() if ledger.inputs <= made),
+            watches=(*self._range_watches(drawn), *watches),
+            positive=self.positive & parameters,
         )
 
-    def _quantity(self, text: str, where: str) -> Expression:
-        try:
-            return compile_expression(text, self.variables, self.dims)
-        except ExpressionError as wrong:
-            raise InputError(str(wrong), where) from None
+    def _ledgers(self) -> list[Ledger]:
+        """Return the balance of every process over the dims that all its flows have."""
+        found = []
+        for process in self.file.processes:
+            leaving = (replace(term, sign=-1.0) for term in self.names.outflows(process))
+            terms = (*self.names.inflows(process), *leaving)
+            stock = self.names.holders.get(process, "")
+            held = self.names.stock_dims(stock) if stock else ()
+            spans = [set(term.dims) for term in terms] + ([set(held)] if stock else [])
+            dims = self.dims.ordered(set.intersection(*spans))
+            before = self._before(stock)
+            unit = self.scenario.units.name(self.scenario.units.flow)
+            found.append(Ledger(process, dims, terms, stock, held, before, unit))
+        return found
+
+    def _before(self, stock: str) -> Expression | None:
+        initial = self.file.stocks[stock].initial if stock else None
+        return None if initial is None else self.names.expression(initial.value, "stocks", stock)
 
     def _kept(self, keep: Iterable[str] | None) -> list[str]:
         known = [*self.file.flows, *self.file.stocks, *self.file.indicators]
@@ -495,40 +355,12 @@ class _Compiler:
                 raise InputError(f"{message}; {nearest(name, allowed)}", f"--keep {name}")
         return chosen
 
-    def _needed(self, wanted: list[str], rules: Mapping[str, Step]) -> set[str]:
-        needed, waiting = set(), list(wanted)
-        while waiting:
-            name = waiting.pop()
-            if name not in needed:
-                needed.add(name)
-                waiting.extend(self._inputs(rules[name]) if name in rules else ())
-        return needed
-
-    def _without_idle_releases(
-        self, rules: Mapping[str, Step], needed: set[str]
-    ) -> dict[str, Step]:
-        """Return the stocks whose release no needed step reads, without it: half their work."""
-        read = {
-            term.name
-            for name in needed & set(rules)
-            for term in getattr(rules[name], "terms", ()) + getattr(rules[name], "inflows", ())
-        }
-        stocks = {name: rules[name] for name in needed & set(self.file.stocks)}
-        return {
-            name: replace(stock, release="")
-            for name, stock in stocks.items()
-            if isinstance(stock, Cohort) and stock.release not in read
-        }
-
-    def _positive(self) -> frozenset[str]:
-        cohorts = [step for step in self.rules.values() if isinstance(step, Cohort)]
-        return frozenset().union(*(c.scale.names | c.shape.names for c in cohorts))
-
-    def _ranges(self) -> dict[str, tuple[float, float]]:
+    def _ranges(self, steps: Iterable[Step]) -> dict[str, tuple[float, float]]:
         """Return the physical range of each parameter: said, a share, or not negative."""
+        members = [m for s in steps for m in (s.members if isinstance(s, March) else (s,))]
         shares = {
             step.expression.name
-            for step in self.rules.values()
+            for step in members
             if isinstance(step, Share) and step.expression.operation == "name"
         }
         return {
@@ -541,20 +373,19 @@ class _Compiler:
         if name in self.scenario.parameters:
             p = self.scenario.parameters[name]
             return Output(name, p.dims, p.unit, 1 / p.factor, "parameter", p.title or name, p.note)
-        kinds: dict[str, Mapping[str, FlowEntry | StockEntry | IndicatorEntry]] = {
+        kinds: dict[str, Mapping[str, Any]] = {
             "flow": self.file.flows,
             "stock": self.file.stocks,
             "indicator": self.file.indicators,
         }
         kind = next(k for k, members in kinds.items() if name in members)
-        entry = kinds[kind][name]
-        dimension = self.variables[name].dimension
-        unit, scale = units.name(dimension), 1.0
-        if kind == "indicator" and self.file.indicators[name].unit is not None:
-            unit = self.file.indicators[name].unit or "1"
-            scale = 1 / self._convert(unit, dimension, name)
+        entry, known = kinds[kind][name], self.names.variables[name]
+        unit, scale = units.name(known.dimension), 1.0
+        if kind == "indicator" and entry.unit is not None:
+            unit = entry.unit or "1"
+            scale = 1 / self._convert(unit, known.dimension, name)
         title = entry.title or name.replace("_", " ")
-        return Output(name, self.rules[name].dims, unit, scale, kind, title, entry.note)
+        return Output(name, known.dims, unit, scale, kind, title, entry.note)
 
     def _convert(self, unit: str, dimension: Dimension, name: str) -> float:
         try:
@@ -563,7 +394,56 @@ class _Compiler:
                 raise UnitError(f"{name!r} is in {wanted}, which cannot be converted to {unit!r}")
             return self.scenario.units.factor(unit)
         except UnitError as wrong:
-            self._fail(str(wrong), "indicators", name, "unit")
+            self.fail(str(wrong), "indicators", name, "unit")
+
+
+def _cycle(members: Sequence[Step], start: str) -> list[str]:
+    """Return the shortest way from a quantity of a loop back to itself, without hidden names."""
+    maker = {name: step for step in members for name in step.targets}
+    paths = [[start]]
+    seen = {start}
+    for path in paths:
+        for name in sorted(maker[path[-1]].inputs & set(maker)):
+            if name == start:
+                return [n for n in path if " " not in n and not n.startswith("_")]
+            if name not in seen:
+                seen.add(name)
+                paths.append([*path, name])
+    return [start]
+
+
+def _needed(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[list[Step], set[str]]:
+    """Return the steps that lead to what is wanted, without idle parts, and all they read."""
+    needed, found = set(wanted), []
+    for step in reversed(steps):
+        if needed & set(step.targets):
+            needed |= step.inputs
+            found.append(_without_idle_parts(step, needed))
+    return found[::-1], needed
+
+
+def _without_idle_parts(step: Step, needed: set[str]) -> Step:
+    """Return a stock whose release or inflow nothing reads without them: half its work."""
+    if not isinstance(step, Cohort):
+        return step
+    return replace(
+        step,
+        inflow=step.inflow if step.inflow in needed else "",
+        release=step.release if step.release in needed else "",
+        kept=step.kept if step.kept in needed else "",
+    )
+
+
+def _split(drawn: set[str], steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+    """Split steps into those that no draw changes and those that draws do."""
+    fixed, varying, uncertain = [], [], set(drawn)
+    for step in steps:
+        if step.inputs & uncertain:
+            uncertain |= set(step.targets)
+            varying.append(step)
+        else:
+            fixed.append(step)
+    return fixed, varying
 
 
 def _summed(values: Floats, share: Share, dims: Dims) -> Floats:
@@ -573,21 +453,44 @@ def _summed(values: Floats, share: Share, dims: Dims) -> Floats:
     return np.asarray(full.sum(axis=split).max(), dtype=np.float64)
 
 
-def _names(text: str) -> set[str]:
-    try:
-        tree = parse(text)
-    except ExpressionError:
-        return set()  # reported by the compiler of the expression
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def describe(step: Step, name: str, scenario: Scenario) -> str:
+    """Return, in a few words, what determines a quantity that a step computes."""
+    flows, file = scenario.file.flows, scenario.file
+    match step:
+        case March(members=members):
+            member = next(member for member in members if name in member.targets)
+            return describe(member, name, scenario)
+        case Cohort(target=target) if name != target:
+            return f"removal {file.stocks[target].removals[name]} of what {target} holds"
+        case Cohort(target=target):
+            return _lifetime_in_words(step, scenario)
+        case Profile(cohort=cohort, of=of, by=by):
+            return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
+        case Share():
+            return f"share {flows[name].share} of what enters {flows[name].origin}"
+        case Balance(process=process, terms=terms):
+            for word, text in _HIDDEN.items():
+                if any(term.name.endswith(f" {word}") for term in terms):
+                    return text.format(process)
+            return f"balance of {process}"
+        case _ if name in flows and flows[name].value is not None:
+            return f"given: {flows[name].value}"
+        case _ if name in flows:
+            return "what the buffer cannot cover"
+        case _ if name in file.stocks:
+            stock = file.stocks[name]
+            return f"{stock.kind}: what enters {stock.process} and does not leave"
+    return str(file.indicators[name].value)
 
 
-def _weibull(text: str) -> tuple[str, str] | None:
-    """Return the two arguments of ``weibull(scale, shape)``, positional or by name."""
-    match parse(text):
-        case ast.Call(func=ast.Name(id="weibull"), args=[scale, shape], keywords=[]):
-            return ast.unparse(scale), ast.unparse(shape)
-        case ast.Call(func=ast.Name(id="weibull"), args=[], keywords=[one, two]):
-            given = {one.arg: one.value, two.arg: two.value}
-            if set(given) == {"scale", "shape"}:
-                return ast.unparse(given["scale"]), ast.unparse(given["shape"])
-    return None
+_HIDDEN = {
+    "release": "what the stock of {} releases",
+    "inflow": "what the prescribed stock of {} takes in",
+}
+
+
+def _lifetime_in_words(step: Cohort, scenario: Scenario) -> str:
+    stock = scenario.file.stocks[step.target]
+    given = f"given: {stock.value}; " if stock.value is not None else ""
+    at = "" if step.lifetime.kind == "survival" else f", inflow at {stock.inflow_at}"
+    return f"{given}{stock.lifetime}{at}"

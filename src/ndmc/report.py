@@ -108,7 +108,7 @@ def print_run(store: Store) -> None:
         by_dims.setdefault(store.outputs[name].dims, []).append(name)
     for names in by_dims.values():
         _print_headline(page, store, names)
-    print_outside(page, store)
+    print_findings(page, store)
     page.print(f"{attrs['draws']:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
     example = headline[0] if headline else next(iter(store.outputs))
     page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
@@ -157,26 +157,46 @@ def _padded(texts: list[str], block: list[list[str]]) -> str:
     return "  ".join(f"{text:>{width}}" for text in texts)
 
 
-def print_outside(page: Console, store: Store) -> None:
-    """Warn of parameters drawn outside their physical range, and of negative flows."""
+def print_findings(page: Console, store: Store) -> None:
+    """Print what draws were counted of, and how well the processes balance."""
     draws = store.attrs["draws"]
-    flows = {name for name, output in store.outputs.items() if output.kind == "flow"}
-    for name, count in store.outside.items():
-        what, remedy = _FLOW_WARNING if name in flows else _PARAMETER_WARNING
+    for name, kind, count in store.counted:
+        what, remedy = _WARNINGS[kind]
         text = f"warning: {what.format(repr(name))} in {count:,} of {draws:,} draws; {remedy}"
         page.print(text, style="yellow", soft_wrap=True)
+    balance = store.attrs["balance"]
+    if "worst" in balance and balance["checked"]:
+        left = balance["not_computed"]
+        rest = f"; not computed whole: {', '.join(left)}" if left else ""
+        page.print(
+            f"balanced in every draw and year: {len(balance['checked'])} processes, worst residual "
+            f"{balance['worst']:.2g} of the largest flow or stock{rest}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
-_PARAMETER_WARNING = (
-    "parameter {} left its physical range",
-    "its values were used as drawn. Choose a distribution that stays inside (lognormal, beta, "
-    "truncated_normal), or say 'range: any' if they are possible",
-)
-_FLOW_WARNING = (
-    "flow {}, closed by a balance, is negative",
-    "it was kept as it came out. More leaves its process than enters: look at the uncertainty of "
-    "the flows beside it",
-)
+_WARNINGS = {
+    "range": (
+        "parameter {} left its physical range",
+        "its values were used as drawn. Choose a distribution that stays inside (lognormal, beta, "
+        "truncated_normal), or say 'range: any' if they are possible",
+    ),
+    "negative": (
+        "flow {}, closed by a balance, is negative",
+        "it was kept as it came out. More leaves its process than enters: look at the uncertainty "
+        "of the flows beside it",
+    ),
+    "clip": ("a clip() in {} took effect", "look at the distribution of what it limits"),
+    "negative_inflow": (
+        "the prescribed stock {} falls faster than its cohorts leave",
+        "negative_inflow says what was done then",
+    ),
+    "short_start": (
+        "less than 20 % of what enters the stock {} is there at the end of the year",
+        "its inflow swings from year to year; use inflow_at: uniform or end",
+    ),
+}
 
 
 def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
@@ -249,14 +269,23 @@ def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
 
 
 def print_check(
-    rows: Sequence[tuple[str, str, str, str, str, float]], notes: Sequence[str]
+    processes: Iterable[tuple[str, ...]],
+    quantities: Iterable[tuple[str, str, str, str, str, str, float]],
+    loops: Sequence[str],
+    notes: Iterable[str],
 ) -> None:
-    """Print how each quantity is determined, and its value with every parameter at its mean."""
+    """Print the system: its processes, what determines each quantity, in which order, and loops."""
     page = console()
-    table = _table("", "quantity", "dims", "determined by", "unit", "last year", words=3)
-    for name, kind, dims, rule, unit, value in rows:
-        table.add_row(f"{name} ({kind})", dims, rule, unit, number(value))
+    table = _table("", "process", "in", "out", "stock", "closes", words=5)
+    for row in processes:
+        table.add_row(*row)
     page.print(table)
+    table = _table("", "step", "quantity", "dims", "determined by", "unit", "last year", words=5)
+    for step, name, kind, dims, rule, unit, value in quantities:
+        table.add_row(step, f"{name} ({kind})", dims, rule, unit, number(value))
+    page.print(table)
+    for loop in loops:
+        page.print(loop, soft_wrap=True, highlight=False)
     for note in notes:
         page.print(f"warning: {note}", style="yellow", soft_wrap=True)
 
@@ -292,7 +321,7 @@ def print_info(store: Store) -> None:
         dims = ("draw", *reversed(output.dims))
         outputs.add_row(output.name, ", ".join(dims), output.unit, output.title)
     page.print(outputs)
-    print_outside(page, store)
+    print_findings(page, store)
 
 
 def print_comparisons(comparisons: Sequence[Any], variant: str) -> None:
@@ -336,9 +365,3 @@ def _comparison_table(title: str, rows: Sequence[Any], status: str) -> Table:
         figures = (number(c.published), c.unit, number(c.median), interval, off, c.verdict)
         table.add_row(c.quantity, c.at, *reason, *figures, style=style)
     return table
-
-
-def last_value(values: Any) -> float:
-    """Return the total over all dims but year, in the last year."""
-    array = np.asarray(values)
-    return float(array[..., -1].sum()) if array.ndim else float(array)

@@ -248,7 +248,7 @@ def _dims(document: Document, file: ScenarioFile) -> Dims:
         raise document.error(f"more than {_MAX_YEARS} years", "years")
     labels, groups = {}, {}
     for name, entry in file.dims.items():
-        if name in ("year", "draw", "quantile"):
+        if name in ("year", "cohort", "draw", "quantile"):
             raise document.error(
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )
@@ -257,8 +257,30 @@ def _dims(document: Document, file: ScenarioFile) -> Dims:
             raise document.error(f"the label {twice!r} stands twice", "dims", name)
         labels[name] = tuple(entry.labels)
         groups[name] = _groups(document, name, entry.labels, entry.groups)
-    labels["year"] = tuple(str(year) for year in range(first, last + 1))
-    return Dims(labels, groups)
+    years = tuple(str(year) for year in range(first, last + 1))
+    labels |= _age_labels(document, file, labels.pop("age", None), years)
+    return Dims({**labels, "year": years}, groups)
+
+
+def _age_labels(
+    document: Document,
+    file: ScenarioFile,
+    given: tuple[str, ...] | None,
+    years: tuple[str, ...],
+) -> dict[str, tuple[str, ...]]:
+    """Return the dims age and cohort, if the scenario has them."""
+    wanted = {str(entry.by) for entry in file.indicators.values()}
+    wanted |= {dim for entry in file.parameters.values() for dim in entry.dims}
+    own = {}
+    if given is not None and given != tuple(str(age) for age in range(len(given))):
+        message = "the labels of age must be whole years without gaps: 0, 1, 2, ..."
+        raise document.error(message, "dims", "age")
+    if given is not None or "age" in wanted:
+        own["age"] = given or tuple(str(age) for age in range(len(years)))
+    if "cohort" in wanted:
+        before = any(entry.initial is not None for entry in file.stocks.values())
+        own["cohort"] = (*["before"] * before, *years)
+    return own
 
 
 def _groups(
@@ -303,8 +325,8 @@ def _check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
     for kind in ("flows", "stocks"):
         for name, entry in getattr(file, kind).items():
             for dim in entry.dims:
-                if dim not in dims.labels or dim == "year":
-                    known = [d for d in dims.labels if d != "year"]
+                if dim not in dims.labels or dim in ("age", "cohort", "year"):
+                    known = [d for d in dims.labels if d not in ("age", "cohort", "year")]
                     hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
                     raise document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
     _check_nodes(document, file)

@@ -67,6 +67,10 @@ def _short_value(given: Any) -> Any:
     return {"value": given} if isinstance(given, str | int | float) else given
 
 
+def _words(given: Any) -> Any:
+    return given.split() if isinstance(given, str) else given
+
+
 def _range(given: Any) -> Any:
     return [-math.inf, math.inf] if given == "any" else given
 
@@ -154,22 +158,55 @@ class FlowEntry(_Entry):
     note: str = ""
 
 
+class InitialEntry(_Entry):
+    """What a stock holds at the end of the year before the first."""
+
+    value: Text
+    age: Literal["stationary", "growing", "spin_up", "given"] | None = Field(
+        None, description="how old it is; a stock with a lifetime must say so"
+    )
+    growth: Text | None = Field(None, description="of the inflow in the past, per year")
+    shares: Text | None = Field(None, description="share of each age: a parameter with the dim age")
+
+
 class StockEntry(_Entry):
-    """A stock with a lifetime, held by a process."""
+    """A stock, held by a process: with a lifetime, a buffer or a sink."""
 
     process: str
     dims: list[str] = []
-    lifetime: str
-    inflow_at: Convention
+    kind: Literal["lifetime", "buffer", "sink"] = "lifetime"
+    lifetime: Text | None = None
+    inflow_at: Convention = "middle"
     normalise: Literal["none", "truncate"] = "none"
+    lifetime_factor: Text | None = Field(
+        None, description="factor on lifetimes in each year, for products in use too"
+    )
+    value: Text | None = Field(None, description="a prescribed stock, from which inflow follows")
+    negative_inflow: Literal["report", "clip", "early_retirement"] | None = None
+    removals: dict[Name, Text] = Field(
+        {}, description="flows that take a share of the stock every year, before its end of life"
+    )
+    remainder: str | None = Field(None, description="the flow that covers what a buffer cannot")
+    carry_over: bool | None = Field(None, description="whether a buffer gives back what it holds")
+    initial: Annotated[
+        InitialEntry | None,
+        BeforeValidator(_short_value, json_schema_input_type=InitialEntry | str | float | None),
+    ] = None
     title: str = ""
     note: str = ""
 
 
 class IndicatorEntry(_Entry):
-    """A quantity computed from flows, stocks and parameters."""
+    """A quantity computed from others, or a stock or its outflow by age or cohort."""
 
-    value: Text
+    value: Text | None = None
+    stock: str | None = None
+    outflow: str | None = Field(None, description="the stock whose release is meant")
+    by: Literal["age", "cohort", "mean_age"] | None = None
+    over: Annotated[
+        list[str],
+        BeforeValidator(_words, json_schema_input_type=list[str] | str),
+    ] = Field([], description="dims to sum over")
     unit: Text | None = None
     title: str = ""
     note: str = ""
@@ -197,9 +234,7 @@ class FigureEntry(_Entry):
     at: dict[str, Text] | str = ""
     over: Annotated[
         list[str],
-        BeforeValidator(
-            lambda o: o.split() if isinstance(o, str) else o, json_schema_input_type=list[str] | str
-        ),
+        BeforeValidator(_words, json_schema_input_type=list[str] | str),
     ] = []
     value: Text
     unit: Text = ""

@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from ndmc.dims import Dims, Floats
 from ndmc.expressions import Expression
 from ndmc.samplers import Sampler
-from ndmc.scenario import Scenario
 
-__all__ = ["Balance", "Cohort", "Formula", "Output", "Plan", "Share", "Step", "Term", "describe"]
+# Draws computed together. Stock alone in china_nd: 6.0 us a draw with 256, 6.3 with 512, 6.9 with
+# 128, 7.9 with 1024: fewer draws pay more Python per draw, more fall out of the cache. A tile of
+# more than 256 MiB takes fewer.
+TILE = 256
+_TILE_CELLS = 2**25
+
+__all__ = [
+    "TILE",
+    "Balance",
+    "Cohort",
+    "Formula",
+    "Initial",
+    "Ledger",
+    "Lifetime",
+    "March",
+    "Output",
+    "Plan",
+    "Profile",
+    "Program",
+    "Share",
+    "Step",
+    "Term",
+    "Watch",
+    "hidden",
+]
+
+
+def hidden(name: str, what: str) -> str:
+    """Return the name of something about a stock or loop that no scenario can name itself.
+
+    Examples
+    --------
+    >>> hidden("in_use", "release")
+    'in_use release'
+    """
+    return f"{name} {what}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +68,16 @@ class Formula:
     dims: tuple[str, ...]
     expression: Expression
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return self.expression.names
+
 
 @dataclass(frozen=True)
 class Share:
@@ -40,32 +89,210 @@ class Share:
     total_dims: tuple[str, ...]
     expression: Expression
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return self.expression.names | {term.name for term in self.inflows}
+
 
 @dataclass(frozen=True)
 class Balance:
-    """A flow that closes the balance of a process."""
+    """A flow that closes the balance of a process, or what is left over in it."""
 
     target: str
     dims: tuple[str, ...]
     process: str
     terms: tuple[Term, ...]
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return frozenset(term.name for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a cohort stays: a distribution with its numbers, and when in its year it came.
+
+    ``factor`` stretches lifetimes year by year, for the cohorts in use too.
+    """
+
+    kind: str
+    arguments: tuple[tuple[str, Expression], ...]
+    convention: str
+    normalise: str
+    factor: Expression | None
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Everything the lifetime is computed from."""
+        return (*(e for _, e in self.arguments), *([self.factor] if self.factor else []))
+
+    @property
+    def varies(self) -> bool:
+        """Whether cohorts differ in how long they stay."""
+        return any("year" in expression.dims for expression in self.expressions)
+
+
+@dataclass(frozen=True)
+class Initial:
+    """What a stock holds before the first year, and how old it is; ``ages`` back are followed."""
+
+    value: Expression
+    rule: Literal["stationary", "growing", "spin_up", "given"]
+    number: Expression | None
+    ages: int
+
 
 @dataclass(frozen=True)
 class Cohort:
-    """A stock with a lifetime: what remains, and what it releases if anything reads that."""
+    """A stock with a lifetime: what remains of every inflow, and what leaves.
+
+    The names of what nothing reads are empty. With a ``level`` the stock is prescribed and the
+    inflow follows; ``answer`` says what happens if it would be negative.
+    """
 
     target: str
     dims: tuple[str, ...]
-    release: str
     inflows: tuple[Term, ...]
-    scale: Expression
-    shape: Expression
-    convention: str
-    normalise: str
+    lifetime: Lifetime
+    initial: Initial | None
+    removals: tuple[tuple[str, Expression], ...]
+    level: Expression | None
+    answer: str
+    inflow: str
+    release: str
+    kept: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        others = (self.inflow, self.release, self.kept, *(flow for flow, _ in self.removals))
+        return (self.target, *(name for name in others if name))
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Everything but the inflow that the stock is computed from."""
+        found = [*self.lifetime.expressions, *(share for _, share in self.removals)]
+        if self.initial:
+            found += [self.initial.value, *([self.initial.number] if self.initial.number else [])]
+        return (*found, *([self.level] if self.level else []))
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        names = frozenset[str]().union(*(e.names for e in self.expressions))
+        return names if self.level else names | {term.name for term in self.inflows}
 
 
-Step = Formula | Share | Balance | Cohort
+@dataclass(frozen=True)
+class Profile:
+    """A stock or its release by age or cohort, or its mean age."""
+
+    target: str
+    dims: tuple[str, ...]
+    cohort: Cohort
+    of: Literal["stock", "outflow"]
+    by: Literal["age", "cohort", "mean_age"]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        own = {self.cohort.target, self.cohort.inflow, self.cohort.kept} - {""}
+        names = frozenset[str]().union(*(e.names for e in self.cohort.expressions))
+        return names | own
+
+
+@dataclass(frozen=True)
+class Program:
+    """Row operations that compute a loop year by year; see `ndmc_kernels.march`.
+
+    ``rows`` are needed in all; ``inputs`` say where expressions are loaded, ``tables`` where the
+    age shares of a part of a cohort stock are, ``series`` where each quantity comes to lie.
+    """
+
+    rows: int
+    constants: tuple[tuple[int, float], ...]
+    inputs: tuple[tuple[int, Expression], ...]
+    tables: tuple[tuple[int, int, int], ...]
+    starts: tuple[tuple[int, int, int], ...]
+    series: dict[str, tuple[int, tuple[str, ...]]]
+    gains: tuple[tuple[int, tuple[str, ...]], ...]
+    once: npt.NDArray[np.int64] = field(repr=False)
+    yearly: npt.NDArray[np.int64] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class March:
+    """A loop: steps that need each other, solved together, one year after the other."""
+
+    target: str
+    members: tuple[Step, ...]
+    program: Program
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return tuple(name for member in self.members for name in member.targets)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        names = frozenset[str]().union(*(member.inputs for member in self.members))
+        return names - set(self.targets)
+
+
+Step = Formula | Share | Balance | Cohort | Profile | March
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The balance of one process: its flows with their signs, its stock, the dims they share."""
+
+    process: str
+    dims: tuple[str, ...]
+    terms: tuple[Term, ...]
+    stock: str
+    stock_dims: tuple[str, ...]
+    before: Expression | None
+    unit: str
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names it reads."""
+        names = {term.name for term in self.terms} | ({self.stock} if self.stock else set())
+        return frozenset(names | (self.before.names if self.before else set()))
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Something that draws are counted of, and when: see `ndmc.audit`.
+
+    ``value`` is the expression it looks at, if it looks at one.
+    """
+
+    name: str
+    kind: Literal["range", "negative", "clip", "negative_inflow", "short_start", "no_start", "gain"]
+    value: Expression | None = None
+    low: float = -np.inf
+    high: float = np.inf
+    where: str = ""
+    loop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +313,8 @@ class Plan:
     """A scenario compiled to ordered steps over arrays.
 
     ``fixed`` steps have no uncertain input and are computed once, ``steps`` for every tile of
-    draws. ``positive`` names the parameters that must not be drawn at or below zero.
+    draws. ``ledgers`` are the balances that can be checked, ``watches`` what draws are counted of;
+    ``positive`` names the parameters that must not be drawn at or below zero.
     """
 
     dims: Dims
@@ -95,19 +323,17 @@ class Plan:
     fixed: tuple[Step, ...]
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    ledgers: tuple[Ledger, ...]
+    watches: tuple[Watch, ...]
     positive: frozenset[str]
 
-    @property
-    def closed(self) -> tuple[str, ...]:
-        """The outputs that a balance closes: they can come out negative."""
-        balanced = {step.target for step in self.steps if isinstance(step, Balance)}
-        return tuple(output.name for output in self.outputs if output.name in balanced)
-
-    @property
-    def watched(self) -> tuple[str, ...]:
-        """What a run counts draws of: parameters that can leave their range, closed flows."""
-        reaching = (sampler.name for sampler in self.samplers if sampler.reaches_out)
-        return (*reaching, *self.closed)
+    @functools.cached_property
+    def tile(self) -> int:
+        """The number of draws computed together: fewer where a draw is large."""
+        cells = sum(
+            self.dims.size(self.dims_of(step, name)) for step in self.steps for name in step.targets
+        )
+        return TILE if cells * TILE <= _TILE_CELLS else TILE // 4
 
     def output(self, name: str) -> Output:
         """Return the output ``name``."""
@@ -118,25 +344,9 @@ class Plan:
         """The number of values one draw of all outputs has."""
         return sum(self.dims.size(output.dims) for output in self.outputs)
 
-
-def release_of(stock: str) -> str:
-    """Return the name under which the release of a stock is held."""
-    return f"{stock} release"
-
-
-def describe(step: Step, scenario: Scenario) -> str:
-    """Return, in a few words, what determines a quantity."""
-    flows = scenario.file.flows
-    match step:
-        case Formula(target=name) if name in flows:
-            return f"given: {flows[name].value}"
-        case Formula(target=name):
-            return str(scenario.file.indicators[name].value)
-        case Share(target=name):
-            return f"share {flows[name].share} of what enters {flows[name].origin}"
-        case Balance(process=process, terms=terms) if any(t.name not in flows for t in terms):
-            return f"what the stock of {process} releases"
-        case Balance(process=process):
-            return f"balance of {process}"
-        case Cohort(target=name, convention=convention):
-            return f"{scenario.file.stocks[name].lifetime}, inflow at {convention}"
+    def dims_of(self, step: Step, name: str) -> tuple[str, ...]:
+        """Return the dims of a name that a step computes."""
+        if isinstance(step, March):
+            member = next(m for m in step.members if name in m.targets)
+            return self.dims_of(member, name)
+        return step.dims

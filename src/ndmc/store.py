@@ -13,7 +13,7 @@ import importlib.metadata
 import platform
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,10 +151,11 @@ class Store:
         """Write one block of an output, given as [dims..., draw]."""
         self.arrays[name][draws.start : draws.stop] = values.T
 
-    def mark(self, block: int, outside: Mapping[str, int]) -> None:
-        """Record that the data of a block are written."""
-        if outside:
-            self.root["blocks/outside"][block] = np.array([*outside.values()], dtype=np.int64)
+    def mark(self, block: int, counts: Sequence[int], imbalance: float) -> None:
+        """Record that the data of a block are written, and what was found in its draws."""
+        if counts:
+            self.root["blocks/counted"][block] = np.array(counts, dtype=np.int64)
+        self.root["blocks/imbalance"][block] = imbalance
         self.root["blocks/written"][block] = 1
 
     @property
@@ -164,17 +165,22 @@ class Store:
             return np.asarray(self.root["blocks/written"][:], dtype=np.bool_)
 
     @property
-    def outside(self) -> dict[str, int]:
-        """In how many draws each parameter left its range, and each closed flow was negative."""
-        names = self.attrs["watched"]
-        if not names:
-            return {}
-        counts = np.asarray(self.root["blocks/outside"][:]).sum(axis=0)
-        return {name: int(n) for name, n in zip(names, counts, strict=True) if n}
+    def counted(self) -> list[tuple[str, str, int]]:
+        """What was counted, its kind, and in how many draws it was so: see `ndmc.audit`."""
+        watched = self.attrs["watched"]
+        if not watched:
+            return []
+        counts = np.asarray(self.root["blocks/counted"][:]).sum(axis=0)
+        found = zip(watched, counts, strict=True)
+        return [(name, kind, int(n)) for (name, kind), n in found if n]
 
-    def finish(self) -> Store:
+    def finish(self, limit: float) -> Store:
         """Mark the run as whole, in the last write of all, and return it."""
-        _consolidate(self.root).attrs.update({"complete": True, "finished": _now()})
+        worst = float(np.max(self.root["blocks/imbalance"][:]))
+        balance = {**self.attrs["balance"], "worst": worst, "limit": limit}
+        _consolidate(self.root).attrs.update(
+            {"complete": True, "finished": _now(), "balance": balance}
+        )
         return open_store(self.path)
 
 
@@ -288,11 +294,13 @@ def _create(path: Path, scenario: Scenario, plan: Plan, spec: Spec) -> None:
         blocks = root.create_group("blocks")
         count = len(spec.blocks)
         blocks.create_array("written", shape=(count,), chunks=(1,), dtype="uint8", fill_value=0)
-        reaching = plan.watched
-        if reaching:
-            shape = (count, len(reaching))
+        blocks.create_array(
+            "imbalance", shape=(count,), chunks=(1,), dtype="float64", fill_value=np.nan
+        )
+        if plan.watches:
+            shape = (count, len(plan.watches))
             blocks.create_array(
-                "outside", shape=shape, chunks=(1, shape[1]), dtype="int64", fill_value=0
+                "counted", shape=shape, chunks=(1, shape[1]), dtype="int64", fill_value=0
             )
 
 
@@ -324,7 +332,15 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
         "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],
-        "watched": list(plan.watched),
+        "watched": [[watch.name, watch.kind] for watch in plan.watches],
+        "balance": {
+            "checked": [ledger.process for ledger in plan.ledgers],
+            "not_computed": [
+                process
+                for process in scenario.file.processes
+                if process not in {ledger.process for ledger in plan.ledgers}
+            ],
+        },
         "scenario_text": scenario.document.text,
     }
 

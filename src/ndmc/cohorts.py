@@ -1,0 +1,386 @@
+"""Evaluate stocks with lifetimes: what remains of every cohort, and what leaves it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import Dims, Floats, align, rows_of
+from ndmc.expressions import Expression, evaluate_expression
+from ndmc.lifetimes import TABLE, canonical, outlived
+from ndmc.steps import Cohort, Initial, Profile
+from ndmc_kernels import survival
+from ndmc_kernels.cohort import convolve, correlate, drive, profile, spread
+
+__all__ = ["Members", "driven", "fed", "profiled"]
+
+_ANSWERS = {"report": 0, "clip": 1, "early_retirement": 2}
+# A back-cast inflow goes back until less than this is left of it.
+_SPIN_UP = 1e-6
+
+
+class Members:
+    """The cohorts of one stock, for one tile of draws: what is left of each at every age.
+
+    Arrays of shares are [part, cell, age, draw]; the parts are the stock, its release and each
+    removal, as shares of the inflow of one cohort.
+    """
+
+    def __init__(self, step: Cohort, values: Mapping[str, Floats], dims: Dims, width: int) -> None:
+        self.step, self.values, self.dims, self.width = step, values, dims, width
+        leaves = bool(step.release or step.removals or step.level)
+        self.cell_dims = step.dims[:-1]
+        self.cells = dims.size(self.cell_dims)
+        self.years = len(dims.years)
+        self.parts = 1 + leaves + len(step.removals)
+
+    # --- shares by age -----------------------------------------------------------------------
+
+    def shares(self, cohort: int = 0, ages: int = 0) -> Floats:
+        """Return the shares of a cohort by age, as many ages as asked for or as it can reach."""
+        return np.stack(self.parts_by_age(cohort, ages))
+
+    def parts_by_age(self, cohort: int = 0, ages: int = 0) -> list[Floats]:
+        """Return the same, part by part."""
+        ages = ages or self.years - cohort * self.step.lifetime.varies
+        return self._split(self._survival(cohort, ages))
+
+    def _split(self, left: Floats) -> list[Floats]:
+        """Split survival into what stays, is released and is removed early."""
+        leaving = [-np.diff(left, axis=1, prepend=1.0)] if self.parts > 1 else []
+        if not self.step.removals:
+            return [left, *leaving]
+        rates = [self._rate(share, 0, left.shape[1]) for _, share in self.step.removals]
+        kept = np.cumprod(1.0 - sum(rates), axis=1)
+        earlier = np.concatenate([np.ones_like(kept[:, :1]), kept[:, :-1]], axis=1)
+        gone = [left * earlier * rate for rate in rates]
+        return [left * kept, *(part * earlier for part in leaving), *gone]
+
+    def _rate(self, share: Expression, first: int, ages: int) -> Floats:
+        """Return the share removed at each age; one without ages starts a year after the inflow."""
+        wants = (*self.cell_dims, *(("age",) if "age" in share.dims else ()))
+        flat = align(evaluate_expression(share, self.values), share.dims, wants, self.dims)
+        flat = flat.reshape(self.cells, -1, flat.shape[-1])
+        at: npt.NDArray[np.int64] = np.arange(first, first + ages)
+        if "age" in share.dims:
+            return flat[:, np.minimum(at, flat.shape[1] - 1)]
+        return flat * (at > 0)[:, np.newaxis]
+
+    def _numbers(self, cohort: int) -> dict[str, Floats]:
+        """Return the arguments of the lifetime of one cohort, each [cell, draw or 1]."""
+        found = {}
+        for name, expression in self.step.lifetime.arguments:
+            array = evaluate_expression(expression, self.values)
+            has = expression.dims
+            if "year" in has:
+                array = np.take(array, cohort, axis=has.index("year"))
+                has = tuple(dim for dim in has if dim != "year")
+            wants = (*self.cell_dims, *(("age",) if "age" in has else ()))
+            found[name] = align(array, has, wants, self.dims).reshape(
+                self.cells, *self.dims.shape(wants[len(self.cell_dims) :]), array.shape[-1]
+            )
+        return found
+
+    def _survival(self, cohort: int, ages: int) -> Floats:
+        """Return the share [cell, age, draw] left at the end of each year of age."""
+        lifetime, numbers = self.step.lifetime, self._numbers(cohort)
+        if lifetime.kind == TABLE:
+            return self._table(numbers["table"], ages)
+        exact = canonical(lifetime.kind, numbers)
+        if lifetime.convention == "pdf_integer":
+            return self._integer_density(exact, ages)
+        if lifetime.kind == "weibull" and lifetime.factor is None:
+            return self._weibull(exact, ages)
+        return self._averaged(exact, self._passed(cohort, ages), self._pace(cohort), ages)
+
+    def _averaged(
+        self, numbers: tuple[Floats, ...], passed: Floats, pace: Floats, ages: int
+    ) -> Floats:
+        """Average survival over the year of arrival, for cohorts that have aged since by so much.
+
+        ``passed`` is [cell, age, draw], ``pace`` the lifetime factor of the year of arrival.
+        """
+        kind, convention = self.step.lifetime.kind, self.step.lifetime.convention
+        numbers = tuple(number[:, np.newaxis] for number in numbers)
+        if kind == "fixed" and convention == "uniform":  # a jump, which quadrature would blur
+            return self._full(np.clip((numbers[0] - passed) * pace, 0.0, 1.0), ages)
+        nodes, weights = _nodes(convention, ages)
+        left = np.zeros(1)
+        for node in range(nodes.shape[1]):
+            part = (nodes[:, node] - np.arange(ages))[:, np.newaxis]
+            shares = outlived(kind, part / pace + passed, numbers)
+            left = left + weights[:, node, np.newaxis] * shares
+        return self._full(left, ages)
+
+    def _full(self, shares: Floats, ages: int) -> Floats:
+        return _writeable(np.broadcast_to(shares, (self.cells, ages, self.width)))
+
+    def _flat(self, array: Floats) -> Floats:
+        return _writeable(np.broadcast_to(array, (self.cells, self.width)))
+
+    def _weibull(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
+        scale, shape = numbers
+        log_ages, weights = _log_nodes(self.step.lifetime.convention, ages)
+        if scale.shape[-1] == shape.shape[-1] == 1:  # certain: one draw tells all
+            out = np.empty((self.cells, ages, 1))
+            survival.weibull(_writeable(scale), _writeable(shape), log_ages, weights, out)
+            return self._full(out, ages)
+        out = np.empty((self.cells, ages, self.width))
+        survival.weibull(self._flat(scale), self._flat(shape), log_ages, weights, out)
+        return out
+
+    def _integer_density(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
+        scale, shape = numbers
+        out = np.empty((self.cells, ages, self.width))
+        survival.weibull_integer_density(self._flat(scale), self._flat(shape), out)
+        if self.step.lifetime.normalise == "truncate":
+            out[:] = 1.0 - (1.0 - out) / (1.0 - out[:, -1:])
+        return out
+
+    def _table(self, table: Floats, ages: int) -> Floats:
+        out = np.zeros((self.cells, ages, self.width))
+        known = min(ages, table.shape[1])
+        out[:, :known] = table[:, :known]
+        return out
+
+    # --- lifetimes that change for what is in use already -----------------------------------
+
+    def _pace(self, year: int) -> Floats:
+        """Return the factor on lifetimes in one year, [cell, 1, draw or 1]."""
+        factor = self.step.lifetime.factor
+        if factor is None:
+            return np.ones((1, 1, 1))
+        return self._factors(factor)[:, year : year + 1]
+
+    def _factors(self, factor: Expression) -> Floats:
+        wants = (*self.cell_dims, "year")
+        array = align(evaluate_expression(factor, self.values), factor.dims, wants, self.dims)
+        return array.reshape(self.cells, self.years, array.shape[-1])
+
+    def _passed(self, cohort: int, ages: int) -> Floats:
+        """Return by how much a cohort has aged in the years after its first, [cell, age, draw]."""
+        factor = self.step.lifetime.factor
+        if factor is None:
+            return np.arange(float(ages)).reshape(1, -1, 1)
+        yearly = 1.0 / self._factors(factor)[:, cohort + 1 : cohort + ages]
+        still = np.zeros((*yearly.shape[:1], 1, yearly.shape[-1]))
+        aged = np.cumsum(np.concatenate([still, yearly], axis=1), axis=1)
+        beyond = np.arange(1.0, ages - aged.shape[1] + 1).reshape(1, -1, 1)
+        return np.concatenate([aged, aged[:, -1:] + beyond], axis=1) if beyond.size else aged
+
+    # --- the initial stock ---------------------------------------------------------------------
+
+    def initial(self) -> Floats:
+        """Return what the initial stock adds to each part, [part, cell, year, draw]."""
+        out = np.zeros((self.parts, self.cells, self.years, self.width))
+        if self.step.initial is None:
+            return out
+        stock, unit = self._initial_weights(self.step.initial)
+        for year, shares in self._initial_shares(self.step.initial):
+            span = out[:, :, year : year + shares.shape[2] - unit.shape[1] + 1]
+            for part in range(self.parts):
+                found = np.empty(span.shape[1:])
+                correlate(unit, _writeable(shares[part]), found)
+                span[part] = found * stock
+        return out
+
+    def initial_cohorts(self) -> Iterator[tuple[int, Floats, Floats]]:
+        """Yield, year by year, what is present and what is released of each initial cohort."""
+        assert self.step.initial is not None
+        stock, unit = self._initial_weights(self.step.initial)
+        held = stock * unit
+        for first, shares in self._initial_shares(self.step.initial):
+            for n in range(shares.shape[2] - unit.shape[1] + 1):
+                part = shares[:, :, n : n + unit.shape[1]]
+                yield first + n, held * part[0], held * part[1]
+
+    def _initial_weights(self, initial: Initial) -> tuple[Floats, Floats]:
+        """Return the initial stock [cell, 1, draw], and its cohorts [cell, age, draw] per unit.
+
+        A cohort's weight is the inflow it once was, so that shares of the inflow apply to it.
+        """
+        survivors = self._steady(initial.ages)
+        left = self._split(survivors)[0]
+        number = self._initial_number(initial)
+        ages = np.arange(float(initial.ages))[:, np.newaxis]
+        match initial.rule:
+            case "stationary":
+                inflow = np.ones_like(left)
+            case "growing":
+                inflow = np.exp(-number * ages) * np.ones_like(left)
+            case "spin_up":
+                inflow = (1.0 + number) ** -ages * (survivors >= _SPIN_UP)
+            case _:
+                present = np.zeros_like(left)
+                known = min(initial.ages, number.shape[1])
+                present[:, :known] = number[:, :known]
+                inflow = np.divide(present, left, out=np.zeros_like(left), where=left > 0)
+        total = np.sum(inflow * left, axis=1, keepdims=True)
+        stock = align(
+            evaluate_expression(initial.value, self.values),
+            initial.value.dims,
+            self.cell_dims,
+            self.dims,
+        )
+        stock = stock.reshape(self.cells, 1, stock.shape[-1])
+        return self._full(stock, 1), _writeable(inflow / total)
+
+    def _initial_number(self, initial: Initial) -> Floats:
+        """Return the growth [cell, 1, draw] or the shares by age [cell, age, draw] of a rule."""
+        if initial.number is None:
+            return np.zeros((1, 1, 1))
+        by_age = initial.rule == "given"
+        wants = (*self.cell_dims, *(("age",) if by_age else ()))
+        array = align(
+            evaluate_expression(initial.number, self.values), initial.number.dims, wants, self.dims
+        )
+        return array.reshape(self.cells, -1, array.shape[-1])
+
+    def _steady(self, ages: int) -> Floats:
+        """Return survival as if the lifetime factor had been 1 before the first year."""
+        if self.step.lifetime.factor is None:
+            return self._survival(0, ages)
+        return Members(_without_factor(self.step), self.values, self.dims, self.width)._survival(
+            0, ages
+        )
+
+    def _initial_shares(self, initial: Initial) -> Iterator[tuple[int, Floats]]:
+        """Yield a year, and shares [part, cell, age, draw] of the initial cohorts from it on."""
+        if self.step.lifetime.factor is None:
+            yield 0, self.shares(0, initial.ages + self.years)[:, :, 1:]
+            return
+        yield from self._stretched(initial)
+
+    def _stretched(self, initial: Initial) -> Iterator[tuple[int, Floats]]:
+        """Yield, year by year, the initial cohorts under a lifetime factor."""
+        ages, removals = initial.ages, self.step.removals
+        exact = canonical(self.step.lifetime.kind, self._numbers(0))
+        before = self._steady(ages)
+        kept = self._split(before)[0] / np.where(before > 0, before, 1.0)
+        aged = np.arange(float(ages)).reshape(1, -1, 1)
+        for year in range(self.years):
+            aged = aged + 1.0 / self._pace(year)
+            left = self._averaged(exact, aged, np.ones(1), ages)
+            rates = [self._rate(share, year + 1, ages) for _, share in removals]
+            still = kept * (1.0 - sum(rates))
+            gone = [left * kept * rate for rate in rates]
+            yield year, np.stack([left * still, (before - left) * kept, *gone])
+            before, kept = left, still
+
+
+def _without_factor(step: Cohort) -> Cohort:
+    return replace(step, lifetime=replace(step.lifetime, factor=None))
+
+
+def _writeable(array: Floats) -> Floats:
+    """Return an array as kernels want it."""
+    return np.require(array, requirements=["C", "W"])
+
+
+@functools.lru_cache(maxsize=64)
+def _nodes(convention: str, ages: int) -> tuple[Floats, Floats]:
+    return survival.quadrature(convention, ages)
+
+
+@functools.lru_cache(maxsize=64)
+def _log_nodes(convention: str, ages: int) -> tuple[Floats, Floats]:
+    nodes, weights = survival.quadrature(convention, ages)
+    with np.errstate(divide="ignore"):
+        return np.log(nodes), weights
+
+
+# --- stocks ----------------------------------------------------------------------------------
+
+
+def fed(members: Members, inflow: Floats) -> Floats:
+    """Return all parts [part, cell, year, draw] of a stock, of the inflow that feeds it."""
+    if members.step.lifetime.varies:
+        out = members.initial()
+        for year in range(members.years):
+            spread(year, inflow, members.shares(year), out)
+        return out
+    out = np.empty((members.parts, *inflow.shape))
+    for part, shares in enumerate(members.parts_by_age()):
+        convolve(inflow, shares, out[part])
+    return out if members.step.initial is None else out + members.initial()
+
+
+def driven(members: Members, level: Floats, answer: str) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return all parts, the inflow, what was kept each year and the worst shortfall.
+
+    The stock follows ``level`` [cell, year, draw]; the inflow is what that takes.
+    """
+    out = members.initial()
+    inflow, kept = np.empty_like(level), np.ones_like(level)
+    shortfall = np.zeros((members.cells, members.width))
+    steady = None if members.step.lifetime.varies else members.shares()
+    for year in range(members.years):
+        shares = members.shares(year) if steady is None else steady
+        drive(year, level, shares, _ANSWERS[answer], inflow, kept, out, shortfall)
+        spread(year, inflow, shares, out)
+    return out, inflow, kept, shortfall
+
+
+# --- results by age and cohort ---------------------------------------------------------------
+
+
+def profiled(
+    step: Profile, members: Members, inflow: Floats, kept: Floats | None, dims: Dims
+) -> Floats:
+    """Return a stock or its release by age or cohort, or its mean age, [cell, ..., year, draw]."""
+    labels = 2 if step.by == "mean_age" else len(dims.labels[step.by])
+    wanted = tuple(dim for dim in members.cell_dims if dim in step.dims)
+    shape = dims.shape(wanted)
+    out = np.zeros((dims.size(wanted), labels, members.years, members.width))
+    rows = rows_of(members.cell_dims, wanted, dims)
+    kept = np.ones_like(inflow) if kept is None else kept
+    mode, offset = _MODES[step.by], _OFFSETS[members.step.lifetime.convention]
+    steady = None if members.step.lifetime.varies else members.shares()
+    for year in range(members.years):
+        shares = members.shares(year) if steady is None else steady
+        first = labels - members.years if step.by == "cohort" else 0
+        profile(year, mode, first, offset, step.of == "outflow", inflow, shares, kept, rows, out)
+    if members.step.initial is not None:
+        _add_initial(step, members, kept, rows, offset, out)
+    if step.by == "mean_age":
+        total = out[:, 1]
+        mean = np.divide(out[:, 0], total, out=np.zeros_like(total), where=total != 0)
+        return mean.reshape(*shape, *mean.shape[1:])
+    return out.reshape(*shape, *out.shape[1:])
+
+
+_MODES = {"age": 0, "cohort": 1, "mean_age": 2}
+#: Years between the middle of a cohort's arrival and the end of its first year.
+_OFFSETS = {"start": 1.0, "middle": 0.5, "end": 0.0, "uniform": 0.5, "pdf_integer": 0.0}
+
+
+def _add_initial(
+    step: Profile,
+    members: Members,
+    kept: Floats,
+    rows: npt.NDArray[np.int64],
+    offset: float,
+    out: Floats,
+) -> None:
+    """Add the cohorts of the initial stock, whose ages go on from before the first year."""
+    remaining = np.ones((members.cells, 1, members.width))
+    for year, present, released in members.initial_cohorts():
+        share = kept[:, year : year + 1]
+        found = remaining * (released + (1 - share) * present)
+        remaining = remaining * share
+        found = remaining * present if step.of == "stock" else found
+        ages = np.arange(found.shape[1]) + year + 1
+        match step.by:
+            case "cohort":
+                np.add.at(out[:, 0, year], rows, found.sum(axis=1))
+            case "mean_age":
+                aged = (found * (ages + offset)[:, np.newaxis]).sum(axis=1)
+                np.add.at(out[:, 0, year], rows, aged)
+                np.add.at(out[:, 1, year], rows, found.sum(axis=1))
+            case _:
+                for age, column in zip(ages, np.moveaxis(found, 1, 0), strict=True):
+                    np.add.at(out[:, min(age, out.shape[1] - 1), year], rows, column)

@@ -1,0 +1,163 @@
+"""A scenario's system in words: processes, what determines each quantity, loops and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.diagram import Edge, Node
+from ndmc.plan import describe
+from ndmc.scenario import Scenario
+from ndmc.steps import Balance, Cohort, March, Plan, Step, hidden
+
+__all__ = ["edges", "loops", "nodes", "notes", "processes", "quantities"]
+
+Central = Mapping[str, npt.NDArray[Any]]
+
+
+def _steps(plan: Plan) -> tuple[Step, ...]:
+    return (*plan.fixed, *plan.steps)
+
+
+def _members(plan: Plan) -> Iterator[Step]:
+    for step in _steps(plan):
+        yield from step.members if isinstance(step, March) else (step,)
+
+
+def processes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield each process with what enters, leaves and stays, and the flows it closes."""
+    flows, stocks = scenario.file.flows, scenario.file.stocks
+    closed = {step.process: [] for step in _members(plan) if isinstance(step, Balance)}  # type: dict[str, list[str]]
+    for step in _members(plan):
+        if isinstance(step, Balance) and step.target in flows:
+            closed[step.process].append(step.target)
+    for process in scenario.file.processes:
+        into = [name for name, flow in flows.items() if flow.target == process]
+        out = [name for name, flow in flows.items() if flow.origin == process]
+        held = [name for name, stock in stocks.items() if stock.process == process]
+        lists = (into, out, held, closed.get(process, []))
+        yield (process, *(", ".join(names) for names in lists))
+
+
+def quantities(
+    scenario: Scenario, plan: Plan, central: Central
+) -> Iterator[tuple[str, str, str, str, str, str, float]]:
+    """Yield the outputs in the order of computing, with what determines each and its last value."""
+    places: dict[str, tuple[int, str, Step]] = {}
+    for number, step in enumerate(_steps(plan), start=1):
+        loop = "*" if isinstance(step, March) else ""
+        places |= dict.fromkeys(step.targets, (number, loop, step))
+    for output in sorted(plan.outputs, key=lambda o: (places[o.name][0], o.name)):
+        number, loop, step = places[output.name]
+        dims = ", ".join(output.dims)
+        rule = describe(step, output.name, scenario)
+        last = _last_value(central[output.name])
+        yield f"{number}{loop}", output.name, output.kind, dims, rule, output.unit, last
+
+
+def _last_value(values: npt.NDArray[Any]) -> float:
+    """Return the total over all dims but year, in the last year."""
+    return float(values[..., -1].sum()) if values.ndim else float(values)
+
+
+def loops(scenario: Scenario, plan: Plan) -> list[str]:
+    """Return a sentence for each loop: who needs whom, and whether within a year or over years."""
+    found = []
+    for number, step in enumerate(_steps(plan), start=1):
+        if isinstance(step, March):
+            names = ", ".join(name for name in step.targets if _shown(name, scenario))
+            way = "solved together in each year" if step.program.gains else "year after year"
+            found.append(f"step {number}* is a loop, {way}: {names}")
+    return found
+
+
+def _shown(name: str, scenario: Scenario) -> bool:
+    file = scenario.file
+    return name in file.flows or name in file.stocks or name in file.indicators
+
+
+def notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
+    """Return what a person should know before a run."""
+    found = [
+        f"flow {o.name!r} is negative with every parameter at its mean"
+        for o in plan.outputs
+        if o.kind == "flow" and central[o.name].min() < 0
+    ]
+    found += [
+        f"parameter {watch.name!r} can be drawn outside its physical range; a run counts how often"
+        for watch in plan.watches
+        if watch.kind == "range"
+    ]
+    return found + _excesses(scenario, plan)
+
+
+def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
+    """Say by how much each cell of a stock under pdf_integer loses more or less than all."""
+    found = []
+    for step in _members(plan):
+        if isinstance(step, Cohort) and step.lifetime.convention == "pdf_integer":
+            excess = _excess(step, plan)
+            if excess is not None:
+                low, high = float(excess.min()), float(excess.max())
+                found.append(
+                    f"stock {step.target!r} does not conserve mass: under pdf_integer a cohort "
+                    f"loses {1 + low:.4g} to {1 + high:.4g} times what it was, not 1"
+                )
+    return found
+
+
+def _excess(step: Cohort, plan: Plan) -> npt.NDArray[Any] | None:
+    """Return the sum of Weibull densities at all whole ages, minus 1, with means."""
+    from ndmc.expressions import evaluate_expression
+    from ndmc.lifetimes import canonical
+
+    if step.lifetime.normalise == "truncate":
+        return None
+    values = {s.name: s.central.reshape(*plan.dims.shape(s.dims), 1) for s in plan.samplers}
+    values |= plan.constants
+    arguments = dict(step.lifetime.arguments)
+    if not all(e.names <= set(values) for e in arguments.values()):
+        return None
+    given = {name: evaluate_expression(e, values) for name, e in arguments.items()}
+    scale, shape = (array[..., np.newaxis] for array in canonical("weibull", given))
+    ages = np.arange(1.0, 2000.0)
+    hazard = (ages / scale) ** shape
+    density = shape / ages * hazard * np.exp(-hazard)
+    return np.asarray(density.sum(axis=-1) - 1.0)
+
+
+# --- the diagram -----------------------------------------------------------------------------
+
+
+def nodes(scenario: Scenario) -> list[Node]:
+    """Return the processes and the nodes of the environment."""
+    file = scenario.file
+    holders = {stock.process: name for name, stock in file.stocks.items()}
+    ends = [node for flow in file.flows.values() for node in (flow.origin, flow.target)]
+    outside = [node for node in dict.fromkeys(ends) if node not in file.processes]
+    inside = [Node(name, "process", holders.get(name, "")) for name in file.processes]
+    return inside + [Node(name, "environment") for name in outside]
+
+
+def edges(scenario: Scenario, plan: Plan) -> list[Edge]:
+    """Return the flows, with what determines each."""
+    maker = {name: step for step in _steps(plan) for name in step.targets}
+    found = []
+    for name, flow in scenario.file.flows.items():
+        step = maker[name]
+        rule = "value" if flow.value is not None else "share" if flow.share is not None else ""
+        member = next((m for m in _members(plan) if name in m.targets), step)
+        by_stock = not isinstance(member, Balance) or any(
+            term.name == hidden(stock, word)
+            for term in member.terms
+            for stock in scenario.file.stocks
+            for word in ("release", "inflow")
+        )
+        text = describe(step, name, scenario)
+        kind = rule or ("stock" if by_stock else "balance")
+        loop = isinstance(step, March)
+        found.append(Edge(name, flow.origin, flow.target, kind, text, loop))  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,203 @@
+"""The equation system: which balance closes which flow, and what no equation determines.
+
+Each process balances, each stock releases; every flow that is neither given nor a share needs one
+of these equations for itself. What cannot be matched is named, with what would mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from ndmc.vocabulary import Vocabulary
+
+__all__ = ["Equation", "close_flows"]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """What closes one flow: the balance of a process, or what its stock releases or takes in."""
+
+    process: str
+    kind: Literal["balance", "release", "inflow"]
+    flows: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The equation in words."""
+        return {
+            "balance": f"the balance of {self.process!r}",
+            "release": f"the release of the stock in {self.process!r}",
+            "inflow": f"the inflow that the prescribed stock in {self.process!r} takes",
+        }[self.kind]
+
+
+def close_flows(names: Vocabulary) -> dict[str, Equation]:
+    """Return the equation that closes each open flow.
+
+    Raises
+    ------
+    InputError
+        If a flow is left undetermined or a process has nothing left to close.
+    """
+    file = names.file
+    for index, process in enumerate(file.processes):
+        _check_crossed(names, process, index)
+    open_flows = [
+        name
+        for name, flow in file.flows.items()
+        if flow.value is None and flow.share is None and name not in determined_by_stocks(names)
+    ]
+    equations = [e for process in file.processes for e in _equations(names, process, open_flows)]
+    matched = _match(open_flows, equations)
+    for name in open_flows:
+        if name not in matched:
+            _undetermined(names, name, matched, equations)
+    for equation in equations:
+        if equation not in matched.values():
+            _overdetermined(names, equation, matched)
+    return matched
+
+
+def determined_by_stocks(names: Vocabulary) -> set[str]:
+    """Return the flows that a stock determines: what it loses early, what covers its deficit."""
+    stocks = names.file.stocks.values()
+    return {flow for stock in stocks for flow in stock.removals} | {
+        stock.remainder for stock in stocks if stock.remainder
+    }
+
+
+def _check_crossed(names: Vocabulary, process: str, index: int) -> None:
+    """Refuse a process that mass only enters or only leaves."""
+    stock = names.file.stocks.get(names.holders.get(process, ""))
+    key = ("processes", index)
+    if not names.inflows(process):
+        held = f", which holds {names.holders[process]!r}" if stock else ""
+        names.fail(
+            f"nothing enters {process!r}{held}; add a flow, or list it under environment", *key
+        )
+    if not names.outflows(process) and stock is None:
+        names.fail(
+            f"nothing leaves {process!r}; add a flow, give it a stock of kind: sink, or list it "
+            "under environment",
+            *key,
+        )
+
+
+def _equations(names: Vocabulary, process: str, open_flows: Collection[str]) -> Iterable[Equation]:
+    """Yield the equations of a process, with the open flows that each could close."""
+
+    def among(terms: Iterable[object]) -> tuple[str, ...]:
+        return tuple(n for n in open_flows if any(getattr(t, "name", "") == n for t in terms))
+
+    into, out = among(names.inflows(process)), among(names.outflows(process))
+    stock = names.file.stocks.get(names.holders.get(process, ""))
+    if stock is None:
+        yield Equation(process, "balance", tuple(n for n in open_flows if n in {*into, *out}))
+    elif stock.kind == "lifetime":
+        yield Equation(process, "release", out)
+        if stock.value is not None:
+            yield Equation(process, "inflow", into)
+
+
+def _match(flows: Sequence[str], equations: Sequence[Equation]) -> dict[str, Equation]:
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    if not flows or not equations:
+        return {}
+    touches = [[float(name in equation.flows) for equation in equations] for name in flows]
+    columns = maximum_bipartite_matching(csr_matrix(touches), perm_type="column")
+    pairs = zip(flows, columns.tolist(), strict=True)
+    return {name: equations[column] for name, column in pairs if column >= 0}
+
+
+# --- what cannot be matched ------------------------------------------------------------------
+
+
+def _undetermined(
+    names: Vocabulary, name: str, matched: dict[str, Equation], equations: Sequence[Equation]
+) -> NoReturn:
+    """Name every flow that could be the one too many, and the equations they share."""
+    flows, shared = [name], list[Equation]()
+    for flow in flows:
+        for equation in equations:
+            if flow in equation.flows and equation not in shared:
+                shared.append(equation)
+                flows += [n for n, e in matched.items() if e == equation and n not in flows]
+    if len(flows) == 1:
+        names.fail(
+            f"flow {name!r} is not determined: no process balance can close it; give it a value or "
+            "a share",
+            "flows",
+            name,
+        )
+    texts = _listed([equation.text for equation in shared])
+    missing = len(flows) - len(shared)
+    verb = "closes" if len(shared) == 1 else "close"
+    names.fail(
+        f"flow {name!r} is not determined: {texts} already {verb} "
+        f"{_listed([repr(flow) for flow in flows[1:]])}; give a value or a share to "
+        f"{'one' if missing == 1 else missing} of {_listed([repr(f) for f in flows], 'and')}",
+        "flows",
+        name,
+    )
+
+
+def _overdetermined(
+    names: Vocabulary, equation: Equation, matched: dict[str, Equation]
+) -> NoReturn:
+    process = equation.process
+    stock = names.holders.get(process, "")
+    if equation.kind == "inflow":
+        flows = [term.name for term in names.inflows(process)]
+        key: tuple[str | int, ...] = ("stocks", stock, "value")
+        given = "every flow into it is determined elsewhere"
+        mend = "leave one of them open, or remove the value of the stock: its inflow decides it"
+        names.fail(
+            f"the stock {stock!r} is prescribed, but {given} ({', '.join(flows)}); {mend}", *key
+        )
+    key = ("processes", names.file.processes.index(process))
+    flows = [term.name for term in names.outflows(process)]
+    if equation.kind == "release" and not flows:
+        names.fail(
+            f"nothing leaves {process!r}, so what the stock {stock!r} releases has nowhere to go; "
+            "add a flow without value or share",
+            *key,
+        )
+    if equation.kind == "balance":
+        ends = names.file.flows.items()
+        flows = [name for name, flow in ends if process in (flow.origin, flow.target)]
+    tied = _tied(equation, matched)
+    if tied:
+        texts = _listed([e.text for e in (equation, *tied.values())])
+        names.fail(
+            f"process {process!r} is over-determined: {texts} have only "
+            f"{_listed([repr(flow) for flow in tied])} to close; leave one of their other flows "
+            "without value or share",
+            *key,
+        )
+    names.fail(
+        f"process {process!r} is over-determined: each of its flows ({', '.join(flows)}) is "
+        "given elsewhere; leave one without value or share so that the balance closes it",
+        *key,
+    )
+
+
+def _tied(equation: Equation, matched: dict[str, Equation]) -> dict[str, Equation]:
+    """Return the flows this equation could close, were those that close them spared."""
+    found: dict[str, Equation] = {}
+    waiting = [equation]
+    for one in waiting:
+        for flow in one.flows:
+            if flow in matched and flow not in found:
+                found[flow] = matched[flow]
+                waiting.append(matched[flow])
+    return found
+
+
+def _listed(texts: Sequence[str], word: str = "and") -> str:
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} {word} {texts[-1]}"
