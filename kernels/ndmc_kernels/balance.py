@@ -40,4 +40,4 @@ def greatest(source: Floats, out: Floats) -> None:
     for row in range(source.shape[0]):
         for draw in range(out.shape[0]):
             size = abs(source[row, draw])
-            out[draw] = size if size > out[draw] or size != size else out[draw]
+            out[draw] = size if (size > out[draw]) | (size != size) else out[draw]

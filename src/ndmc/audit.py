@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -52,29 +53,25 @@ class Audit:
 
     def examine(self, values: Mapping[str, Floats], first: int, here: slice, width: int) -> None:
         """Check a tile: the values of every name, the tile's first draw, and the draws wanted."""
+        tile = _Tile(self.plan, values, width)
         self.draws += len(range(width)[here])
         for number, watch in enumerate(self.plan.watches):
-            mask = _ASKED[watch.kind](watch, values, self.plan)
-            found = np.broadcast_to(mask, (width,))[here]
+            found = np.broadcast_to(_ASKED[watch.kind](watch, tile), (width,))[here]
             self.counts[number] += int(np.count_nonzero(found))
         for ledger in self.plan.ledgers:
-            self._balance(ledger, values, first, here, width)
+            self._balance(ledger, tile, first, here)
 
-    def _balance(
-        self, ledger: Ledger, values: Mapping[str, Floats], first: int, here: slice, width: int
-    ) -> None:
-        net, largest = _residual(ledger, values, self.plan, width)
-        off = np.zeros((1, width))
-        balance.greatest(net, off[0])
-        share = np.divide(off[0], largest, out=np.zeros(width), where=largest != 0)[here]
+    def _balance(self, ledger: Ledger, tile: _Tile, first: int, here: slice) -> None:
+        net = tile.residual(ledger)
+        off, largest = tile.greatest(net), tile.largest(ledger.names)
+        share = np.divide(off, largest, out=np.zeros_like(off), where=largest != 0)[here]
         worst = float(np.max(share))
         if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
             draw = int(np.argmax(share))
-            years = len(self.plan.dims.years)
             row = int(np.argmax(np.abs(net[:, here][:, draw])))
+            year = self.plan.dims.years[row % len(self.plan.dims.years)]
             self.worst = worst
-            start = here.start or 0
-            self.place = (ledger.process, self.plan.dims.years[row % years], first + start + draw)
+            self.place = (ledger.process, year, first + (here.start or 0) + draw)
 
     def count(self, kind: str) -> dict[str, int]:
         """Return the number of draws per name, for one kind of watch."""
@@ -82,35 +79,58 @@ class Audit:
         return {watch.name: number for watch, number in pairs if watch.kind == kind}
 
 
-def _residual(
-    ledger: Ledger, values: Mapping[str, Floats], plan: Plan, width: int
-) -> tuple[Floats, Floats]:
-    """Return what enters minus what leaves and stays, [cell and year, draw], and the largest."""
-    dims, largest = plan.dims, np.zeros(width)
-    net = np.zeros((dims.size(ledger.dims), width))
-    for term in ledger.terms:
-        rows = flat(values[term.name], width)
-        balance.accumulate(rows, rows_of(term.dims, ledger.dims, dims), term.sign, net)
-        balance.greatest(rows, largest)
-    if ledger.stock:
-        stock = flat(values[ledger.stock], width)
-        rows = np.zeros_like(net)
-        balance.accumulate(stock, rows_of(ledger.stock_dims, ledger.dims, dims), 1.0, rows)
-        balance.greatest(stock, largest)
-        held = rows.reshape(-1, len(dims.years), width)
-        net -= np.diff(held, axis=1, prepend=_before(ledger, values, plan, held)).reshape(net.shape)
-    return net, largest
+class _Tile:
+    """The values of one tile of draws, and what is asked of them more than once."""
 
+    def __init__(self, plan: Plan, values: Mapping[str, Floats], width: int) -> None:
+        self.plan, self.values, self.width = plan, values, width
+        self.sizes: dict[str, Floats] = {}
 
-def _before(ledger: Ledger, values: Mapping[str, Floats], plan: Plan, held: Floats) -> Floats:
-    """Return the stock before the first year, [cell, 1, draw]."""
-    if ledger.before is None:
-        return np.zeros_like(held[:, :1])
-    cells, has = ledger.stock_dims[:-1], ledger.dims[:-1]
-    stock = evaluate_expression(ledger.before, values)
-    stock = align(stock, ledger.before.dims, cells, plan.dims)
-    summed = stock.sum(axis=tuple(n for n, dim in enumerate(cells) if dim not in has))
-    return np.broadcast_to(summed.reshape(held.shape[0], 1, -1), held[:, :1].shape)
+    def greatest(self, rows: Floats) -> Floats:
+        """Return the largest absolute value of each draw."""
+        out = np.zeros(self.width)
+        balance.greatest(rows, out)
+        return out
+
+    def largest(self, names: Iterable[str]) -> Floats:
+        """Return the largest absolute value of each draw among the values of names."""
+        out = np.zeros(self.width)
+        for name in names:
+            if name not in self.sizes:
+                self.sizes[name] = self.greatest(flat(self.values[name], self.width))
+            np.maximum(out, self.sizes[name], out=out)
+        return out
+
+    @functools.cached_property
+    def largest_flow(self) -> Floats:
+        """The largest flow of each draw."""
+        closed = {watch.name for watch in self.plan.watches if watch.kind == "negative"}
+        return self.largest(closed | {o.name for o in self.plan.outputs if o.kind == "flow"})
+
+    def residual(self, ledger: Ledger) -> Floats:
+        """Return what enters a process minus what leaves and stays, [cell and year, draw]."""
+        dims = self.plan.dims
+        net = np.zeros((dims.size(ledger.dims), self.width))
+        for term in ledger.terms:
+            rows = flat(self.values[term.name], self.width)
+            balance.accumulate(rows, rows_of(term.dims, ledger.dims, dims), term.sign, net)
+        if ledger.stock:
+            stock = flat(self.values[ledger.stock], self.width)
+            rows = np.zeros_like(net)
+            balance.accumulate(stock, rows_of(ledger.stock_dims, ledger.dims, dims), 1.0, rows)
+            held = rows.reshape(-1, len(dims.years), self.width)
+            net -= np.diff(held, axis=1, prepend=self._before(ledger, held)).reshape(net.shape)
+        return net
+
+    def _before(self, ledger: Ledger, held: Floats) -> Floats:
+        """Return the stock before the first year, [cell, 1, draw]."""
+        if ledger.before is None:
+            return np.zeros_like(held[:, :1])
+        cells, has = ledger.stock_dims[:-1], ledger.dims[:-1]
+        stock = evaluate_expression(ledger.before, self.values)
+        stock = align(stock, ledger.before.dims, cells, self.plan.dims)
+        summed = stock.sum(axis=tuple(n for n, dim in enumerate(cells) if dim not in has))
+        return np.broadcast_to(summed.reshape(held.shape[0], 1, -1), held[:, :1].shape)
 
 
 # --- what is counted ------------------------------------------------------------------------
@@ -120,46 +140,40 @@ def _any(mask: Mask) -> Mask:
     return np.asarray(mask.reshape(-1, mask.shape[-1]).any(axis=0))
 
 
-def _outside(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
-    drawn = values[watch.name]
-    below = drawn <= 0.0 if watch.name in plan.positive else drawn < watch.low
+def _outside(watch: Watch, tile: _Tile) -> Mask:
+    drawn = tile.values[watch.name]
+    below = drawn <= 0.0 if watch.name in tile.plan.positive else drawn < watch.low
     return _any(below | (drawn > watch.high))
 
 
-def _negative(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
-    names = {output.name for output in plan.outputs if output.kind == "flow"}
-    names |= {other.name for other in plan.watches if other.kind == "negative"}
-    flows = [values[name] for name in sorted(names)]
-    largest = np.zeros(max(flow.shape[-1] for flow in flows))
-    for flow in flows:
-        balance.greatest(flat(flow, len(largest)), largest)
-    return _any(values[watch.name] < -_FLOW_NOISE * largest)
+def _negative(watch: Watch, tile: _Tile) -> Mask:
+    return _any(tile.values[watch.name] < -_FLOW_NOISE * tile.largest_flow)
 
 
-def _clipped(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
+def _clipped(watch: Watch, tile: _Tile) -> Mask:
     assert watch.value is not None
     inner, low, high = (
-        align(evaluate_expression(part, values), part.dims, watch.value.dims, plan.dims)
+        align(evaluate_expression(part, tile.values), part.dims, watch.value.dims, tile.plan.dims)
         for part in watch.value.arguments
     )
     return _any((inner < low) | (inner > high))
 
 
-def _falling(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
-    stock = values[watch.name]
+def _falling(watch: Watch, tile: _Tile) -> Mask:
+    stock = tile.values[watch.name]
     largest = np.abs(stock).max(axis=-2, initial=0.0).reshape(-1, stock.shape[-1])
-    return _any(values[hidden(watch.name, "shortfall")] < -_STOCK_NOISE * largest)
+    return _any(tile.values[hidden(watch.name, "shortfall")] < -_STOCK_NOISE * largest)
 
 
-def _short(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
-    return _any(values[hidden(watch.name, "first share")] < watch.high)
+def _short(watch: Watch, tile: _Tile) -> Mask:
+    return _any(tile.values[hidden(watch.name, "first share")] < watch.high)
 
 
-def _gaining(watch: Watch, values: Mapping[str, Floats], plan: Plan) -> Mask:
-    return np.asarray(~(values[hidden(watch.name, "gain")] < _WHOLE))
+def _gaining(watch: Watch, tile: _Tile) -> Mask:
+    return np.asarray(~(tile.values[hidden(watch.name, "gain")] < _WHOLE))
 
 
-_ASKED = {
+_ASKED: dict[str, Callable[[Watch, _Tile], Mask]] = {
     "range": _outside,
     "negative": _negative,
     "clip": _clipped,

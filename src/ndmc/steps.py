@@ -275,8 +275,12 @@ class Ledger:
     @property
     def inputs(self) -> frozenset[str]:
         """The names it reads."""
-        names = {term.name for term in self.terms} | ({self.stock} if self.stock else set())
-        return frozenset(names | (self.before.names if self.before else set()))
+        return frozenset(self.names) | (self.before.names if self.before else set())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its flows and its stock."""
+        return (*(term.name for term in self.terms), *([self.stock] if self.stock else []))
 
 
 @dataclass(frozen=True)
