@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 from ndmc.vocabulary import Vocabulary
 
 __all__ = ["Equation", "close_flows"]
+
+Fault = tuple[str, tuple[str | int, ...]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ def close_flows(names: Vocabulary) -> dict[str, Equation]:
     ]
     equations = [e for process in file.processes for e in _equations(names, process, open_flows)]
     matched = _match(open_flows, equations)
-    for name in open_flows:
-        if name not in matched:
-            _undetermined(names, name, matched, equations)
-    for equation in equations:
-        if equation not in matched.values():
-            _overdetermined(names, equation, matched)
+    faults = [_undetermined(name, matched, equations) for name in open_flows if name not in matched]
+    spare = [equation for equation in equations if equation not in matched.values()]
+    faults += [_overdetermined(names, equation, matched) for equation in spare]
+    if faults:
+        (first, key), *others = faults
+        names.fail("; besides, ".join([first, *(text for text, _ in others)]), *key)
     return matched
 
 
@@ -116,9 +118,7 @@ def _match(flows: Sequence[str], equations: Sequence[Equation]) -> dict[str, Equ
 # --- what cannot be matched ------------------------------------------------------------------
 
 
-def _undetermined(
-    names: Vocabulary, name: str, matched: dict[str, Equation], equations: Sequence[Equation]
-) -> NoReturn:
+def _undetermined(name: str, matched: dict[str, Equation], equations: Sequence[Equation]) -> Fault:
     """Name every flow that could be the one too many, and the equations they share."""
     flows, shared = [name], list[Equation]()
     for flow in flows:
@@ -126,62 +126,55 @@ def _undetermined(
             if flow in equation.flows and equation not in shared:
                 shared.append(equation)
                 flows += [n for n, e in matched.items() if e == equation and n not in flows]
-    if len(flows) == 1:
-        names.fail(
-            f"flow {name!r} is not determined: no process balance can close it; give it a value or "
-            "a share",
-            "flows",
-            name,
-        )
-    texts = _listed([equation.text for equation in shared])
-    missing = len(flows) - len(shared)
+    if not shared:
+        message = "no process balance can close it; give it a value or a share"
+        return f"flow {name!r} is not determined: {message}", ("flows", name)
     verb = "closes" if len(shared) == 1 else "close"
-    names.fail(
+    texts = _listed([equation.text for equation in shared])
+    return (
         f"flow {name!r} is not determined: {texts} already {verb} "
-        f"{_listed([repr(flow) for flow in flows[1:]])}; give a value or a share to "
-        f"{'one' if missing == 1 else missing} of {_listed([repr(f) for f in flows], 'and')}",
-        "flows",
-        name,
+        f"{_listed([repr(flow) for flow in flows[1:]])}; give a value or a share to one of "
+        f"{_listed([repr(flow) for flow in flows], 'and')}",
+        ("flows", name),
     )
 
 
-def _overdetermined(
-    names: Vocabulary, equation: Equation, matched: dict[str, Equation]
-) -> NoReturn:
+def _overdetermined(names: Vocabulary, equation: Equation, matched: dict[str, Equation]) -> Fault:
+    """Say why nothing is left for an equation to close, and what would leave it something."""
     process = equation.process
     stock = names.holders.get(process, "")
+    key = ("processes", names.file.processes.index(process))
+    ends = names.file.flows.items()
+    flows = [name for name, flow in ends if process in (flow.origin, flow.target)]
     if equation.kind == "inflow":
         flows = [term.name for term in names.inflows(process)]
-        key: tuple[str | int, ...] = ("stocks", stock, "value")
-        given = "every flow into it is determined elsewhere"
-        mend = "leave one of them open, or remove the value of the stock: its inflow decides it"
-        names.fail(
-            f"the stock {stock!r} is prescribed, but {given} ({', '.join(flows)}); {mend}", *key
+        return (
+            f"the stock {stock!r} is prescribed, but every flow into it is determined elsewhere "
+            f"({', '.join(flows)}); leave one of them open, or remove the value of the stock: its "
+            "inflow decides it",
+            ("stocks", stock, "value"),
         )
-    key = ("processes", names.file.processes.index(process))
-    flows = [term.name for term in names.outflows(process)]
-    if equation.kind == "release" and not flows:
-        names.fail(
+    if equation.kind == "release" and not names.outflows(process):
+        return (
             f"nothing leaves {process!r}, so what the stock {stock!r} releases has nowhere to go; "
             "add a flow without value or share",
-            *key,
+            key,
         )
-    if equation.kind == "balance":
-        ends = names.file.flows.items()
-        flows = [name for name, flow in ends if process in (flow.origin, flow.target)]
+    if equation.kind == "release":
+        flows = [term.name for term in names.outflows(process)]
     tied = _tied(equation, matched)
     if tied:
         texts = _listed([e.text for e in (equation, *tied.values())])
-        names.fail(
+        return (
             f"process {process!r} is over-determined: {texts} have only "
             f"{_listed([repr(flow) for flow in tied])} to close; leave one of their other flows "
             "without value or share",
-            *key,
+            key,
         )
-    names.fail(
-        f"process {process!r} is over-determined: each of its flows ({', '.join(flows)}) is "
-        "given elsewhere; leave one without value or share so that the balance closes it",
-        *key,
+    return (
+        f"process {process!r} is over-determined: each of its flows ({', '.join(flows)}) is given "
+        "elsewhere; leave one without value or share so that the balance closes it",
+        key,
     )
 
 
