@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import loops
 import numpy as np
 import plain
 import xarray as xr
@@ -20,10 +21,19 @@ def check(work: Workload, sizes: Sizes) -> None:
     """Stop if ndmc and a rival disagree."""
     check_model(work)
     check_kernels(work)
+    check_loop(work)
     check_draws(work, sizes.draws)
     check_study(work, sizes.short)
     if FLODYM:
         check_flodym(work, sizes.loop)
+
+
+def check_loop(work: Workload) -> None:
+    """The loop and a matrix for each draw and year give the same output."""
+    scenario = work.six_flows(closed=True)
+    names = ["given", "a", "b", "c", loops.OUTPUT]
+    *drawn, out = ndmc.evaluate(ndmc.compile_plan(scenario, names), 1, range(TILE)).values()
+    assert_same(loops.dense(*drawn), out, "loop")
 
 
 def check_model(work: Workload) -> None:

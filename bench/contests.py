@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import loops
 import numpy as np
 import plain
 from measure import Contest, Run, interleaved, process, timed
@@ -25,12 +26,13 @@ IMPORTS = "import numba, xarray, dask.array, zarr"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws of a measurement here, of the study, of a short run and by flodym; repeats."""
+    """Draws of a measurement here, of the study, a short run, flodym, a large run; repeats."""
 
     draws: int = 40 * TILE
     study: int = 1_000_000
     short: int = 10_000
     loop: int = 100
+    large: int = 2048
     repeat: int = 15
 
 
@@ -52,6 +54,9 @@ def contests(work: Workload, sizes: Sizes) -> Iterator[Contest]:
     if FLODYM:
         yield flodym(work, sizes)
     yield evaluation(work, sizes)
+    yield loop(work, sizes)
+    yield loop_by_hand(work, sizes)
+    yield large_system(work, sizes, cores)
     yield study(work, sizes, cores[:1])
     yield study(work, sizes, cores, ">= 2, < 1.5 GB")
     yield start(work, sizes, cores, cold=True)
@@ -127,7 +132,40 @@ def evaluation(work: Workload, sizes: Sizes) -> Contest:
     )
 
 
+def loop(work: Workload, sizes: Sizes) -> Contest:
+    """Solve a loop of six flows in every draw and year, against the same loop cut open."""
+    plans = [ndmc.compile_plan(work.six_flows(closed=closed)) for closed in (True, False)]
+    ours, theirs = (partial(ndmc.evaluate, plan, SEED, range(sizes.draws)) for plan in plans)
+    pairs = race(Side("", ours, sizes.draws), Side("", theirs, sizes.draws), sizes).pairs
+    return Contest("loop of 6 flows, 100 years", "the same cut open", pairs, "< 3", cost=True)
+
+
+def loop_by_hand(work: Workload, sizes: Sizes) -> Contest:
+    """Solve the loop from draws to its output, against a matrix for each draw and year."""
+    scenario = work.six_flows(closed=True)
+    plan = ndmc.compile_plan(scenario, [loops.OUTPUT])
+    inputs = ndmc.compile_plan(scenario, ["given", "a", "b", "c"])
+    drawn = [*ndmc.evaluate(inputs, SEED, range(plain.CALL)).values()]
+    return race(
+        Side("loop, draws to output", partial(ndmc.evaluate, plan, SEED, range(TILE)), TILE),
+        Side("numpy.linalg.solve alone", partial(loops.dense, *drawn), plain.CALL),
+        sizes,
+    )
+
+
 # --- as processes of their own ---------------------------------------------------------------
+
+
+def large_system(work: Workload, sizes: Sizes, cores: Collection[int]) -> Contest:
+    """Run 40 processes, 60 flows, 50 products and 100 years, against the same without loops."""
+
+    def once(closed: bool) -> Run:
+        return work.run_large(sizes.large, cores, closed=closed)
+
+    once(True), once(False)
+    pairs = interleaved(partial(once, True), partial(once, False), -(-sizes.repeat // 5))
+    title = f"40 processes, 60 flows, 50 products, 100 years: ndmc run -n {sizes.large:,}"
+    return Contest(title, "the same without loops", pairs, "< 2 GB", cost=True)
 
 
 def study(work: Workload, sizes: Sizes, cores: Collection[int], target: str = "") -> Contest:

@@ -25,7 +25,7 @@ from workload import Workload
 
 HEADER = ("", "ndmc", "rival", "its figure", "ratio", "min-max", "target")
 PACKAGES = ("ndmc", "numpy", "scipy", "numba", "zarr", "dask")
-QUICK = Sizes(draws=2048, study=4000, short=2000, loop=5, repeat=1)
+QUICK = Sizes(draws=2048, study=4000, short=2000, loop=5, large=64, repeat=1)
 LOG = Console(stderr=True)
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         work = Workload(Path(folder))
         check(work, sizes)
         LOG.print("all contestants agree")
-        rows = list(track(contests(work, sizes), "timing", total=8 + FLODYM, console=LOG))
+        rows = list(track(contests(work, sizes), "timing", total=11 + FLODYM, console=LOG))
     show(rows, options.markdown)
 
 

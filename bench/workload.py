@@ -9,6 +9,7 @@ from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
+import loops
 import numpy as np
 import plain
 from measure import Run, process
@@ -39,6 +40,11 @@ class Workload:
         results = ndmc.evaluate(plan, SEED, range(draws))
         scales = {output.name: output.scale for output in plan.outputs}
         return {name: np.moveaxis(v, -1, 0) / scales[name] for name, v in results.items()}
+
+    def six_flows(self, *, closed: bool) -> ndmc.Scenario:
+        """Return a loop of six flows, or the same cut open."""
+        folder = self.folder / f"six_flows_{closed}_{len(list(self.folder.glob('six_flows*')))}"
+        return loops.load(loops.six_flows(closed=closed), folder)
 
     # --- one tile, [product, year, draw] -------------------------------------------------------
 
@@ -103,6 +109,16 @@ class Workload:
         measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
         if out is None:
             shutil.rmtree(store)
+        return measured
+
+    def run_large(self, draws: int, cores: Collection[int], *, closed: bool) -> Run:
+        """Run a large system with loops, or without, keeping one output."""
+        folder, store = self.folder / f"large_{closed}", self.folder / "large.zarr"
+        if not folder.exists():
+            loops.load(loops.large(closed=closed), folder)
+        command = [*NDMC[:2], str(folder), "-n", str(draws), "--out", str(store)]
+        measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
+        shutil.rmtree(store)
         return measured
 
     def run_plain(self, draws: int, cores: Collection[int]) -> Run:

@@ -15,6 +15,10 @@ __all__ = ["Dims", "Floats", "align", "expand", "flat", "rows_of"]
 Floats = npt.NDArray[np.float64]
 
 
+# Dims whose labels are years, but for the cohort label `before`.
+_YEARLY = ("age", "cohort", "year")
+
+
 @dataclass(frozen=True)
 class Dims:
     """The dims of a scenario in their one order: the user's own first, then year.
@@ -30,6 +34,13 @@ class Dims:
     def years(self) -> tuple[int, ...]:
         """The years of the model."""
         return tuple(int(year) for year in self.labels["year"])
+
+    def coordinate(self, dim: str) -> tuple[int, ...] | tuple[str, ...]:
+        """Return the labels of ``dim``, as numbers where they are years."""
+        labels = self.labels[dim]
+        if dim in _YEARLY and all(label.isdigit() for label in labels):
+            return tuple(int(label) for label in labels)
+        return labels
 
     def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return ``names`` in the order arrays carry them."""

@@ -308,7 +308,8 @@ class _Compiler:
         fixed, varying = _split({sampler.name for sampler in drawn}, steps)
         certain = parameters - {sampler.name for sampler in drawn}
         made = {name for step in steps for name in step.targets} | parameters
-        watches = [w for w in (*self.watches, *self._loop_watches(steps)) if w.name in made]
+        watches = [watch for watch in self.watches if watch.name in made]
+        watches += self._loop_watches(steps)
         return Plan(
             dims=self.dims,
             samplers=drawn,

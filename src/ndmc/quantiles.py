@@ -467,8 +467,8 @@ def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
         positions = chosen.positions[chosen.dims.index(dim)]
         group_at = {n: g for g in store.dims.groups[dim] for n in store.dims.positions(dim, g)}
         return [group_at[positions[members[0]]] for members in groups[dim]]
-    labels = [store.dims.labels[dim][n] for n in chosen.positions[chosen.dims.index(dim)]]
-    return [int(label) for label in labels] if dim == "year" else labels
+    coordinate = store.dims.coordinate(dim)
+    return [coordinate[n] for n in chosen.positions[chosen.dims.index(dim)]]
 
 
 def unit_of(store: Store, chosen: View) -> str:

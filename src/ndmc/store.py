@@ -389,8 +389,9 @@ def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -
 def write_coordinates(group: Any, dims: Dims, used: Iterable[str]) -> None:
     """Write the labels of the used dims, and the group of each label."""
     for dim in dims.ordered(used):
-        if dim == "year":
-            _write_array(group, dim, np.array(dims.years), (dim,), {"long_name": "year"})
+        coordinate = dims.coordinate(dim)
+        if isinstance(coordinate[0], int):
+            _write_array(group, dim, np.array(coordinate), (dim,), {"long_name": dim})
             continue
         _write_text(group, dim, dims.labels[dim], (dim,))
         groups = dims.groups.get(dim, {})
