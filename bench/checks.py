@@ -29,7 +29,7 @@ def check(work: Workload, sizes: Sizes) -> None:
 
 
 def check_loop(work: Workload) -> None:
-    """The loop and a matrix for each draw and year give the same output."""
+    """Both solve the loop alike: ndmc, and a matrix for each draw and year."""
     scenario = work.six_flows(closed=True)
     names = ["given", "a", "b", "c", loops.OUTPUT]
     *drawn, out = ndmc.evaluate(ndmc.compile_plan(scenario, names), 1, range(TILE)).values()

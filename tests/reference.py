@@ -1,10 +1,11 @@
 """Slow twins of the kernels: each equation said plainly in Python, NumPy or SciPy."""
 
 import bisect
+import functools
 import struct
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 _MASK = 0xFFFFFFFF
 
@@ -135,3 +136,486 @@ def tally(values, shift, prefixes):
         for row, prefix in enumerate(prefixes):
             counts[row, key >> shift & 0xFFFF] += key >> (shift + 16) == prefix
     return counts
+
+
+# --- lifetimes -----------------------------------------------------------------------------------
+
+
+def survivors(kind, **numbers):
+    """Return the share of a cohort that outlives an age, as a function of the age.
+
+    From scipy.stats, or from the closed form where it has no such distribution or parameters.
+    """
+    return {
+        ("fixed", "years"): _fixed,
+        ("normal", "mean", "sd"): lambda mean, sd: stats.norm(mean, sd).sf,
+        ("truncated_normal", "mean", "sd"): _truncated,
+        ("folded_normal", "mean", "sd"): lambda mean, sd: stats.foldnorm(mean / sd, scale=sd).sf,
+        ("lognormal", "mean", "sd"): _lognormal_of_moments,
+        ("lognormal", "mu", "sigma"): lambda mu, sigma: stats.lognorm(sigma, scale=np.exp(mu)).sf,
+        ("weibull", "scale", "shape"): lambda scale, shape: (
+            stats.weibull_min(shape, scale=scale).sf
+        ),
+        ("weibull", "mean", "cv"): _weibull_of_moments,
+        ("gamma", "mean", "cv"): lambda mean, cv: stats.gamma(cv**-2, scale=mean * cv**2).sf,
+        ("gamma", "shape", "scale"): lambda shape, scale: stats.gamma(shape, scale=scale).sf,
+        ("loglogistic", "scale", "shape"): _loglogistic,
+        ("loglogistic", "mean", "shape"): lambda mean, shape: _loglogistic(
+            mean * np.sin(np.pi / shape) * shape / np.pi, shape
+        ),
+        ("gompertz", "c", "g"): lambda c, g: stats.gompertz(c, scale=1 / g).sf,
+    }[(kind, *numbers)](**numbers)
+
+
+def _fixed(years):
+    def survive(age):
+        return 1.0 * (age < years)
+
+    survive.years = years
+    return survive
+
+
+def _loglogistic(scale, shape):
+    def survive(age):  # the logarithm is logistic; scipy's fisk divides by zero far out
+        with np.errstate(divide="ignore"):
+            return special.expit(shape * (np.log(scale) - np.log(age)))
+
+    return survive
+
+
+def _truncated(mean, sd):
+    return lambda age: stats.norm.sf(age, mean, sd) / stats.norm.sf(0, mean, sd)
+
+
+def _lognormal_of_moments(mean, sd):
+    variance = np.log(1 + sd**2 / mean**2)
+    return stats.lognorm(np.sqrt(variance), scale=mean / np.exp(variance / 2)).sf
+
+
+def _weibull_of_moments(mean, cv):
+    def excess(shape):
+        one, two = special.gamma(1 + 1 / shape), special.gamma(1 + 2 / shape)
+        return np.sqrt(two / one**2 - 1) - cv
+
+    shape = optimize.brentq(excess, 0.1, 50, xtol=1e-14, rtol=1e-14)
+    return stats.weibull_min(shape, scale=mean / special.gamma(1 + 1 / shape)).sf
+
+
+def averaged(survive, convention):
+    """Return the share of a cohort left, of what came in its year at a pace and aged since.
+
+    The age of what came after the part ``1 - u`` of the year is ``u / pace + since``.
+    """
+    if convention != "uniform":
+        part = {"start": 1.0, "middle": 0.5, "end": 0.0}[convention]
+        return functools.cache(lambda since, pace=1.0: float(survive(part / pace + since)))
+    years = getattr(survive, "years", None)
+    if years is not None:  # a jump, which no quadrature finds
+        return lambda since, pace=1.0: min(max((years - since) * pace, 0.0), 1.0)
+
+    @functools.cache
+    def share(since, pace=1.0):
+        return float(_WEIGHTS @ survive(_NODES / pace + since))
+
+    return share
+
+
+def _composite(ends, order=20):
+    """Return the nodes and weights of Gauss and Legendre on each of many intervals."""
+    x, w = np.polynomial.legendre.leggauss(order)
+    low, high = np.array(ends[:-1])[:, None], np.array(ends[1:])[:, None]
+    return ((high - low) * (x + 1) / 2 + low).ravel(), ((high - low) * w / 2).ravel()
+
+
+# Intervals that shrink towards 0, where survival may be steep or not smooth, and are short beyond.
+_NODES, _WEIGHTS = _composite([0.0, *2.0 ** np.arange(-40, -4), *np.linspace(1 / 16, 1, 16)])
+
+
+def steady(survive, convention):
+    """Return the share of a cohort left at the end of a year, for one lifetime of all."""
+    share = averaged(survive, convention)
+    return lambda cohort, year: share(float(year - cohort))
+
+
+def by_cohort(lives, convention):
+    """Return the same for a lifetime of each cohort; those before the first live like it."""
+    shares = [averaged(survive, convention) for survive in lives]
+    return lambda cohort, year: shares[max(cohort, 0)](float(year - cohort))
+
+
+def by_period(lives, convention, factors):
+    """Return the same where every year stretches lifetimes by a factor, 1 before the first."""
+    shares = [averaged(survive, convention) for survive in lives]
+
+    def pace(year):
+        return float(factors[year]) if year >= 0 else 1.0
+
+    @functools.cache
+    def share(cohort, year):
+        since = sum(1 / pace(later) for later in range(cohort + 1, year + 1))
+        return shares[max(cohort, 0)](since, pace(cohort))
+
+    return share
+
+
+# --- stocks with lifetimes -----------------------------------------------------------------------
+
+
+def past(share, value, rule, removals=(), growth=0.0, shares=None, ages=400):
+    """Return the inflow of the years before the first, {cohort: inflow}, of an initial stock."""
+    kept = {-1 - age: _kept(removals, age) for age in range(ages)}
+    left = {cohort: share(cohort, -1) for cohort in kept}
+    once = {}
+    for age in range(ages):
+        cohort = -1 - age
+        if rule == "stationary":
+            once[cohort] = 1.0
+        elif rule == "growing":
+            once[cohort] = np.exp(-growth * age)
+        elif rule == "spin_up":
+            once[cohort] = (1 + growth) ** -age if left[cohort] >= 1e-6 else 0.0
+        elif age < len(shares) and left[cohort] > 0:
+            once[cohort] = shares[age] / (left[cohort] * kept[cohort])
+    total = sum(once[cohort] * left[cohort] * kept[cohort] for cohort in once)
+    return {cohort: value * amount / total for cohort, amount in once.items() if amount}
+
+
+def _kept(removals, age):
+    """Return what removals leave of a cohort at the end of its year of that age."""
+    return np.prod([1 - sum(rate(young) for rate in removals) for young in range(age + 1)])
+
+
+def whole_stock(
+    share, years, *, inflow=None, level=None, answer="report", before=None, removals=()
+):
+    """Return a stock cohort by cohort, year by year: everything that there is to know of it.
+
+    ``share(cohort, year)`` is left at the end of the year of the inflow of a cohort, ``before``
+    maps cohorts before the first to their inflow, ``removals`` are functions of the age.
+    """
+    # Of a cohort of which 1e-20 is left before the first year, nothing can be seen afterwards.
+    amount = {c: once for c, once in (before or {}).items() if abs(once * share(c, -1)) > 1e-20}
+    still = {cohort: _kept(removals, -1 - cohort) for cohort in amount}
+    found = {name: np.zeros(years) for name in ("stock", "release", "inflow")}
+    found["removed"] = np.zeros((len(removals), years))
+    found["left"], found["gone"] = {}, {}
+    for year in range(years):
+        if level is None:
+            amount[year] = inflow[year]
+        else:
+            missing = level[year] - sum(
+                amount[c] * still[c] * share(c, year) * (1 - sum(r(year - c) for r in removals))
+                for c in amount
+            )
+            first = share(year, year) * (1 - sum(rate(0) for rate in removals))
+            amount[year] = missing / first if answer == "report" else max(missing, 0.0) / first
+        still[year] = 1.0
+        found["inflow"][year] = amount[year]
+        for cohort in amount:
+            age = year - cohort
+            earlier = share(cohort, year - 1) if cohort < year else 1.0
+            now = share(cohort, year)
+            found["gone"][cohort, year] = amount[cohort] * still[cohort] * (earlier - now)
+            for removed, rate in zip(found["removed"], removals, strict=True):
+                removed[year] += amount[cohort] * still[cohort] * now * rate(age)
+            still[cohort] *= 1 - sum(rate(age) for rate in removals)
+            found["left"][cohort, year] = amount[cohort] * still[cohort] * now
+        total = sum(found["left"][cohort, year] for cohort in amount)
+        if level is not None and answer == "early_retirement" and total > level[year]:
+            for cohort in amount:
+                kept = found["left"][cohort, year] * level[year] / total
+                found["gone"][cohort, year] += found["left"][cohort, year] - kept
+                found["left"][cohort, year] = kept
+                still[cohort] *= level[year] / total
+        found["stock"][year] = sum(found["left"][cohort, year] for cohort in amount)
+        found["release"][year] = sum(found["gone"][cohort, year] for cohort in amount)
+    return found
+
+
+def by_age(table, years, labels):
+    """Return {(cohort, year): amount} by age, [age, year]; the last age stands for all older."""
+    out = np.zeros((labels, years))
+    for (cohort, year), amount in table.items():
+        out[min(year - cohort, labels - 1), year] += amount
+    return out
+
+
+def by_year_of_inflow(table, years, before):
+    """Return {(cohort, year): amount} by cohort, [cohort, year], all before the first as one."""
+    out = np.zeros((years + before, years))
+    for (cohort, year), amount in table.items():
+        out[max(cohort + before, 0), year] += amount
+    return out
+
+
+def mean_age(table, years, offset):
+    """Return the mean age of what is in {(cohort, year): amount} each year; 0 of nothing."""
+    out = np.zeros(years)
+    for now in range(years):
+        cells = [(y - c + offset, amount) for (c, y), amount in table.items() if y == now]
+        total = sum(amount for _, amount in cells)
+        out[now] = sum(age * amount for age, amount in cells) / total if total else 0.0
+    return out
+
+
+# --- the kernels of stocks, array by array -------------------------------------------------------
+
+
+def correlate(weight, share, years):
+    """Return the summed weights times their shares each year later, [cell, year, draw]."""
+    out = np.zeros((weight.shape[0], years, weight.shape[2]))
+    for year in range(years):
+        for age in range(weight.shape[1]):
+            out[:, year] += weight[:, age] * share[:, age + year]
+    return out
+
+
+def spread(year, inflow, shares, out):
+    """Return out [part, cell, year, draw] with what one year's inflow leaves to later years."""
+    out = out.copy()
+    for later in range(year, out.shape[2]):
+        out[:, :, later] += inflow[:, year] * shares[:, :, later - year]
+    return out
+
+
+def drive(year, level, shares, answer, out):
+    """Return the inflow and share kept [cell, draw] of one year, out and the missing stock."""
+    out = out.copy()
+    left = out[0, :, year].copy()
+    missing = level[:, year] - left
+    inflow, kept = missing / shares[0, :, 0], np.ones_like(left)
+    if answer > 0:
+        inflow = np.where(missing < 0, 0.0, inflow)
+    if answer == 2:
+        kept = np.where(missing < 0, level[:, year] / left, 1.0)
+        out[0, :, year] = left * kept
+        out[1, :, year] += left * (1 - kept)
+        out[:, :, year + 1 :] *= kept[:, None]
+    return inflow, kept, out, missing
+
+
+def profile(year, by, first, offset, outflow, inflow, shares, kept, row_of, out):
+    """Return out [row, label, year, draw] with one cohort added to it."""
+    out = out.copy()
+    for cell in range(inflow.shape[0]):
+        still = np.ones_like(inflow[cell, year])
+        for now in range(year, inflow.shape[1]):
+            age = now - year
+            stays = kept[cell, now] if age else np.ones_like(still)
+            present = inflow[cell, year] * still * shares[0, cell, age]
+            released = inflow[cell, year] * still * shares[1, cell, age] + present * (1 - stays)
+            amount = released if outflow else present * stays
+            still = still * stays
+            row = out[row_of[cell], :, now]
+            if by == 0:
+                row[min(age, len(row) - 1)] += amount
+            elif by == 1:
+                row[first + year] += amount
+            else:
+                row[0] += amount * (age + offset)
+                row[1] += amount
+    return out
+
+
+# --- loops -----------------------------------------------------------------------------------
+
+
+def _select(condition, yes, no):
+    return np.where(condition != 0.0, yes, no)
+
+
+_PLAIN = {
+    "copy": lambda a: a,
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "negative": lambda a: -a,
+    "fused": lambda a, b, c: a + b * c,
+    "where": _select,
+    "min": np.minimum,
+    "max": np.maximum,
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "equal": lambda a, b: a == b,
+    "not_equal": lambda a, b: a != b,
+    "abs": np.abs,
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "power": np.power,
+}
+
+
+def march(lines, years, rows):
+    """Return rows after a program of (operation, target, arguments), each place (row, stride).
+
+    The arguments of ``lag`` are a place and a number of years, those of ``recall`` a series and
+    the place of age shares [cohort, age] that lie so many rows apart from cohort to cohort.
+    """
+    rows = rows.copy()
+    for year in range(years):
+        for operation, target, *arguments in lines:
+            at = [row + year * stride for row, stride in (target, *arguments)]
+            match operation:
+                case "lag":
+                    before = arguments[1][0]
+                    out = rows[at[1] - before] if before <= year else np.zeros(rows.shape[1])
+                case "recall":
+                    (series, _), (share, apart) = arguments
+                    out = np.zeros(rows.shape[1])
+                    for born in range(year):
+                        out = out + rows[series + born] * rows[share + born * apart + year - born]
+                case "resolve":
+                    gain = rows[at[1]].copy()
+                    rows[at[2]] = np.maximum(gain, rows[at[2]])
+                    out = 1.0 / (1.0 - gain)
+                case _:
+                    out = _PLAIN[operation](*(rows[place] for place in at[1:]))
+            rows[at[0]] = out
+    return rows
+
+
+def flow_system(file, count, numbers, parts, starts=None):
+    """Solve a linear system of flows with a dense matrix for each year and draw.
+
+    Nothing here knows which balance closes which flow: all equations are solved together.
+
+    Parameters
+    ----------
+    file
+        A scenario's mapping. A flow has a value, a share, or neither; stocks have lifetimes.
+    count
+        Labels of the one dim that flows and stocks may have.
+    numbers
+        Per flow its value or share, [cell, year, draw].
+    parts
+        Per stock, and per part ("stock", "release" or a removal) the shares of an inflow,
+        [cell, cohort, age, draw].
+    starts
+        Per stock and part what an initial stock adds, [cell, year, draw].
+
+    Returns
+    -------
+    dict of array
+        Every flow and stock, [cell, year, draw].
+    """
+    flows, stocks = file["flows"], file.get("stocks", {})
+    holder = {entry["process"]: name for name, entry in stocks.items()}
+    removed = {flow: name for name, entry in stocks.items() for flow in entry.get("removals", {})}
+    cells = {name: count if flow.get("dims") else 1 for name, flow in flows.items()}
+    held = {name: count if entry.get("dims") else 1 for name, entry in stocks.items()}
+    unknown = [(name, cell) for name in flows for cell in range(cells[name])]
+    column = {key: n for n, key in enumerate(unknown)}
+    into = {p: [n for n, f in flows.items() if f["to"] == p] for p in file["processes"]}
+    out_of = {p: [n for n, f in flows.items() if f["from"] == p] for p in file["processes"]}
+    _, years, width = next(iter(numbers.values())).shape
+
+    def columns(names, cell, among):
+        """Return the unknowns of flows that make up one cell of ``among`` cells, as they are."""
+        found = []
+        for name in names:
+            own = range(cells[name]) if among == 1 else [cell if cells[name] > 1 else 0]
+            found += [column[name, one] for one in own]
+        return found
+
+    inflow = {name: np.zeros((held[name], years, width)) for name in stocks}
+    out = {name: np.zeros((cells[name], years, width)) for name in flows}
+    found_stocks = {name: np.zeros((held[name], years, width)) for name in stocks}
+
+    def earlier(stock, part, cell, year):
+        total = np.zeros(width) if not starts or stock not in starts else starts[stock][part]
+        total = total if total.ndim == 1 else total[cell, year]
+        for born in range(year):
+            share = parts[stock][part][cell, born, year - born]
+            total = total + inflow[stock][cell, born] * share
+        return total
+
+    for year in range(years):
+        matrix = np.zeros((width, len(unknown), len(unknown)))
+        right = np.zeros((width, len(unknown)))
+        row = 0
+        for name, flow in flows.items():
+            stock = holder.get(flow["from"], "")
+            for cell in range(cells[name]):
+                me = column[name, cell]
+                if name in removed or "share" in flow or "value" in flow:
+                    matrix[:, row, me] = 1.0
+                    row += 1
+                if name in removed:
+                    part, stock = name, removed[name]
+                    now = parts[stock][part][cell, year, 0]
+                    matrix[:, row - 1, columns(into[flow["from"]], cell, held[stock])] -= now[
+                        :, None
+                    ]
+                    right[:, row - 1] = earlier(stock, part, cell, year)
+                elif "value" in flow:
+                    right[:, row - 1] = numbers[name][cell, year]
+                elif "share" in flow:
+                    share = numbers[name][cell, year]
+                    entering = into[flow["from"]]
+                    among = min([cells[name], *(cells[n] for n in entering)])
+                    if stock:
+                        share_now = share * parts[stock]["release"][cell, year, 0]
+                        right[:, row - 1] = share * earlier(stock, "release", cell, year)
+                    else:
+                        share_now = share
+                    places = columns(entering, cell, among)
+                    np.subtract.at(matrix, (slice(None), row - 1, places), share_now[:, None])
+        for process in file["processes"]:
+            stock, leaving = holder.get(process, ""), out_of[process]
+            leaving = [name for name in leaving if name not in removed]
+            common = held[stock] if stock else min(cells[n] for n in into[process] + leaving)
+            for cell in range(common):
+                places = columns(leaving, cell, common)
+                np.add.at(matrix, (slice(None), row, places), 1.0)
+                places = columns(into[process], cell, common)
+                now = parts[stock]["release"][cell, year, 0] if stock else np.ones(width)
+                np.subtract.at(matrix, (slice(None), row, places), now[:, None])
+                if stock:
+                    right[:, row] = earlier(stock, "release", cell, year)
+                row += 1
+        assert row == len(unknown), "as many equations as unknowns"
+        solution = np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
+        for (name, cell), at in column.items():
+            out[name][cell, year] = solution[:, at]
+        for stock, entry in stocks.items():
+            for cell in range(held[stock]):
+                places = columns(into[entry["process"]], cell, held[stock])
+                inflow[stock][cell, year] = solution[:, places].sum(axis=1)
+                now = parts[stock]["stock"][cell, year, 0] * inflow[stock][cell, year]
+                found_stocks[stock][cell, year] = earlier(stock, "stock", cell, year) + now
+    return {**out, **found_stocks}
+
+
+def stock_parts(survival, rates=None):
+    """Return what age shares [cell, cohort, age, draw] make of an inflow: part by part.
+
+    ``rates`` are the shares removed each year by name, from the year after the inflow.
+    """
+    release = -np.diff(survival, axis=2, prepend=1.0)
+    kept = np.ones_like(survival)
+    for age in range(1, survival.shape[2]):
+        kept[:, :, age] = kept[:, :, age - 1] * (1.0 - sum((rates or {}).values(), start=0.0))
+    before = np.concatenate([np.ones_like(kept[:, :, :1]), kept[:, :, :-1]], axis=2)
+    parts = {"stock": survival * kept, "release": release * before}
+    for name, rate in (rates or {}).items():
+        parts[name] = survival * before * rate
+        parts[name][:, :, 0] = 0.0
+    return parts
+
+
+def weibull_ages(scale, shape, years, convention):
+    """Return Weibull survival at the end of each year of age, [..., age, draw]."""
+    scale, shape = np.asarray(scale)[..., None, :], np.asarray(shape)[..., None, :]
+    ages = np.arange(float(years))[:, None]
+    if convention != "uniform":
+        ages = ages + {"start": 1.0, "middle": 0.5, "end": 0.0}[convention]
+        return stats.weibull_min.sf(ages, shape, scale=scale)
+    # The integral of S is the upper incomplete gamma function: exact for any shape.
+    edges = np.arange(years + 1.0)[:, None]
+    whole = scale / shape * special.gamma(1 / shape)
+    area = whole * special.gammainc(1 / shape, (edges / scale) ** shape)
+    return np.diff(area, axis=-2)

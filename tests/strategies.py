@@ -203,6 +203,89 @@ def systems(draw):
     }
 
 
+@st.composite
+def loops(draw, stocks=True):
+    """Return a random system with loops, solvable because every process loses something.
+
+    Each process sends shares of what enters it anywhere, back to itself by way of others too, and
+    at least a tenth leaves to the sink. Some are driven by what enters them, some by what is
+    asked of them: there the flow from outside is left open. Dims reach as far as they are known.
+    """
+    count = draw(st.integers(2, 4))
+    names = [f"p{n}" for n in range(count)]
+    step = draw(st.sampled_from([0.0, 0.5]))
+    path = {str(year): 1.0 + (year - 2000) * step for year in range(2000, 2006)}
+    parameters = {
+        "path": {"unit": "1", "dims": ["year"], "value": path, "distribution": "constant"}
+    }
+    dimmed = {name: draw(st.booleans()) for name in names}
+    asked = {name: draw(st.booleans()) for name in names}
+    flows = {}
+
+    def add(label, source, target, dims, **rule):
+        kind = next(iter(rule), "")
+        if kind:
+            low, high = rule[kind]
+            name = f"{kind[0]}_{label}"
+            parameters[name] = _looped_number(draw, kind, low, high, dims)
+            rule = {kind: f"{name} * path" if kind == "value" else name}
+        flows[label] = {"from": source, "to": target, "dims": ["k"] if dims else [], **rule}
+
+    for name in names:
+        wide = dimmed[name]
+        feed = {} if asked[name] else {"value": (1.0, 1e3)}
+        add(f"feed_{name}", "outside", name, wide, **feed)
+        if asked[name]:
+            add(f"order_{name}", name, "sink", wide, value=(1.0, 1e3))
+        # What is known by k may go where only the sum is known, but not the other way.
+        others = [n for n in names if n != name and (wide or not dimmed[n])]
+        chosen = draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if others else []
+        for other in chosen:
+            add(f"{name}_to_{other}", name, other, wide, share=(0.0, 0.35))
+        add(f"{name}_lost", name, "sink", wide, share=(0.1, 0.2))
+        if not asked[name]:
+            target = draw(st.sampled_from([*others, "sink"]))
+            add(f"rest_{name}", name, target, wide)
+    held = {}
+    free = [n for n in names if not asked[n] and stocks]
+    for name in draw(st.lists(st.sampled_from(free), max_size=2, unique=True)) if free else []:
+        held[f"stock_{name}"] = {
+            "process": name,
+            "dims": ["k"] if dimmed[name] else [],
+            "lifetime": f"weibull(life_{name}, {draw(st.sampled_from([0.7, 2.5]))})",
+            "inflow_at": draw(st.sampled_from(["start", "middle", "end", "uniform"])),
+        }
+        parameters[f"life_{name}"] = {
+            "unit": "yr",
+            "value": draw(st.floats(1.0, 6.0)),
+            "distribution": "lognormal",
+            "cv": 0.1,
+        }
+    order = draw(st.permutations(sorted(flows)))
+    return {
+        "format": 1,
+        "name": "random",
+        "unit": "t",
+        "years": "2000..2005",
+        "dims": {"k": ["u", "v"]},
+        "parameters": parameters,
+        "processes": draw(st.permutations(names)),
+        "flows": {name: flows[name] for name in order},
+        "stocks": held,
+    }
+
+
+def _looped_number(draw, kind, low, high, dims):
+    """Return a parameter whose value, or whose draws, lie in a range."""
+    own = {"unit": "t/yr" if kind == "value" else "1", "dims": ["k"] if dims else []}
+    if draw(st.booleans()):
+        spread = {"distribution": "uniform", "low": low, "high": high}
+        return own | spread | ({"errors": {"k": "independent"}} if dims else {})
+    numbers = st.floats(low, high, allow_subnormal=False)
+    value = {"u": draw(numbers), "v": draw(numbers)} if dims else draw(numbers)
+    return own | {"value": value, "distribution": "constant"}
+
+
 def _number(draw, unit, low, high):
     value = draw(st.floats(low, high, allow_subnormal=False))
     spread = draw(st.sampled_from([0.0, 0.02]))

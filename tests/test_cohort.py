@@ -160,3 +160,106 @@ def test_cohort_agrees_with_flodym(inflow_at, scale, shape):
     tolerance = 1e-12 * stock.max()
     assert_allclose(stock[0, :, 0], model.stock.values, rtol=0, atol=tolerance)
     assert_allclose(outflow[0, :, 0], model.outflow.values, rtol=0, atol=tolerance)
+
+
+# --- initial stocks, prescribed stocks and profiles -----------------------------------------------
+
+
+@st.composite
+def parts(draw):
+    """Draw inflow [cell, year, draw] and shares [part, cell, age, draw] of a stock with a loss."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    cells, years, draws = draw(st.integers(1, 3)), draw(st.integers(1, 12)), draw(st.integers(1, 5))
+    inflow = rng.lognormal(draw(st.floats(-5, 5)), 1, (cells, years, draws))
+    left = np.cumprod(rng.beta(draw(st.floats(0.5, 20)), 1, inflow.shape), axis=1)
+    rate = rng.uniform(0, 0.3, (cells, 1, draws)) * (np.arange(years) > 0)[:, None]
+    still = np.cumprod(1 - rate, axis=1)
+    before = np.concatenate([np.ones_like(still[:, :1]), still[:, :-1]], axis=1)
+    gone = -np.diff(left, axis=1, prepend=1.0) * before
+    return inflow, np.stack([left * still, gone, left * before * rate]), rng
+
+
+def bodies(kernel):
+    """Return a kernel compiled, and as plain Python."""
+    return [kernel, kernel.py_func]
+
+
+@pytest.mark.parametrize("correlate", bodies(cohort.correlate))
+@settings(deadline=None, max_examples=25)
+@given(drawn=parts(), more=st.integers(0, 5))
+def test_correlate_matches_reference(correlate, drawn, more):
+    """Weights times their shares each year later are the double loop's."""
+    weight, _, rng = drawn
+    share = rng.random((weight.shape[0], weight.shape[1] + more, weight.shape[2]))
+    out = np.full((weight.shape[0], more + 1, weight.shape[2]), np.nan)
+    correlate(weight, share, out)
+    expected = reference.correlate(weight, share, more + 1)
+    assert_allclose(out, expected, rtol=64 * EPS)
+
+
+@pytest.mark.parametrize("spread", bodies(cohort.spread))
+@settings(deadline=None, max_examples=25)
+@given(drawn=parts(), data=st.data())
+def test_spread_matches_reference(spread, drawn, data):
+    """One year's inflow reaches the later years as the twin's does."""
+    inflow, shares, rng = drawn
+    year = data.draw(st.integers(0, inflow.shape[1] - 1))
+    out = rng.random(shares.shape)
+    expected = reference.spread(year, inflow, shares, out)
+    spread(year, inflow, shares, out)
+    assert_allclose(out, expected, rtol=4 * EPS)
+
+
+@settings(deadline=None, max_examples=25)
+@given(drawn=parts())
+def test_spread_of_every_year_is_the_convolution(drawn):
+    """Year by year the parts add up to what convolve makes of them at once."""
+    inflow, shares, _ = drawn
+    out = np.zeros_like(shares)
+    for year in range(inflow.shape[1]):
+        cohort.spread(year, inflow, shares, out)
+    for part, share in zip(out, shares, strict=True):
+        whole = np.empty_like(inflow)
+        cohort.convolve(inflow, np.ascontiguousarray(share), whole)
+        assert_allclose(part, whole, rtol=64 * EPS)
+
+
+@pytest.mark.parametrize("drive", bodies(cohort.drive))
+@pytest.mark.parametrize("answer", [0, 1, 2])
+@settings(deadline=None, max_examples=25)
+@given(drawn=parts(), data=st.data())
+def test_drive_matches_reference(drive, answer, drawn, data):
+    """Inflow, what is kept and what is left are the twin's, for each answer to a fall."""
+    level, shares, rng = drawn
+    year = data.draw(st.integers(0, level.shape[1] - 1))
+    out = rng.lognormal(0, 1, shares.shape) * level.mean()
+    inflow, kept = np.full_like(level, np.nan), np.ones_like(level)
+    shortfall = np.zeros((level.shape[0], level.shape[2]))
+    expected = reference.drive(year, level, shares, answer, out)
+    drive(year, level, shares, answer, inflow, kept, out, shortfall)
+    scale = max(out.max(), level.max())
+    assert_allclose(inflow[:, year], expected[0], rtol=4 * EPS)
+    assert_allclose(kept[:, year], expected[1], rtol=4 * EPS)
+    assert_allclose(out, expected[2], rtol=0, atol=8 * EPS * scale)
+    assert_array_equal(shortfall, np.minimum(expected[3], 0))
+    assert_array_equal(np.delete(kept, year, axis=1), 1)
+
+
+@pytest.mark.parametrize("profile", bodies(cohort.profile))
+@pytest.mark.parametrize("outflow", [False, True])
+@pytest.mark.parametrize("by", [0, 1, 2])
+@settings(deadline=None, max_examples=15)
+@given(drawn=parts(), data=st.data())
+def test_profile_matches_reference(profile, outflow, by, drawn, data):
+    """A cohort is added by age, by cohort and summed as the twin adds it, rows summed up."""
+    inflow, shares, rng = drawn
+    cells, years, draws = inflow.shape
+    year, first = data.draw(st.integers(0, years - 1)), data.draw(st.integers(0, 1))
+    labels = {0: data.draw(st.integers(1, years)), 1: years + first, 2: 2}[by]
+    kept = np.where(rng.random(inflow.shape) < 0.5, rng.random(inflow.shape), 1.0)
+    rows = rng.integers(0, cells, cells)
+    out = rng.random((cells, labels, years, draws))
+    args = (year, by, first, 0.5, outflow, inflow, shares, kept, rows)
+    expected = reference.profile(*args, out)
+    profile(*args, out)
+    assert_allclose(out, expected, rtol=32 * EPS, atol=32 * EPS * inflow.max())

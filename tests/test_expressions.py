@@ -272,3 +272,119 @@ def test_what_makes_no_sense_is_refused(text, message):
     """Refuses unknown names, units that do not fit and everything outside the grammar."""
     with pytest.raises(ExpressionError, match=message):
         compile_expression(text, KNOWN, DIMS)
+
+
+# --- years, limits and paths ------------------------------------------------------------------
+
+CALENDAR = np.arange(2000.0, 2004.0)
+
+
+def over_years(text, **given):
+    """Return the values of a text by year, for one draw; what is given has no dims."""
+    variables = {name: Variable((), NONE) for name in given} | PLAIN
+    values = {name: np.array([float(value)]) for name, value in given.items()} | numbers()
+    expression = compile_expression(text, variables, DIMS)
+    got = evaluate_expression(expression, values)
+    return np.broadcast_to(got, (*DIMS.shape(expression.dims), got.shape[-1]))[..., 0]
+
+
+def test_year_is_the_number_of_the_year():
+    """A plain number that follows the years, and broadcasts like any other."""
+    assert_array_equal(over_years("year"), CALENDAR)
+    assert_array_equal(over_years("where(year >= 2002, 1, 0)"), [0, 0, 1, 1])
+    expression = compile_expression("c * (year - 2000)", PLAIN, DIMS)
+    assert (expression.dims, expression.dimension) == (("k", "year"), NONE)
+    values = numbers()
+    expected = values["c"][:, None] * np.arange(4.0)[:, None]
+    assert_array_equal(evaluate_expression(expression, values), expected)
+    assert compile_expression("lag(year)", PLAIN, DIMS).dims == ("year",)
+    assert_array_equal(over_years("lag(year)"), [0, 2000, 2001, 2002])
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 100))
+def test_clip_equals_numpy(seed):
+    """Limits may be numbers or quantities with other dims."""
+    values = numbers(seed)
+    assert_array_equal(compute("clip(a, -0.5, 1)", values), np.clip(values["a"], -0.5, 1))
+    low, high = -np.abs(values["b"]), np.abs(values["c"])[:, None]
+    got = compute("clip(a, -abs(b), abs(c))", values)
+    assert_array_equal(got, np.clip(values["a"], low, high))
+
+
+def test_ramp_is_straight_between_its_years_and_flat_outside():
+    """As NumPy's interpolation, to 4 roundings of its largest value."""
+    for first, last in ((2000, 2003), (2001, 2002), (1990, 2050), (1990, 1995), (2010, 2020)):
+        got = over_years(f"ramp({first}, 2, {last}, -1)")
+        expected = np.interp(CALENDAR, [first, last], [2, -1])
+        assert np.abs(got - expected).max() <= 4 * 2 * np.finfo(float).eps
+    assert_array_equal(over_years("ramp(2001, 0.25, 2002, 0.75)"), [0.25, 0.25, 0.75, 0.75])
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    years=st.lists(st.integers(1990, 2015), min_size=2, max_size=6, unique=True).map(sorted),
+    values=st.lists(st.floats(-5, 5), min_size=6, max_size=6),
+)
+def test_interpolate_equals_numpy(years, values):
+    """Straight from point to point, flat before the first and after the last."""
+    values = values[: len(years)]
+    points = ", ".join(f"{y}, {v!r}" for y, v in zip(years, values, strict=True))
+    expected = np.interp(CALENDAR, years, values)
+    assert np.abs(over_years(f"interpolate({points})") - expected).max() <= 1e-14
+    assert compile_expression(f"interpolate({points})", PLAIN, DIMS).dims == ("year",)
+
+
+def test_logistic_has_done_a_tenth_and_nine_tenths_of_the_way():
+    """At its two years, half of the way in the middle, and it rises all the time."""
+    got = over_years("logistic(2000, 3, 2003, 13)")
+    done = 1 / (1 + 9 ** (1 / 3))  # at a third of the way between the two years
+    expected = [4, 3 + 10 * done, 13 - 10 * done, 12]
+    assert np.abs(got - expected).max() < 1e-12
+    middle = over_years("logistic(1999, 1, 2003, 2)")[1]
+    assert abs(middle - 1.5) < 1e-15
+    falls = over_years("logistic(2000, 13, 2003, 3)")
+    assert np.abs(falls + got - 16).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", ["ramp", "logistic", "interpolate"])
+def test_paths_take_uncertain_years_and_values(name):
+    """Years and values may be parameters: one path for every draw."""
+    got = over_years(f"{name}(start, low, start + 2, low * 2)", start=2000.5, low=3)
+    same = over_years(f"{name}(2000.5, 3, 2002.5, 6)")
+    assert_array_equal(got, same)
+
+
+def test_paths_keep_the_unit_and_dims_of_their_values():
+    """A path of flows is a flow; labels are those of all its parts."""
+    expression = compile_expression("ramp(2000, mass, 2003, 2 * mass)", KNOWN, DIMS)
+    assert (expression.dims, expression.dimension) == (("year",), UNITS.stock)
+    expression = compile_expression("interpolate(2000, c, 2001, 0, 2003, d)", PLAIN, DIMS)
+    assert expression.dims == ("k", "year")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clip(rate, 0)", "takes 3 arguments"),
+        ("clip(flow, 0, 1)", "cannot"),
+        ("ramp(2000, 1, 2010)", r"write ramp\(year, value, year, value\)"),
+        ("ramp(2000, 1, 2010, 2, 2020, 3)", r"write ramp\(year, value, year, value\)"),
+        ("interpolate(2000, 1)", r"write interpolate\(year, value, year, value, \.\.\.\)"),
+        ("interpolate(2000, 1, 2010, 2, 2020)", "write interpolate"),
+        ("ramp(x0=2000, y0=1, x1=2010, y1=2)", "write ramp"),
+        ("ramp(2010, 1, 2000, 2)", r"the years must rise, found 2010 before 2000"),
+        ("logistic(2000, 1, 2000, 2)", "the years must rise"),
+        ("interpolate(2000, 1, 2010, 2, 2005, 3)", "found 2010 before 2005"),
+        ("ramp(2000, mass, 2010, rate)", "cannot subtract|cannot add"),
+        ("ramp(year, 1, 2010, 2)", "the years of ramp.. cannot change with the years"),
+        ("ramp(life, 1, 2010, 2)", "cannot subtract"),
+        ("year + mass", "cannot add"),
+        ("yaer + 1", "did you mean 'year'"),
+        ("rmap(2000, 1, 2010, 2)", "did you mean 'ramp'"),
+    ],
+)
+def test_paths_that_make_no_sense_are_refused(text, message):
+    """Wrong counts, years that do not rise and units that do not fit."""
+    with pytest.raises(ExpressionError, match=message):
+        compile_expression(text, KNOWN, DIMS)

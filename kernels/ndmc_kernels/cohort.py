@@ -144,4 +144,4 @@ def profile(
                 left[draw] *= stays
                 out[row, label, now, draw] += amount
                 if by == 2:
-                    out[row, 0, now, draw] += amount * (age + offset)
+                    out[row, 0, now, draw] += amount * max(age + offset, 0.0)

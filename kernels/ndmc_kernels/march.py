@@ -131,8 +131,9 @@ def march(program: Integers, years: int, rows: Floats) -> None:
                         rows[o, draw] = rows[a - lag, draw]
             elif operation == _RESOLVE:
                 for draw in range(width):
-                    rows[b, draw] = max(rows[a, draw], rows[b, draw])
-                    rows[o, draw] = 1.0 / (1.0 - rows[a, draw])
+                    x, y = rows[a, draw], rows[b, draw]
+                    rows[b, draw] = x if (x > y) | (x != x) else y
+                    rows[o, draw] = 1.0 / (1.0 - x)
             elif operation == _WHERE:
                 for draw in range(width):
                     rows[o, draw] = rows[b, draw] if rows[a, draw] != 0.0 else rows[c, draw]

@@ -170,7 +170,16 @@ def _short(watch: Watch, tile: _Tile) -> Mask:
 
 
 def _gaining(watch: Watch, tile: _Tile) -> Mask:
-    return np.asarray(~(tile.values[hidden(watch.name, "gain")] < _WHOLE))
+    """Tell draws in which a loop returns all that enters it, or so much that flows are negative.
+
+    Above a gain of 1 the equations may still have a good answer, if something else than a return
+    flow closes them (a given outflow of which more enters than leaves, for one).
+    """
+    gain = tile.values[hidden(watch.name, "gain")]
+    flows = [tile.values[name] for name in watch.group if name in tile.values]
+    lowest = np.min([f.reshape(-1, f.shape[-1]).min(axis=0) for f in flows], axis=0)
+    sound = lowest >= -_FLOW_NOISE * tile.largest(n for n in watch.group if n in tile.values)
+    return np.asarray(~((gain < _WHOLE) | (sound & (gain > 2.0 - _WHOLE))))
 
 
 _ASKED: dict[str, Callable[[Watch, _Tile], Mask]] = {

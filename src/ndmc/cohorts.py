@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ __all__ = ["Members", "driven", "fed", "profiled"]
 _ANSWERS = {"report": 0, "clip": 1, "early_retirement": 2}
 # A back-cast inflow goes back until less than this is left of it.
 _SPIN_UP = 1e-6
+# Less than this of a cohort is nothing: divided by it, shares overflow.
+_NOTHING = 1e-200
 
 
 class Members:
@@ -108,7 +110,7 @@ class Members:
         numbers = tuple(number[:, np.newaxis] for number in numbers)
         if kind == "fixed" and convention == "uniform":  # a jump, which quadrature would blur
             return self._full(np.clip((numbers[0] - passed) * pace, 0.0, 1.0), ages)
-        nodes, weights = _nodes(convention, ages)
+        nodes, weights = _nodes(convention, ages, self.step.lifetime.panels)
         left = np.zeros(1)
         for node in range(nodes.shape[1]):
             part = (nodes[:, node] - np.arange(ages))[:, np.newaxis]
@@ -123,8 +125,8 @@ class Members:
         return _writeable(np.broadcast_to(array, (self.cells, self.width)))
 
     def _weibull(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
-        scale, shape = numbers
-        log_ages, weights = _log_nodes(self.step.lifetime.convention, ages)
+        (scale, shape), lifetime = numbers, self.step.lifetime
+        log_ages, weights = _log_nodes(lifetime.convention, ages, lifetime.panels)
         if scale.shape[-1] == shape.shape[-1] == 1:  # certain: one draw tells all
             out = np.empty((self.cells, ages, 1))
             survival.weibull(_writeable(scale), _writeable(shape), log_ages, weights, out)
@@ -135,11 +137,11 @@ class Members:
 
     def _integer_density(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
         scale, shape = numbers
-        out = np.empty((self.cells, ages, self.width))
+        out = np.empty((self.cells, self.years, self.width))
         survival.weibull_integer_density(self._flat(scale), self._flat(shape), out)
         if self.step.lifetime.normalise == "truncate":
             out[:] = 1.0 - (1.0 - out) / (1.0 - out[:, -1:])
-        return out
+        return out[:, :ages]
 
     def _table(self, table: Floats, ages: int) -> Floats:
         out = np.zeros((self.cells, ages, self.width))
@@ -179,34 +181,39 @@ class Members:
         out = np.zeros((self.parts, self.cells, self.years, self.width))
         if self.step.initial is None:
             return out
-        stock, unit = self._initial_weights(self.step.initial)
+        stock, unit, lost = self._initial_weights(self.step.initial)
+        if self.parts > 1:
+            out[1, :, 0] = (stock * lost).sum(axis=1)
         for year, shares in self._initial_shares(self.step.initial):
             span = out[:, :, year : year + shares.shape[2] - unit.shape[1] + 1]
             for part in range(self.parts):
                 found = np.empty(span.shape[1:])
                 correlate(unit, _writeable(shares[part]), found)
-                span[part] = found * stock
+                span[part] += found * stock
         return out
 
     def initial_cohorts(self) -> Iterator[tuple[int, Floats, Floats]]:
         """Yield, year by year, what is present and what is released of each initial cohort."""
         assert self.step.initial is not None
-        stock, unit = self._initial_weights(self.step.initial)
-        held = stock * unit
+        stock, unit, lost = self._initial_weights(self.step.initial)
+        held, gone = stock * unit, stock * lost
         for first, shares in self._initial_shares(self.step.initial):
             for n in range(shares.shape[2] - unit.shape[1] + 1):
                 part = shares[:, :, n : n + unit.shape[1]]
-                yield first + n, held * part[0], held * part[1]
+                yield first + n, held * part[0], held * part[1] + gone
+                gone = np.zeros_like(gone)
 
-    def _initial_weights(self, initial: Initial) -> tuple[Floats, Floats]:
+    def _initial_weights(self, initial: Initial) -> tuple[Floats, Floats, Floats]:
         """Return the initial stock [cell, 1, draw], and its cohorts [cell, age, draw] per unit.
 
-        A cohort's weight is the inflow it once was, so that shares of the inflow apply to it.
+        A cohort's weight is the inflow it once was, so that shares of the inflow apply to it. What
+        is said to be older than anything gets is lost: it leaves in the first year.
         """
         survivors = self._steady(initial.ages)
         left = self._split(survivors)[0]
         number = self._initial_number(initial)
         ages = np.arange(float(initial.ages))[:, np.newaxis]
+        lost = np.zeros_like(left)
         match initial.rule:
             case "stationary":
                 inflow = np.ones_like(left)
@@ -216,10 +223,11 @@ class Members:
                 inflow = (1.0 + number) ** -ages * (survivors >= _SPIN_UP)
             case _:
                 present = np.zeros_like(left)
-                known = min(initial.ages, number.shape[1])
-                present[:, :known] = number[:, :known]
-                inflow = np.divide(present, left, out=np.zeros_like(left), where=left > 0)
-        total = np.sum(inflow * left, axis=1, keepdims=True)
+                present[:, : number.shape[1]] = number
+                alive = left > _NOTHING
+                inflow = np.divide(present, left, out=np.zeros_like(left), where=alive)
+                lost[:] = np.where(alive, 0.0, present)
+        total = np.sum(inflow * left + lost, axis=1, keepdims=True)
         stock = align(
             evaluate_expression(initial.value, self.values),
             initial.value.dims,
@@ -227,7 +235,7 @@ class Members:
             self.dims,
         )
         stock = stock.reshape(self.cells, 1, stock.shape[-1])
-        return self._full(stock, 1), _writeable(inflow / total)
+        return self._full(stock, 1), _writeable(inflow / total), lost / total
 
     def _initial_number(self, initial: Initial) -> Floats:
         """Return the growth [cell, 1, draw] or the shares by age [cell, age, draw] of a rule."""
@@ -282,13 +290,13 @@ def _writeable(array: Floats) -> Floats:
 
 
 @functools.lru_cache(maxsize=64)
-def _nodes(convention: str, ages: int) -> tuple[Floats, Floats]:
-    return survival.quadrature(convention, ages)
+def _nodes(convention: str, ages: int, panels: int) -> tuple[Floats, Floats]:
+    return survival.quadrature(convention, ages, panels)
 
 
 @functools.lru_cache(maxsize=64)
-def _log_nodes(convention: str, ages: int) -> tuple[Floats, Floats]:
-    nodes, weights = survival.quadrature(convention, ages)
+def _log_nodes(convention: str, ages: int, panels: int) -> tuple[Floats, Floats]:
+    nodes, weights = survival.quadrature(convention, ages, panels)
     with np.errstate(divide="ignore"):
         return np.log(nodes), weights
 
@@ -309,20 +317,34 @@ def fed(members: Members, inflow: Floats) -> Floats:
     return out if members.step.initial is None else out + members.initial()
 
 
-def driven(members: Members, level: Floats, answer: str) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return all parts, the inflow, what was kept each year and the worst shortfall.
+@dataclass(frozen=True)
+class Driven:
+    """A prescribed stock: its parts [part, cell, year, draw] and what it takes to follow them.
 
-    The stock follows ``level`` [cell, year, draw]; the inflow is what that takes.
+    ``inflow`` and ``kept``, the share of all cohorts that stayed, are [cell, year, draw];
+    ``shortfall``, the lowest level minus what was left, and ``first``, the smallest share of an
+    inflow that is there at the end of its year, are [cell, draw].
     """
-    out = members.initial()
-    inflow, kept = np.empty_like(level), np.ones_like(level)
+
+    parts: Floats
+    inflow: Floats
+    kept: Floats
+    shortfall: Floats
+    first: Floats
+
+
+def driven(members: Members, level: Floats, answer: str) -> Driven:
+    """Return the stock that follows ``level`` [cell, year, draw]."""
+    out, inflow, kept = members.initial(), np.empty_like(level), np.ones_like(level)
     shortfall = np.zeros((members.cells, members.width))
+    first = np.ones_like(shortfall)
     steady = None if members.step.lifetime.varies else members.shares()
     for year in range(members.years):
         shares = members.shares(year) if steady is None else steady
+        np.minimum(first, shares[0, :, 0], out=first)
         drive(year, level, shares, _ANSWERS[answer], inflow, kept, out, shortfall)
         spread(year, inflow, shares, out)
-    return out, inflow, kept, shortfall
+    return Driven(out, inflow, kept, shortfall, first)
 
 
 # --- results by age and cohort ---------------------------------------------------------------
@@ -339,6 +361,8 @@ def profiled(
     rows = rows_of(members.cell_dims, wanted, dims)
     kept = np.ones_like(inflow) if kept is None else kept
     mode, offset = _MODES[step.by], _OFFSETS[members.step.lifetime.convention]
+    if step.of == "outflow":  # what leaves in a year is half a year younger than what it leaves
+        offset -= 0.5
     steady = None if members.step.lifetime.varies else members.shares()
     for year in range(members.years):
         shares = members.shares(year) if steady is None else steady
@@ -378,7 +402,7 @@ def _add_initial(
             case "cohort":
                 np.add.at(out[:, 0, year], rows, found.sum(axis=1))
             case "mean_age":
-                aged = (found * (ages + offset)[:, np.newaxis]).sum(axis=1)
+                aged = (found * np.maximum(ages + offset, 0.0)[:, np.newaxis]).sum(axis=1)
                 np.add.at(out[:, 0, year], rows, aged)
                 np.add.at(out[:, 1, year], rows, found.sum(axis=1))
             case _:

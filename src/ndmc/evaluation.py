@@ -233,10 +233,11 @@ def _cohort(step: Cohort, values: dict[str, Floats], dims: Dims, width: int) -> 
     else:
         level = evaluate_expression(step.level, values)
         level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
-        parts, inflow, kept, struck = driven(members, level, step.answer)
-        values[hidden(step.target, "kept")] = kept.reshape(shape)
-        values[hidden(step.target, "shortfall")] = struck
-        values[hidden(step.target, "first share")] = members.shares(0, 1)[0, :, 0]
+        found = driven(members, level, step.answer)
+        parts, inflow = found.parts, found.inflow
+        values[hidden(step.target, "kept")] = found.kept.reshape(shape)
+        values[hidden(step.target, "shortfall")] = found.shortfall
+        values[hidden(step.target, "first share")] = found.first
     names = [step.target, step.release, *(flow for flow, _ in step.removals)]
     for name, part in zip(names, parts, strict=False):
         if name:

@@ -183,8 +183,8 @@ def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
     Raises
     ------
     InputError
-        If the model cannot be right even there: a loop that returns more than enters it, a
-        prescribed stock that nothing can sustain, a process that does not balance.
+        If the model cannot be right even there: a loop that returns all that enters it, a
+        prescribed stock that nothing can sustain.
     """
     audit = Audit(plan)
     central = evaluate_central(plan, audit)
@@ -220,8 +220,9 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     """
     check_central(plan)
     draws = range(min(spec.draws, plan.tile))
-    for name, values in evaluate(plan, spec.seed, draws).items():
-        _check_finite(plan, name, values, draws)
+    audit = Audit(plan)
+    results = evaluate(plan, spec.seed, draws, audit=audit)
+    _check_draws(plan, audit, results, draws)
 
 
 def _kept(scenario: Scenario, keep: Iterable[str] | None) -> list[str] | None:
@@ -317,17 +318,24 @@ class _Counter:
 def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: _Counter) -> None:
     audit = Audit(plan)
     results = evaluate(plan, store.spec.seed, draws, dtype=store.spec.dtype, audit=audit)
-    _check_audit(plan, audit, draws)
-    for name, values in results.items():
-        _check_finite(plan, name, values, draws)
+    _check_draws(plan, audit, results, draws)
     for name, values in results.items():
         store.write(name, draws, values)
     store.mark(block, audit.counts, audit.worst)
     counter.add(len(draws))
 
 
-def _check_audit(plan: Plan, audit: Audit, draws: range) -> None:
-    """Refuse draws that have no meaning, and balances that do not close."""
+def _check_draws(
+    plan: Plan, audit: Audit, results: Mapping[str, npt.NDArray[Any]], draws: range
+) -> None:
+    """Refuse draws that have no meaning, are not finite or do not balance."""
+    _check_counts(plan, audit, draws)
+    for name, values in results.items():
+        _check_finite(plan, name, values, draws)
+    _check_balance(audit)
+
+
+def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
     where = f"draws {draws.start} to {draws.stop - 1}"
     for watch, count in zip(plan.watches, audit.counts, strict=True):
         if count and watch.kind == "range" and watch.name in plan.positive:
@@ -338,14 +346,18 @@ def _check_audit(plan: Plan, audit: Audit, draws: range) -> None:
         if count and watch.kind in _FATAL:
             share = f"in {count:,} of {audit.draws:,} draws ({count / audit.draws:.2g})"
             raise RunError(f"{_FATAL[watch.kind](watch)}: {share}, of {where}")
-    if not audit.worst <= LIMIT:
-        assert audit.place is not None
-        process, year, draw = audit.place
-        raise RunError(
-            f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} "
-            f"of its largest flow or stock ({LIMIT:.2g} is rounding); look for draws that make no "
-            "sense, such as a share above 1"
-        )
+
+
+def _check_balance(audit: Audit) -> None:
+    if audit.worst <= LIMIT:
+        return
+    assert audit.place is not None
+    process, year, draw = audit.place
+    raise RunError(
+        f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} of "
+        f"its largest flow or stock ({LIMIT:.2g} is rounding); look for numbers that make no "
+        "sense, such as a share above 1"
+    )
 
 
 def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range) -> None:

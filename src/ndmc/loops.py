@@ -129,7 +129,10 @@ class _Compiler:
             case Cohort():
                 self._add_cohort(step)
             case _:
-                message = f"{step.targets[0]!r} needs the whole history of a stock of its own loop"
+                message = (
+                    f"{step.targets[0]!r} is known only when all years of a stock of the loop are; "
+                    "do not read it inside the loop"
+                )
                 raise LoopError(message, step.targets)
 
     def _name(self, name: str, dims: tuple[str, ...], rule: _Rule) -> None:
@@ -140,8 +143,10 @@ class _Compiler:
         number = self.cohorts.index(step)
         for expression in step.expressions:
             if expression.names & self.members:
-                what = "level" if expression is step.level else "lifetime"
-                message = f"the {what} of the stock {step.target!r} depends on its own loop"
+                message = (
+                    f"what the stock {step.target!r} itself is made of (lifetime, value, initial, "
+                    "removals) cannot depend on what it releases"
+                )
                 raise LoopError(message, [step.target])
         inflow = step.inflow or f"{step.target} inflow"
         self._name(inflow, step.dims, Balance(inflow, step.dims, "", step.inflows))
@@ -157,7 +162,10 @@ class _Compiler:
         if expression.operation in ("sum", "mean", "at") and (
             "year" in expression.arguments[0].dims and "year" not in expression.dims
         ):
-            message = "a sum over years, or the value of one year, is not known inside the loop"
+            message = (
+                "a sum over years, or the value of one year, is not known inside the loop; "
+                "lag(cumsum(...)) sums the years before"
+            )
             raise LoopError(message, sorted(expression.names & self.members))
         arguments = tuple(self._without_memory(part) for part in expression.arguments)
         expression = replace(expression, arguments=arguments)
@@ -351,7 +359,11 @@ class _Compiler:
         names = sorted({name for value in values for name, _ in value.unknowns})
         if names:
             sign = _SIGNS.get(operation, f"{operation}()")
-            raise LoopError(f"{sign} of what the same year still has to determine", names)
+            raise LoopError(
+                f"{sign} of what the same year still has to determine; read one of them a year "
+                "late: lag(...)",
+                names,
+            )
 
     def _reduced(self, expression: Expression, cell: Mapping[str, int]) -> _Linear:
         inner = expression.arguments[0]
@@ -542,7 +554,10 @@ class _Compiler:
         """Return 1 / (1 - gain), keeping watch over the gain of each draw."""
         if isinstance(gain, float):
             if math.isclose(gain, 1.0, rel_tol=1e-12):
-                raise LoopError("the balances fix only their differences", self.group)
+                raise LoopError(
+                    "the balances fix only their differences; give one of them a value or a share",
+                    self.group,
+                )
             return 1.0 / (1.0 - gain)
         if not self.gains or self.gains[-1][1] != self.group:
             self.gains.append((self._take(1), self.group))

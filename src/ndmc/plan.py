@@ -190,20 +190,17 @@ class _Compiler:
         central = {name: central_values(p, self.dims) for name, p in parameters.items()}
         shares = [step for step in steps if isinstance(step, Share)]
         shares = [share for share in shares if share.expression.names <= set(parameters)]
+        for share in shares:
+            lowest = evaluate_expression(share.expression, central).min()
+            if lowest < 0:
+                message = f"the share of {share.target!r} is {lowest:g}; shares lie in [0, 1]"
+                self.fail(message, "flows", share.target, "share")
         for process in self.file.processes:
             leaving = [s for s in shares if self.file.flows[s.target].origin == process]
-            total = np.zeros(1)
-            for share in leaving:
-                values = evaluate_expression(share.expression, central)
-                total = total + _summed(values, share, self.dims)
-                if values.min() < 0:
-                    message = (
-                        f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
-                    )
-                    self.fail(message, "flows", share.target, "share")
-            if total.max() > 1 + 1e-12:
+            total = _least(leaving, central, self.dims)
+            if total > 1 + 1e-12:
                 names = ", ".join(share.target for share in leaving)
-                message = f"the shares that leave {process!r} ({names}) sum to {total.max():.6g}"
+                message = f"the shares that leave {process!r} ({names}) sum to {total:.6g}"
                 self.fail(f"{message}, more than 1", "flows", leaving[-1].target, "share")
 
     # --- order -----------------------------------------------------------------------------
@@ -245,13 +242,8 @@ class _Compiler:
             text = " -> ".join([*cycle, cycle[0]])
             flows = [n for m in members for n in m.targets if n in self.file.flows]
             first = next((n for n in cycle if n in self.file.flows), flows[0] if flows else "")
-            hint = (
-                "give one of them a value or a share"
-                if "differences" in str(wrong)
-                else "read one of them a year late: lag(...)"
-            )
             key = ("flows", first) if first else ("stocks", members[0].targets[0])
-            self.fail(f"the loop {text} cannot be solved: {wrong}; {hint}", *key)
+            self.fail(f"the loop {text} cannot be solved: {wrong}", *key)
 
     # --- what to count -----------------------------------------------------------------------
 
@@ -278,7 +270,8 @@ class _Compiler:
                 cycle = _cycle(step.members, flows[0]) or flows
                 kind = "flows" if flows[0] in self.file.flows else "stocks"
                 where = self.names.where(kind, flows[0])
-                found.append(Watch(names[0], "gain", where=where, loop=tuple(cycle)))
+                watch = Watch(names[0], "gain", where=where, loop=tuple(cycle), group=names)
+                found.append(watch)
         return found
 
     def _range_watches(self, drawn: Iterable[Sampler]) -> list[Watch]:
@@ -364,6 +357,8 @@ class _Compiler:
             for step in members
             if isinstance(step, Share) and step.expression.operation == "name"
         }
+        removals = [share for m in members if isinstance(m, Cohort) for _, share in m.removals]
+        shares |= {share.name for share in removals if share.operation == "name"}
         return {
             name: parameter.range or ((0.0, 1.0) if name in shares else (0.0, math.inf))
             for name, parameter in self.scenario.parameters.items()
@@ -447,11 +442,28 @@ def _split(drawn: set[str], steps: Sequence[Step]) -> tuple[list[Step], list[Ste
     return fixed, varying
 
 
-def _summed(values: Floats, share: Share, dims: Dims) -> Floats:
-    """Sum a share over the dims its source is not known by, which it splits."""
-    full = align(values, share.expression.dims, share.dims, dims)
-    split = tuple(n for n, dim in enumerate(share.dims) if dim not in share.total_dims)
-    return np.asarray(full.sum(axis=split).max(), dtype=np.float64)
+def _least(shares: Sequence[Share], central: Mapping[str, Floats], dims: Dims) -> float:
+    """Return the largest sum of shares over the cells they have in common.
+
+    A share is summed over the dims that it splits. Of dims that only some of them have, the
+    smallest share counts: how much each label weighs is not known.
+    """
+    if not shares:
+        return 0.0
+    common = set.intersection(*(set(share.total_dims) for share in shares))
+    total = np.zeros(1)
+    for share in shares:
+        full = align(
+            evaluate_expression(share.expression, central),
+            share.expression.dims,
+            share.dims,
+            dims,
+        )
+        split = tuple(n for n, dim in enumerate(share.dims) if dim not in share.total_dims)
+        known = full.sum(axis=split)
+        extra = tuple(n for n, dim in enumerate(share.total_dims) if dim not in common)
+        total = total + known.min(axis=extra)
+    return float(total.max())
 
 
 def describe(step: Step, name: str, scenario: Scenario) -> str:

@@ -124,7 +124,8 @@ class Balance:
 class Lifetime:
     """How long a cohort stays: a distribution with its numbers, and when in its year it came.
 
-    ``factor`` stretches lifetimes year by year, for the cohorts in use too.
+    ``factor`` stretches lifetimes year by year, for the cohorts in use too; ``panels`` is in how
+    many parts a year is integrated over if the inflow is spread over it.
     """
 
     kind: str
@@ -132,6 +133,7 @@ class Lifetime:
     convention: str
     normalise: str
     factor: Expression | None
+    panels: int = 1
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -297,6 +299,7 @@ class Watch:
     high: float = np.inf
     where: str = ""
     loop: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

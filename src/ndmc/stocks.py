@@ -17,15 +17,19 @@ from ndmc.schema import InitialEntry, StockEntry
 from ndmc.steps import Balance, Cohort, Formula, Initial, Lifetime, Profile, Step, hidden
 from ndmc.units import NONE, TIME, Dimension
 from ndmc.vocabulary import Vocabulary
+from ndmc_kernels.survival import quadrature
 
 __all__ = ["positive_parameters", "profile_steps", "stock_steps"]
 
 # A lifetime that is drawn at or below zero this rarely is left to the check at run time.
 _RARE = 1e-12
-# An initial stock is followed back until this share of a cohort is left, and half as long again
-# for draws with longer lives; heavy tails are cut after 2000 years.
-_LEFT = 1e-9
+# An initial stock is followed back until this share of a cohort is left, and as long again for
+# draws with longer lives; heavy tails are cut after 2000 years.
+_LEFT = 1e-10
 _OLDEST = 2000
+# A year is cut into as many panels as bring survival under inflow_at: uniform to this.
+_QUADRATURE = 1e-12
+_MOST_PANELS = 64
 
 
 def stock_steps(names: Vocabulary) -> list[Step]:
@@ -188,6 +192,7 @@ def _cohort(names: Vocabulary, name: str, stock: StockEntry) -> Cohort:
     removals = tuple(
         (flow, _removal(names, name, flow, text)) for flow, text in sorted(stock.removals.items())
     )
+    _check_removals(names, name, removals)
     return Cohort(
         target=name,
         dims=dims,
@@ -224,11 +229,25 @@ def _removal(names: Vocabulary, name: str, flow: str, text: str) -> Expression:
     if names.flow_dims(flow) != names.stock_dims(name):
         message = f"the flow {flow!r} must have the dims of the stock: {names.stock_dims(name)}"
         names.fail(message, *key)
-    for values in _central(names, [expression]):
-        if values.min() < 0 or values.max() > 1:
-            off = values.min() if values.min() < 0 else values.max()
-            names.fail(f"the share removed is {off:g}; shares lie in [0, 1]", *key)
     return expression
+
+
+def _check_removals(
+    names: Vocabulary, name: str, removals: tuple[tuple[str, Expression], ...]
+) -> None:
+    """Refuse removals below nothing, or of more than all, where parameters alone decide them."""
+    total = np.zeros(1)
+    for flow, share in removals:
+        for values in _central(names, [share]):
+            if values.min() < 0:
+                message = f"the share removed is {values.min():g}; shares lie in [0, 1]"
+                names.fail(message, "stocks", name, "removals", flow)
+            wants = tuple(dim for dim in names.dims.labels if dim != "year")
+            total = total + align(values, share.dims, wants, names.dims)
+    if total.max() > 1 + 1e-12:
+        flows = ", ".join(flow for flow, _ in removals)
+        message = f"the shares removed ({flows}) sum to {total.max():.6g}, more than 1"
+        names.fail(message, "stocks", name, "removals")
 
 
 def _lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
@@ -255,7 +274,43 @@ def _lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
     )
     if kind == TABLE:
         _check_table(names, name, lifetime, stock.initial is not None)
-    return lifetime
+        return lifetime
+    numbers = _central_numbers(names, lifetime)
+    if any(np.isnan(number).any() for number in numbers):
+        names.fail(
+            "a lifetime of these numbers does not exist; its mean needs a shape above 1", *key
+        )
+    if kind == "fixed" and numbers and numbers[0].min() < 0:
+        names.fail(f"a lifetime cannot be negative, found {numbers[0].min():g} years", *key)
+    return replace(lifetime, panels=_panels(names, lifetime, numbers))
+
+
+def _central_numbers(names: Vocabulary, lifetime: Lifetime) -> tuple[Floats, ...]:
+    """Return what `outlived` wants, with every parameter at its mean; nothing if flows decide."""
+    arguments = _central(names, [expression for _, expression in lifetime.arguments])
+    if not arguments:
+        return ()
+    given = {
+        name: _aligned(values, expression, names.dims)
+        for values, (name, expression) in zip(arguments, lifetime.arguments, strict=True)
+    }
+    with np.errstate(all="ignore"):
+        return canonical(lifetime.kind, given)
+
+
+def _panels(names: Vocabulary, lifetime: Lifetime, numbers: tuple[Floats, ...]) -> int:
+    """Return in how many parts a year must be integrated over, also for somewhat shorter lives."""
+    if lifetime.convention != "uniform" or lifetime.kind == "fixed":
+        return 1
+    panels, before = 1, np.array(np.inf)
+    while panels < _MOST_PANELS and numbers:
+        nodes, weights = quadrature("uniform", len(names.dims.years), panels)
+        spread = tuple(number[..., np.newaxis, np.newaxis] for number in numbers)
+        now = (weights * outlived(lifetime.kind, 1.5 * nodes, spread)).sum(axis=-1)
+        if np.abs(now - before).max() < _QUADRATURE:
+            return panels // 2
+        panels, before = 2 * panels, now
+    return panels
 
 
 def _factor(names: Vocabulary, name: str, stock: StockEntry, kind: str) -> Expression:
@@ -387,7 +442,7 @@ def _initial(names: Vocabulary, name: str, initial: InitialEntry, lifetime: Life
         number = names.expression(getattr(initial, wanted), *key, wanted)
         _check_number(names, name, initial.age, number, key, wanted)
     value = _amount(names, initial.value, name, "initial", "value")
-    return Initial(value, initial.age, number, _history(names, lifetime))
+    return Initial(value, initial.age, number, _history(names, lifetime, initial, number))
 
 
 def _check_number(
@@ -413,22 +468,25 @@ def _check_number(
             names.fail(f"the shares of each age must add up to 1, not {total.max():g}", *key, word)
 
 
-def _history(names: Vocabulary, lifetime: Lifetime) -> int:
+def _history(
+    names: Vocabulary, lifetime: Lifetime, initial: InitialEntry, number: Expression | None
+) -> int:
     """Return how many ages of an initial stock are followed."""
+    labelled = len(names.dims.labels.get("age", ()))
     if lifetime.kind == TABLE:
-        return len(names.dims.labels["age"])
-    arguments = _central(names, [expression for _, expression in lifetime.arguments])
-    if not arguments:
+        return labelled
+    numbers = _central_numbers(names, lifetime)
+    if not numbers:
         return _OLDEST
-    given = {
-        name: _aligned(values, expression, names.dims)
-        for values, (name, expression) in zip(arguments, lifetime.arguments, strict=True)
-    }
-    numbers = canonical(lifetime.kind, given)
+    growths = _central(names, [number]) if number and initial.age != "given" else []
+    growth = min((float(values.min()) for values in growths), default=0.0)
     age = 16.0
-    while age < _OLDEST and np.any(outlived(lifetime.kind, np.array(age), numbers) > _LEFT):
+    while age < _OLDEST and np.any(
+        outlived(lifetime.kind, np.array(age), numbers) * np.exp(-growth * age) > _LEFT
+    ):
         age *= 1.25
-    return min(int(1.5 * age), _OLDEST)
+    ages = min(int(2 * age), _OLDEST)
+    return max(ages, labelled) if initial.age == "given" else ages
 
 
 def _aligned(values: Floats, expression: Expression, dims: Dims) -> Floats:

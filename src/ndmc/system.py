@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from ndmc.vocabulary import Vocabulary
 
 __all__ = ["Equation", "close_flows"]
@@ -52,7 +54,7 @@ def close_flows(names: Vocabulary) -> dict[str, Equation]:
         if flow.value is None and flow.share is None and name not in determined_by_stocks(names)
     ]
     equations = [e for process in file.processes for e in _equations(names, process, open_flows)]
-    matched = _match(open_flows, equations)
+    matched = _match(names, open_flows, equations)
     faults = [_undetermined(name, matched, equations) for name in open_flows if name not in matched]
     spare = [equation for equation in equations if equation not in matched.values()]
     faults += [_overdetermined(names, equation, matched) for equation in spare]
@@ -103,16 +105,28 @@ def _equations(names: Vocabulary, process: str, open_flows: Collection[str]) -> 
             yield Equation(process, "inflow", into)
 
 
-def _match(flows: Sequence[str], equations: Sequence[Equation]) -> dict[str, Equation]:
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import maximum_bipartite_matching
+def _match(
+    names: Vocabulary, flows: Sequence[str], equations: Sequence[Equation]
+) -> dict[str, Equation]:
+    """Match flows to equations, as many as can be, and to those of their origin if possible.
+
+    What a process sends on is then one minus the shares that leave it, times what enters: no gain
+    above 1 arises that the loop itself has not. Sorted, so that the order in the file is all one.
+    """
+    from scipy.optimize import linear_sum_assignment
 
     if not flows or not equations:
         return {}
-    touches = [[float(name in equation.flows) for equation in equations] for name in flows]
-    columns = maximum_bipartite_matching(csr_matrix(touches), perm_type="column")
-    pairs = zip(flows, columns.tolist(), strict=True)
-    return {name: equations[column] for name, column in pairs if column >= 0}
+    rows = sorted(flows)
+    columns = sorted(equations, key=lambda equation: (equation.process, equation.kind))
+    impossible = float(len(rows) + len(columns))
+    cost = np.full((len(rows), len(columns)), impossible)
+    for row, flow in enumerate(rows):
+        for column, equation in enumerate(columns):
+            if flow in equation.flows:
+                cost[row, column] = names.file.flows[flow].origin != equation.process
+    pairs = zip(*(found.tolist() for found in linear_sum_assignment(cost)), strict=True)
+    return {rows[r]: columns[c] for r, c in pairs if cost[r, c] < impossible}
 
 
 # --- what cannot be matched ------------------------------------------------------------------
