@@ -247,7 +247,7 @@ def _check_removals(
     if total.max() > 1 + 1e-12:
         flows = ", ".join(flow for flow, _ in removals)
         message = f"the shares removed ({flows}) sum to {total.max():.6g}, more than 1"
-        names.fail(message, "stocks", name, "removals")
+        names.fail(message, "stocks", name, "removals", removals[-1][0])
 
 
 def _lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
