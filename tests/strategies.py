@@ -148,6 +148,7 @@ def imbalance(loaded, values):
     """Return the worst imbalance of any process, in units of eps times the largest flow.
 
     Flows and stocks come as [dims..., draw]; each draw and year is held to its own largest flow.
+    Stocks are empty before the first year.
     """
     file, years = loaded.file, len(loaded.dims.years)
 

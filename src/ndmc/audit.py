@@ -187,6 +187,8 @@ _ASKED: dict[str, Callable[[Watch, _Tile], Mask]] = {
     "negative": _negative,
     "clip": _clipped,
     "negative_inflow": _falling,
+    "clipped_inflow": _falling,
+    "early_retirement": _falling,
     "short_start": _short,
     "no_start": _short,
     "gain": _gaining,

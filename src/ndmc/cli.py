@@ -143,10 +143,18 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
         notes(scenario, plan, central),
     )
     uncertain = sum(p.uncertain for p in scenario.parameters.values())
+    file = scenario.file
+    counts = [
+        f"{len(entries)} {word if len(entries) == 1 else words}"
+        for entries, word, words in (
+            (file.flows, "flow", "flows"),
+            (file.processes, "process", "processes"),
+            (file.stocks, "stock", "stocks"),
+        )
+    ]
     print(
         f"{scenario.name}: {len(scenario.parameters)} parameters ({uncertain} uncertain), "
-        f"{len(scenario.file.flows)} flows, {len(scenario.file.processes)} processes, "
-        f"{len(scenario.file.stocks)} stocks, {len(scenario.dims.years)} years: it can be run"
+        f"{', '.join(counts)}, {len(scenario.dims.years)} years: it can be run"
     )
 
 

@@ -176,31 +176,39 @@ class Members:
 
     # --- the initial stock ---------------------------------------------------------------------
 
-    def initial(self) -> Floats:
-        """Return what the initial stock adds to each part, [part, cell, year, draw]."""
+    def initial(self, offset: float | None = None) -> Floats:
+        """Return what the initial stock adds to each part, [part, cell, year, draw].
+
+        With an offset every amount is times its age plus that.
+        """
         out = np.zeros((self.parts, self.cells, self.years, self.width))
         if self.step.initial is None:
             return out
         stock, unit, lost = self._initial_weights(self.step.initial)
         if self.parts > 1:
-            out[1, :, 0] = (stock * lost).sum(axis=1)
-        for year, shares in self._initial_shares(self.step.initial):
+            out[1, :, 0] = (stock * _aged(lost, 1, offset)).sum(axis=1)
+        for year, age, shares in self._initial_shares(self.step.initial):
             span = out[:, :, year : year + shares.shape[2] - unit.shape[1] + 1]
             for part in range(self.parts):
                 found = np.empty(span.shape[1:])
-                correlate(unit, _writeable(shares[part]), found)
+                correlate(unit, _writeable(_aged(shares[part], age, offset)), found)
                 span[part] += found * stock
         return out
 
-    def initial_cohorts(self) -> Iterator[tuple[int, Floats, Floats]]:
-        """Yield, year by year, what is present and what is released of each initial cohort."""
+    def initial_by_age(self, labels: int) -> Iterator[tuple[int, Floats, Floats]]:
+        """Yield, year by year, what is present and released of the ages below the last label.
+
+        The first of the ages is that of the youngest initial cohort, one more each year.
+        """
         assert self.step.initial is not None
         stock, unit, lost = self._initial_weights(self.step.initial)
         held, gone = stock * unit, stock * lost
-        for first, shares in self._initial_shares(self.step.initial):
+        for first, _, shares in self._initial_shares(self.step.initial):
             for n in range(shares.shape[2] - unit.shape[1] + 1):
-                part = shares[:, :, n : n + unit.shape[1]]
-                yield first + n, held * part[0], held * part[1] + gone
+                count = min(max(labels - first - n - 2, 0), held.shape[1])
+                part = shares[:, :, n : n + count]
+                released = held[:, :count] * part[1] + gone[:, :count]
+                yield first + n, held[:, :count] * part[0], released
                 gone = np.zeros_like(gone)
 
     def _initial_weights(self, initial: Initial) -> tuple[Floats, Floats, Floats]:
@@ -256,14 +264,17 @@ class Members:
             0, ages
         )
 
-    def _initial_shares(self, initial: Initial) -> Iterator[tuple[int, Floats]]:
-        """Yield a year, and shares [part, cell, age, draw] of the initial cohorts from it on."""
+    def _initial_shares(self, initial: Initial) -> Iterator[tuple[int, int, Floats]]:
+        """Yield a year, the youngest age in it, and shares [part, cell, age, draw] from there on.
+
+        The longer the ages are than the initial cohorts, the more years the shares hold for.
+        """
         if self.step.lifetime.factor is None:
-            yield 0, self.shares(0, initial.ages + self.years)[:, :, 1:]
+            yield 0, 1, self.shares(0, initial.ages + self.years)[:, :, 1:]
             return
         yield from self._stretched(initial)
 
-    def _stretched(self, initial: Initial) -> Iterator[tuple[int, Floats]]:
+    def _stretched(self, initial: Initial) -> Iterator[tuple[int, int, Floats]]:
         """Yield, year by year, the initial cohorts under a lifetime factor."""
         ages, removals = initial.ages, self.step.removals
         exact = canonical(self.step.lifetime.kind, self._numbers(0))
@@ -276,8 +287,16 @@ class Members:
             rates = [self._rate(share, year + 1, ages) for _, share in removals]
             still = kept * (1.0 - sum(rates))
             gone = [left * kept * rate for rate in rates]
-            yield year, np.stack([left * still, (before - left) * kept, *gone])
+            yield year, year + 1, np.stack([left * still, (before - left) * kept, *gone])
             before, kept = left, still
+
+
+def _aged(shares: Floats, first: int, offset: float | None) -> Floats:
+    """Return shares [cell, age, draw], times their age plus an offset if there is one."""
+    if offset is None:
+        return shares
+    ages = np.arange(first, first + shares.shape[1]) + offset
+    return shares * np.maximum(ages, 0.0)[:, np.newaxis]
 
 
 def _without_factor(step: Cohort) -> Cohort:
@@ -391,20 +410,26 @@ def _add_initial(
     out: Floats,
 ) -> None:
     """Add the cohorts of the initial stock, whose ages go on from before the first year."""
-    remaining = np.ones((members.cells, 1, members.width))
-    for year, present, released in members.initial_cohorts():
-        share = kept[:, year : year + 1]
-        found = remaining * (released + (1 - share) * present)
-        remaining = remaining * share
-        found = remaining * present if step.of == "stock" else found
-        ages = np.arange(found.shape[1]) + year + 1
-        match step.by:
-            case "cohort":
-                np.add.at(out[:, 0, year], rows, found.sum(axis=1))
-            case "mean_age":
-                aged = (found * np.maximum(ages + offset, 0.0)[:, np.newaxis]).sum(axis=1)
-                np.add.at(out[:, 0, year], rows, aged)
-                np.add.at(out[:, 1, year], rows, found.sum(axis=1))
-            case _:
-                for age, column in zip(ages, np.moveaxis(found, 1, 0), strict=True):
-                    np.add.at(out[:, min(age, out.shape[1] - 1), year], rows, column)
+    after = np.cumprod(kept, axis=1)
+    before = np.concatenate([np.ones_like(after[:, :1]), after[:, :-1]], axis=1)
+
+    def amount(present: Floats, released: Floats, years: slice | int = slice(None)) -> Floats:
+        now = (slice(None), years)
+        if step.of == "stock":
+            return np.asarray(after[now] * present)
+        return np.asarray(before[now] * (released + (1.0 - kept[now]) * present))
+
+    whole = amount(*members.initial()[:2])
+    match step.by:
+        case "cohort":
+            np.add.at(out[:, 0], rows, whole)
+        case "mean_age":
+            np.add.at(out[:, 0], rows, amount(*members.initial(offset)[:2]))
+            np.add.at(out[:, 1], rows, whole)
+        case _:
+            for year, present, released in members.initial_by_age(out.shape[1]):
+                found = amount(present, released, slice(year, year + 1))
+                ages = slice(year + 1, year + 1 + found.shape[1])
+                np.add.at(out[:, ages, year], rows, found)
+                whole[:, year] -= found.sum(axis=1)
+            np.add.at(out[:, -1], rows, np.maximum(whole, 0.0))  # what rounding leaves is no mass

@@ -7,6 +7,7 @@ against each other by dim name, and every sum must be a sum of like with like.
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import math
 import warnings
@@ -186,10 +187,7 @@ class _Compiler:
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
     ) -> Expression:
         if name in _FUNCTIONS:
-            count = _FUNCTIONS[name]
-            if keywords or len(arguments) != count:
-                raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
-            return self._apply(name, *(self.visit(argument) for argument in arguments))
+            return self._function(name, [self.visit(a) for a in arguments], bool(keywords))
         if name in _OVER:
             return self._over(name, arguments, keywords)
         if name in _ALONG:
@@ -199,6 +197,15 @@ class _Compiler:
         if name in _PATHS:
             return self._path(name, arguments, keywords)
         raise ExpressionError(f"unknown function {name!r}; {nearest(name, _CALLABLE)}")
+
+    def _function(self, name: str, arguments: list[Expression], named: bool) -> Expression:
+        count = _FUNCTIONS[name]
+        if not named and name in ("min", "max") and len(arguments) > count:
+            first, *others = arguments
+            return functools.reduce(functools.partial(self._apply, name), others, first)
+        if named or len(arguments) != count:
+            raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
+        return self._apply(name, *arguments)
 
     def _path(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]

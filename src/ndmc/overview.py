@@ -46,16 +46,25 @@ def quantities(
     scenario: Scenario, plan: Plan, central: Central
 ) -> Iterator[tuple[str, str, str, str, str, str, float]]:
     """Yield the outputs in the order of computing, with what determines each and its last value."""
-    places: dict[str, tuple[int, str, Step]] = {}
-    for number, step in enumerate(_steps(plan), start=1):
-        loop = "*" if isinstance(step, March) else ""
-        places |= dict.fromkeys(step.targets, (number, loop, step))
-    for output in sorted(plan.outputs, key=lambda o: (places[o.name][0], o.name)):
-        number, loop, step = places[output.name]
-        dims = ", ".join(output.dims)
+    steps = {output.name: _step_of(plan, output.name) for output in plan.outputs}
+    numbers = _numbers(plan)
+    for output in sorted(plan.outputs, key=lambda o: (numbers[id(steps[o.name])], o.name)):
+        step = steps[output.name]
+        label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
         rule = describe(step, output.name, scenario)
         last = _last_value(central[output.name])
-        yield f"{number}{loop}", output.name, output.kind, dims, rule, output.unit, last
+        yield label, output.name, output.kind, ", ".join(output.dims), rule, output.unit, last
+
+
+def _step_of(plan: Plan, name: str) -> Step:
+    return next(step for step in _steps(plan) if name in step.targets)
+
+
+def _numbers(plan: Plan) -> dict[int, int]:
+    """Return a number for each step that leads to an output, in the order of computing."""
+    shown = {id(_step_of(plan, output.name)) for output in plan.outputs}
+    visible = [id(step) for step in _steps(plan) if id(step) in shown]
+    return {step: number for number, step in enumerate(visible, start=1)}
 
 
 def _last_value(values: npt.NDArray[Any]) -> float:
@@ -65,12 +74,11 @@ def _last_value(values: npt.NDArray[Any]) -> float:
 
 def loops(scenario: Scenario, plan: Plan) -> list[str]:
     """Return a sentence for each loop: who needs whom, and whether within a year or over years."""
-    found = []
-    for number, step in enumerate(_steps(plan), start=1):
-        if isinstance(step, March):
-            names = ", ".join(name for name in step.targets if _shown(name, scenario))
-            way = "solved together in each year" if step.program.gains else "year after year"
-            found.append(f"step {number}* is a loop, {way}: {names}")
+    found, numbers = [], _numbers(plan)
+    for step in (step for step in _steps(plan) if isinstance(step, March)):
+        names = ", ".join(name for name in step.targets if _shown(name, scenario))
+        way = "solved together in each year" if step.program.gains else "year after year"
+        found.append(f"step {numbers[id(step)]}* is a loop, {way}: {names}")
     return found
 
 

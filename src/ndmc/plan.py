@@ -24,6 +24,7 @@ from ndmc.scenario import Scenario
 from ndmc.steps import (
     Balance,
     Cohort,
+    Falling,
     Formula,
     Ledger,
     March,
@@ -254,7 +255,7 @@ class _Compiler:
                 found.append(Watch(step.target, "negative"))
             if isinstance(step, Cohort) and step.level:
                 where = self.names.where("stocks", step.target)
-                found.append(Watch(step.target, "negative_inflow"))
+                found.append(Watch(step.target, _ANSWERS[step.answer]))
                 found.append(Watch(step.target, "short_start", high=0.2))
                 found.append(Watch(step.target, "no_start", high=1e-3, where=where))
             if isinstance(step, Formula | Share):
@@ -393,6 +394,13 @@ class _Compiler:
             self.fail(str(wrong), "indicators", name, "unit")
 
 
+_ANSWERS: dict[str, Falling] = {
+    "report": "negative_inflow",
+    "clip": "clipped_inflow",
+    "early_retirement": "early_retirement",
+}
+
+
 def _cycle(members: Sequence[Step], start: str) -> list[str]:
     """Return the shortest way from a quantity of a loop back to itself, without hidden names."""
     maker = {name: step for step in members for name in step.targets}
@@ -480,7 +488,9 @@ def describe(step: Step, name: str, scenario: Scenario) -> str:
         case Profile(cohort=cohort, of=of, by=by):
             return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
         case Share():
-            return f"share {flows[name].share} of what enters {flows[name].origin}"
+            held = any(term.name.endswith(" release") for term in step.inflows)
+            what = "the stock releases in" if held else "enters"
+            return f"share {flows[name].share} of what {what} {flows[name].origin}"
         case Balance(process=process, terms=terms):
             for word, text in _HIDDEN.items():
                 if any(term.name.endswith(f" {word}") for term in terms):

@@ -187,10 +187,18 @@ _WARNINGS = {
         "it was kept as it came out. More leaves its process than enters: look at the uncertainty "
         "of the flows beside it",
     ),
-    "clip": ("a clip() in {} took effect", "look at the distribution of what it limits"),
+    "clip": ("a clip() in {} took effect in at least one cell and year", "as its limits ask"),
     "negative_inflow": (
+        "the prescribed stock {} falls faster than its cohorts leave, so its inflow is negative",
+        "negative_inflow: clip or early_retirement would answer otherwise",
+    ),
+    "clipped_inflow": (
         "the prescribed stock {} falls faster than its cohorts leave",
-        "negative_inflow says what was done then",
+        "nothing flowed in then, and it is larger than prescribed (negative_inflow: clip)",
+    ),
+    "early_retirement": (
+        "the prescribed stock {} falls faster than its cohorts leave",
+        "of all cohorts the same share left early then (negative_inflow: early_retirement)",
     ),
     "short_start": (
         "less than 20 % of what enters the stock {} is there at the end of the year",

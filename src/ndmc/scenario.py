@@ -316,7 +316,9 @@ def _check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
         for name in getattr(file, kind):
             stem = next((name.removesuffix(s) for s in _SUFFIXES if name.endswith(s)), "")
             if stem in taken:
-                message = f"the name {name!r} is taken: a store describes {stem!r} under it"
+                message = (
+                    f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
+                )
                 raise document.error(message, kind, name)
     for word, grade in file.confidence.items():
         if grade not in file.grades:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -330,6 +331,8 @@ def _explain(document: Document, model: type[BaseModel], wrong: ValidationError)
     match first["type"]:
         case "extra_forbidden":
             message = f"unknown key {path!r}; {nearest(str(key[-1]), _fields(model, key[:-1]))}"
+            if re.search(r"[()=,]", str(key[-1])):
+                message = f"unknown key {path!r}; put texts with commas in quotes"
         case "missing":
             message = f"the key {path!r} is missing"
         case "literal_error":

@@ -23,6 +23,7 @@ __all__ = [
     "TILE",
     "Balance",
     "Cohort",
+    "Falling",
     "Formula",
     "Initial",
     "Ledger",
@@ -285,6 +286,10 @@ class Ledger:
         return (*(term.name for term in self.terms), *([self.stock] if self.stock else []))
 
 
+#: What is done where a prescribed stock falls faster than its cohorts leave.
+Falling = Literal["negative_inflow", "clipped_inflow", "early_retirement"]
+
+
 @dataclass(frozen=True)
 class Watch:
     """Something that draws are counted of, and when: see `ndmc.audit`.
@@ -293,7 +298,7 @@ class Watch:
     """
 
     name: str
-    kind: Literal["range", "negative", "clip", "negative_inflow", "short_start", "no_start", "gain"]
+    kind: Literal["range", "negative", "clip", "short_start", "no_start", "gain"] | Falling
     value: Expression | None = None
     low: float = -np.inf
     high: float = np.inf
