@@ -677,8 +677,8 @@ PLANS = [
     case(
         "undetermined flow",
         {BOUGHT: ""},
-        "  scrap:",
-        "flow 'scrap' is not determined.*'making' already closes 'bought'.*value or a share",
+        "  bought:",
+        "flow 'bought' is not determined.*'making' already closes 'scrap'.*value or a share",
     ),
     case(
         "overdetermined process",

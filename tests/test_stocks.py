@@ -185,8 +185,15 @@ def test_report_is_the_default():
         assert_array_equal(values, said[name])
 
 
-@pytest.mark.parametrize("answer", ["report", "clip", "early_retirement"])
-def test_draws_with_a_negative_inflow_are_counted(answer):
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("report", "negative_inflow"),
+        ("clip", "clipped_inflow"),
+        ("early_retirement", "early_retirement"),
+    ],
+)
+def test_draws_with_a_negative_inflow_are_counted(answer, kind):
     """As many draws are reported as would need a negative inflow in any year or product."""
     level = {"unit": "t", "dims": ["product", "year"], "errors": {}}
     values_ = {p: by_year([10, 10 * fall]) for p, fall in (("a", 0.93), ("b", 1.0))}
@@ -201,7 +208,7 @@ def test_draws_with_a_negative_inflow_are_counted(answer):
     left = values["level"][:, 0] / s[0] * s[1]
     concerned = (values["level"][:, 1] < left).any(axis=0)
     assert 50 < concerned.sum() < 450
-    assert audit.count("negative_inflow") == {"held": concerned.sum()}
+    assert audit.count(kind) == {"held": concerned.sum()}
     assert audit.worst <= LIMIT
     assert (values["sales"] < 0).any() == (answer == "report")
 

@@ -146,8 +146,12 @@ def test_balances(name, variant):
     assert audit.worst < LIMIT
     assert all(np.isfinite(one).all() for one in values.values())
     counted = {w.kind for w, n in zip(audit.plan.watches, audit.counts, strict=True) if n}
-    explained = {"quota_gap": {"clip"}, "building_stock": {"negative_inflow"} if variant else set()}
-    assert counted == explained.get(name, set())
+    explained = {
+        ("building_stock", "exodus"): {"early_retirement"},
+        ("building_stock", "exodus_empty"): {"clipped_inflow"},
+    }
+    usual = {"clip"} if name == "quota_gap" else set()
+    assert counted == explained.get((name, variant), usual)
 
 
 # --- steel_loop -------------------------------------------------------------------------------
@@ -269,8 +273,8 @@ def test_dwellings_in_every_draw():
     assert down["construction"].min() == empty["construction"].min() == 0
     assert (down["demolition"] - empty["demolition"])[:, 71].max() > 0
     struck = (down["construction"] == 0).any((0, 1)).sum()
-    assert counted.count("negative_inflow") == {"dwellings": struck}
-    assert also.count("negative_inflow") == {"dwellings": struck}
+    assert counted.count("early_retirement") == {"dwellings": struck}
+    assert also.count("clipped_inflow") == {"dwellings": struck}
     assert 0.8 * DRAWS < struck < DRAWS
 
 

@@ -26,6 +26,9 @@ _WHOLE = 1.0 - 1e-9
 _FLOW_NOISE = 1e-9
 _STOCK_NOISE = 1e-12
 
+# Below this, amounts have fewer digits than a balance is held to.
+_NOTHING = 1e-290
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -64,7 +67,8 @@ class Audit:
     def _balance(self, ledger: Ledger, tile: _Tile, first: int, here: slice) -> None:
         net = tile.residual(ledger)
         off, largest = tile.greatest(net), tile.largest(ledger.names)
-        share = np.divide(off, largest, out=np.zeros_like(off), where=largest != 0)[here]
+        some = ~(largest <= _NOTHING)
+        share = np.divide(off, largest, out=np.zeros_like(off), where=some)[here]
         worst = float(np.max(share))
         if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
             draw = int(np.argmax(share))
