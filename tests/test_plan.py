@@ -176,7 +176,7 @@ HALF = {"share": "0.5"}
         ({"a": ("out", "p", {}), "b": ("p", "q", {}), "c": ("q", "end", {})}, "not determined"),
         (
             {"a": ("out", "p", GIVEN), "b": ("p", "q", {}), "c": ("q", "p", {})},
-            "loop .*b -> c -> b|c -> b -> c.* fix only their differences",
+            "loop .*b -> c -> b|c -> b -> c.* fix only differences",
         ),
         (
             {"a": ("p", "end", HALF), "b": ("p", "q", {}), "c": ("q", "end", {})},

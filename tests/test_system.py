@@ -214,8 +214,8 @@ def test_open_flows_in_a_circle_of_which_only_the_difference_is_fixed(order):
     flows = {"a": "out p = x", "b": "p q", "c": "q p", "d": "q end = x"}
     refused(
         system({name: flows[name] for name in order}),
-        r"the loop (b -> c -> b|c -> b -> c) cannot be solved: the balances fix only their "
-        "differences; give one of them a value or a share",
+        r"the loop (b -> c -> b|c -> b -> c) cannot be solved: .*the balances fix only "
+        "differences; give one of them a value",
     )
 
 
@@ -234,7 +234,7 @@ def test_a_circle_of_three():
             {"a": "out p = x", "b": "p q", "c": "q r", "d": "r p", "e": "q end = x"},
             "p q r",
         ),
-        "the balances fix only their differences",
+        "the balances fix only differences",
     )
 
 

@@ -119,10 +119,10 @@ class Members:
         return self._full(left, ages)
 
     def _full(self, shares: Floats, ages: int) -> Floats:
-        return _writeable(np.broadcast_to(shares, (self.cells, ages, self.width)))
+        return _filling(shares, (self.cells, ages, self.width))
 
     def _flat(self, array: Floats) -> Floats:
-        return _writeable(np.broadcast_to(array, (self.cells, self.width)))
+        return _filling(array, (self.cells, self.width))
 
     def _weibull(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
         (scale, shape), lifetime = numbers, self.step.lifetime
@@ -301,6 +301,11 @@ def _aged(shares: Floats, first: int, offset: float | None) -> Floats:
 
 def _without_factor(step: Cohort) -> Cohort:
     return replace(step, lifetime=replace(step.lifetime, factor=None))
+
+
+def _filling(array: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return an array of a shape as kernels want it, copied only if it is not."""
+    return _writeable(array if array.shape == shape else np.broadcast_to(array, shape))
 
 
 def _writeable(array: Floats) -> Floats:

@@ -552,16 +552,18 @@ class _Compiler:
 
     def _resolved(self, gain: _Value) -> _Value:
         """Return 1 / (1 - gain), keeping watch over the gain of each draw."""
-        if isinstance(gain, float):
-            if math.isclose(gain, 1.0, rel_tol=1e-12):
-                raise LoopError(
-                    "the balances fix only their differences; give one of them a value or a share",
-                    self.group,
-                )
+        if isinstance(gain, float) and math.isclose(gain, 1.0, rel_tol=1e-12):
+            message = (
+                "all that enters it returns, so that the balances fix only differences; give one "
+                "of them a value, or a share below 1"
+            )
+            raise LoopError(message, self.group)
+        if isinstance(gain, float) and gain < 1.0:
             return 1.0 / (1.0 - gain)
         if not self.gains or self.gains[-1][1] != self.group:
             self.gains.append((self._take(1), self.group))
-        return self._emit("resolve", gain, _Row(self.gains[-1][0], 0, gain.fixed))
+        fixed = isinstance(gain, float) or gain.fixed
+        return self._emit("resolve", gain, _Row(self.gains[-1][0], 0, fixed))
 
     def _finish(self, unknown: Unknown, equation: _Linear) -> None:
         name, cell = unknown
