@@ -113,20 +113,25 @@ def _match(
     What a process sends on is then one minus the shares that leave it, times what enters: no gain
     above 1 arises that the loop itself has not. Sorted, so that the order in the file is all one.
     """
-    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
-    if not flows or not equations:
-        return {}
     rows = sorted(flows)
     columns = sorted(equations, key=lambda equation: (equation.process, equation.kind))
-    impossible = float(len(rows) + len(columns))
-    cost = np.full((len(rows), len(columns)), impossible)
+    weights = np.zeros((len(rows), len(columns)))
     for row, flow in enumerate(rows):
         for column, equation in enumerate(columns):
             if flow in equation.flows:
-                cost[row, column] = names.file.flows[flow].origin != equation.process
-    pairs = zip(*(found.tolist() for found in linear_sum_assignment(cost)), strict=True)
-    return {rows[r]: columns[c] for r, c in pairs if cost[r, c] < impossible}
+                own = names.file.flows[flow].origin == equation.process
+                weights[row, column] = 1.0 if own else 2.0
+    if not weights.any():
+        return {}
+    try:
+        pairs = zip(*min_weight_full_bipartite_matching(csr_matrix(weights)), strict=True)
+    except ValueError:  # not all can be matched: what cannot is named
+        found = maximum_bipartite_matching(csr_matrix(weights), perm_type="column")
+        pairs = zip(np.flatnonzero(found >= 0), found[found >= 0], strict=True)
+    return {rows[row]: columns[column] for row, column in pairs}
 
 
 # --- what cannot be matched ------------------------------------------------------------------
