@@ -1159,3 +1159,17 @@ def test_run_refuses_what_nothing_sustains(tmp_path):
     with pytest.raises(RunError, match=r"cannot be found|is (inf|nan|-inf)") as caught:
         ndmc.run(scenario(data), 300, seed=1, out=tmp_path / "y.zarr")
     assert "Traceback" not in str(caught.value)
+
+
+def test_cohort_tables_too_large_for_memory_are_refused(tmp_path):
+    """A run says beforehand what its tables by age would need, and that sums need less."""
+    data = split(model("fixed(life)", np.ones(100)), [f"product {n}" for n in range(600)])
+    life = {"unit": "yr", "value": 5, "distribution": "lognormal", "cv": 0.1}
+    data["parameters"]["life"] = life
+    data["indicators"] = {"ages": {"stock": "held", "by": "age"}}
+    with pytest.raises(InputError, match=r"--workers: 64 draws .* need \d+ MiB .* over a dim"):
+        ndmc.run(scenario(data), 64, seed=1, out=tmp_path / "x.zarr", keep=["ages"], workers=1)
+    assert not (tmp_path / "x.zarr").exists()
+    data["indicators"]["ages"]["over"] = ["product"]
+    plan = compile_plan(scenario(data), ["ages"])
+    assert evaluate(plan, 1, range(64))["ages"].shape == (100, 100, 64)

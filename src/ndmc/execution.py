@@ -264,15 +264,28 @@ def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, work
             "lower -n or raise --block",
             "-n",
         )
+    _check_memory(plan, chosen * itemsize, workers)
+    return Spec(int(seed), int(draws), chosen, dtype, tuple(output.name for output in plan.outputs))
+
+
+def _check_memory(plan: Plan, block: int, workers: int) -> None:
+    """Refuse blocks, and draws, too large for memory; ``block`` is the bytes of one value."""
+    need = 8 * plan.tile * plan.held * workers
+    if need > 2 * _MEMORY:
+        raise InputError(
+            f"{plan.tile} draws of all that is computed need {need / 2**20:.0f} MiB on {workers} "
+            f"workers but at most {2 * _MEMORY / 2**20:.0f} MiB are used; lower --workers, keep "
+            "fewer outputs, or sum indicators by age and cohort over a dim",
+            "--workers",
+        )
     # The block's values, and the same again while they are compressed.
-    need = 2 * chosen * plan.cells * itemsize * workers
+    need = 2 * block * plan.cells * workers
     if need > _MEMORY:
         raise InputError(
-            f"{workers} blocks of {chosen} draws need {need / 2**20:.0f} MiB but at most "
+            f"{workers} blocks of this many draws need {need / 2**20:.0f} MiB but at most "
             f"{_MEMORY / 2**20:.0f} MiB are used; lower --block or --workers",
             "--block",
         )
-    return Spec(int(seed), int(draws), chosen, dtype, tuple(output.name for output in plan.outputs))
 
 
 def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | None) -> None:

@@ -342,10 +342,14 @@ class Plan:
     @functools.cached_property
     def tile(self) -> int:
         """The number of draws computed together: fewer where a draw is large."""
-        cells = sum(
+        return TILE if self.held * TILE <= _TILE_CELLS else TILE // 4
+
+    @functools.cached_property
+    def held(self) -> int:
+        """The number of values one draw has while it is computed."""
+        return sum(
             self.dims.size(self.dims_of(step, name)) for step in self.steps for name in step.targets
         )
-        return TILE if cells * TILE <= _TILE_CELLS else TILE // 4
 
     def output(self, name: str) -> Output:
         """Return the output ``name``."""
