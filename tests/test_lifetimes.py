@@ -511,9 +511,15 @@ def tabled(shares=TABLE, inflow=INFLOW, *, spread=None, **key):
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_survival_table_is_the_share_itself(convention):
-    """The table is what is left at the end of each year of age, whatever the convention."""
-    values = central(tabled(inflow_at=convention))
+def test_survival_table_takes_no_convention(convention):
+    """Its shares are those at the end of each year, so when products came is no question."""
+    with pytest.raises(InputError, match=r"scenario.yaml:\d+: inflow_at does not apply"):
+        compile_plan(scenario(tabled(inflow_at=convention)))
+
+
+def test_survival_table_is_the_share_itself():
+    """The table is what is left at the end of each year of age."""
+    values = central(tabled())
     shares = np.zeros(YEARS)
     shares[: len(TABLE)] = TABLE
     twin = reference.whole_stock(lambda c, t: shares[t - c], YEARS, inflow=INFLOW)

@@ -15,7 +15,7 @@ from test_lifetimes import by_age, by_year, central, certain, draws_of, lines_of
 import ndmc
 from ndmc import InputError, RunError
 from ndmc.audit import LIMIT, Audit
-from ndmc.evaluation import evaluate
+from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.execution import check_central
 from ndmc.plan import compile_plan
 
@@ -1173,3 +1173,53 @@ def test_cohort_tables_too_large_for_memory_are_refused(tmp_path):
     data["indicators"]["ages"]["over"] = ["product"]
     plan = compile_plan(scenario(data), ["ages"])
     assert evaluate(plan, 1, range(64))["ages"].shape == (100, 100, 64)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "initial", "message"),
+    [
+        ("weibull(500, 0.5)", {"age": "stationary"}, "older than 2000 years"),
+        ("loglogistic(5, 0.9)", {"age": "stationary"}, "older than 2000 years"),
+        ("fixed(0.3)", {"age": "stationary"}, "cannot hold an initial stock"),
+        ("fixed(3)", {"age": "spin_up", "growth": "-1"}, "growth must be above -100 %"),
+        ("fixed(3)", {"age": "stationary", "value": "-before"}, "cannot be negative, found -250"),
+    ],
+)
+def test_initial_stocks_that_cannot_be_are_refused(lifetime, initial, message):
+    """What reaches back too far, or could not be there at all, is said before anything runs."""
+    start = {"value": "before", **initial}
+    data = model(lifetime, INFLOW, initial=start, parameters={"before": OWN["before"]})
+    with pytest.raises(InputError, match=rf"scenario.yaml:\d+: .*{message}"):
+        compile_plan(scenario(data))
+
+
+@pytest.mark.parametrize("years", [1500, 1999, 2500])
+def test_old_initial_stocks_balance(years):
+    """Sums over two thousand ages lose no balance to rounding."""
+    start = {"value": "before", "age": "spin_up", "growth": "0"}
+    parameters = {"before": OWN["before"]}
+    data = model(f"fixed({years})", INFLOW, initial=start, parameters=parameters)
+    plan = compile_plan(scenario(data))
+    audit = Audit(plan)
+    evaluate_central(plan, audit)
+    assert audit.worst <= LIMIT / 8
+
+
+def test_negative_amounts_are_refused_or_counted():
+    """A prescribed stock below zero is a mistake; in some draws, and as a flow, it is counted."""
+    with pytest.raises(InputError, match="a stock cannot be negative, found -5"):
+        compile_plan(scenario(driven("fixed(3)", [10, 20, -5.0])))
+    data = driven("fixed(3)", [10, 20, 5.0])
+    data["parameters"]["level"] |= {"distribution": "normal", "cv": 0.5}
+    data["parameters"]["level"] |= {"errors": {"year": "independent"}, "range": "any"}
+    plan = compile_plan(scenario(data), ["level", "held"])
+    audit = Audit(plan)
+    values = evaluate(plan, 1, range(500), audit=audit)
+    below = (values["level"] < 0).any(axis=0).sum()
+    assert audit.count("negative_stock") == {"held": below}
+    assert below > 5
+    given_ = model("fixed(3)", [-1.0] + [2.0] * 5)
+    plan = compile_plan(scenario(given_))
+    audit = Audit(plan)
+    evaluate_central(plan, audit)
+    assert audit.count("given_negative") == {"sales": 1}

@@ -45,13 +45,19 @@ def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
 def correlate(weight: Floats, share: Floats, out: Floats) -> None:
     """Add up weights [cell, age, draw] times their share [cell, age, draw] each year later."""
+    # By blocks of 32 ages: 2000 in a row would lose a balance to rounding.
+    block = np.empty(out.shape[2])
     for cell in range(out.shape[0]):
         for year in range(out.shape[1]):
-            for draw in range(out.shape[2]):
-                out[cell, year, draw] = 0.0
-            for age in range(weight.shape[1]):
-                for draw in range(out.shape[2]):
-                    out[cell, year, draw] += weight[cell, age, draw] * share[cell, age + year, draw]
+            out[cell, year] = 0.0
+            for first in range(0, weight.shape[1], 32):
+                for draw in range(block.shape[0]):
+                    block[draw] = 0.0
+                for age in range(first, min(first + 32, weight.shape[1])):
+                    for draw in range(block.shape[0]):
+                        block[draw] += weight[cell, age, draw] * share[cell, age + year, draw]
+                for draw in range(block.shape[0]):
+                    out[cell, year, draw] += block[draw]
 
 
 @kernel("void(i8, f8[:, :, ::1], f8[:, :, :, ::1], f8[:, :, :, ::1])")

@@ -108,8 +108,8 @@ class _Tile:
     @functools.cached_property
     def largest_flow(self) -> Floats:
         """The largest flow of each draw."""
-        closed = {watch.name for watch in self.plan.watches if watch.kind == "negative"}
-        return self.largest(closed | {o.name for o in self.plan.outputs if o.kind == "flow"})
+        flows = {watch.name for watch in self.plan.watches if watch.kind.endswith("negative")}
+        return self.largest(flows | {o.name for o in self.plan.outputs if o.kind == "flow"})
 
     def residual(self, ledger: Ledger) -> Floats:
         """Return what enters a process minus what leaves and stays, [cell and year, draw]."""
@@ -140,7 +140,7 @@ class _Tile:
 # --- what is counted ------------------------------------------------------------------------
 
 
-def _any(mask: Mask) -> Mask:
+def _any(mask: npt.NDArray[np.bool_]) -> Mask:
     return np.asarray(mask.reshape(-1, mask.shape[-1]).any(axis=0))
 
 
@@ -152,6 +152,11 @@ def _outside(watch: Watch, tile: _Tile) -> Mask:
 
 def _negative(watch: Watch, tile: _Tile) -> Mask:
     return _any(tile.values[watch.name] < -_FLOW_NOISE * tile.largest_flow)
+
+
+def _below_zero(watch: Watch, tile: _Tile) -> Mask:
+    assert watch.value is not None
+    return _any(evaluate_expression(watch.value, tile.values) < 0.0)
 
 
 def _clipped(watch: Watch, tile: _Tile) -> Mask:
@@ -189,6 +194,8 @@ def _gaining(watch: Watch, tile: _Tile) -> Mask:
 _ASKED: dict[str, Callable[[Watch, _Tile], Mask]] = {
     "range": _outside,
     "negative": _negative,
+    "given_negative": _negative,
+    "negative_stock": _below_zero,
     "clip": _clipped,
     "negative_inflow": _falling,
     "clipped_inflow": _falling,

@@ -235,7 +235,7 @@ class Members:
                 alive = left > _NOTHING
                 inflow = np.divide(present, left, out=np.zeros_like(left), where=alive)
                 lost[:] = np.where(alive, 0.0, present)
-        total = np.sum(inflow * left + lost, axis=1, keepdims=True)
+        total = _summed(inflow * left + lost)
         stock = align(
             evaluate_expression(initial.value, self.values),
             initial.value.dims,
@@ -289,6 +289,14 @@ class Members:
             gone = [left * kept * rate for rate in rates]
             yield year, year + 1, np.stack([left * still, (before - left) * kept, *gone])
             before, kept = left, still
+
+
+def _summed(shares: Floats) -> Floats:
+    """Add up ages by blocks of 32: 2000 in a row would lose a balance to rounding."""
+    spare = -shares.shape[1] % 32
+    full = np.pad(shares, ((0, 0), (0, spare), (0, 0)))
+    blocks = full.reshape(len(full), -1, 32, full.shape[-1])
+    return np.asarray(blocks.sum(axis=2).sum(axis=1, keepdims=True))
 
 
 def _aged(shares: Floats, first: int, offset: float | None) -> Floats:

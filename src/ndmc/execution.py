@@ -197,8 +197,8 @@ def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
 def _gain_message(watch: Watch) -> str:
     text = " -> ".join([*watch.loop, watch.loop[0]])
     return (
-        f"the loop {text} returns at least all that enters it, so that no finite flow balances it; "
-        "lower its shares or let something leave it"
+        f"the loop {text} returns at least all that enters it, to a part in 1e9, so that no finite "
+        "flow balances it; lower its shares or let something leave it"
     )
 
 
@@ -221,7 +221,7 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     check_central(plan)
     draws = range(min(spec.draws, plan.tile))
     audit = Audit(plan)
-    results = evaluate(plan, spec.seed, draws, audit=audit)
+    results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
     _check_draws(plan, audit, results, draws)
 
 
@@ -379,10 +379,11 @@ def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range)
     *cell, draw = np.argwhere(~np.isfinite(values))[0]
     dims = plan.output(name).dims
     labels = [f"{d}={plan.dims.labels[d][n]}" for d, n in zip(dims, cell, strict=True)]
-    raise RunError(
-        f"{name} [{', '.join(labels)}] is {values[(*cell, draw)]} in draw {draws.start + draw}; "
-        "look for a division by zero or a negative share, and at the ranges of its parameters"
-    )
+    place = f" [{', '.join(labels)}]" if labels else ""
+    hint = "look for a division by zero or a negative share, and at the ranges of its parameters"
+    if values.dtype == np.float32 and np.isinf(values[(*cell, draw)]):
+        hint += "; above 3e38, store it with --dtype float64"
+    raise RunError(f"{name}{place} is {values[(*cell, draw)]} in draw {draws.start + draw}; {hint}")
 
 
 def write_percentiles(store: Store, workers: int) -> None:

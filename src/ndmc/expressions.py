@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import keyword
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ __all__ = [
 
 _MAX_CHARACTERS = 2000
 _MAX_DEPTH = 100
+_AMOUNT = re.compile(r"\s*[-+\d.eE]+\s*[A-Za-z%]")
 _STEP = "step"
 _YEAR = "year"
 
@@ -121,7 +124,10 @@ def parse(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as broken:
-        raise ExpressionError(f"cannot read {text!r}: {broken.msg}") from None
+        hint = "; a number with a unit is a parameter" if _AMOUNT.match(text) else ""
+        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+        hint = f"; {words[0]!r} cannot be a name here, rename it" if words else hint
+        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{hint}") from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("nested too deeply, or not a text") from None
     level: list[ast.AST] = [tree]

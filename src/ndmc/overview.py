@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,7 +53,8 @@ def quantities(
         step = steps[output.name]
         label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
         rule = describe(step, output.name, scenario)
-        last = _last_value(central[output.name])
+        added_up = output.kind != "indicator" or output.dims in ((), ("year",))
+        last = _last_value(central[output.name]) if added_up else math.nan
         yield label, output.name, output.kind, ", ".join(output.dims), rule, output.unit, last
 
 

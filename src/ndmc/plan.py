@@ -252,10 +252,15 @@ class _Compiler:
         found = []
         for step in steps:
             if isinstance(step, Balance) and step.target in self.file.flows:
-                found.append(Watch(step.target, "negative"))
+                # Of a flow that a prescribed stock takes in, the stock's own watch tells more.
+                if not any(term.name.endswith(" inflow") for term in step.terms):
+                    found.append(Watch(step.target, "negative"))
+            elif isinstance(step, Formula | Share) and step.target in self.file.flows:
+                found.append(Watch(step.target, "given_negative"))
             if isinstance(step, Cohort) and step.level:
                 where = self.names.where("stocks", step.target)
                 found.append(Watch(step.target, _ANSWERS[step.answer]))
+                found.append(Watch(step.target, "negative_stock", value=step.level))
                 found.append(Watch(step.target, "short_start", high=0.2))
                 found.append(Watch(step.target, "no_start", high=1e-3, where=where))
             if isinstance(step, Formula | Share):

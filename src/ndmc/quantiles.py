@@ -472,6 +472,8 @@ def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
 
 
 def unit_of(store: Store, chosen: View) -> str:
-    """Return the unit of a view's result: a flow summed over years is an amount."""
+    """Return the unit of a view's result: a flow summed over years is an amount, a stock more."""
     unit = store.outputs[chosen.name].unit
-    return unit.removesuffix("/yr") if "year" in chosen.over else unit
+    if "year" not in chosen.over:
+        return unit
+    return unit.removesuffix("/yr") if unit.endswith("/yr") else f"{unit} yr"

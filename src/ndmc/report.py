@@ -166,10 +166,10 @@ def print_findings(page: Console, store: Store) -> None:
         page.print(text, style="yellow", soft_wrap=True)
     balance = store.attrs["balance"]
     if "worst" in balance and balance["checked"]:
-        left = balance["not_computed"]
+        left, count = balance["not_computed"], len(balance["checked"])
         rest = f"; not computed whole: {', '.join(left)}" if left else ""
         page.print(
-            f"balanced in every draw and year: {len(balance['checked'])} processes, worst residual "
+            f"balanced in every draw and year: {count} process{'es' * (count > 1)}, worst residual "
             f"{balance['worst']:.2g} of the largest flow or stock{rest}",
             soft_wrap=True,
             highlight=False,
@@ -186,6 +186,14 @@ _WARNINGS = {
         "flow {}, closed by a balance, is negative",
         "it was kept as it came out. More leaves its process than enters: look at the uncertainty "
         "of the flows beside it",
+    ),
+    "given_negative": (
+        "flow {} is negative, as its value or share says,",
+        "look at the parameters it is computed from",
+    ),
+    "negative_stock": (
+        "the stock {} is prescribed below zero",
+        "look at the parameters it is computed from",
     ),
     "clip": ("a clip() in {} took effect in at least one cell and year", "as its limits ask"),
     "negative_inflow": (

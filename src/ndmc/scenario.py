@@ -278,7 +278,8 @@ def _age_labels(
     if given is not None or "age" in wanted:
         own["age"] = given or tuple(str(age) for age in range(len(years)))
     if "cohort" in wanted:
-        before = any(entry.initial is not None for entry in file.stocks.values())
+        shown = {e.stock or e.outflow for e in file.indicators.values() if e.by == "cohort"}
+        before = any(name in shown and s.initial is not None for name, s in file.stocks.items())
         own["cohort"] = (*["before"] * before, *years)
     return own
 

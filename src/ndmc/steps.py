@@ -298,7 +298,19 @@ class Watch:
     """
 
     name: str
-    kind: Literal["range", "negative", "clip", "short_start", "no_start", "gain"] | Falling
+    kind: (
+        Literal[
+            "range",
+            "negative",
+            "given_negative",
+            "negative_stock",
+            "clip",
+            "short_start",
+            "no_start",
+            "gain",
+        ]
+        | Falling
+    )
     value: Expression | None = None
     low: float = -np.inf
     high: float = np.inf

@@ -120,10 +120,20 @@ def _amount(names: Vocabulary, text: str, name: str, *key: str) -> Expression:
     wanted = names.scenario.units.stock
     if expression.dimension not in (wanted, None):
         unit = names.scenario.units.name(wanted)
-        message = f"an initial stock must be [{wanted}] ({unit}), not [{expression.dimension}]"
+        message = (
+            f"an initial stock must be [{wanted}] ({unit}), not [{expression.dimension}]; a number "
+            "with a unit is a parameter"
+        )
         names.fail(message, "stocks", name, *key)
     names.check_dims(name, expression, names.stock_dims(name)[:-1], "stocks", name, *key)
+    _check_not_negative(names, expression, "an initial stock", "stocks", name, *key)
     return expression
+
+
+def _check_not_negative(names: Vocabulary, expression: Expression, what: str, *key: str) -> None:
+    for values in _central(names, [expression]):
+        if values.min() < 0:
+            names.fail(f"{what} cannot be negative, found {values.min():g}", *key)
 
 
 def _formula(names: Vocabulary, target: str, dims: tuple[str, ...], text: str) -> Formula:
@@ -216,6 +226,7 @@ def _level(names: Vocabulary, name: str, text: str) -> Expression:
         message = f"a stock must be [{wanted}] ({unit}), not [{expression.dimension}]"
         names.fail(message, *key)
     names.check_dims(name, expression, names.stock_dims(name), *key)
+    _check_not_negative(names, expression, "a stock", *key)
     return expression
 
 
@@ -273,6 +284,11 @@ def _lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
         _factor(names, name, stock, kind) if stock.lifetime_factor is not None else None,
     )
     if kind == TABLE:
+        if "inflow_at" in stock.model_fields_set:
+            message = (
+                "inflow_at does not apply to a survival table, which holds for the ends of years"
+            )
+            names.fail(message, "stocks", name, "inflow_at")
         _check_table(names, name, lifetime, stock.initial is not None)
         return lifetime
     numbers = _central_numbers(names, lifetime)
@@ -442,6 +458,7 @@ def _initial(names: Vocabulary, name: str, initial: InitialEntry, lifetime: Life
         number = names.expression(getattr(initial, wanted), *key, wanted)
         _check_number(names, name, initial.age, number, key, wanted)
     value = _amount(names, initial.value, name, "initial", "value")
+    _check_survivors(names, name, lifetime, initial, number)
     return Initial(value, initial.age, number, _history(names, lifetime, initial, number))
 
 
@@ -468,6 +485,51 @@ def _check_number(
             names.fail(f"the shares of each age must add up to 1, not {total.max():g}", *key, word)
 
 
+def _check_survivors(
+    names: Vocabulary,
+    name: str,
+    lifetime: Lifetime,
+    initial: InitialEntry,
+    number: Expression | None,
+) -> None:
+    """Refuse an initial stock of which nothing could be left, or that reaches back too far."""
+    numbers = _central_numbers(names, lifetime) if lifetime.kind != TABLE else ()
+    if not numbers or initial.age == "given":
+        return
+    growth = _slowest_growth(names, number)
+    if initial.age == "spin_up" and growth <= -1:
+        names.fail("growth must be above -100 % a year", "stocks", name, "initial", "growth")
+    nodes, weights = quadrature(lifetime.convention, 1, lifetime.panels)
+    spread = tuple(number[..., np.newaxis] for number in numbers)
+    ages = np.arange(1.0, _OLDEST + 1).reshape(-1, *(1 for _ in numbers[0].shape))
+    with np.errstate(all="ignore"):
+        first = (outlived(lifetime.kind, nodes[0], spread) * weights[0]).sum(axis=-1)
+        left = outlived(lifetime.kind, ages, numbers) * np.exp(-growth * ages)
+    if first.min() < _RARE:
+        message = (
+            f"nothing that flows into the stock {name!r} is there at the end of its year, so it "
+            "cannot hold an initial stock"
+        )
+        names.fail(message, "stocks", name, "initial")
+    beyond = _OLDEST * left[-1] / (left.sum(axis=0) + first)
+    if initial.age == "spin_up":
+        return
+    if beyond.max() > 1e-6:
+        names.fail(
+            f"about {beyond.max():.2g} of the initial stock would be older than {_OLDEST} years, "
+            "which is as far back as it is followed; use a lifetime with a shorter tail, age: "
+            "spin_up, or age: given",
+            "stocks",
+            name,
+            "initial",
+        )
+
+
+def _slowest_growth(names: Vocabulary, number: Expression | None) -> float:
+    growths = _central(names, [number]) if number else []
+    return min((float(values.min()) for values in growths), default=0.0)
+
+
 def _history(
     names: Vocabulary, lifetime: Lifetime, initial: InitialEntry, number: Expression | None
 ) -> int:
@@ -478,8 +540,7 @@ def _history(
     numbers = _central_numbers(names, lifetime)
     if not numbers:
         return _OLDEST
-    growths = _central(names, [number]) if number and initial.age != "given" else []
-    growth = min((float(values.min()) for values in growths), default=0.0)
+    growth = _slowest_growth(names, number if initial.age != "given" else None)
     age = 16.0
     while age < _OLDEST and np.any(
         outlived(lifetime.kind, np.array(age), numbers) * np.exp(-growth * age) > _LEFT

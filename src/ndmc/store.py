@@ -293,14 +293,31 @@ def _create(path: Path, scenario: Scenario, plan: Plan, spec: Spec) -> None:
         root.create_group("tables", attributes=scenario.tables)
         blocks = root.create_group("blocks")
         count = len(spec.blocks)
-        blocks.create_array("written", shape=(count,), chunks=(1,), dtype="uint8", fill_value=0)
         blocks.create_array(
-            "imbalance", shape=(count,), chunks=(1,), dtype="float64", fill_value=np.nan
+            "written",
+            shape=(count,),
+            chunks=(1,),
+            dtype="uint8",
+            fill_value=0,
+            dimension_names=("block",),
+        )
+        blocks.create_array(
+            "imbalance",
+            shape=(count,),
+            chunks=(1,),
+            dtype="float64",
+            fill_value=np.nan,
+            dimension_names=("block",),
         )
         if plan.watches:
             shape = (count, len(plan.watches))
             blocks.create_array(
-                "counted", shape=shape, chunks=(1, shape[1]), dtype="int64", fill_value=0
+                "counted",
+                shape=shape,
+                chunks=(1, shape[1]),
+                dtype="int64",
+                fill_value=0,
+                dimension_names=("block", "watched"),
             )
 
 
