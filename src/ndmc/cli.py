@@ -132,9 +132,11 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
     central = check_central(plan)
     for output in plan.outputs:
         if not np.isfinite(central[output.name]).all():
-            raise InputError(
+            raise scenario.document.error(
                 f"{output.name!r} is not finite with every parameter at its mean; look for a "
-                "division by zero, such as by a flow that is 0 in the first year"
+                "division by zero, such as by a flow that is 0 in the first year",
+                f"{output.kind}s",
+                output.name,
             )
     print_check(
         processes(scenario, plan),
