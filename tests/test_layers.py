@@ -33,7 +33,7 @@ ORDER = [
     {"parameters"},
     {"tables", "distributions", "dependence", "schema"},
     {"diagram"},
-    {"document", "layout", "lifetimes"},
+    {"document", "layout", "lifetimes", "ordering"},
     {"expressions"},
     {"units", "dims"},
     {"errors"},

@@ -51,6 +51,14 @@ class Members:
         ages = ages or self.years - cohort * self.step.lifetime.varies
         return self._split(self._survival(cohort, ages))
 
+    def each_cohort(self) -> Iterator[tuple[int, Floats]]:
+        """Yield the year of inflow of every cohort, and its shares."""
+        shares = np.empty(0)
+        for year in range(self.years):
+            if year == 0 or self.step.lifetime.varies:
+                shares = self.shares(year)
+            yield year, shares
+
     def _split(self, left: Floats) -> list[Floats]:
         """Split survival into what stays, is released and is removed early."""
         leaving = [-np.diff(left, axis=1, prepend=1.0)] if self.parts > 1 else []
@@ -340,8 +348,8 @@ def fed(members: Members, inflow: Floats) -> Floats:
     """Return all parts [part, cell, year, draw] of a stock, of the inflow that feeds it."""
     if members.step.lifetime.varies:
         out = members.initial()
-        for year in range(members.years):
-            spread(year, inflow, members.shares(year), out)
+        for year, shares in members.each_cohort():
+            spread(year, inflow, shares, out)
         return out
     out = np.empty((members.parts, *inflow.shape))
     for part, shares in enumerate(members.parts_by_age()):
@@ -370,9 +378,7 @@ def driven(members: Members, level: Floats, answer: str) -> Driven:
     out, inflow, kept = members.initial(), np.empty_like(level), np.ones_like(level)
     shortfall = np.zeros((members.cells, members.width))
     first = np.ones_like(shortfall)
-    steady = None if members.step.lifetime.varies else members.shares()
-    for year in range(members.years):
-        shares = members.shares(year) if steady is None else steady
+    for year, shares in members.each_cohort():
         np.minimum(first, shares[0, :, 0], out=first)
         drive(year, level, shares, _ANSWERS[answer], inflow, kept, out, shortfall)
         spread(year, inflow, shares, out)
@@ -395,9 +401,7 @@ def profiled(
     mode, offset = _MODES[step.by], _OFFSETS[members.step.lifetime.convention]
     if step.of == "outflow":  # what leaves in a year is half a year younger than what it leaves
         offset -= 0.5
-    steady = None if members.step.lifetime.varies else members.shares()
-    for year in range(members.years):
-        shares = members.shares(year) if steady is None else steady
+    for year, shares in members.each_cohort():
         first = labels - members.years if step.by == "cohort" else 0
         profile(year, mode, first, offset, step.of == "outflow", inflow, shares, kept, rows, out)
     if members.step.initial is not None:

@@ -17,6 +17,7 @@ from ndmc.layout import (
     Edge,
     Layout,
     Node,
+    Rule,
     arrange,
     half_height,
     text_height,
@@ -24,7 +25,7 @@ from ndmc.layout import (
     wrapped,
 )
 
-__all__ = ["Edge", "Node", "dot", "svg", "write_diagram"]
+__all__ = ["Edge", "Node", "Rule", "dot", "svg", "write_diagram"]
 
 _INK, _LINE, _LOOP = "#1f2a37", "#64748b", "#c2410c"
 _BOX, _FRAME, _PAPER = "#eaf1f8", "#54789c", "#fcfcfb"

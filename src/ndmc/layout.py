@@ -15,7 +15,9 @@ from itertools import accumulate, combinations, pairwise
 from statistics import fmean, median_low
 from typing import Literal
 
-__all__ = ["Edge", "Layout", "Node", "arrange"]
+__all__ = ["Edge", "Layout", "Node", "Rule", "arrange"]
+
+Rule = Literal["value", "share", "balance", "stock"]
 
 NAME, NOTE = 13, 11  # font sizes: names of nodes, all else
 NAME_LINE, NOTE_LINE = 16, 14
@@ -64,7 +66,7 @@ class Edge:
     name: str
     origin: str
     target: str
-    rule: Literal["value", "share", "balance", "stock"]
+    rule: Rule
     text: str = ""
     loop: bool = False
 

@@ -11,13 +11,13 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
 
 import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.expressions import Expression
+from ndmc.ordering import in_order
 from ndmc.steps import Balance, Cohort, Formula, March, Program, Share, Step, Term
 from ndmc_kernels.march import OPERATIONS
 
@@ -149,7 +149,7 @@ class _Compiler:
                 )
                 raise LoopError(message, [step.target])
         inflow = step.inflow or f"{step.target} inflow"
-        self._name(inflow, step.dims, Balance(inflow, step.dims, "", step.inflows))
+        self._name(inflow, step.dims, Balance(inflow, step.dims, "", "balance", step.inflows))
         removals = [flow for flow, _ in step.removals]
         for part, name in enumerate([step.target, step.release, *removals]):
             if name:
@@ -220,26 +220,7 @@ class _Compiler:
 
     def _order(self) -> list[list[str]]:
         """Return groups of quantities in the order of computing; a group needs itself."""
-        from scipy.sparse import csr_matrix
-        from scipy.sparse.csgraph import connected_components
-
-        names = sorted(self.rules)
-        index = {name: n for n, name in enumerate(names)}
-        pairs = [(index[name], index[other]) for name in names for other in self._same_year(name)]
-        needs = csr_matrix(
-            (np.ones(len(pairs)), tuple(np.array(pairs, dtype=int).reshape(-1, 2).T)),
-            shape=(len(names), len(names)),
-        )
-        _, label = connected_components(needs, directed=True, connection="strong")
-        groups: dict[int, list[str]] = {}
-        for name in names:
-            groups.setdefault(int(label[index[name]]), []).append(name)
-        graph = {
-            group: {int(label[index[other]]) for name in found for other in self._same_year(name)}
-            - {group}
-            for group, found in sorted(groups.items(), key=lambda item: item[1])
-        }
-        return [groups[group] for group in TopologicalSorter(graph).static_order()]
+        return in_order({name: sorted(self._same_year(name)) for name in sorted(self.rules)})
 
     # --- rows and operations ---------------------------------------------------------------
 

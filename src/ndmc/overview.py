@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.diagram import Edge, Node
+from ndmc.diagram import Edge, Node, Rule
+from ndmc.expressions import evaluate_expression
+from ndmc.lifetimes import canonical
 from ndmc.plan import describe
 from ndmc.scenario import Scenario
-from ndmc.steps import Balance, Cohort, March, Plan, Step, hidden
+from ndmc.schema import FlowEntry
+from ndmc.steps import Balance, Cohort, March, Plan, Step
 
 __all__ = ["edges", "loops", "nodes", "notes", "processes", "quantities"]
 
@@ -31,7 +34,7 @@ def _members(plan: Plan) -> Iterator[Step]:
 def processes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, ...]]:
     """Yield each process with what enters, leaves and stays, and the flows it closes."""
     flows, stocks = scenario.file.flows, scenario.file.stocks
-    closed = {step.process: [] for step in _members(plan) if isinstance(step, Balance)}  # type: dict[str, list[str]]
+    closed: dict[str, list[str]] = {process: [] for process in scenario.file.processes}
     for step in _members(plan):
         if isinstance(step, Balance) and step.target in flows:
             closed[step.process].append(step.target)
@@ -39,7 +42,7 @@ def processes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, ...]]:
         into = [name for name, flow in flows.items() if flow.target == process]
         out = [name for name, flow in flows.items() if flow.origin == process]
         held = [name for name, stock in stocks.items() if stock.process == process]
-        lists = (into, out, held, closed.get(process, []))
+        lists = (into, out, held, closed[process])
         yield (process, *(", ".join(names) for names in lists))
 
 
@@ -121,9 +124,6 @@ def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
 
 def _excess(step: Cohort, plan: Plan) -> npt.NDArray[Any] | None:
     """Return the sum of Weibull densities at all whole ages, minus 1, with means."""
-    from ndmc.expressions import evaluate_expression
-    from ndmc.lifetimes import canonical
-
     if step.lifetime.normalise == "truncate":
         return None
     values = {s.name: s.central.reshape(*plan.dims.shape(s.dims), 1) for s in plan.samplers}
@@ -154,20 +154,19 @@ def nodes(scenario: Scenario) -> list[Node]:
 
 def edges(scenario: Scenario, plan: Plan) -> list[Edge]:
     """Return the flows, with what determines each."""
-    maker = {name: step for step in _steps(plan) for name in step.targets}
+    loop = {name for step in _steps(plan) if isinstance(step, March) for name in step.targets}
+    maker = {name: step for step in _members(plan) for name in step.targets}
     found = []
     for name, flow in scenario.file.flows.items():
-        step = maker[name]
-        rule = "value" if flow.value is not None else "share" if flow.share is not None else ""
-        member = next((m for m in _members(plan) if name in m.targets), step)
-        by_stock = not isinstance(member, Balance) or any(
-            term.name == hidden(stock, word)
-            for term in member.terms
-            for stock in scenario.file.stocks
-            for word in ("release", "inflow")
-        )
-        text = describe(step, name, scenario)
-        kind = rule or ("stock" if by_stock else "balance")
-        loop = isinstance(step, March)
-        found.append(Edge(name, flow.origin, flow.target, kind, text, loop))  # type: ignore[arg-type]
+        text = describe(maker[name], name, scenario)
+        rule = _rule(flow, maker[name])
+        found.append(Edge(name, flow.origin, flow.target, rule, text, name in loop))
     return found
+
+
+def _rule(flow: FlowEntry, step: Step) -> Rule:
+    if flow.value is not None:
+        return "value"
+    if flow.share is not None:
+        return "share"
+    return "balance" if isinstance(step, Balance) and step.kind == "balance" else "stock"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ndmc.dims import Dims, Floats, align
 from ndmc.errors import InputError, nearest
 from ndmc.expressions import Expression, evaluate_expression
 from ndmc.loops import LoopError, compile_loop
+from ndmc.ordering import in_order
 from ndmc.samplers import Sampler, central_values, samplers
 from ndmc.scenario import Scenario
 from ndmc.steps import (
@@ -183,7 +183,7 @@ class _Compiler:
                     "flows",
                     name,
                 )
-        return Balance(name, dims, process, tuple(terms))
+        return Balance(name, dims, process, equation.kind, tuple(terms))
 
     def _check_share_sums(self, steps: Sequence[Step]) -> None:
         """Refuse shares that take more than everything, where parameters alone decide them."""
@@ -208,29 +208,15 @@ class _Compiler:
 
     def _sorted(self, steps: Sequence[Step]) -> list[Step]:
         """Return the steps in an order that finds inputs ready, each loop as one step."""
-        from scipy.sparse import csr_matrix
-        from scipy.sparse.csgraph import connected_components
-
         maker = {name: number for number, step in enumerate(steps) for name in step.targets}
-        needs = [{maker[n] for n in step.inputs if n in maker} for step in steps]
-        pairs = np.array([(n, m) for n, found in enumerate(needs) for m in found], dtype=int)
-        size = (len(steps), len(steps))
-        graph = csr_matrix((np.ones(len(pairs)), tuple(pairs.reshape(-1, 2).T)), shape=size)
-        _, label = connected_components(graph, directed=True, connection="strong")
-        groups: dict[int, list[int]] = {}
-        for number, group in enumerate(label.tolist()):
-            groups.setdefault(group, []).append(number)
-        order = TopologicalSorter(
-            {
-                group: {int(label[m]) for n in members for m in needs[n]} - {group}
-                for group, members in groups.items()
-            }
-        ).static_order()
+        needs = {
+            number: sorted({maker[name] for name in step.inputs if name in maker})
+            for number, step in enumerate(steps)
+        }
         found = []
-        for group in order:
-            members = [steps[n] for n in groups[group]]
-            looped = len(members) > 1 or groups[group][0] in needs[groups[group][0]]
-            found.append(self._loop(members) if looped else members[0])
+        for group in in_order(needs):
+            looped = len(group) > 1 or group[0] in needs[group[0]]
+            found.append(self._loop([steps[n] for n in group]) if looped else steps[group[0]])
         return found
 
     def _loop(self, members: Sequence[Step]) -> March:
@@ -252,8 +238,7 @@ class _Compiler:
         found = []
         for step in steps:
             if isinstance(step, Balance) and step.target in self.file.flows:
-                # Of a flow that a prescribed stock takes in, the stock's own watch tells more.
-                if not any(term.name.endswith(" inflow") for term in step.terms):
+                if step.kind != "inflow":  # of those the stock's own watch tells more
                     found.append(Watch(step.target, "negative"))
             elif isinstance(step, Formula | Share) and step.target in self.file.flows:
                 found.append(Watch(step.target, "given_negative"))
@@ -493,14 +478,12 @@ def describe(step: Step, name: str, scenario: Scenario) -> str:
         case Profile(cohort=cohort, of=of, by=by):
             return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
         case Share():
-            held = any(term.name.endswith(" release") for term in step.inflows)
+            origin = flows[name].origin
+            held = any(s.process == origin and s.kind == "lifetime" for s in file.stocks.values())
             what = "the stock releases in" if held else "enters"
-            return f"share {flows[name].share} of what {what} {flows[name].origin}"
-        case Balance(process=process, terms=terms):
-            for word, text in _HIDDEN.items():
-                if any(term.name.endswith(f" {word}") for term in terms):
-                    return text.format(process)
-            return f"balance of {process}"
+            return f"share {flows[name].share} of what {what} {origin}"
+        case Balance(process=process, kind=kind):
+            return _CLOSINGS[kind].format(process)
         case _ if name in flows and flows[name].value is not None:
             return f"given: {flows[name].value}"
         case _ if name in flows:
@@ -511,7 +494,8 @@ def describe(step: Step, name: str, scenario: Scenario) -> str:
     return str(file.indicators[name].value)
 
 
-_HIDDEN = {
+_CLOSINGS = {
+    "balance": "balance of {}",
     "release": "what the stock of {} releases",
     "inflow": "what the prescribed stock of {} takes in",
 }

@@ -103,11 +103,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Balance:
-    """A flow that closes the balance of a process, or what is left over in it."""
+    """A flow that closes an equation of a process, or what is left over in it.
+
+    The equation is its balance, what its stock releases, or what its prescribed stock takes in.
+    """
 
     target: str
     dims: tuple[str, ...]
     process: str
+    kind: Literal["balance", "release", "inflow"]
     terms: tuple[Term, ...]
 
     @property

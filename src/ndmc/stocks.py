@@ -103,7 +103,7 @@ def _net(names: Vocabulary, name: str, stock: StockEntry) -> Balance:
     terms = [*names.inflows(stock.process)]
     terms += [replace(term, sign=-1.0) for term in names.outflows(stock.process)]
     kept = tuple(term for term in terms if term.name != stock.remainder)
-    return Balance(target, names.stock_dims(name), stock.process, kept)
+    return Balance(target, names.stock_dims(name), stock.process, "balance", kept)
 
 
 def _held_before(names: Vocabulary, name: str, stock: StockEntry) -> str:

@@ -48,10 +48,11 @@ def close_flows(names: Vocabulary) -> dict[str, Equation]:
     file = names.file
     for index, process in enumerate(file.processes):
         _check_crossed(names, process, index)
+    by_stocks = _determined_by_stocks(names)
     open_flows = [
         name
         for name, flow in file.flows.items()
-        if flow.value is None and flow.share is None and name not in determined_by_stocks(names)
+        if flow.value is None and flow.share is None and name not in by_stocks
     ]
     equations = [e for process in file.processes for e in _equations(names, process, open_flows)]
     matched = _match(names, open_flows, equations)
@@ -64,7 +65,7 @@ def close_flows(names: Vocabulary) -> dict[str, Equation]:
     return matched
 
 
-def determined_by_stocks(names: Vocabulary) -> set[str]:
+def _determined_by_stocks(names: Vocabulary) -> set[str]:
     """Return the flows that a stock determines: what it loses early, what covers its deficit."""
     stocks = names.file.stocks.values()
     return {flow for stock in stocks for flow in stock.removals} | {
@@ -91,18 +92,17 @@ def _check_crossed(names: Vocabulary, process: str, index: int) -> None:
 
 def _equations(names: Vocabulary, process: str, open_flows: Collection[str]) -> Iterable[Equation]:
     """Yield the equations of a process, with the open flows that each could close."""
-
-    def among(terms: Iterable[object]) -> tuple[str, ...]:
-        return tuple(n for n in open_flows if any(getattr(t, "name", "") == n for t in terms))
-
-    into, out = among(names.inflows(process)), among(names.outflows(process))
+    into, out = (
+        {term.name for term in terms} & set(open_flows)
+        for terms in (names.inflows(process), names.outflows(process))
+    )
     stock = names.file.stocks.get(names.holders.get(process, ""))
     if stock is None:
-        yield Equation(process, "balance", tuple(n for n in open_flows if n in {*into, *out}))
+        yield Equation(process, "balance", tuple(n for n in open_flows if n in into | out))
     elif stock.kind == "lifetime":
-        yield Equation(process, "release", out)
+        yield Equation(process, "release", tuple(n for n in open_flows if n in out))
         if stock.value is not None:
-            yield Equation(process, "inflow", into)
+            yield Equation(process, "inflow", tuple(n for n in open_flows if n in into))
 
 
 def _match(
