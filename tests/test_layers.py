@@ -29,6 +29,7 @@ ORDER = [
     {"steps"},
     {"samplers"},
     {"flodym"},
+    {"flodym_model"},
     {"scenario"},
     {"parameters"},
     {"tables", "distributions", "dependence", "schema"},
