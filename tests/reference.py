@@ -619,3 +619,12 @@ def weibull_ages(scale, shape, years, convention):
     whole = scale / shape * special.gamma(1 / shape)
     area = whole * special.gammainc(1 / shape, (edges / scale) ** shape)
     return np.diff(area, axis=-2)
+
+
+def first_year(condition, years):
+    """Return the first year in which [cell, year, draw] is true, [cell, draw]; infinity: never."""
+    out = np.full((condition.shape[0], condition.shape[2]), np.inf)
+    for cell, draw in np.ndindex(*out.shape):
+        true = [y for y, now in zip(years, condition[cell, :, draw], strict=True) if abs(now) > 0]
+        out[cell, draw] = min(true, default=np.inf)
+    return out

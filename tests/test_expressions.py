@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import reference
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -386,5 +387,79 @@ def test_paths_keep_the_unit_and_dims_of_their_values():
 )
 def test_paths_that_make_no_sense_are_refused(text, message):
     """Wrong counts, years that do not rise and units that do not fit."""
+    with pytest.raises(ExpressionError, match=message):
+        compile_expression(text, KNOWN, DIMS)
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    left=st.sampled_from(["a", "b", "b - c", "cumsum(a) / step", "d * year"]),
+    sign=st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+    right=st.sampled_from(["0", "1", "b", "c", "d", "2001"]),
+    seed=st.integers(0, 50),
+)
+def test_first_year_equals_a_search_year_by_year(left, sign, right, seed):
+    """The first year of any condition is that of a plain search through the years, bit by bit."""
+    values = numbers(seed)
+    condition = compile_expression(f"{left} {sign} {right}", PLAIN, DIMS)
+    expression = compile_expression(f"first_year({left} {sign} {right})", PLAIN, DIMS)
+    true = evaluate_expression(condition, values)
+    expected = reference.first_year(true.reshape(-1, 4, true.shape[-1]), DIMS.years)
+    got = evaluate_expression(expression, values)
+    assert expression.dims == tuple(dim for dim in condition.dims if dim != "year")
+    assert_array_equal(got.reshape(expected.shape), expected)
+
+
+def test_first_year_is_infinite_where_it_never_comes():
+    """Never is +inf, already true is the first year, and later changes do not matter."""
+    seldom = np.array([[0, 1, 0, 0, 0], [0, 1, 0, 0, 3], [0, 0, 1, 0, 2], [0, 1, 0, 1, 1.0]])
+    got = compute("first_year(b > 0)", {"b": seldom})
+    assert_array_equal(got, [np.inf, 2000, 2002, 2003, 2001])
+    assert_array_equal(compute("first_year(year >= 2002)", {}), [2002])
+    assert_array_equal(compute("first_year(year > 2003)", {}), [np.inf])
+    assert_array_equal(compute("first_year(0 * year)", {}), [np.inf])
+
+
+def test_first_year_takes_any_number_that_is_not_zero_for_true():
+    """A plain number holds where it is not 0, a negative one too; what is not a number does not."""
+    given = np.array([[0.0, np.nan], [-0.5, np.nan], [1, 0], [0, 2]])
+    assert_array_equal(compute("first_year(b)", {"b": given}), [2001, 2003])
+
+
+def test_first_year_is_known_by_the_other_dims():
+    """Only the dim year goes: one year for each label, in the order of the scenario."""
+    condition = np.zeros((3, 4, 1))
+    condition[0, 1:], condition[2, 3] = 1, 1
+    assert compile_expression("first_year(a > 0)", PLAIN, DIMS).dims == ("k",)
+    assert_array_equal(compute("first_year(a > 0)", {"a": condition})[:, 0], [2001, np.inf, 2003])
+    assert_array_equal(compute("min(first_year(a > 0), 2002)", {"a": condition})[1, 0], 2002)
+
+
+def test_first_year_is_a_plain_number():
+    """Years of events can be compared with years and subtracted from each other."""
+    for text in ("first_year(flow > 2 * flow)", "first_year(flow > 0) - 2020 * rate"):
+        expression = compile_expression(text, KNOWN, DIMS)
+        assert (expression.dims, expression.dimension) == ((), NONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("first_year(rate > 0)", r"first_year\(\) runs along the years: .* has no dims"),
+        ("first_year(1)", "runs along the years"),
+        ("first_year(first_year(flow > 0))", "runs along the years"),
+        ("first_year(flow)", r"the argument of first_year\(\) must be a comparison"),
+        ("first_year(flow > 0, 2)", r"write first_year\(x\)"),
+        ("first_year()", r"write first_year\(x\)"),
+        ("first_year(flow > rate)", "cannot compare"),
+        ("first_year(flow > 0) + mass", "cannot add"),
+        ("frist_year(flow > 0)", "did you mean 'first_year'"),
+    ],
+)
+def test_first_years_that_make_no_sense_are_refused(text, message):
+    """What does not change with the years, and what is not a plain number, has no first year."""
     with pytest.raises(ExpressionError, match=message):
         compile_expression(text, KNOWN, DIMS)

@@ -5,15 +5,16 @@ import random
 
 import numpy as np
 import pytest
+import reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import bundled, imbalance, one_parameter, scenario, stock_model, systems
 
 from ndmc.errors import InputError
-from ndmc.evaluation import evaluate
+from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.plan import compile_plan, describe
-from ndmc.steps import Balance, Cohort, Formula, Share, hidden
+from ndmc.steps import Balance, Cohort, Formula, March, Share, hidden
 
 random_systems = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
@@ -303,3 +304,113 @@ def test_shares_split_what_has_no_such_dim():
     assert_array_equal(values["split"][:, 0, 0], [2, 4])
     assert_array_equal(values["closed"][0, 0], 2)
     assert np.shape(values["split"]) == (2, 1, 1)
+
+
+# --- events ---------------------------------------------------------------------------------
+
+
+def with_events(**indicators):
+    """Return the stock model with indicators that ask when its stocks pass a limit."""
+    data = stock_model(spread=0.1)
+    data["parameters"]["limit"] = {"unit": "t", "value": 500, "distribution": "constant"}
+    passed = {"passed": "first_year(in_use > limit)"}
+    return scenario(data | {"indicators": {**passed, **indicators}})
+
+
+def test_events_are_followed_through_any_chain_of_names():
+    """A first year and all that reads one, however far, may be infinite; nothing else may."""
+    loaded = with_events(
+        latest="max(late, 0)",
+        late="at(passed, product=a) - 2010",
+        spread="passed - at(passed, product=b)",
+        total="sum(in_use, over=product)",
+        over="sum(where(in_use > limit, 1, 0), over=year) / step",
+    )
+    plan = compile_plan(loaded)
+    assert plan.events == {"passed", "late", "latest", "spread"}
+    assert compile_plan(loaded, ["latest", "total"]).events == {"latest"}
+    assert compile_plan(loaded, ["total", "over"]).events == frozenset()
+    further = {"figure": ("late + 1", "here"), "own": ("first_year(in_use > 2 * limit)", "here")}
+    assert compile_plan(loaded, ["total"], further).events == {"figure", "own"}
+    assert compile_plan(bundled("china_nd")).events == frozenset()
+
+
+def test_events_reach_flows_and_stocks():
+    """What is computed from the year itself may be infinite, its stock and the balance with it."""
+    data = stock_model()
+    data["parameters"]["limit"] = {"unit": "t/yr", "value": 150, "distribution": "constant"}
+    data["indicators"] = {"start": "first_year(inflow > limit)", "twice": "2 * in_use"}
+    data["flows"]["sales"]["value"] = "inflow * start / 2000"
+    expected = {"start", "sales", "in_use", "end_of_life", "recycled", "dumped", "twice"}
+    assert compile_plan(scenario(data)).events == expected
+    data["flows"]["sales"]["value"] = "inflow"
+    assert compile_plan(scenario(data)).events == {"start"}
+
+
+@pytest.mark.parametrize(
+    "rule", ["where(year >= start, inflow, 0)", "where(year >= first_year(inflow > y), inflow, 0)"]
+)
+def test_what_only_begins_with_an_event_is_finite(rule):
+    """A comparison with the year is true or not, so that what follows stays finite."""
+    data = stock_model()
+    data["parameters"]["y"] = {"unit": "t/yr", "value": 150, "distribution": "constant"}
+    data["indicators"] = {"start": "first_year(inflow > y)"}
+    data["flows"]["sales"]["value"] = rule
+    assert compile_plan(scenario(data)).events == {"start"}
+
+
+def test_events_are_evaluated_draw_by_draw_and_with_means():
+    """Each draw has the year that its own stock gives, +inf for never; so has the central run."""
+    plan = compile_plan(with_events(gap="passed - 2000"))
+    values, central = evaluate(plan, 1, range(300)), evaluate_central(plan)
+    expected = reference.first_year(values["in_use"] > 500, range(2000, 2015))
+    assert_array_equal(values["passed"], expected)
+    expected = reference.first_year(central["in_use"][..., np.newaxis] > 500, range(2000, 2015))
+    assert_array_equal(central["passed"], expected[:, 0])
+    assert_array_equal(values["gap"], values["passed"] - 2000)
+    assert len(np.unique(values["passed"])) > 2
+    never = compile_plan(with_events(never="first_year(in_use > 1e9 * limit)"), ["never"])
+    assert_array_equal(evaluate(never, 1, range(5), dtype=np.float32)["never"], np.inf)
+    assert_array_equal(evaluate_central(never)["never"], [np.inf, np.inf])
+
+
+RETURNING = {"a": ("out", "p", GIVEN), "b": ("p", "q", {}), "e": ("q", "end", {})}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "where(first_year(b > x) > 2001, x, 0)",
+        "x * first_year(lag(b) > x) / 4000",
+        "0.1 * lag(b * where(first_year(b > x) > 2001, 1, 0))",
+        "0.1 * x * cumsum(first_year(b > x) * year) / step",
+    ],
+)
+def test_a_first_year_of_a_loop_is_refused_inside_it(rule):
+    """All years of a loop must be known before its first year can be asked for, lagged or not."""
+    data = two_processes({**RETURNING, "d": ("q", "p", {"value": rule})})
+    data["years"] = "2000..2003"
+    with pytest.raises(InputError, match=r"d -> b.* cannot be solved: .*, or a first year, is not"):
+        compile_plan(scenario(data))
+
+
+def test_a_loop_may_read_a_first_year_of_what_is_known_before_it():
+    """A first year of parameters enters a loop as a number, and can be asked for after the loop."""
+    started = "where(year >= first_year(y > x), 0.5, 0)"
+    data = two_processes({**RETURNING, "d": ("q", "p", {"share": started})})
+    data["years"] = "2000..2003"
+    grows = {"2000": 0.5, "2001": 1.0, "2002": 1.5, "2003": 0.5}
+    data["parameters"]["y"] = data["parameters"]["x"] | {"dims": ["year"], "value": grows}
+    data["indicators"] = {"doubled": "first_year(b > 1.5 * x)", "never": "first_year(b > 9 * x)"}
+    plan = compile_plan(scenario(data))
+    loop = next(step for step in (*plan.fixed, *plan.steps) if isinstance(step, March))
+    assert {"b", "d"} <= set(loop.targets)
+    assert plan.events == {"b", "d", "e", "doubled", "never"}
+    values = evaluate(plan, 1, range(1))
+    assert_array_equal(values["b"][:, 0], [1, 1, 2, 2])
+    assert (values["doubled"][0], values["never"][0]) == (2002, np.inf)
+    counted = {"value": "where(lag(cumsum(b > x)) > 0, 0.5 * x, 0)"}
+    data["flows"]["d"] = {"from": "q", "to": "p", **counted}
+    data["flows"]["a"]["value"] = "y"
+    got = evaluate(compile_plan(scenario(data)), 1, range(1))["b"][:, 0]
+    assert_array_equal(got, [0.5, 1.0, 1.5, 1.0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from ndmc.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from ndmc.scenario import Scenario
+    from ndmc.scheduling import Executor
     from ndmc.steps import Plan
 
 __all__ = ["app", "main"]
@@ -131,7 +134,9 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
 
     central = check_central(plan)
     for output in plan.outputs:
-        if not np.isfinite(central[output.name]).all():
+        values = central[output.name]
+        never = np.isposinf(values) & (output.name in plan.events)
+        if not (np.isfinite(values) | never).all():
             raise scenario.document.error(
                 f"{output.name!r} is not finite with every parameter at its mean; look for a "
                 "division by zero, such as by a flow that is 0 in the first year",
@@ -160,58 +165,236 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
     )
 
 
+DrawsOption = Annotated[str, typer.Option("--draws", "-n", help="Number of draws, such as 1e6.")]
+SeedOption = Annotated[str, typer.Option(help="Same seed, same draws.")]
+OutOption = Annotated[
+    str, typer.Option(help="Store to write, path or URL; NAME.zarr if not given.")
+]
+KeepOption = Annotated[
+    str, typer.Option(help="Outputs whose draws are stored: all, none, or names with commas.")
+]
+PercentilesOption = Annotated[
+    str, typer.Option(help="Outputs to compute percentiles of: all, kept, or names with commas.")
+]
+QuantilesOption = Annotated[str, typer.Option("--quantiles", "-q", help="In percent.")]
+ExceedOption = Annotated[
+    list[str],
+    typer.Option(help="Share of draws above a limit: 'NAME > 100 kt'. Repeatable."),
+]
+BlockOption = Annotated[
+    str, typer.Option(help="Draws per block, up to a power of two; by size if not given.")
+]
+DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
+MemoryOption = Annotated[
+    str,
+    typer.Option(help="For blocks and digests; where one pass would keep more, two are made."),
+]
+
+
 @app.command()
 def run(
     scenario: ScenarioArgument,
-    draws: Annotated[
-        str, typer.Option("--draws", "-n", help="Number of draws, such as 1e6.")
-    ] = "10000",
-    seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
-    out: Annotated[str, typer.Option(help="Store to write; NAME.zarr if not given.")] = "",
-    keep: Annotated[str, typer.Option(help="Outputs to store: all, or names with commas.")] = "",
+    draws: DrawsOption = "",
+    seed: SeedOption = "1",
+    out: OutOption = "",
+    keep: KeepOption = "",
+    percentiles: PercentilesOption = "",
+    quantiles: QuantilesOption = "2.5,50,97.5",
+    exceed: ExceedOption = [],  # noqa: B006
+    until: Annotated[
+        list[str],
+        typer.Option(help="Stop when known: 'NAME@2021 p97.5 within 0.5 %'. Repeatable."),
+    ] = [],  # noqa: B006
     set_: SetOption = [],  # noqa: B006
     variant: VariantOption = "",
-    workers: Annotated[int | None, typer.Option(help="Threads; one per core if not given.")] = None,
-    block: Annotated[str, typer.Option(help="Draws per block; by size if not given.")] = "",
-    dtype: Annotated[str, typer.Option(help="Stored precision: float32 or float64.")] = "float32",
+    workers: Annotated[
+        int | None, typer.Option(help="Threads, or processes; one per core if not given.")
+    ] = None,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Compute in processes of a local Dask cluster.")
+    ] = False,
+    scheduler: Annotated[
+        str, typer.Option(help="Address of a Dask scheduler whose workers compute.")
+    ] = "",
+    part: Annotated[
+        str, typer.Option(help="Compute part i of N: i/N. The parts share the store.")
+    ] = "",
+    block: BlockOption = "",
+    dtype: DtypeOption = "float32",
+    memory: MemoryOption = "2GiB",
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Compute anew the blocks that are damaged.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what the run would take: disk, memory, time.")
+    ] = False,
 ) -> None:
-    """Run a scenario and store its draws and percentiles.
+    """Run a scenario: percentiles of every output, and the draws of those kept.
 
-    The same command on the same store goes on where it stopped.
+    The same command on the same store goes on where it stopped; with a larger -n it adds draws.
 
     Example: ndmc run china_nd -n 1e5 --seed 1 --out china.zarr
     """
-    from ndmc.execution import execute
-    from ndmc.report import print_run, progress_bar
+    from ndmc.execution import Options, execute
+    from ndmc.limits import parse_size
+    from ndmc.report import plan_printer, print_run, progress_bar
     from ndmc.scenario import load
 
+    options = Options(
+        keep=_names(keep) if keep else None,
+        percentiles=_names(percentiles) if percentiles else None,
+        quantiles=[_percent(text) for text in quantiles.split(",")],
+        exceed=[_limit(text) for text in exceed],
+        until=until,
+        workers=workers,
+        block=_count(block, "--block") if block else None,
+        dtype=dtype,
+        memory=parse_size(memory),
+        part=_part(part) if part else None,
+        repair=repair,
+    )
     loaded = load(scenario, variant=variant, changes=_changes(set_))
-    path = Path(out or f"{loaded.name}.zarr")
-    with progress_bar(loaded.name) as progress:
+    number = _count(draws or ("1e7" if until else "10000"), "-n")
+    path = out or f"{loaded.name}.zarr"
+    if plan:
+        from ndmc.execution import plan_only
+
+        print(plan_only(loaded, number, seed=_count(seed, "--seed"), out=path, options=options))
+        return
+    with _executor(scheduler, processes, workers) as executor, progress_bar(loaded.name) as bar:
         store = execute(
             loaded,
-            _count(draws, "-n"),
+            number,
             seed=_count(seed, "--seed"),
             out=path,
-            keep=[name.strip() for name in keep.split(",")] if keep else None,
-            workers=workers,
-            block=_count(block, "--block") if block else None,
-            dtype=dtype,
-            progress=progress,
+            options=options,
+            executor=executor,
+            progress=bar,
+            planned=plan_printer(bar),
         )
     print_run(store)
 
 
-@app.command()
-def info(store: StoreArgument) -> None:
-    """Show what a store is, how complete it is, and where it comes from.
+@contextlib.contextmanager
+def _executor(scheduler: str, processes: bool, workers: int | None) -> Iterator[Executor | None]:
+    """Yield what computes the blocks: a cluster if asked for, else None for threads."""
+    if not (scheduler or processes):
+        yield None
+        return
+    from ndmc.scheduling import Cluster, connect
 
-    Example: ndmc info china.zarr
+    with connect(scheduler, workers) as client:
+        yield Cluster(client)
+
+
+def _part(text: str) -> tuple[int, int]:
+    try:
+        part, parts = text.split("/")
+        return int(part), int(parts)
+    except ValueError:
+        raise InputError(f"{text!r} is not a part; write it like 3/16", "--part") from None
+
+
+def _limit(text: str) -> tuple[str, str]:
+    name, above, limit = text.partition(">")
+    if not above or not name.strip() or not limit.strip():
+        raise InputError(f"{text!r} is not of the form 'name > limit'", "--exceed")
+    return name.strip(), limit.strip()
+
+
+@app.command()
+def finish(
+    store: StoreArgument,
+    workers: Annotated[int | None, typer.Option(help="Threads; one per core if not given.")] = None,
+) -> None:
+    """Merge the percentiles of a run whose parts are all done.
+
+    Example: ndmc finish china.zarr
     """
-    from ndmc.report import print_info
+    from ndmc.execution import Options
+    from ndmc.execution import finish as merge
+    from ndmc.report import print_run, progress_bar
+
+    with progress_bar("finish") as progress:
+        found = merge(store, Options(workers=workers), progress)
+    print_run(found)
+
+
+@app.command()
+def job(
+    system: Annotated[str, typer.Argument(metavar="slurm|pbs", help="The batch system.")],
+    scenario: ScenarioArgument,
+    parts: Annotated[int, typer.Option(help="Jobs of the array.")],
+    draws: DrawsOption = "10000",
+    seed: SeedOption = "1",
+    out: OutOption = "",
+    keep: KeepOption = "",
+    percentiles: PercentilesOption = "",
+    quantiles: QuantilesOption = "2.5,50,97.5",
+    exceed: ExceedOption = [],  # noqa: B006
+    set_: SetOption = [],  # noqa: B006
+    variant: VariantOption = "",
+    block: BlockOption = "",
+    dtype: DtypeOption = "float32",
+    time: Annotated[str, typer.Option(help="Time limit of a job, HH:MM:SS.")] = "04:00:00",
+    cpus: Annotated[int, typer.Option(help="Cores of a job.")] = 4,
+    memory: Annotated[str, typer.Option(help="Memory of a job.")] = "8G",
+    grace: Annotated[int, typer.Option(help="Seconds before the time limit to stop in.")] = 60,
+) -> None:
+    """Print the script of an array job that computes a run in parts, without a scheduler of ndmc's.
+
+    Example: ndmc job slurm china_nd --parts 16 -n 1e8 --keep none --out china.zarr > job.sh
+    """
+    from ndmc.jobs import job_script
+    from ndmc.scenario import load
+
+    loaded = load(scenario, variant=variant, changes=_changes(set_))
+    _count(draws, "-n")
+    given = {
+        "--keep": keep,
+        "--percentiles": percentiles,
+        "--variant": variant,
+        "--block": block,
+        "--quantiles": quantiles if quantiles != "2.5,50,97.5" else "",
+        "--dtype": dtype if dtype != "float32" else "",
+    }
+    command = ["ndmc", "run", scenario, "-n", draws, "--seed", seed]
+    command += ["--out", out or f"{loaded.name}.zarr"]
+    command += [text for option, value in given.items() if value for text in (option, value)]
+    command += [text for change in set_ for text in ("--set", change)]
+    command += [text for limit in exceed for text in ("--exceed", limit)]
+    options = {"parts": parts, "time": time, "cpus": cpus, "memory": memory, "grace": grace}
+    print(job_script(system, command, name=loaded.name, **options), end="")  # type: ignore[arg-type]
+
+
+@app.command()
+def info(
+    store: StoreArgument,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Recompute the checksum of every file; exit 1 if damaged."),
+    ] = False,
+) -> None:
+    """Show what a store is, how complete it is, how well its percentiles are known.
+
+    Example: ndmc info china.zarr --verify
+    """
+    from ndmc.report import print_damage, print_info
     from ndmc.store import open_store
 
-    print_info(open_store(store))
+    opened = open_store(store)
+    if verify:
+        from ndmc.integrity import verify as damaged
+
+        found = damaged(opened)
+        print_damage(opened, found)
+        if found:
+            raise RunError(
+                f"{len(found)} files are damaged or missing; "
+                "run the same command again with --repair"
+            )
+        return
+    print_info(opened)
 
 
 @app.command()
@@ -228,22 +411,21 @@ def percentiles(
     by_group: Annotated[str, typer.Option(help="Dims to sum by group.")] = "",
     csv: Annotated[str, typer.Option(help="Write the table to this file instead.")] = "",
 ) -> None:
-    """Show exact percentiles of stored draws, with their 95 % confidence limits.
+    """Show exact percentiles with their 95 % confidence limits.
+
+    Of stored draws any, of any sum; of others those the run has computed.
 
     Example: ndmc percentiles china.zarr -v in_use --sel year=2021 --over product
     """
-    from ndmc.quantiles import summarise, view
+    from ndmc.quantiles import summary
     from ndmc.report import percentile_rows, print_percentiles, write_csv
     from ndmc.store import open_store
 
     opened = open_store(store)
     levels = [_percent(text) for text in quantiles.split(",")]
-    picked = _labels(sel)
-    views = {
-        name: view(opened, name, picked, _names(over), _names(by_group))
-        for name in variable or _headline(opened.attrs["headline"], list(opened.outputs))
-    }
-    summaries = {name: summarise(opened, chosen, levels) for name, chosen in views.items()}
+    given = (_labels(sel), _names(over), _names(by_group))
+    names = variable or _headline(opened.attrs["headline"], list(opened.computed))
+    summaries = {name: summary(opened, name, levels, *given) for name in names}
     if csv:
         rows = [row for summary in summaries.values() for row in percentile_rows(opened, summary)]
         write_csv(Path(csv), rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ndmc.errors import InputError
-from ndmc.quantiles import DEFAULT_QUANTILES, summarise, to_dataset, view
+from ndmc.quantiles import DEFAULT_QUANTILES, summary, to_dataset
 from ndmc.store import open_store
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     import xarray as xr
 
     opened = open_store(store)
-    # Metadata is gathered in one file when a run ends; before that xarray would warn.
-    gathered = None if opened.complete else False
-    dataset: xr.Dataset = xr.open_zarr(opened.path, consolidated=gathered)
+    dataset: xr.Dataset = xr.open_zarr(opened.path)
     return dataset
 
 
@@ -61,14 +59,16 @@ def percentiles(
     over: str | Iterable[str] = (),
     by_group: str | Iterable[str] = (),
 ) -> xr.Dataset:
-    """Return exact percentiles of stored draws, with confidence limits, mean and sd.
+    """Return exact percentiles, with confidence limits, mean and sd.
+
+    Of outputs whose draws are stored any percentile of any sum, of others those the run computed.
 
     Parameters
     ----------
     store
         Path of a complete store.
     variables
-        Names of kept outputs; all if None.
+        Names of outputs; all if None.
     quantiles
         Shares from 0 to 1.
     sel
@@ -87,7 +87,8 @@ def percentiles(
     Raises
     ------
     InputError
-        For a name, dim or label the store has not, or an incomplete store.
+        For a name, dim or label the store has not, a sum or percentile that needs draws which are
+        not stored, or an incomplete store.
 
     Examples
     --------
@@ -107,10 +108,8 @@ def percentiles(
     select = {dim: _labels(chosen) for dim, chosen in (sel or {}).items()}
     dims = (over,) if isinstance(over, str) else tuple(over)
     by = (by_group,) if isinstance(by_group, str) else tuple(by_group)
-    names = variables if variables is not None else list(opened.outputs)
-    summaries = {
-        name: summarise(opened, view(opened, name, select, dims, by), quantiles) for name in names
-    }
+    names = variables if variables is not None else list(opened.computed)
+    summaries = {name: summary(opened, name, quantiles, select, dims, by) for name in names}
     found = to_dataset(opened, summaries)
     single = {dim: 0 for dim, chosen in (sel or {}).items() if _is_label(chosen)}
     return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})

@@ -1,56 +1,93 @@
-"""Run a scenario: blocks of draws through Dask threads, each written once into its own shard."""
+"""Run a scenario: stages of blocks, each computed once, and percentiles of all draws at the end."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ndmc import convergence, limits
 from ndmc.audit import LIMIT, Audit
-from ndmc.errors import InputError, RunError
+from ndmc.convergence import Target
+from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
-from ndmc.plan import compile_plan
-from ndmc.quantiles import DEFAULT_QUANTILES, Summary, summarise, view
+from ndmc.integrity import forget
+from ndmc.place import place_of
+from ndmc.quantiles import DEFAULT_QUANTILES
+from ndmc.replay import plan_of, work_of
 from ndmc.scenario import Scenario, load
-from ndmc.steps import Plan, Watch
-from ndmc.store import Spec, Store, create, write_coordinates
+from ndmc.scheduling import Executor, Task, Threads
+from ndmc.stages import GRAIN, MOST, Spec, blocks, cut, expected, stages
+from ndmc.steps import Plan
+from ndmc.store import Store, check_same, create, existing, open_store, raise_draws, restore
+from ndmc.streaming import enter, percentiles_of, tidy, write_percentiles
+from ndmc.units import UnitError, parse_amount
+from ndmc.work import FATAL, StoppedError, Work, check_draws, series_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["check_central", "execute", "plan_blocks", "run"]
+__all__ = ["Options", "check_central", "execute", "finish", "plan_blocks", "plan_only", "run"]
 
 _BLOCK_BYTES = 32 * 2**20
-_MOST_BLOCK = 2**16
-_BLOCKS_AT_ONCE = 1000
+_MOST_BLOCK = 2**13
 _MOST_BLOCKS = 10**6
-_MEMORY = 2**30
+#: All draws of the first stage are kept in digests.
+_BEGIN_BYTES = 160 * 2**20
+_MOST_BEGIN = 2**13
+#: A run in parts has one long last stage, which parts need not wait for each other in; what comes
+#: before is a share of it so large.
+_PILOT_SHARE = 32
 
 Progress = Callable[[int, int], None]
 
 
-def plan_blocks(draws: int, cells: int, itemsize: int, workers: int, tile: int = 256) -> int:
-    """Return how many draws a block should have.
+@dataclass(frozen=True)
+class Options:
+    """How a run is made: see `run`."""
+
+    keep: Iterable[str] | None = None
+    percentiles: Iterable[str] | None = None
+    quantiles: Sequence[float] = DEFAULT_QUANTILES
+    exceed: Sequence[tuple[str, float | str]] = ()
+    until: Sequence[str] = ()
+    workers: int | None = None
+    block: int | None = None
+    dtype: str = "float32"
+    memory: int = limits.MEMORY
+    part: tuple[int, int] | None = None
+    repair: bool = False
+
+
+def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
+    """Return how many draws a block should have whose draws are stored.
 
     A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
-    share the memory, in whole tiles of draws, and at least one for each worker.
+    share the draws; a power of two, so that blocks fit the stages of a run.
 
     Examples
     --------
     >>> plan_blocks(1_000_000, 357, 4, 2)
-    23296
+    8192
     >>> plan_blocks(1000, 357, 4, 2)
     256
     """
-    room = min(_BLOCK_BYTES, _MEMORY // (2 * workers))
-    fitting = room // max(cells * itemsize, 1)
-    share = -(-draws // workers)
-    return max(min(fitting, share, _MOST_BLOCK) // tile, 1) * tile
+    fitting = _BLOCK_BYTES // max(cells * itemsize, 1)
+    share = draws // workers
+    return _power_of_two(max(min(fitting, share, _MOST_BLOCK), GRAIN))
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << (number.bit_length() - 1)
 
 
 def run(
@@ -60,9 +97,17 @@ def run(
     seed: int,
     out: str | Path,
     keep: Iterable[str] | None = None,
+    percentiles: Iterable[str] | None = None,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    exceed: Sequence[tuple[str, float | str]] = (),
+    until: Sequence[str] = (),
     workers: int | None = None,
     block: int | None = None,
     dtype: str = "float32",
+    memory: int = limits.MEMORY,
+    part: tuple[int, int] | None = None,
+    client: Any = None,
+    repair: bool = False,
     variant: str = "",
     changes: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -73,26 +118,47 @@ def run(
     scenario
         A loaded scenario, or what `load` takes.
     draws
-        Number of draws.
+        Number of draws. A later call may ask for more: the run goes on.
     seed
         From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.
     out
-        Path of the store, which must not exist unless it holds this same run.
+        Path or URL of the store, which must not exist unless it holds this same run.
     keep
-        Outputs and parameters to store; what the scenario says if None.
+        Outputs and parameters whose draws are stored; what the scenario says if None,
+        ``["none"]`` for none.
+    percentiles
+        Outputs whose percentiles are computed, kept or not; all outputs if None, ``["kept"]`` for
+        those that are stored.
+    quantiles
+        Shares from 0 to 1.
+    exceed
+        Pairs of an output and a limit, a number in its unit or a text such as ``"100 kt"``: the
+        share of draws above it is computed.
+    until
+        Targets such as ``"in_use@2021 p97.5 within 0.5 %"``: the run ends when all are reached,
+        at the latest after ``draws``.
     workers
         Threads; the processor's cores if None.
     block
-        Draws per block; chosen by size if None.
+        Draws per block, rounded up to a power of two; chosen by size if None.
     dtype
-        Precision of the stored draws, float32 or float64; the computation is float64.
+        Precision in which draws are stored and ranked, float32 or float64; the computation is
+        float64.
+    memory
+        Bytes for blocks and digests. Where digests of one pass would hold more, two are made.
+    part
+        ``(3, 16)`` computes the third of 16 parts; whoever completes the run merges.
+    client
+        A `distributed.Client` whose workers compute, instead of threads.
+    repair
+        Compute anew the blocks that are damaged.
     variant, changes
         As in `load`; only where ``scenario`` is not loaded yet.
 
     Returns
     -------
     xarray.Dataset
-        The kept outputs with dims (draw, year, ...). Its percentiles: `ndmc.percentiles`.
+        The kept outputs with dims (draw, year, ...). Percentiles: `ndmc.percentiles`.
 
     Raises
     ------
@@ -115,16 +181,25 @@ def run(
         scenario = load(scenario, variant=variant, changes=changes)
     elif variant or changes:
         raise InputError("variant and changes belong to load() when the scenario is loaded already")
-    store = execute(
-        scenario,
-        draws,
-        seed=seed,
-        out=Path(out),
+    options = Options(
         keep=keep,
+        percentiles=percentiles,
+        quantiles=quantiles,
+        exceed=exceed,
+        until=until,
         workers=workers,
         block=block,
         dtype=dtype,
+        memory=memory,
+        part=part,
+        repair=repair,
     )
+    executor = None
+    if client is not None:
+        from ndmc.scheduling import Cluster
+
+        executor = Cluster(client)
+    store = execute(scenario, draws, seed=seed, out=out, options=options, executor=executor)
     dataset: xr.Dataset = xr.open_zarr(store.path)
     return dataset
 
@@ -134,47 +209,227 @@ def execute(
     draws: int,
     *,
     seed: int,
-    out: Path,
-    keep: Iterable[str] | None = None,
-    workers: int | None = None,
-    block: int | None = None,
-    dtype: str = "float32",
+    out: str | Path,
+    options: Options,
+    executor: Executor | None = None,
     progress: Progress | None = None,
+    planned: Callable[[limits.Estimate], None] | None = None,
 ) -> Store:
-    """Run a loaded scenario and return its store, with percentiles.
+    """Run a loaded scenario and return its store, with percentiles once all draws are there.
 
     Parameters are those of `run`; ``progress`` is called with the draws done and the draws asked
-    for, from the threads that do the work.
+    for, from the threads that do the work, ``planned`` with what the run will take.
     """
-    workers = workers if workers is not None else _cores()
-    # Asked for a few outputs alone, a run computes what they need and balances what that crosses.
-    plan = compile_plan(scenario, _kept(scenario, keep), whole=keep is None)
-    spec = _spec(plan, draws, seed, block, dtype, workers)
-    _try_first_draws(plan, spec)
-    store = create(out, scenario, plan, spec)
-    if store.complete:
-        store.check_whole()
-    else:
-        try:
-            compute_blocks(plan, store, workers, progress)
-            write_percentiles(store, workers)
-            return store.finish(LIMIT)
-        except OSError as failed:
-            raise RunError(
-                f"cannot write {str(out)!r}: {failed.strerror or failed}; "
-                "make room and run the same command again to go on"
-            ) from None
-        except ValueError as failed:
-            if "exists in store" not in str(failed):
-                raise
-            raise RunError(f"another run writes to {str(out)!r}; wait for it, or stop it") from None
-    return store
+    workers = options.workers if options.workers is not None else _cores()
+    targets = [convergence.parse_target(text) for text in options.until]
+    plan, spec = _plan(scenario, draws, seed, options, targets, workers)
+    series, sheets = series_of(plan, spec)
+    for target in targets:
+        convergence.rows_wanted(target, series, plan.dims)
+    place = place_of(out)
+    looked = convergence.looks(draws) if targets else []
+    first = replace(spec, draws=min(looked[0], draws)) if looked else spec
+    known = existing(place)
+    if known is not None:
+        check_same(known, scenario, spec)
+        spec = replace(known.spec, draws=spec.draws)
+    if known is None or not known.complete or known.spec.draws < draws:
+        _try_first_draws(plan, spec)
+        done = known.spec.draws if known is not None and known.complete else 0
+        found = limits.estimate(plan, spec, sheets, place, workers, min(done, draws))
+        limits.check(found, options.memory)
+        if planned is not None:
+            planned(found)
+    with _one_message(place.url):
+        store = create(place, scenario, plan, first)
+        if not targets and store.spec.draws > draws:
+            held = f"the store holds {store.spec.draws:,} draws, {draws:,} asked for"
+            raise InputError(f"{held}; ask for as many or more, or choose another --out", "-n")
+        if store.complete and store.spec.draws == draws and not (targets or options.repair):
+            store.check_whole()
+            return store
+        with place.lock("run", shared=options.part is not None):
+            store = open_store(place)
+            if options.repair:
+                restore(store, scenario, plan)
+                store = forget(store)
+            work = Work(plan, store)
+            under_way = _Run(work, executor or Threads(workers), options, progress, targets)
+            return under_way.until(looked) if targets else under_way.to(draws)
+
+
+def plan_only(
+    scenario: Scenario, draws: int, *, seed: int, out: str | Path, options: Options
+) -> limits.Estimate:
+    """Return what a run would take, and compute nothing else."""
+    workers = options.workers if options.workers is not None else _cores()
+    plan, spec = _plan(scenario, draws, seed, options, [], workers)
+    _, sheets = series_of(plan, spec)
+    return limits.estimate(plan, spec, sheets, place_of(out), workers)
+
+
+@contextlib.contextmanager
+def _one_message(url: str) -> Iterator[None]:
+    """Turn what stops a run into one message that says how to go on."""
+    go_on = "run the same command again to go on"
+    try:
+        with _stoppable():
+            yield
+    except BlockingIOError:
+        raise RunError(f"another run writes to {url!r}; wait for it, or stop it") from None
+    except StoppedError:
+        raise KeyboardInterrupt from None
+    except OSError as failed:
+        remedy = "make room and " if failed.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        reason = failed.strerror or f"{failed}" or type(failed).__name__
+        raise RunError(f"cannot write {url!r}: {reason}; {remedy}{go_on}") from None
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: blocks in hand are dropped, the rest is safe."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class _Run:
+    """A run under way: the work, who does it, and how far it has come."""
+
+    def __init__(
+        self,
+        work: Work,
+        executor: Executor,
+        options: Options,
+        progress: Progress | None,
+        targets: Sequence[Target] = (),
+    ) -> None:
+        self.work, self.executor, self.options = work, executor, options
+        self.progress, self.targets = progress, targets
+        self.done = 0
+
+    @property
+    def spec(self) -> Spec:
+        """What is run."""
+        return self.work.spec
+
+    def to(self, draws: int) -> Store:
+        """Compute all draws up to a number, and write their percentiles once they are there."""
+        self._raise(draws)
+        if self._blocks():
+            with self.work.place.lock("finish", wait=True):
+                newest = open_store(self.work.place)
+                if newest.complete:
+                    return newest
+                found = percentiles_of(self.work, self._run)
+                return write_percentiles(self.work, *found, LIMIT)
+        return self.work.store
+
+    def until(self, looked: Sequence[int]) -> Store:
+        """Double the draws until every target is reached, or no more are allowed."""
+        level, most = convergence.confidence(len(looked)), looked[-1]
+        for draws in looked:
+            if draws < self.spec.draws:
+                continue
+            self._raise(draws)
+            self._blocks()
+            merged, rows = percentiles_of(self.work, self._run, level)
+            reached = [self._reached(target, rows) for target in self.targets]
+            if all(found["met"] for found in reached) or draws == most:
+                break
+        merged, rows = percentiles_of(self.work, self._run)
+        store = write_percentiles(self.work, merged, rows, LIMIT)
+        looks = {"looks": len(looked), "confidence": level, "draws": draws}
+        return store.changed(until=[{**found, **looks} for found in reached])
+
+    def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
+        sheet, wanted = convergence.rows_wanted(target, self.work.layout[0], self.work.plan.dims)
+        half = convergence.achieved(target, rows[sheet], wanted, self.spec.quantiles)
+        return {
+            "target": target.text,
+            "tolerance": target.tolerance,
+            "half_width": half if np.isfinite(half) else None,
+            "met": half <= target.tolerance,
+        }
+
+    def _raise(self, draws: int) -> None:
+        """Make room for more draws, if there is not enough yet."""
+        if draws > self.spec.draws:
+            spec = staged(
+                replace(self.spec, draws=draws), self.work.layout[1], self.options, self.spec.draws
+            )
+            self.work = Work(self.work.plan, raise_draws(self.work.store, spec))
+
+    def _blocks(self) -> bool:
+        """Compute the blocks of every stage; return whether all are there."""
+        self.done = sum(self.work.done(block) for block in blocks(self.spec))
+        self._report(0)
+        if self.options.part is None:
+            self.work.place.sweep()
+        tidy(self.work)
+        for stage in stages(self.spec):
+            enter(self.work, stage)
+            waiting = [b for b in cut(stage, self.spec) if self.work.done(b) < len(b)]
+            self._run([Task(block, stage.start) for block in self._own(stage, waiting)])
+        return not self.work.store.missing()
+
+    def _own(self, stage: range, waiting: Sequence[range]) -> Sequence[range]:
+        """Return the blocks a part computes: its share of the last stage.
+
+        Of earlier stages it does what nobody has done yet, beginning at a place of its own, so that
+        no part waits for another.
+        """
+        if self.options.part is None or not waiting:
+            return waiting
+        part, parts = self.options.part
+        if stage.stop < self.spec.draws:
+            turn = len(waiting) * (part - 1) // parts
+            return [*waiting[turn:], *waiting[:turn]]
+        mine = cut(stage, self.spec)[part - 1 :: parts]
+        return [block for block in waiting if block in mine]
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        self.executor.run(self.work, tasks, self._report)
+
+    def _report(self, draws: int) -> None:
+        self.done += draws
+        if self.progress is not None:
+            self.progress(min(self.done, self.spec.draws), self.spec.draws)
+
+
+def finish(out: str | Path, options: Options, progress: Progress | None = None) -> Store:
+    """Merge the percentiles of a run whose blocks are all there, from its store alone.
+
+    Raises
+    ------
+    RunError
+        If blocks are missing.
+    """
+    work = work_of(os.fspath(out))
+    missing = work.store.missing()
+    if missing:
+        count = sum(len(block) - work.done(block) for block in missing)
+        raise RunError(
+            f"{count:,} of {work.spec.draws:,} draws are still missing, the first of them in draws "
+            f"{missing[0].start:,} to {missing[0].stop - 1:,}; run the parts that were not "
+            "finished again"
+        )
+    if work.store.complete:
+        return work.store
+    workers = options.workers if options.workers is not None else _cores()
+    with _one_message(work.place.url), work.place.lock("run", shared=True):
+        return _Run(work, Threads(workers), options, progress).to(work.spec.draws)
 
 
 def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
@@ -189,28 +444,9 @@ def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
     audit = Audit(plan)
     central = evaluate_central(plan, audit)
     for watch, count in zip(plan.watches, audit.counts, strict=True):
-        if count and watch.kind in _FATAL:
-            raise InputError(_FATAL[watch.kind](watch), watch.where)
+        if count and watch.kind in FATAL:
+            raise InputError(FATAL[watch.kind](watch), watch.where)
     return central
-
-
-def _gain_message(watch: Watch) -> str:
-    text = " -> ".join([*watch.loop, watch.loop[0]])
-    return (
-        f"the loop {text} returns at least all that enters it, to a part in 1e9, so that no finite "
-        "flow balances it; lower its shares or let something leave it"
-    )
-
-
-def _start_message(watch: Watch) -> str:
-    return (
-        f"less than 0.1 % of what enters the stock {watch.name!r} is there at the end of its first "
-        "year, so its inflow cannot be found from it; use inflow_at: uniform or end, or longer "
-        "lifetimes"
-    )
-
-
-_FATAL = {"gain": _gain_message, "no_start": _start_message}
 
 
 def _try_first_draws(plan: Plan, spec: Spec) -> None:
@@ -222,23 +458,116 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     draws = range(min(spec.draws, plan.tile))
     audit = Audit(plan)
     results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
-    _check_draws(plan, audit, results, draws)
+    check_draws(plan, audit, results, draws)
 
 
-def _kept(scenario: Scenario, keep: Iterable[str] | None) -> list[str] | None:
-    if keep is None:
-        return scenario.file.keep
-    names = [keep] if isinstance(keep, str) else list(keep)
-    if names == ["all"]:
-        return None
-    if names == ["none"] or not names:
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+def _plan(
+    scenario: Scenario,
+    draws: int,
+    seed: int,
+    options: Options,
+    targets: Sequence[Target],
+    workers: int,
+) -> tuple[Plan, Spec]:
+    """Check what is asked for, and return the plan and how it is cut."""
+    _check_numbers(draws, seed, options, workers)
+    keep, names = _names(scenario, options)
+    wanted = [*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])]
+    spec = Spec(
+        seed=int(seed),
+        draws=int(draws),
+        block=options.block or MOST,
+        dtype=options.dtype,
+        keep=keep,
+        percentiles=names,
+        quantiles=tuple(sorted(set(map(float, wanted)))),
+    )
+    plan = plan_of(scenario, spec)
+    spec = replace(spec, exceed=tuple(_limit(scenario, plan, names, *e) for e in options.exceed))
+    cells = sum(plan.dims.size(output.dims) for output in plan.outputs if output.name in keep)
+    block = options.block or MOST
+    if keep and options.block is None:
+        itemsize = np.dtype(options.dtype).itemsize
+        block = plan_blocks(draws, cells, itemsize, workers)
+    block = max(1 << (block - 1).bit_length(), GRAIN)
+    _, sheets = series_of(plan, spec)
+    row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
+    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), GRAIN))
+    begin = max(begin, block) if keep else begin
+    pilot = max(begin, draws // _PILOT_SHARE) if options.part else 0
+    spec = replace(spec, block=block, begin=begin, pilot=pilot)
+    if len(blocks(spec)) > _MOST_BLOCKS:
         raise InputError(
-            "percentiles need stored draws in this version; name the outputs to keep", "--keep"
+            f"{draws} draws are {len(blocks(spec))} blocks but a store has at most {_MOST_BLOCKS}; "
+            "lower -n or raise --block",
+            "-n",
         )
-    return names
+    return plan, staged(spec, sheets, options)
 
 
-def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, workers: int) -> Spec:
+def staged(spec: Spec, sheets: Sequence[Any], options: Options, begun: int = 0) -> Spec:
+    """Return how a run is cut if its last stage would keep more than the memory: counted first.
+
+    Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
+    """
+    last = [*stages(spec)][-1]
+    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
+    if spec.counted or spec.pilot or kept <= options.memory or not last.start or last.start < begun:
+        return spec
+    return replace(spec, counted=last.start)
+
+
+def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of what is stored, and of what percentiles are computed of."""
+    file = scenario.file
+    known = [*file.flows, *file.stocks, *file.indicators]
+    keep = _listed(options.keep)
+    kept = (file.keep or known) if keep is None else known if keep == ["all"] else keep
+    kept = [] if kept == ["none"] else kept
+    wanted = _listed(options.percentiles)
+    if wanted is None or wanted == ["all"]:
+        wanted = [*known, *(name for name in kept if name not in known)]
+    elif wanted == ["kept"]:
+        wanted = list(kept)
+    if not (wanted or kept):
+        raise InputError("neither draws nor percentiles are asked for", "--percentiles")
+    for option, names in (("--keep", kept), ("--percentiles", wanted)):
+        for name in names:
+            if name not in known and name not in scenario.parameters:
+                suggestion = nearest(name, [*known, *scenario.parameters])
+                raise InputError(f"nothing is named {name!r}; {suggestion}", f"{option} {name}")
+    return tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(wanted))
+
+
+def _limit(
+    scenario: Scenario, plan: Plan, names: Sequence[str], name: str, limit: float | str
+) -> tuple[str, float]:
+    """Return a limit in the unit of its output."""
+    if name not in names:
+        message = f"no percentiles of {name!r} are computed; {nearest(name, names)}"
+        raise InputError(message, "--exceed")
+    unit = plan.output(name).unit
+    try:
+        number, given = parse_amount(limit)
+        if given in ("", unit):
+            return name, number
+        if scenario.units.dimension(given) != scenario.units.dimension(unit):
+            raise UnitError(f"{name!r} is in {unit}, which cannot be compared with {given!r}")
+        return name, number * scenario.units.factor(given) / scenario.units.factor(unit)
+    except UnitError as wrong:
+        raise InputError(str(wrong), "--exceed") from None
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names) or ["none"]
+
+
+def _check_numbers(draws: int, seed: int, options: Options, workers: int) -> None:
     for name, number in (("draws", draws), ("seed", seed)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise InputError(f"{name} is {number!r} but must be a whole number")
@@ -248,175 +577,24 @@ def _spec(plan: Plan, draws: int, seed: int, block: int | None, dtype: str, work
         raise InputError(f"{draws} draws asked for; at most 2**63 - 1 can be numbered", "-n")
     if not 0 <= seed < 2**64:
         raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
-    if dtype not in ("float32", "float64"):
-        raise InputError(f"dtype is {dtype!r}; choose float32 or float64", "--dtype")
+    if options.dtype not in ("float32", "float64"):
+        raise InputError(f"dtype is {options.dtype!r}; choose float32 or float64", "--dtype")
     if workers < 1:
         raise InputError(f"{workers} workers asked for; at least 1 is needed", "--workers")
-    if block is not None and block < 1:
-        raise InputError(f"blocks of {block} draws asked for; at least 1 is needed", "--block")
-    itemsize = np.dtype(dtype).itemsize
-    size = block or plan_blocks(draws, plan.cells, itemsize, workers, plan.tile)
-    chosen = min(size, draws)
-    count = -(-draws // chosen)
-    if count > _MOST_BLOCKS:
+    if options.block is not None and options.block < 1:
         raise InputError(
-            f"{draws} draws are {count} blocks but a store has at most {_MOST_BLOCKS}; "
-            "lower -n or raise --block",
-            "-n",
+            f"blocks of {options.block} draws asked for; at least 1 is needed", "--block"
         )
-    _check_memory(plan, chosen * itemsize, workers)
-    return Spec(int(seed), int(draws), chosen, dtype, tuple(output.name for output in plan.outputs))
-
-
-def _check_memory(plan: Plan, block: int, workers: int) -> None:
-    """Refuse blocks, and draws, too large for memory; ``block`` is the bytes of one value."""
-    need = 8 * plan.tile * plan.held * workers
-    if need > 2 * _MEMORY:
-        raise InputError(
-            f"{plan.tile} draws of all that is computed need {need / 2**20:.0f} MiB on {workers} "
-            f"workers but at most {2 * _MEMORY / 2**20:.0f} MiB are used; lower --workers, keep "
-            "fewer outputs, or sum indicators by age and cohort over a dim",
-            "--workers",
-        )
-    # The block's values, and the same again while they are compressed.
-    need = 2 * block * plan.cells * workers
-    if need > _MEMORY:
-        raise InputError(
-            f"{workers} blocks of this many draws need {need / 2**20:.0f} MiB but at most "
-            f"{_MEMORY / 2**20:.0f} MiB are used; lower --block or --workers",
-            "--block",
-        )
-
-
-def compute_blocks(plan: Plan, store: Store, workers: int, progress: Progress | None) -> None:
-    """Compute and write every block that is not written yet, in Dask threads.
-
-    Raises
-    ------
-    RunError
-        If a block cannot be computed; the store stays resumable.
-    OSError
-        If it cannot be written.
-    """
-    from dask.threaded import get
-
-    done = store.written
-    waiting = [(n, draws) for n, draws in enumerate(store.spec.blocks) if not done[n]]
-    counter = _Counter(
-        store.spec.draws - sum(len(d) for _, d in waiting), store.spec.draws, progress
-    )
-    # One graph of 1e5 tasks costs Dask 3.4 ms a task, of 1e3 0.4 ms.
-    for first in range(0, len(waiting), _BLOCKS_AT_ONCE):
-        batch = waiting[first : first + _BLOCKS_AT_ONCE]
-        graph = {
-            ("block", n): (_compute_block, plan, store, n, draws, counter) for n, draws in batch
-        }
-        get(graph, [*graph], num_workers=workers)
-
-
-@dataclass
-class _Counter:
-    """Counts finished draws; threads share it, and lose nothing that matters by racing."""
-
-    done: int
-    total: int
-    progress: Progress | None
-
-    def add(self, draws: int) -> None:
-        self.done += draws
-        if self.progress is not None:
-            self.progress(self.done, self.total)
-
-
-def _compute_block(plan: Plan, store: Store, block: int, draws: range, counter: _Counter) -> None:
-    audit = Audit(plan)
-    results = evaluate(plan, store.spec.seed, draws, dtype=store.spec.dtype, audit=audit)
-    _check_draws(plan, audit, results, draws)
-    for name, values in results.items():
-        store.write(name, draws, values)
-    store.mark(block, audit.counts, audit.worst)
-    counter.add(len(draws))
-
-
-def _check_draws(
-    plan: Plan, audit: Audit, results: Mapping[str, npt.NDArray[Any]], draws: range
-) -> None:
-    """Refuse draws that have no meaning, are not finite or do not balance."""
-    _check_counts(plan, audit, draws)
-    for name, values in results.items():
-        _check_finite(plan, name, values, draws)
-    _check_balance(audit)
-
-
-def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
-    where = f"draws {draws.start} to {draws.stop - 1}"
-    for watch, count in zip(plan.watches, audit.counts, strict=True):
-        if count and watch.kind == "range" and watch.name in plan.positive:
-            raise RunError(
-                f"lifetime parameter {watch.name!r} was drawn at or below zero in {where}; "
-                "use distribution: lognormal"
+    for quantile in options.quantiles:
+        if not 0 <= quantile <= 1:
+            raise InputError(f"quantile {quantile:g} is not between 0 and 1", "-q")
+    if not options.quantiles:
+        raise InputError("no quantiles are asked for; at least one is needed", "-q")
+    if options.part is not None:
+        part, parts = options.part
+        if not 1 <= part <= parts:
+            raise InputError(
+                f"part {part} of {parts}: choose from 1/{parts} to {parts}/{parts}", "--part"
             )
-        if count and watch.kind in _FATAL:
-            share = f"in {count:,} of {audit.draws:,} draws ({count / audit.draws:.2g})"
-            raise RunError(f"{_FATAL[watch.kind](watch)}: {share}, of {where}")
-
-
-def _check_balance(audit: Audit) -> None:
-    if audit.worst <= LIMIT:
-        return
-    assert audit.place is not None
-    process, year, draw = audit.place
-    raise RunError(
-        f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} of "
-        f"its largest flow or stock ({LIMIT:.2g} is rounding); look for numbers that make no "
-        "sense, such as a share above 1"
-    )
-
-
-def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range) -> None:
-    if np.isfinite(values).all():
-        return
-    *cell, draw = np.argwhere(~np.isfinite(values))[0]
-    dims = plan.output(name).dims
-    labels = [f"{d}={plan.dims.labels[d][n]}" for d, n in zip(dims, cell, strict=True)]
-    place = f" [{', '.join(labels)}]" if labels else ""
-    hint = "look for a division by zero or a negative share, and at the ranges of its parameters"
-    if values.dtype == np.float32 and np.isinf(values[(*cell, draw)]):
-        hint += "; above 3e38, store it with --dtype float64"
-    raise RunError(f"{name}{place} is {values[(*cell, draw)]} in draw {draws.start + draw}; {hint}")
-
-
-def write_percentiles(store: Store, workers: int) -> None:
-    """Write the percentiles of every output, and of its total over all dims but year."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="zarr")
-        group = store.root.require_group("percentiles", overwrite=True)
-        for name, output in store.outputs.items():
-            views = {name: view(store, name)}
-            others = tuple(dim for dim in output.dims if dim != "year")
-            if others and output.kind in ("flow", "stock") and f"{name}_total" not in store.outputs:
-                views[f"{name}_total"] = view(store, name, over=others)
-            for title, chosen in views.items():
-                summary = summarise(store, chosen, workers=workers)
-                _write_summary(group, title, summary, output.unit)
-        levels = np.array(DEFAULT_QUANTILES)
-        group.create_array("quantile", data=levels, dimension_names=("quantile",))
-        used = {dim for output in store.outputs.values() for dim in output.dims}
-        write_coordinates(group, store.dims, used)
-        group.attrs["count"] = store.spec.draws
-
-
-def _write_summary(group: Any, title: str, summary: Summary, unit: str) -> None:
-    parts = {"": summary.values, "_low": summary.low, "_high": summary.high}
-    parts |= {"_mean": summary.mean, "_sd": summary.sd}
-    for suffix, values in parts.items():
-        dims = summary.view.kept if suffix in ("_mean", "_sd") else ("quantile", *summary.view.kept)
-        group.create_array(
-            title + suffix,
-            data=values.copy(),
-            dimension_names=dims,
-            attributes={"units": unit},
-            fill_value=np.nan,
-        )
+        if options.until:
+            raise InputError("parts cannot wait for each other's looks; give -n", "--until")

@@ -24,6 +24,7 @@ from ndmc.errors import nearest
 from ndmc.units import NONE, TIME, Dimension
 
 __all__ = [
+    "COMPARISONS",
     "Expression",
     "ExpressionError",
     "Variable",
@@ -290,9 +291,14 @@ class _Compiler:
         if keywords or "year" not in inner.dims:
             raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
         dimension = inner.dimension or NONE
+        axis = inner.dims.index("year")
+        if name == "first_year":
+            if dimension != NONE:
+                raise ExpressionError("the argument of first_year() must be a comparison")
+            rest = tuple(dim for dim in inner.dims if dim != "year")
+            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
         if name != "lag":
             dimension = dimension * TIME
-        axis = inner.dims.index("year")
         return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
 
     def _at(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
@@ -410,10 +416,10 @@ _FUNCTIONS = {
     "log": 1,
 }
 _OVER = ("sum", "mean")
-_ALONG = ("cumsum", "lag", "carry")
+_ALONG = ("cumsum", "lag", "carry", "first_year")
 _PATHS = ("ramp", "logistic", "interpolate")
 _CALLABLE = (*_FUNCTIONS, *_OVER, *_ALONG, *_PATHS, "at")
-_COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]] = {
     "add": _like,
     "subtract": _like,
@@ -428,11 +434,11 @@ _DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]
     "sqrt": _root,
     "exp": _plain,
     "log": _plain,
-    **dict.fromkeys(_COMPARISONS, _compare),
+    **dict.fromkeys(COMPARISONS, _compare),
 }
 _UFUNCS: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "power")},
-    **{name: getattr(np, name) for name in (*_COMPARISONS, "negative", "sqrt", "exp", "log")},
+    **{name: getattr(np, name) for name in (*COMPARISONS, "negative", "sqrt", "exp", "log")},
     "min": np.minimum,
     "max": np.maximum,
     "abs": np.abs,
@@ -458,7 +464,7 @@ def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) ->
             return values[expression.name]
         case "series":
             return np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
-        case "sum" | "mean" | "at" | "cumsum" | "lag" | "carry":
+        case "sum" | "mean" | "at" | "cumsum" | "lag" | "carry" | "first_year":
             inner = evaluate_expression(expression.arguments[0], values)
             return _ALONG_AXIS[expression.operation](inner, expression)
     arguments = [
@@ -509,6 +515,15 @@ def _cumsum(inner: Floats, expression: Expression) -> Floats:
     return np.cumsum(inner, axis=expression.axis)
 
 
+def _first_year(inner: Floats, expression: Expression) -> Floats:
+    """Return the first year in which something holds, infinity for never; nan does not hold."""
+    condition = np.moveaxis(inner, expression.axis, 0)
+    first = np.full(condition.shape[1:], np.inf)
+    for year, value in zip(expression.positions[::-1], condition[::-1], strict=True):
+        np.copyto(first, year, where=(value != 0.0) & ~np.isnan(value))
+    return first
+
+
 _ALONG_AXIS: dict[str, Callable[[Floats, Expression], Floats]] = {
     "sum": _sum,
     "mean": _mean,
@@ -516,4 +531,5 @@ _ALONG_AXIS: dict[str, Callable[[Floats, Expression], Floats]] = {
     "lag": _lag,
     "carry": _carry,
     "cumsum": _cumsum,
+    "first_year": _first_year,
 }

@@ -159,12 +159,13 @@ class _Compiler:
         """Return the expression with running sums and lags of the loop as its quantities."""
         if not expression.names & self.members:
             return expression
-        if expression.operation in ("sum", "mean", "at") and (
+        if expression.operation in ("sum", "mean", "at", "first_year") and (
             "year" in expression.arguments[0].dims and "year" not in expression.dims
         ):
             message = (
-                "a sum over years, or the value of one year, is not known inside the loop; "
-                "lag(cumsum(...)) sums the years before"
+                "a sum over years, or the value of one year, or a first year, is not known inside "
+                "the loop; lag(cumsum(...)) sums the years before, or counts those in which a "
+                "comparison held"
             )
             raise LoopError(message, sorted(expression.names & self.members))
         arguments = tuple(self._without_memory(part) for part in expression.arguments)

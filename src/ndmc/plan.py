@@ -8,7 +8,7 @@ become one step. What cannot be solved is named.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ndmc.dims import Dims, Floats, align
 from ndmc.errors import InputError, nearest
-from ndmc.expressions import Expression, evaluate_expression
+from ndmc.expressions import COMPARISONS, Expression, evaluate_expression
 from ndmc.loops import LoopError, compile_loop
 from ndmc.ordering import in_order
 from ndmc.samplers import Sampler, central_values, samplers
@@ -307,6 +307,7 @@ class _Compiler:
             ledgers=tuple(ledger for ledger in self._ledgers() if ledger.inputs <= made),
             watches=(*self._range_watches(drawn), *watches),
             positive=self.positive & parameters,
+            events=_events(steps).intersection(output.name for output in (*outputs, *extra)),
         )
 
     def _ledgers(self) -> list[Ledger]:
@@ -438,6 +439,40 @@ def _split(drawn: set[str], steps: Sequence[Step]) -> tuple[list[Step], list[Ste
         else:
             fixed.append(step)
     return fixed, varying
+
+
+def _events(steps: Iterable[Step]) -> frozenset[str]:
+    """Return the names that may be infinite because of a first year; steps come in their order."""
+    found: set[str] = set()
+    for step in steps:
+        dated = any(_may_be_never(part, found) for part in _expressions(step))
+        others = step.inputs.difference(*(part.names for part in _expressions(step)))
+        if dated or others & found:
+            found |= set(step.targets)
+    return frozenset(found)
+
+
+def _may_be_never(part: Expression, events: Set[str]) -> bool:
+    """Whether an expression is infinite where an event never happens; comparisons are not."""
+    if part.operation in COMPARISONS:
+        return False
+    arguments = part.arguments[1:] if part.operation == "where" else part.arguments
+    own = part.operation == "first_year" or (part.operation == "name" and part.name in events)
+    return own or any(_may_be_never(argument, events) for argument in arguments)
+
+
+def _expressions(step: Step) -> tuple[Expression, ...]:
+    """Return every expression that a step evaluates."""
+    match step:
+        case Formula() | Share():
+            return (step.expression,)
+        case Cohort():
+            return step.expressions
+        case Profile():
+            return step.cohort.expressions
+        case March():
+            return tuple(part for member in step.members for part in _expressions(member))
+    return ()
 
 
 def _least(shares: Sequence[Share], central: Mapping[str, Floats], dims: Dims) -> float:

@@ -19,17 +19,29 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims, Floats
 from ndmc.errors import InputError, RunError, nearest
+from ndmc.stages import blocks
 from ndmc.store import Store
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Summary", "View", "confidence_ranks", "quantile_of_sorted", "summarise", "to_dataset"]
+__all__ = [
+    "CONFIDENCE",
+    "Summary",
+    "View",
+    "between",
+    "confidence_ranks",
+    "quantile_of_sorted",
+    "summarise",
+    "summary",
+    "to_dataset",
+    "view",
+]
 
 DEFAULT_QUANTILES = (0.025, 0.5, 0.975)
 # Draws held at once. Sorting is in place, so this is nearly all the memory percentiles take.
 _MEMORY = 320 * 2**20
-_CONFIDENCE = 0.95
+CONFIDENCE = 0.95
 # Rows a thread sorts before it asks for more.
 _ROWS = 16
 # Draws taken to float64 at a time for the moments.
@@ -106,6 +118,64 @@ class Summary:
     count: int
 
 
+def summary(
+    store: Store,
+    name: str,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    select: Mapping[str, Sequence[str]] | None = None,
+    over: Iterable[str] = (),
+    by_group: Iterable[str] = (),
+) -> Summary:
+    """Return percentiles of an output: of its stored draws, or else those the run computed.
+
+    Raises
+    ------
+    InputError
+        For what the store has not, such as other percentiles or sums of draws that are not kept.
+    """
+    over, by_group = tuple(over), tuple(by_group)
+    chosen = view(store, name, select, over, by_group)
+    if name in store.outputs:
+        return summarise(store, chosen, quantiles)
+    return _recalled(store, chosen, quantiles)
+
+
+def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary:
+    """Return percentiles that the run computed of draws it did not keep."""
+    _check_complete(store)
+    name, known = chosen.name, store.spec.quantiles
+    remedy = f"its draws are not kept; run with --keep {name}"
+    for quantile in quantiles:
+        if quantile not in known:
+            found = ", ".join(f"{q * 100:g}" for q in known)
+            raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
+    others = tuple(dim for dim in chosen.dims if dim != "year")
+    total = chosen.over and set(chosen.over) == set(others) and _is_whole(store, chosen)
+    if chosen.by or (chosen.over and not (total and f"{name}_total" in store.root["percentiles"])):
+        raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
+    title = f"{name}_total" if total else name
+    at = [known.index(quantile) for quantile in quantiles]
+    places = [p for dim, p in zip(chosen.dims, chosen.positions, strict=True) if dim in chosen.kept]
+    with store.damage("percentiles"):
+        group = store.root["percentiles"]
+        parts = {s: group[title + s][...] for s in ("", "_low", "_high", "_mean", "_sd")}
+    values, low, high = (parts[s][np.ix_(at, *places)] for s in ("", "_low", "_high"))
+    mean, sd = (parts[s][np.ix_(*places)] if places else parts[s] for s in ("_mean", "_sd"))
+    return Summary(chosen, tuple(quantiles), values, low, high, mean, sd, store.spec.draws)
+
+
+def _is_whole(store: Store, chosen: View) -> bool:
+    """Whether no label is left out of the dims that are summed."""
+    sizes = dict(zip(chosen.dims, map(len, chosen.positions), strict=True))
+    return all(sizes[dim] == len(store.dims.labels[dim]) for dim in chosen.over)
+
+
+def _check_complete(store: Store) -> None:
+    if not store.complete:
+        message = "the run is not complete; run the same command again to finish it"
+        raise InputError(message, store.path)
+
+
 def view(
     store: Store,
     name: str,
@@ -120,9 +190,9 @@ def view(
     InputError
         For a name, dim, label or group the store has not.
     """
-    if name not in store.outputs:
-        raise InputError(f"{name!r} is not kept in {store.path}; {nearest(name, store.outputs)}")
-    dims, own = store.dims, store.outputs[name].dims
+    if name not in store.computed:
+        raise InputError(f"{name!r} is not in {store.path}; {nearest(name, store.computed)}")
+    dims, own = store.dims, store.computed[name].dims
     chosen: dict[str, tuple[int, ...]] = {}
     for dim, labels in (select or {}).items():
         _check_dim(name, dim, own)
@@ -165,20 +235,32 @@ def quantile_of_sorted(values: npt.NDArray[Any], quantile: float) -> float:
     index = quantile * (len(values) - 1)
     below = math.floor(index)
     above = min(below + 1, len(values) - 1)
-    return _between(float(values[below]), float(values[above]), index - below)
+    return between(float(values[below]), float(values[above]), index - below)
 
 
-def _between(low: float, high: float, weight: float) -> float:
-    """Interpolate with the rounding of numpy, which works from the nearer end."""
+def between(low: float, high: float, weight: float) -> float:
+    """Interpolate with the rounding of numpy, which works from the nearer end.
+
+    Towards infinity the result is infinite, where numpy may say nan.
+
+    Examples
+    --------
+    >>> between(1.0, 2.0, 0.25)
+    1.25
+    """
     if weight == 0 or low == high:
         return low
+    if math.isinf(high):  # beyond the last draw in which an event happens it never does
+        return high
     step = high - low
     return low + step * weight if weight < 0.5 else high - step * (1 - weight)
 
 
 @functools.cache
-def confidence_ranks(count: int, quantile: float) -> tuple[int, int]:
-    """Return the 1-based ranks between which a quantile lies with 95 % confidence.
+def confidence_ranks(
+    count: int, quantile: float, confidence: float = CONFIDENCE
+) -> tuple[int, int]:
+    """Return the 1-based ranks between which a quantile lies with 95 % confidence, or another.
 
     Order statistics (Woodruff 1952): no distribution is assumed. A rank of 0, or above
     ``count``, means there are too few draws for a limit on that side.
@@ -188,7 +270,7 @@ def confidence_ranks(count: int, quantile: float) -> tuple[int, int]:
     >>> confidence_ranks(1000, 0.5)
     (469, 532)
     """
-    tail = (1 - _CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     return _binomial_quantile(tail, count, quantile), _binomial_quantile(
         1 - tail, count, quantile
     ) + 1
@@ -235,9 +317,7 @@ def summarise(
     RunError
         If a draw is not a number.
     """
-    if not store.written.all():
-        message = "the run is not complete; run the same command again to finish it"
-        raise InputError(message, str(store.path))
+    _check_complete(store)
     draws = store.spec.draws
     dtype = np.dtype(np.float64) if chosen.sums else np.dtype(store.spec.dtype)
     cells = math.prod(chosen.shape)
@@ -328,7 +408,7 @@ def _sort_slab(
             rows[n].sort()
             statistics[slab.targets[n]] = _describe_sorted(rows[n], quantiles, slab.view.name)
 
-    _each(threads, read, store.spec.blocks)
+    _each(threads, read, blocks(store.spec))
     _each(threads, describe, [range(len(rows))[n : n + _ROWS] for n in range(0, len(rows), _ROWS)])
 
 
@@ -370,7 +450,7 @@ def _count_slab(
     for shift in (48, 32, 16, 0):
         prefixes = np.array(sorted(set(prefix.values())), dtype=np.uint64)
         counts = np.zeros((len(prefixes), 2**16), dtype=np.int64)
-        for draws in store.spec.blocks:
+        for draws in blocks(store.spec):
             row = np.ascontiguousarray(_rows(store, slab, draws)[0], dtype=np.float64)
             if shift == 48:
                 moments.add(row)
@@ -421,7 +501,7 @@ def _describe_ranked(
     for q in quantiles:
         index = q * (count - 1)
         below = math.floor(index)
-        values.append(_between(found[below + 1], found[min(below + 2, count)], index - below))
+        values.append(between(found[below + 1], found[min(below + 2, count)], index - below))
         low, high = confidence_ranks(count, q)
         lows.append(found[low] if low >= 1 else -math.inf)
         highs.append(found[high] if high <= count else math.inf)
@@ -438,24 +518,24 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
 
     data: dict[str, Any] = {}
     coords: dict[str, Any] = {}
-    for name, summary in summaries.items():
-        kept, output = summary.view.kept, store.outputs[summary.view.name]
-        attrs = {"units": unit_of(store, summary.view), "long_name": output.title}
-        coords["quantile"] = list(summary.quantiles)
-        coords |= {dim: labels_of(store, summary.view, dim) for dim in kept}
+    for name, one in summaries.items():
+        kept, output = one.view.kept, store.computed[one.view.name]
+        attrs = {"units": unit_of(store, one.view), "long_name": output.title}
+        coords["quantile"] = list(one.quantiles)
+        coords |= {dim: labels_of(store, one.view, dim) for dim in kept}
         for suffix, values, word in (
-            ("", summary.values, ""),
-            ("_low", summary.low, ", lower 95 % confidence limit"),
-            ("_high", summary.high, ", upper 95 % confidence limit"),
-            ("_mean", summary.mean, ", mean"),
-            ("_sd", summary.sd, ", standard deviation"),
+            ("", one.values, ""),
+            ("_low", one.low, ", lower 95 % confidence limit"),
+            ("_high", one.high, ", upper 95 % confidence limit"),
+            ("_mean", one.mean, ", mean"),
+            ("_sd", one.sd, ", standard deviation"),
         ):
             dims = kept if suffix in ("_mean", "_sd") else ("quantile", *kept)
             data[name + suffix] = (dims, values, {**attrs, "long_name": output.title + word})
     provenance = {
         "draws": store.spec.draws,
         "method": "linear (type 7), exact",
-        "confidence": _CONFIDENCE,
+        "confidence": CONFIDENCE,
     }
     return xr.Dataset(data, coords, provenance)
 
@@ -473,7 +553,7 @@ def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
 
 def unit_of(store: Store, chosen: View) -> str:
     """Return the unit of a view's result: a flow summed over years is an amount, a stock more."""
-    unit = store.outputs[chosen.name].unit
+    unit = store.computed[chosen.name].unit
     if "year" not in chosen.over:
         return unit
     return unit.removesuffix("/yr") if unit.endswith("/yr") else f"{unit} yr"

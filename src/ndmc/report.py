@@ -25,8 +25,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from ndmc.convergence import widths
 from ndmc.errors import RunError
-from ndmc.quantiles import DEFAULT_QUANTILES, Summary, labels_of, unit_of
+from ndmc.quantiles import Summary, labels_of, unit_of
 from ndmc.store import Store
 
 __all__ = ["console", "number", "progress_bar"]
@@ -97,21 +98,58 @@ def progress_bar(title: str) -> Iterator[Any]:
 # --- run and percentiles ----------------------------------------------------------------------
 
 
+def plan_printer(progress: Any) -> Any:
+    """Return a function that shows on a terminal what a run will take."""
+    page = Console(stderr=True, markup=False)
+
+    def show(estimate: object) -> None:
+        if page.is_terminal:
+            page.print(f"{estimate}", highlight=False, soft_wrap=True)
+
+    return show
+
+
 def print_run(store: Store) -> None:
     """Print the closing table of a run, what left its range, and what to type next."""
     page, attrs = console(), store.attrs
-    headline = [name for name in attrs["headline"] if name in store.outputs]
+    if not store.complete:
+        missing = store.missing()
+        page.print(
+            f"this part is done; of {store.path} {len(missing):,} of {len(store.written):,} blocks "
+            "are left to other parts. The last to be done merges the percentiles; "
+            f"ndmc finish {store.path} does it by hand",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return
+    headline = [name for name in attrs["headline"] if name in store.spec.percentiles]
     if not headline:
-        headline = [n for n, o in store.outputs.items() if o.kind != "parameter"][:3]
+        headline = [n for n in store.spec.percentiles if store.computed[n].kind != "parameter"][:3]
     by_dims: dict[tuple[str, ...], list[str]] = {}
     for name in headline:
-        by_dims.setdefault(store.outputs[name].dims, []).append(name)
+        by_dims.setdefault(store.computed[name].dims, []).append(name)
     for names in by_dims.values():
         _print_headline(page, store, names)
     print_findings(page, store)
+    print_targets(page, store)
     page.print(f"{attrs['draws']:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
-    example = headline[0] if headline else next(iter(store.outputs))
+    example = headline[0] if headline else next(iter(store.computed))
     page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
+
+
+def print_targets(page: Console, store: Store) -> None:
+    """Print which of the targets of ``--until`` are reached."""
+    for found in store.attrs.get("until", []):
+        word = "reached" if found["met"] else "not reached"
+        half = "unknown" if found["half_width"] is None else f"{found['half_width']:.2%}"
+        page.print(
+            f"{word}: {found['target']}; it is known to {half} after {found['draws']:,} draws "
+            f"(limits of {found['confidence']:.2%}, so that all of {found['looks']} looks "
+            "together have 95 %)",
+            style="" if found["met"] else "yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_headline(page: Console, store: Store, names: list[str]) -> None:
@@ -120,13 +158,13 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
         for name in names:
             _print_headline(page, store, [name])
         return
-    dims = store.outputs[names[0]].dims
+    dims = store.computed[names[0]].dims
     others = tuple(dim for dim in dims if dim != "year")
     totals = all(f"{name}_total" in store.root["percentiles"] for name in names)
     blocks = [_last_year(store, name, totals) for name in names]
-    heads = [percent(q) for q in DEFAULT_QUANTILES]
+    heads = [percent(q) for q in store.spec.quantiles]
     columns = [
-        f"{store.outputs[name].title}, {store.outputs[name].unit}\n{_padded(heads, block)}"
+        f"{store.computed[name].title}, {store.computed[name].unit}\n{_padded(heads, block)}"
         for name, block in zip(names, blocks, strict=True)
     ]
     year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
@@ -145,9 +183,9 @@ def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
     rows: list[list[float]] = []
     for title in [name, *[f"{name}_total"] * total]:
         values = np.asarray(store.root[f"percentiles/{title}"][...])
-        if "year" in store.outputs[name].dims:
+        if "year" in store.computed[name].dims:
             values = values[..., -1]
-        rows += values.reshape(len(DEFAULT_QUANTILES), -1).T.tolist()
+        rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()
     return [[number(value) for value in row] for row in rows]
 
 
@@ -237,7 +275,7 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
     """Print percentiles, each with its 95 % confidence limits."""
     page = console()
     for name, summary in summaries.items():
-        output, kept = store.outputs[name], summary.view.kept
+        output, kept = store.computed[name], summary.view.kept
         columns = [text for q in summary.quantiles for text in (percent(q), "(95 % limits)")]
         title = f"{output.title}, {unit_of(store, summary.view)}"
         table = _table(title, *kept, *columns, words=len(kept))
@@ -310,9 +348,9 @@ def print_info(store: Store) -> None:
     """Print what a store is, how complete it is and where it comes from."""
     page, attrs = console(), store.attrs
     written = store.written
-    state = (
-        "complete" if store.complete else f"not complete: {written.sum()} of {len(written)} blocks"
-    )
+    state = "complete"
+    if not store.complete:
+        state = f"not complete: {written.sum()} of {len(written)} blocks"
     facts = {
         "scenario": f"{attrs['scenario']}: {attrs['title']}",
         "scenario hash": attrs["scenario_hash"],
@@ -332,12 +370,40 @@ def print_info(store: Store) -> None:
     for key, value in facts.items():
         table.add_row(key, value)
     page.print(table)
-    outputs = _table("", "output", "dims", "unit", "title", words=4)
-    for output in store.outputs.values():
-        dims = ("draw", *reversed(output.dims))
-        outputs.add_row(output.name, ", ".join(dims), output.unit, output.title)
+    outputs = _table("", "output", "dims", "unit", "title", "draws", words=5)
+    for output in store.computed.values():
+        stored = output.name in store.outputs
+        dims = (*["draw"] * stored, *reversed(output.dims))
+        kept = "stored" if stored else "percentiles only"
+        outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
     page.print(outputs)
     print_findings(page, store)
+    if store.complete:
+        print_targets(page, store)
+        _print_widths(page, store)
+
+
+def _print_widths(page: Console, store: Store) -> None:
+    """Print how well the percentiles of each output are known, the worst cell of each."""
+    table = _table("how well percentiles are known", "output", "worst", "95 % limits", words=2)
+    for name, quantile, half, cell in widths(store):
+        known = f"within {half:.2%}" if math.isfinite(half) else "no limit: too few draws"
+        where = f" of {cell}" if cell else ""
+        table.add_row(name, f"{percent(quantile)}{where}", known)
+    page.print(table)
+
+
+def print_damage(store: Store, damaged: Sequence[Any]) -> None:
+    """Print what is damaged, or that nothing is."""
+    page = console()
+    if not damaged:
+        entries = len(store.ledger.names)
+        page.print(f"every file of {store.path} is what was written: {entries:,} ledger entries")
+        return
+    table = _table("", "block or part", "file", "what is wrong", words=3)
+    for found in damaged:
+        table.add_row(found.entry or "-", found.key, found.reason)
+    page.print(table)
 
 
 def print_comparisons(comparisons: Sequence[Any], variant: str) -> None:

@@ -342,7 +342,8 @@ class Plan:
 
     ``fixed`` steps have no uncertain input and are computed once, ``steps`` for every tile of
     draws. ``ledgers`` are the balances that can be checked, ``watches`` what draws are counted of;
-    ``positive`` names the parameters that must not be drawn at or below zero.
+    ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
+    outputs that may be +inf: a first year that never comes, and what is computed from one.
     """
 
     dims: Dims
@@ -354,6 +355,7 @@ class Plan:
     ledgers: tuple[Ledger, ...]
     watches: tuple[Watch, ...]
     positive: frozenset[str]
+    events: frozenset[str]
 
     @functools.cached_property
     def tile(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndmc.dims import Dims, Floats
-from ndmc.document import parse_document
 from ndmc.errors import InputError, nearest
 from ndmc.evaluation import evaluate
 from ndmc.expressions import Expression, evaluate_expression
+from ndmc.place import place_of
 from ndmc.plan import compile_plan
-from ndmc.quantiles import View
-from ndmc.scenario import Figure, Scenario, build, load
+from ndmc.quantiles import View, quantile_of_sorted
+from ndmc.replay import scenario_of
+from ndmc.scenario import Figure, Scenario, load
 from ndmc.steps import Formula, Plan
 from ndmc.store import Store, open_store
 from ndmc.units import NONE, TIME, Dimension, UnitError, parse_amount
@@ -100,7 +100,7 @@ def validate(
 
 def is_store(source: str | Path) -> bool:
     """Whether a path looks like a Zarr store rather than a scenario."""
-    return (Path(source) / "zarr.json").is_file()
+    return place_of(source).exists("zarr.json")
 
 
 def compare_scenario(
@@ -122,11 +122,11 @@ def compare_scenario(
 
 def compare_store(store: Store) -> list[Comparison]:
     """Compare the kept draws of a store with the published figures of its scenario."""
-    scenario = _scenario_of(store)
+    scenario = scenario_of(store)
     if scenario.file.published is None:
-        raise InputError(f"{scenario.name} publishes no figures", str(store.path))
-    if not store.written.all():
-        raise InputError("the run is not complete", str(store.path))
+        raise InputError(f"{scenario.name} publishes no figures", store.path)
+    if not store.complete:
+        raise InputError("the run is not complete", store.path)
     plan = _figure_plan(scenario)
     kept = {name for name, output in store.outputs.items()}
     expressions = {name: e for name, e in _expressions(plan).items() if e.names <= kept}
@@ -144,20 +144,6 @@ def _stored(store: Store, expressions: Mapping[str, Expression]) -> Iterator[dic
             for name in needed
         }
         yield {name: evaluate_expression(e, values) for name, e in expressions.items()}
-
-
-def _scenario_of(store: Store) -> Scenario:
-    """Rebuild the scenario of a run from the texts its store carries."""
-    attrs = store.attrs
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in dict(store.root["tables"].attrs).items():
-            place = (Path(folder) / name).resolve()
-            if not place.is_relative_to(Path(folder).resolve()):
-                raise InputError(f"its file {name!r} leads out of a folder", str(store.path))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, encoding="utf-8")
-        document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
-        return build(document, Path(folder), attrs["variant"], attrs["changes"])
 
 
 def _title(number: int) -> str:
@@ -261,7 +247,8 @@ def _comparison(
     if expression is not None and draws is not None:
         factor = _factor(scenario, figure, unit, expression.dimension or NONE)
         values = np.concatenate(draws) / factor
-        low, median, high = (float(q) for q in np.quantile(values, [0.025, 0.5, 0.975]))
+        values.sort()
+        low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
         verdict = _verdict(scenario, entry.status, median / published - 1 if published else 0.0)
     return Comparison(
         id=entry.id,

@@ -1,0 +1,155 @@
+"""How well percentiles are known, and when that is well enough."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndmc.digest import Rows, Series
+from ndmc.dims import Dims, Floats
+from ndmc.errors import InputError, nearest
+from ndmc.store import Store
+
+__all__ = ["Target", "achieved", "looks", "parse_target", "width", "widths"]
+
+#: Draws of the first look; each look has twice as many.
+FIRST_LOOK = 2**13
+#: All looks together are wrong in at most so many cases.
+_ERROR = 0.05
+_TARGET = re.compile(
+    r"\s*(?P<name>\w+)\s*(@\s*(?P<labels>.+?))?\s+p\s*(?P<percent>[\d.]+)\s*%?"
+    r"\s+within\s+(?P<tolerance>[\d.eE+-]+)\s*%\s*"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A percentile of some cells that is to be known to a tolerance.
+
+    The tolerance is a share of the percentile or of the median, whichever is larger: near zero a
+    share of the percentile alone could never be reached.
+    """
+
+    text: str
+    name: str
+    labels: tuple[str, ...]
+    quantile: float
+    tolerance: float
+
+
+def parse_target(text: str) -> Target:
+    """Read a target such as ``in_use@2021 p97.5 within 0.5 %``.
+
+    Raises
+    ------
+    InputError
+        If it is not written like that.
+
+    Examples
+    --------
+    >>> parse_target("in_use@2021,car p97.5 within 0.5 %").labels
+    ('2021', 'car')
+    """
+    found = _TARGET.fullmatch(text)
+    try:
+        if not found:
+            raise ValueError
+        percent, tolerance = float(found["percent"]), float(found["tolerance"])
+    except ValueError:
+        example = "in_use@2021 p97.5 within 0.5 %"
+        raise InputError(f"cannot read {text!r}; write it like {example!r}", "--until") from None
+    if not 0 < percent < 100:
+        raise InputError(f"{percent:g} % is not between 0 and 100 %", "--until")
+    if not 0 < tolerance < float("inf"):
+        raise InputError(f"a tolerance of {tolerance:g} % cannot be reached", "--until")
+    labels = tuple(label.strip() for label in (found["labels"] or "").split(",") if label.strip())
+    return Target(text.strip(), found["name"], labels, percent / 100, tolerance / 100)
+
+
+def looks(most: int) -> list[int]:
+    """Return the numbers of draws after which a run is looked at, doubling.
+
+    Examples
+    --------
+    >>> looks(40_000)
+    [8192, 16384, 32768, 40000]
+    """
+    found = []
+    draws = FIRST_LOOK
+    while draws < most:
+        found.append(draws)
+        draws *= 2
+    return [*found, most]
+
+
+def confidence(number: int) -> float:
+    """Return the confidence of each of so many looks, such that all together have 95 %."""
+    return 1 - _ERROR / number
+
+
+def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[int, list[int]]:
+    """Return the sheet and the rows of a target.
+
+    Raises
+    ------
+    InputError
+        For a name or a label that is not there.
+    """
+    one = next((s for s in series if s.title == target.name), None)
+    if one is None:
+        suggestion = nearest(target.name, [s.title for s in series])
+        raise InputError(f"no percentiles of {target.name!r} are computed; {suggestion}", "--until")
+    chosen = {dim: list(range(len(dims.labels[dim]))) for dim in one.view.kept}
+    for text in target.labels:
+        dim, _, label = text.rpartition("=")
+        where = [dim.strip()] if dim else [d for d in chosen if label in dims.known(d)]
+        if len(where) != 1 or label.strip() not in dims.known(where[0]) or where[0] not in chosen:
+            known = [name for d in chosen for name in dims.known(d)]
+            raise InputError(
+                f"{target.name!r} has no label {text!r}; {nearest(label, known)}", "--until"
+            )
+        chosen[where[0]] = [*dims.positions(where[0], label.strip())]
+    shape = one.view.shape
+    cells = np.arange(one.rows.start, one.rows.stop).reshape(shape)
+    return one.sheet, cells[np.ix_(*chosen.values())].reshape(-1).tolist()
+
+
+def width(values: Floats, low: Floats, high: Floats, median: Floats) -> Floats:
+    """Return the half-widths of confidence limits, as shares of percentile or median.
+
+    What is infinite and known to be so has none.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = np.maximum(high - values, values - low)
+        off = np.where((low == high) | (low == values) & (high == values), 0.0, off)
+        size = np.maximum(np.abs(values), np.abs(median))
+        found = np.where(off == 0, 0.0, off / size)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def achieved(target: Target, own: Rows, rows: Sequence[int], quantiles: Sequence[float]) -> float:
+    """Return the worst half-width of a target's cells."""
+    at, middle = quantiles.index(target.quantile), quantiles.index(0.5)
+    parts = (own.values[at], own.low[at], own.high[at], own.values[middle])
+    return float(np.max(width(*(part[rows] for part in parts)), initial=0.0))
+
+
+def widths(store: Store) -> Iterator[tuple[str, float, float, str]]:
+    """Yield for each output the percentile that is known worst, its half-width, and its cell.
+
+    Half-widths are of the 95 % limits stored beside the percentiles.
+    """
+    group: Mapping[str, Any] = store.root["percentiles"]
+    quantiles = store.spec.quantiles
+    for name in store.spec.percentiles:
+        values, low, high = (group[f"{name}{s}"][...] for s in ("", "_low", "_high"))
+        middle = values[quantiles.index(0.5)] if 0.5 in quantiles else values
+        found = width(values, low, high, middle)
+        worst = np.unravel_index(int(np.argmax(found)), found.shape)
+        dims = store.computed[name].dims
+        cell = [store.dims.labels[d][n] for d, n in zip(dims, worst[1:], strict=True)]
+        yield name, quantiles[worst[0]], float(found[worst]), ", ".join(cell)

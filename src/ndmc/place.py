@@ -1,0 +1,360 @@
+"""Where a store lies: a folder, or an object store that fsspec reaches.
+
+A place holds whole files by key. A write is atomic (a reader finds the old file or the new one,
+never a part) and durable once it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+
+from ndmc.errors import InputError, RunError
+
+__all__ = ["Bucket", "Folder", "Place", "place_of"]
+
+_PARTIAL = ".partial"
+
+
+class Place(ABC):
+    """Files of a store by key, such as ``ledger/0-8192``."""
+
+    url: str
+    #: Whether processes on other machines, or other processes at all, see the same files.
+    shared = True
+
+    @abstractmethod
+    def exists(self, key: str = "") -> bool:
+        """Whether there is a file of this key, or anything at all."""
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return a file, or a part of it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        """
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """Return the length of a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        """
+
+    @abstractmethod
+    def write(
+        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
+    ) -> tuple[int, int]:
+        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+
+    @abstractmethod
+    def settle(self, keys: Iterable[str]) -> None:
+        """Make files durable that were written otherwise."""
+
+    @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, sorted."""
+
+    @abstractmethod
+    def find(self, name: str) -> list[str]:
+        """Return the keys of all files of one name."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove a file or a folder, if there is one."""
+
+    @abstractmethod
+    def free(self) -> int | None:
+        """Return the bytes that can still be written, if that is known."""
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Place]:
+        """Yield a place to fill, which becomes this one at the end, unless it has come to be."""
+        yield self
+
+    @contextlib.contextmanager
+    def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+        """Exclude others who ask for the same lock; it goes with the process that holds it.
+
+        Raises
+        ------
+        BlockingIOError
+            If another has it and one does not wait.
+        """
+        yield
+
+    def sweep(self) -> None:  # noqa: B027 - where a put is whole there is nothing to remove
+        """Remove what interrupted writes have left; nobody else may be writing."""
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Folder(Place):
+    """A folder of a file system."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+
+    def exists(self, key: str = "") -> bool:
+        """Whether there is a file of this key, or anything at all."""
+        if key:
+            return (self.path / key).is_file()
+        return self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir()))
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return a file, or a part of it."""
+        with (self.path / key).open("rb") as file:
+            file.seek(start)
+            return file.read() if stop is None else file.read(stop - start)
+
+    def size(self, key: str) -> int:
+        """Return the length of a file."""
+        return (self.path / key).stat().st_size
+
+    def write(
+        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
+    ) -> tuple[int, int]:
+        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+        path = self.path / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
+        try:
+            with partial.open("wb") as file:
+                written = _copy(data, file.write)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        if durable:
+            _fsync(path.parent)
+        return written
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Make files durable that were written otherwise."""
+        paths = [self.path / key for key in keys]
+        for path in paths:
+            _fsync(path)
+        for folder in {parent for path in paths for parent in self._above(path)}:
+            _fsync(folder)
+
+    def _above(self, path: Path) -> Iterator[Path]:
+        while path != self.path:
+            path = path.parent
+            yield path
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, sorted."""
+        try:
+            found = os.listdir(self.path / folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if not name.endswith(_PARTIAL))
+
+    def find(self, name: str) -> list[str]:
+        """Return the keys of all files of one name."""
+        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob(name))
+
+    def remove(self, key: str) -> None:
+        """Remove a file or a folder, if there is one."""
+        path = self.path / key
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def free(self) -> int | None:
+        """Return the bytes that can still be written."""
+        folder = self.path.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Place]:
+        """Yield a folder beside this one, moved here whole: a store is never there in part."""
+        parent = self.path.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        begun = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".begun", dir=parent))
+        try:
+            with _locked(begun, shared=False, wait=True):
+                begun.chmod(0o777 & ~_umask())
+                yield Folder(begun)
+                with contextlib.suppress(OSError):
+                    begun.rename(self.path)
+            _fsync(parent)
+        finally:
+            shutil.rmtree(begun, ignore_errors=True)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what a killed process had begun: nobody holds its lock."""
+        for begun in self.path.parent.glob(f".{self.path.name}.*.begun"):
+            with contextlib.suppress(OSError), _locked(begun, shared=False, wait=False):
+                shutil.rmtree(begun)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+        """Exclude others who ask for the same lock; it goes with the process that holds it."""
+        path = self.path / "ledger" / f"{name}.lock"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        with _locked(path, shared=shared, wait=wait):
+            yield
+
+    def sweep(self) -> None:
+        """Remove what interrupted writes have left; nobody else may be writing."""
+        for path in self.path.rglob(f"*{_PARTIAL}"):
+            path.unlink(missing_ok=True)
+
+
+def _copy(data: bytes | Iterable[bytes], write: Callable[[bytes], Any]) -> tuple[int, int]:
+    size = checksum = 0
+    for piece in [data] if isinstance(data, bytes) else data:
+        write(piece)
+        size += len(piece)
+        checksum = google_crc32c.extend(checksum, piece)
+    return size, checksum
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, shared: bool, wait: bool) -> Iterator[None]:
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, kind)
+        except OSError as failed:
+            if failed.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                message = f"the file system of {str(path.parent)!r} has no locks"
+                raise RunError(f"{message}; mount it with flock, or choose another --out") from None
+            raise
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Bucket(Place):
+    """A folder of an object store: a write is one put, which is atomic and durable by itself."""
+
+    def __init__(self, url: str) -> None:
+        core: Any = import_module("fsspec.core")
+
+        self.url = url.rstrip("/")
+        protocol = self.url.partition("://")[0]
+        self.shared = protocol != "memory"
+        try:
+            self.files: Any
+            self.files, self.root = core.url_to_fs(self.url)
+        except ImportError:
+            hint = 'install ndmc with its extra: pip install "ndmc[cloud]"'
+            raise InputError(f"{url!r} needs a package that is not installed; {hint}") from None
+        except ValueError:
+            raise InputError(
+                f"{protocol!r} is no known kind of storage; use s3:// or a path"
+            ) from None
+
+    def _key(self, key: str) -> str:
+        return f"{self.root}/{key}" if key else self.root
+
+    def exists(self, key: str = "") -> bool:
+        """Whether there is a file of this key, or anything at all."""
+        self.files.invalidate_cache()
+        return bool(self.files.exists(self._key(key)))
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return a file, or a part of it."""
+        return bytes(self.files.cat_file(self._key(key), start=start or None, end=stop))
+
+    def size(self, key: str) -> int:
+        """Return the length of a file."""
+        return int(self.files.size(self._key(key)))
+
+    def write(
+        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
+    ) -> tuple[int, int]:
+        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+        if isinstance(data, bytes):  # one put; a file opened to write takes several requests
+            self.files.pipe_file(self._key(key), data)
+            return _copy(data, len)
+        with self.files.open(self._key(key), "wb") as file:
+            return _copy(data, file.write)
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Do nothing: a put is durable when it returns."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, sorted."""
+        self.files.invalidate_cache()
+        try:
+            found = self.files.ls(self._key(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rpartition("/")[2] for path in found)
+
+    def find(self, name: str) -> list[str]:
+        """Return the keys of all files of one name."""
+        self.files.invalidate_cache()
+        start = len(self.root) + 1
+        found = (path[start:] for path in self.files.find(self.root))
+        return sorted(key for key in found if key.rpartition("/")[2] == name)
+
+    def remove(self, key: str) -> None:
+        """Remove a file or a folder, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            self.files.rm(self._key(key), recursive=True)
+
+    def free(self) -> int | None:
+        """Return None: an object store does not say."""
+        return None
+
+
+def place_of(where: Path | str) -> Place:
+    """Return the place a path or URL names.
+
+    Examples
+    --------
+    >>> place_of("memory://runs/a.zarr").url
+    'memory://runs/a.zarr'
+    """
+    text = os.fspath(where)
+    if text.startswith("file://"):
+        return Folder(Path(text.removeprefix("file://")))
+    return Bucket(text) if "://" in text else Folder(Path(text))

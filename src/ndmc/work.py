@@ -1,0 +1,298 @@
+"""The work of one block: evaluate its draws, write those kept, digest all, enter it in a ledger."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.audit import LIMIT, Audit
+from ndmc.bundle import Bundle, DamagedError
+from ndmc.digest import (
+    Brackets,
+    Digester,
+    Series,
+    Sheet,
+    first_brackets,
+    open_brackets,
+    rows_of,
+)
+from ndmc.errors import RunError
+from ndmc.evaluation import evaluate
+from ndmc.ledger import Entry, Piece, block_name, stage_name
+from ndmc.place import Place
+from ndmc.quantiles import View
+from ndmc.stages import GRAIN, Spec
+from ndmc.steps import Plan, Watch
+from ndmc.store import Store
+
+__all__ = ["AT_ONCE", "StoppedError", "Work", "check_draws", "series_of"]
+
+#: Draws evaluated at a time within a block. All outputs of china_nd: 35 us a draw with 2048 and
+#: more, 40 with 1024.
+AT_ONCE = 2048
+
+Array = npt.NDArray[Any]
+
+
+class StoppedError(Exception):
+    """The run was asked to stop; the block in hand is dropped."""
+
+
+def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
+    """Return the series of a run: each output, and flows and stocks summed over all but the years.
+
+    Sums are made in float64 from draws in the precision they are kept in, as they would be from
+    stored draws, and have a sheet of their own.
+    """
+    dims, names = plan.dims, {output.name for output in plan.outputs}
+    found: list[Series] = []
+    rows = [0, 0]
+    for name in spec.percentiles:
+        output = plan.output(name)
+        positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
+        above = tuple(limit for other, limit in spec.exceed if other == name)
+        others = tuple(dim for dim in output.dims if dim != "year")
+        total = others and output.kind in ("flow", "stock") and f"{name}_total" not in names
+        views = [(name, View(name, output.dims, positions), 0, above)]
+        if total:
+            views.append((f"{name}_total", View(name, output.dims, positions, others), 1, ()))
+        for title, view, sheet, limits in views:
+            size = int(np.prod(view.shape, dtype=np.int64))
+            span = slice(rows[sheet], rows[sheet] + size)
+            found.append(Series(title, view, sheet, span, limits))
+            rows[sheet] += size
+    sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
+    return found, sheets
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run as those see it who compute its blocks."""
+
+    plan: Plan
+    store: Store
+
+    @property
+    def spec(self) -> Spec:
+        """What the run computes."""
+        return self.store.spec
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return self.store.place
+
+    @functools.cached_property
+    def layout(self) -> tuple[list[Series], list[Sheet]]:
+        """The series and their sheets."""
+        return series_of(self.plan, self.spec)
+
+    @functools.cached_property
+    def _brackets(self) -> dict[str, Brackets]:
+        return {}
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def bundle(self, key: str) -> Bundle:
+        """Open a file of arrays.
+
+        Raises
+        ------
+        DamagedError
+            If it is not what was written.
+        """
+        return Bundle(functools.partial(self.place.read, key), self.place.size(key))
+
+    def brackets(self, name: str) -> Brackets:
+        """Return the brackets that an entry of the ledger names."""
+        if name not in self._brackets:
+            try:
+                self._brackets[name] = open_brackets(self.bundle(f"ledger/digests/{name}.brackets"))
+            except (DamagedError, FileNotFoundError) as broken:
+                raise RunError(
+                    f"the brackets {name!r} in {self.place} are damaged ({broken}); "
+                    "run the same command again with --repair"
+                ) from None
+        return self._brackets[name]
+
+    # --- blocks --------------------------------------------------------------------------------
+
+    def first_brackets(self) -> Brackets:
+        """Return the brackets of the first stage."""
+        series, sheets = self.layout
+        results = evaluate(self.plan, self.spec.seed, range(1), dtype=self.spec.dtype)
+        return first_brackets(sheets, [r[:, 0] for r in rows_of(series, sheets, results)])
+
+    def done(self, block: range) -> int:
+        """Return how many draws of a block are safely written."""
+        entry = self.store.ledger.read(block_name(block.start))
+        return max(entry.stop - block.start, 0) if entry else 0
+
+    def compute(self, block: range, stage: int, stopped: Callable[[], bool]) -> int:
+        """Compute what is missing of a block, write it, and return the number of new draws.
+
+        Raises
+        ------
+        RunError
+            If its draws have no meaning.
+        StoppedError
+            If the run was stopped meanwhile.
+        OSError
+            If it cannot be written.
+        """
+        entry = self.store.ledger.read(block_name(block.start))
+        if entry and entry.stop >= block.stop:
+            return 0
+        pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
+        first = pieces[-1].stop if pieces else block.start
+        kept = self._room(block, first)
+        files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
+        brackets = self.brackets(stage_name(stage))
+        for part in _parts(range(first, block.stop)):
+            digester = Digester(*self.layout, brackets, part.start)
+            audit = Audit(self.plan)
+            for draws, results in self._results(part, audit, stopped):
+                digester.add(results)
+                for name, values in kept.items():
+                    here = slice(draws.start - block.start, draws.stop - block.start)
+                    values[..., here] = results[name]
+            digest = f"ledger/digests/{part.start}-{part.stop}"
+            files[digest] = self.place.write(digest, digester.pack())
+            pieces.append(Piece(part.start, part.stop, digest, (*audit.counts,), audit.worst))
+        files |= self._store(block, kept)
+        self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
+        return block.stop - (entry.stop if entry else block.start)
+
+    def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
+        """Digest a block a second time, under closer brackets."""
+        title = f"{name}-{block.start:016d}"
+        if self.store.ledger.read(title):
+            return 0
+        digester = Digester(*self.layout, self.brackets(name), block.start)
+        for _, results in self._results(block, None, stopped):
+            digester.add(results)
+        digest = f"ledger/digests/{title}"
+        files = {digest: self.place.write(digest, digester.pack())}
+        self.store.ledger.write(Entry(title, files, draws=self.spec.draws))
+        return len(block)
+
+    def _results(
+        self, draws: range, audit: Audit | None, stopped: Callable[[], bool]
+    ) -> Iterator[tuple[range, dict[str, Array]]]:
+        for first in range(draws.start, draws.stop, AT_ONCE):
+            if stopped():
+                raise StoppedError
+            some = range(first, min(first + AT_ONCE, draws.stop))
+            results = evaluate(self.plan, self.spec.seed, some, dtype=self.spec.dtype, audit=audit)
+            if audit is not None:
+                check_draws(self.plan, audit, results, some)
+            yield some, results
+
+    def _room(self, block: range, first: int) -> dict[str, Array]:
+        """Return arrays for the draws of a block to be stored, with those there already."""
+        found = {}
+        for name, output in self.store.outputs.items():
+            shape = (*self.plan.dims.shape(output.dims), len(block))
+            found[name] = np.empty(shape, self.spec.dtype)
+            if first > block.start:
+                done = slice(block.start, first)
+                found[name][..., : first - block.start] = self.store.read(name, done)
+        return found
+
+    def _store(self, block: range, kept: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
+        """Store draws durably and return the files with length and checksum."""
+        import google_crc32c
+
+        keys = [self.store.write(name, block, values) for name, values in kept.items()]
+        self.place.settle(keys)
+        found = {}
+        for key in keys:
+            data = self.place.read(key)
+            found[key] = (len(data), int(google_crc32c.value(data)))
+        return found
+
+
+def _parts(draws: range) -> list[range]:
+    """Cut off the last draws that are no whole grain: they are digested again if more follow."""
+    middle = max(draws.stop // GRAIN * GRAIN, draws.start)
+    return [part for part in (range(draws.start, middle), range(middle, draws.stop)) if part]
+
+
+# --- draws that have no meaning ---------------------------------------------------------------
+
+
+def gain_message(watch: Watch) -> str:
+    """Say that a loop returns too much."""
+    text = " -> ".join([*watch.loop, watch.loop[0]])
+    return (
+        f"the loop {text} returns at least all that enters it, to a part in 1e9, so that no finite "
+        "flow balances it; lower its shares or let something leave it"
+    )
+
+
+def start_message(watch: Watch) -> str:
+    """Say that too little is left of what enters a prescribed stock."""
+    return (
+        f"less than 0.1 % of what enters the stock {watch.name!r} is there at the end of its first "
+        "year, so its inflow cannot be found from it; use inflow_at: uniform or end, or longer "
+        "lifetimes"
+    )
+
+
+FATAL = {"gain": gain_message, "no_start": start_message}
+
+
+def check_draws(
+    plan: Plan, audit: Audit, results: Mapping[str, npt.NDArray[Any]], draws: range
+) -> None:
+    """Refuse draws that have no meaning, are not finite or do not balance."""
+    _check_counts(plan, audit, draws)
+    for name, values in results.items():
+        _check_finite(plan, name, values, draws)
+    _check_balance(audit)
+
+
+def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
+    where = f"draws {draws.start} to {draws.stop - 1}"
+    for watch, count in zip(plan.watches, audit.counts, strict=True):
+        if count and watch.kind == "range" and watch.name in plan.positive:
+            raise RunError(
+                f"lifetime parameter {watch.name!r} was drawn at or below zero in {where}; "
+                "use distribution: lognormal"
+            )
+        if count and watch.kind in FATAL:
+            share = f"in {count:,} of {audit.draws:,} draws ({count / audit.draws:.2g})"
+            raise RunError(f"{FATAL[watch.kind](watch)}: {share}, of {where}")
+
+
+def _check_balance(audit: Audit) -> None:
+    if audit.worst <= LIMIT:
+        return
+    assert audit.place is not None
+    process, year, draw = audit.place
+    raise RunError(
+        f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} of "
+        f"its largest flow or stock ({LIMIT:.2g} is rounding); look for numbers that make no "
+        "sense, such as a share above 1"
+    )
+
+
+def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range) -> None:
+    sound = np.isfinite(values)
+    if name in plan.events:  # what never happens is infinite
+        sound |= np.isposinf(values)
+    if sound.all():
+        return
+    *cell, draw = np.argwhere(~sound)[0]
+    dims = plan.output(name).dims
+    labels = [f"{d}={plan.dims.labels[d][n]}" for d, n in zip(dims, cell, strict=True)]
+    place = f" [{', '.join(labels)}]" if labels else ""
+    hint = "look for a division by zero or a negative share, and at the ranges of its parameters"
+    if values.dtype == np.float32 and np.isinf(values[(*cell, draw)]):
+        hint += "; above 3e38, store it with --dtype float64"
+    raise RunError(f"{name}{place} is {values[(*cell, draw)]} in draw {draws.start + draw}; {hint}")
