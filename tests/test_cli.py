@@ -158,7 +158,7 @@ def test_info_says_what_a_store_is(cli, stored):
     assert (done.code, done.err) == (0, "")
     for text in (
         "tiny: A tiny cycle",
-        "50 in 1 blocks",
+        "50 in 1 block",
         "complete",
         "in_use",
         "draw, year, product",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -534,6 +535,7 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except InputError as wrong:
@@ -551,6 +553,12 @@ def main() -> None:
         sys.exit(1)
     except OSError as failed:
         _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as Ctrl-C does, once: batch systems send SIGTERM to a job and to all in it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _quit(message: str, code: int) -> None:

@@ -182,7 +182,7 @@ class Digester:
             for (level, index), sums in part.nodes.items():
                 yield f"sums/{n}/{level}/{index}", sums
             if self.brackets.counted:
-                yield f"tallies/{n}", _tallies(part, self.brackets.parts[n])
+                yield f"tallies/{n}", _tallies(part, self.brackets.parts[n]).astype(np.int32)
                 continue
             for number, kept in enumerate(part.segments()):
                 yield f"kept/{n}/{number}", kept

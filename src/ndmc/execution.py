@@ -288,7 +288,8 @@ def _one_message(url: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does: blocks in hand are dropped, the rest is safe."""
-    if threading.current_thread() is not threading.main_thread():
+    taken = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    if taken or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

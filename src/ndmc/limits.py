@@ -6,17 +6,19 @@ import math
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from ndmc.audit import Audit
 from ndmc.digest import SEGMENT, Sheet
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.place import Place
 from ndmc.stages import Spec, blocks, expected, stages
 from ndmc.steps import Plan
-from ndmc.work import AT_ONCE
+from ndmc.work import at_once
 
 __all__ = ["MEMORY", "Estimate", "check", "estimate", "parse_size", "size_text"]
 
@@ -108,7 +110,7 @@ def estimate(
     """
     cut = blocks(spec)
     passes = 2 if spec.counted else 1
-    seconds = _seconds_per_draw(plan, spec) * (spec.draws - done) * passes / workers
+    seconds = _seconds_per_draw(plan, spec, workers) * (spec.draws - done) * passes
     return Estimate(
         len(cut),
         max(len(block) for block in cut),
@@ -120,12 +122,19 @@ def estimate(
     )
 
 
-def _seconds_per_draw(plan: Plan, spec: Spec) -> float:
+def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
+    """Time a few draws in every worker at once: threads share more than processors."""
     draws = range(min(spec.draws, 2 * plan.tile))
-    evaluate(plan, spec.seed, range(1), dtype=spec.dtype)  # compiles what is not compiled yet
+
+    def work(_: int) -> None:
+        evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=Audit(plan))
+
+    work(0)  # compiles what is not compiled yet
     start = time.perf_counter()
-    evaluate(plan, spec.seed, draws, dtype=spec.dtype)
-    return (time.perf_counter() - start) / len(draws)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    # Digests and files take about a quarter more.
+    return 1.25 * (time.perf_counter() - start) / len(draws) / workers
 
 
 def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> float:
@@ -139,7 +148,7 @@ def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> f
     values = float(sum(expected(spec, s.rows) * s.dtype.itemsize for s in sheets))
     fixed = float((16 * width + 32) * rows * len(blocks(spec)))
     if spec.counted:
-        fixed += 512 * width * rows * len(blocks(spec))
+        fixed += 256 * width * rows * len(blocks(spec))
         values /= 32
     share = (spec.draws - done) / spec.draws
     files = _FILE * 3 * len(blocks(spec)) * (1 + len(spec.keep))
@@ -152,7 +161,7 @@ def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> 
     cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
     rows = sum(s.rows * s.dtype.itemsize for s in sheets)
     most = max(len(block) for block in blocks(spec))
-    piece = min(AT_ONCE, most)
+    piece = min(at_once(plan, spec), most)
     # A tile of all that is computed; a piece of results, and again as rows; the draws of a block
     # to be stored, and again while they are compressed.
     each: float = (

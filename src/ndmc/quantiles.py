@@ -421,7 +421,10 @@ def _describe_sorted(
     values: npt.NDArray[Any], quantiles: Sequence[float], name: str
 ) -> list[float]:
     if np.isnan(values[-1]):
-        raise RunError(f"{name!r} holds draws that are not numbers")
+        raise RunError(
+            f"{name!r} holds draws that are not numbers: some are damaged or missing; run the same "
+            "command again with --repair"
+        )
     count = len(values)
     ranks = [confidence_ranks(count, q) for q in quantiles]
     moments = _Moments()

@@ -356,7 +356,7 @@ def print_info(store: Store) -> None:
         "scenario hash": attrs["scenario_hash"],
         "variant": attrs["variant"] or "none",
         "changes": ", ".join(f"{k}={v}" for k, v in attrs["changes"].items()) or "none",
-        "draws": f"{attrs['draws']:,} in {len(written)} blocks of {attrs['block']:,}",
+        "draws": f"{attrs['draws']:,} in {len(written)} block{'s' * (len(written) != 1)}",
         "seed": str(attrs["seed"]),
         "state": state,
         "started": attrs["started"],

@@ -13,8 +13,10 @@ GRAIN = 256
 #: A stage has this many times the draws before it. Brackets of a stage narrow with the square root
 #: of it, and the digests of a stage are merged once: 8 keeps both small.
 _GROWTH = 8
-#: No more draws than this are in a block of which only digests are kept: seconds of work.
+#: No more draws than this are in a block of which only digests are kept: seconds of work. Where
+#: draws are only counted at first digests are as large as they are many, so blocks are larger.
 MOST = 2**16
+_MOST_COUNTED = 2**19
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def cut(stage: range, spec: Spec) -> list[range]:
     """Return the blocks of a stage."""
     size = spec.block
     if not spec.keep:
-        size = min(size, max(stage.start // 32, spec.begin // 2, GRAIN))
+        most = _MOST_COUNTED if size == MOST and stage.start == (spec.counted or -1) else size
+        size = min(most, max(stage.start // 32, spec.begin // 2, GRAIN))
     starts = range(stage.start, stage.stop, size)
     return [range(first, min(first + size, stage.stop)) for first in starts]
 

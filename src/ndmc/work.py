@@ -30,11 +30,12 @@ from ndmc.stages import GRAIN, Spec
 from ndmc.steps import Plan, Watch
 from ndmc.store import Store
 
-__all__ = ["AT_ONCE", "StoppedError", "Work", "check_draws", "series_of"]
+__all__ = ["StoppedError", "Work", "at_once", "check_draws", "series_of"]
 
-#: Draws evaluated at a time within a block. All outputs of china_nd: 35 us a draw with 2048 and
-#: more, 40 with 1024.
-AT_ONCE = 2048
+#: Draws evaluated at a time within a block, or fewer if their results outgrow so many bytes. All
+#: outputs of china_nd: 35 us a draw with 2048 and more, 40 with 1024.
+_AT_ONCE = 2048
+_RESULTS = 64 * 2**20
 
 Array = npt.NDArray[Any]
 
@@ -68,6 +69,12 @@ def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
             rows[sheet] += size
     sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
     return found, sheets
+
+
+def at_once(plan: Plan, spec: Spec) -> int:
+    """Return how many draws are evaluated at a time: whole tiles, whose results fit the memory."""
+    fitting = _RESULTS // max(plan.cells * np.dtype(spec.dtype).itemsize, 1)
+    return max(min(fitting, _AT_ONCE) // plan.tile, 1) * plan.tile
 
 
 @dataclass(frozen=True)
@@ -184,10 +191,11 @@ class Work:
     def _results(
         self, draws: range, audit: Audit | None, stopped: Callable[[], bool]
     ) -> Iterator[tuple[range, dict[str, Array]]]:
-        for first in range(draws.start, draws.stop, AT_ONCE):
+        step = at_once(self.plan, self.spec)
+        for first in range(draws.start, draws.stop, step):
             if stopped():
                 raise StoppedError
-            some = range(first, min(first + AT_ONCE, draws.stop))
+            some = range(first, min(first + step, draws.stop))
             results = evaluate(self.plan, self.spec.seed, some, dtype=self.spec.dtype, audit=audit)
             if audit is not None:
                 check_draws(self.plan, audit, results, some)
