@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import long_runs
 import loops
 import numpy as np
 import plain
@@ -26,13 +27,14 @@ IMPORTS = "import numba, xarray, dask.array, zarr"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws of a measurement here, of the study, a short run, flodym, a large run; repeats."""
+    """Draws of a measurement here, of the study, a short run, flodym, a large and a long run."""
 
     draws: int = 40 * TILE
     study: int = 1_000_000
     short: int = 10_000
     loop: int = 100
     large: int = 2048
+    long: int = 400_000
     repeat: int = 15
 
 
@@ -59,6 +61,7 @@ def contests(work: Workload, sizes: Sizes) -> Iterator[Contest]:
     yield large_system(work, sizes, cores)
     yield study(work, sizes, cores[:1])
     yield study(work, sizes, cores, ">= 2, < 1.5 GB")
+    yield from long_runs.contests(work, sizes.long, -(-sizes.repeat // 5), cores)
     yield start(work, sizes, cores, cold=True)
     yield start(work, sizes, cores, cold=False)
 

@@ -32,7 +32,8 @@ class Run:
 class Contest:
     """Measurements of ndmc and of its rival, in pairs made one after the other.
 
-    The ratio is a speed-up, rival over ndmc; of a ``cost`` it is ndmc over rival.
+    The ratio is a speed-up, rival over ndmc; of a ``cost`` it is ndmc over rival. It is one of
+    seconds, or of the peak of memory.
     """
 
     title: str
@@ -40,11 +41,12 @@ class Contest:
     pairs: Sequence[tuple[Run, Run]]
     target: str = ""
     cost: bool = False
+    of: str = "seconds"
 
     @property
     def ratios(self) -> list[float]:
         """The ratio of each pair, sorted."""
-        speedups = [theirs.seconds / ours.seconds for ours, theirs in self.pairs]
+        speedups = [getattr(y, self.of) / getattr(m, self.of) for m, y in self.pairs]
         return sorted(1 / ratio if self.cost else ratio for ratio in speedups)
 
     @property

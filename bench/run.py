@@ -1,6 +1,6 @@
 """Hold ndmc against what a user would otherwise write: check that both agree, then time them.
 
-python bench/run.py               all rows, about ten minutes
+python bench/run.py               all rows, about half an hour
 python bench/run.py --quick       small sizes: does everything run and agree?
 python bench/run.py --markdown    the table as README.md holds it
 """
@@ -25,7 +25,7 @@ from workload import Workload
 
 HEADER = ("", "ndmc", "rival", "its figure", "ratio", "min-max", "target")
 PACKAGES = ("ndmc", "numpy", "scipy", "numba", "zarr", "dask")
-QUICK = Sizes(draws=2048, study=4000, short=2000, loop=5, large=64, repeat=1)
+QUICK = Sizes(draws=2048, study=4000, short=2000, loop=5, large=64, long=3_000, repeat=1)
 LOG = Console(stderr=True)
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         work = Workload(Path(folder))
         check(work, sizes)
         LOG.print("all contestants agree")
-        rows = list(track(contests(work, sizes), "timing", total=11 + FLODYM, console=LOG))
+        rows = list(track(contests(work, sizes), "timing", total=15 + FLODYM, console=LOG))
     show(rows, options.markdown)
 
 

@@ -104,7 +104,8 @@ class Workload:
         Without ``out`` the store is removed.
         """
         store = out or self.folder / "run.zarr"
-        kept = ["--keep", keep] if keep else []
+        kept = ["--keep", keep, "--percentiles", "kept"] if keep else []
+        kept = ["--keep", "none"] if keep == "none" else kept
         command = [*NDMC, *kept, "-n", str(draws), "--seed", str(SEED), "--out", str(store)]
         measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
         if out is None:
@@ -116,7 +117,8 @@ class Workload:
         folder, store = self.folder / f"large_{closed}", self.folder / "large.zarr"
         if not folder.exists():
             loops.load(loops.large(closed=closed), folder)
-        command = [*NDMC[:2], str(folder), "-n", str(draws), "--out", str(store)]
+        kept = ["--percentiles", "kept"]
+        command = [*NDMC[:2], str(folder), *kept, "-n", str(draws), "--out", str(store)]
         measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
         shutil.rmtree(store)
         return measured

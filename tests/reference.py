@@ -628,3 +628,50 @@ def first_year(condition, years):
         true = [y for y, now in zip(years, condition[cell, :, draw], strict=True) if abs(now) > 0]
         out[cell, draw] = min(true, default=np.inf)
     return out
+
+
+def below(values, edges):
+    """Return how many draws [row, draw] lie below the low edge of each bracket [row, bracket]."""
+    return (values[:, np.newaxis, :] < edges[:, :, :1]).sum(axis=2)
+
+
+def gather(values, edges, counts, kept):
+    """Return counts and kept values after the draws of each row, one by one."""
+    counts, kept = counts.copy(), kept.copy()
+    for row, bracket in np.ndindex(edges.shape[:2]):
+        (low, high), count = edges[row, bracket], counts[row, bracket]
+        for value in values[row]:
+            if value == low:
+                count[1] += 1
+            elif value == high:
+                count[3] += 1
+            elif low < value < high:
+                if count[2] < kept.shape[2]:
+                    kept[row, bracket, count[2]] = value
+                count[2] += 1
+    return counts, kept
+
+
+def leaf_sums(values, centre):
+    """Return sums of d and d * d over leaves of 64 draws [row, leaf, 2], d a draw off the centre.
+
+    A leaf is filled up with zeros and folded in halves until one number is left.
+    """
+    off = values.astype(np.float64) - centre[:, np.newaxis]
+    off = np.pad(off, ((0, 0), (0, -off.shape[1] % 64))).reshape(len(off), -1, 64)
+    lanes = np.stack([off, off * off], axis=2)
+    while lanes.shape[-1] > 1:
+        half = lanes.shape[-1] // 2
+        lanes = lanes[..., :half] + lanes[..., half:]
+    return lanes[..., 0]
+
+
+def quantile(values, level):
+    """Return numpy's quantile of draws, infinite where the upper neighbour is and weighs in."""
+    values = np.sort(np.asarray(values, dtype=np.float64))
+    index = level * (len(values) - 1)
+    place = int(np.floor(index))
+    low, high = values[place], values[min(place + 1, len(values) - 1)]
+    if np.isfinite(high):
+        return float(np.quantile([low, high], index - place))
+    return float(low if index == place else high)

@@ -274,6 +274,12 @@ def run(
             planned=plan_printer(bar),
         )
     print_run(store)
+    missed = [found for found in store.attrs.get("until", []) if until and not found["met"]]
+    if missed:
+        raise RunError(
+            f"{len(missed)} of {len(until)} targets not reached after {number:,} draws; "
+            "the same command with a larger -n goes on"
+        )
 
 
 @contextlib.contextmanager

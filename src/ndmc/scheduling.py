@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from ndmc.errors import InputError, RunError
-from ndmc.work import StoppedError, Work
+from ndmc.ledger import block_name
+from ndmc.work import Work
 
 __all__ = ["Cluster", "Executor", "Task", "Threads", "connect"]
 
 _AT_ONCE = 1000
-#: Futures in flight for each worker of a cluster: one computes while the next is on its way.
+#: Futures in flight for each thread of a cluster: one computes while the next is on its way.
 _WINDOW = 2
-#: A block that fails is tried so many times; a worker that dies of one takes four with it.
+#: A block that fails is tried so many times.
 _TRIES = 3
+#: Where so many blocks have failed, the others would too: no room, a model without meaning.
+_ENOUGH = 20
 #: Seconds to wait for a scheduler.
 _PATIENCE = 20
+#: Seconds after which a worker must see what another machine has written: NFS keeps names for 60.
+_STALE = 75
+#: What must be the same on all machines for all to compute the same bits.
+_SAME = ("ndmc", "numpy", "numba", "scipy", "zarr")
 
 Report = Callable[[int], None]
 
@@ -98,18 +109,16 @@ class Cluster:
     Raises
     ------
     InputError
-        If the scheduler cannot be reached, or a worker has another version of ndmc.
+        If a worker has no ndmc, or another version of what computes.
     """
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        here = _versions()
-        for address, there in client.run(_versions).items():
-            if there != here:
-                found = ", ".join(f"{name} {v}" for name, v in there.items())
-                wanted = ", ".join(f"{name} {v}" for name, v in here.items())
-                message = f"worker {address} has {found}, this process {wanted}"
-                raise InputError(f"{message}; install the same versions on all", "--scheduler")
+        for address, there in client.run(_versions, on_error="return").items():
+            if isinstance(there, ImportError):
+                raise _unfit(address, f"cannot import what it needs ({there})")
+            if isinstance(there, dict):  # else it died meanwhile
+                _check_versions(address, there, _versions())
 
     def run(self, work: Work, tasks: Sequence[Task], report: Report) -> None:
         """Compute tasks, a window at a time; what fails is tried again, and named at the end.
@@ -118,76 +127,147 @@ class Cluster:
         ------
         RunError
             If blocks cannot be computed; all others are.
+        InputError
+            If a worker cannot take part, or none can see the store.
         """
-        waiting = [(task, 1) for task in reversed(tasks)]
-        futures: dict[Any, tuple[Task, int]] = {}
-        failed: dict[int, str] = {}
-        queue = _distributed().as_completed()
+        if not work.place.shared:
+            message = f"{work.place} is in the memory of this process, where no worker sees it"
+            raise InputError(f"{message}; use a path or a bucket", "--out")
+        done = _done_before(work, tasks)
+        flight = _Flight(self.client, _About.of(work), tasks)
         try:
-            while waiting or futures:
-                width = _WINDOW * max(len(self.client.scheduler_info(n_workers=-1)["workers"]), 1)
-                while waiting and len(futures) < width:
-                    task, tried = waiting.pop()
-                    future = self.client.submit(_do, _About.of(work), task, pure=False)
-                    futures[future] = (task, tried)
-                    queue.add(future)
-                future = next(queue)
-                task, tried = futures.pop(future)
-                if future.status == "finished":
-                    report(future.result())
-                elif tried < _TRIES and not _is_final(future.exception()):
-                    waiting.insert(0, (task, tried + 1))
-                else:
-                    failed[task.block.start] = _cause(future.exception())
+            for task in flight.finished():
+                # Not what the worker says: one that dies after its last write cannot say it.
+                report(len(task.block) - done.get(task.block.start, 0))
         finally:
-            self.client.cancel([*futures])
-        if failed:
-            first, cause = min(failed.items())
-            count = f"{len(failed)} block{'s' * (len(failed) > 1)}"
-            raise RunError(
-                f"{count} of {len(tasks)} could not be computed, the first from draw {first:,} on: "
-                f"{cause}; all others are safe, the same command tries again"
-            )
+            flight.cancel()
+        flight.check()
 
 
-@contextlib.contextmanager
-def connect(address: str, workers: int | None) -> Iterator[Any]:
-    """Yield a client of a scheduler, or of processes of our own that listen on loopback only.
-
-    TLS and all other settings are those of Dask's configuration.
-
-    Raises
-    ------
-    InputError
-        If there is none, or Dask's distributed part is not installed.
-    """
-    try:
-        distributed = _distributed()
-    except ImportError:
-        message = 'this needs distributed; install ndmc with its extra: pip install "ndmc[cluster]"'
-        raise InputError(message, "--scheduler") from None
-    with contextlib.ExitStack() as stack:
-        if not address:
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-            )
-            address = stack.enter_context(cluster).scheduler_address
-        try:
-            client = stack.enter_context(distributed.Client(address, timeout=_PATIENCE))
-        except (OSError, ValueError) as failed:
-            reason = str(failed).splitlines()[0]
-            message = f"no scheduler answers at {address!r} ({reason}); is it running?"
-            raise InputError(message, "--scheduler") from None
-        yield client
+def _done_before(work: Work, tasks: Sequence[Task]) -> dict[int, int]:
+    """Return how many draws are written of the blocks that were begun."""
+    begun = set(work.store.ledger.names)
+    blocks = [task.block for task in tasks if not task.again]
+    return {b.start: work.done(b) for b in blocks if block_name(b.start) in begun}
 
 
-def _distributed() -> Any:
-    # Untyped on purpose: its functions have no annotations.
-    return import_module("distributed")
+@dataclass(frozen=True)
+class _Try:
+    """A task that is tried for the ``number``-th time; a suspect has killed workers."""
+
+    task: Task
+    number: int = 1
+    suspect: bool = False
+
+
+class _Flight:
+    """Tasks on their way through a cluster: no more at a time than keep its threads busy."""
+
+    def __init__(self, client: Any, about: _About, tasks: Sequence[Task]) -> None:
+        self.client, self.about, self.count = client, about, len(tasks)
+        self.fresh = iter(tasks)
+        self.again, self.suspects = deque[_Try](), deque[_Try]()
+        self.futures: dict[Any, _Try] = {}
+        self.failed: dict[int, tuple[Task, str]] = {}
+        self.queue = _distributed().as_completed(loop=client.loop)
+        self.threads, self.counted = 1, -1.0
+
+    def finished(self) -> Iterator[Task]:
+        """Yield each task that is done, until all are or enough have failed."""
+        while len(self.failed) < _ENOUGH and self._submit():
+            future = next(self.queue)
+            one = self.futures.pop(future)
+            if future.status == "finished":
+                yield one.task
+            else:
+                self._again(one, _error(future))
+
+    def _submit(self) -> bool:
+        """Fill the window; return whether anything is on its way."""
+        if self.client.status == "closed":
+            address = self.client.scheduler.address
+            message = f"the scheduler at {address} is gone; what is done is safe"
+            raise RunError(f"{message}, the same command goes on with another")
+        while len(self.futures) < self._width() and (one := self._next()):
+            future = self.client.submit(_do, self.about, one.task, pure=False)
+            self.futures[future] = one
+            self.queue.add(future)
+        return bool(self.futures)
+
+    def _width(self) -> int:
+        now = time.monotonic()
+        if now > self.counted + 1 and self.client.status == "running":
+            with contextlib.suppress(OSError):  # the connection is being made again
+                self.threads = sum(self.client.nthreads().values())
+            self.counted = now
+        return _WINDOW * max(self.threads, 1)
+
+    def _next(self) -> _Try | None:
+        """Return what is to be tried next: suspects last and one by one, to know whose fault it is.
+
+        A worker that dies takes with it whatever it has in hand.
+        """
+        task = next(self.fresh, None)
+        if task is not None:
+            return _Try(task)
+        if self.again:
+            return self.again.popleft()
+        return self.suspects.popleft() if self.suspects and not self.futures else None
+
+    def _again(self, one: _Try, error: BaseException | None) -> None:
+        """Try a task again, unless that is of no use."""
+        if error is None:  # taken back: the workers were restarted, or the scheduler was
+            self.again.append(one)
+        elif isinstance(error, InputError):
+            raise error
+        elif isinstance(error, ImportError):
+            raise InputError(f"a worker cannot import what it needs ({error})", "--scheduler")
+        elif _is_killer(error) and not one.suspect:
+            self.suspects.append(_Try(one.task, one.number, suspect=True))
+        elif not _is_killer(error) and one.number < _TRIES:
+            self.again.append(_Try(one.task, one.number + 1, one.suspect))
+        else:
+            self.failed[one.task.block.start] = (one.task, _cause(error))
+
+    def cancel(self) -> None:
+        """Take back what is still on its way."""
+        if self.futures and self.client.status == "running":
+            self.client.cancel([*self.futures])
+
+    def check(self) -> None:
+        """Raise RunError if blocks have failed."""
+        if not self.failed:
+            return
+        task, cause = self.failed[min(self.failed)]
+        which = f"draws {task.block.start:,} to {task.block.stop - 1:,}: {cause}"
+        number = len(self.failed)
+        if number < _ENOUGH:
+            some = "1 block" if number == 1 else f"{number} blocks"
+            message = f"{some} of {self.count:,} could not be computed, the first of them {which}"
+            raise RunError(f"{message}; all others are safe, the same command tries again")
+        message = f"stopped after {number} blocks could not be computed, the first of them {which}"
+        raise RunError(f"{message}; what is done is safe, the same command goes on")
+
+
+def _error(future: Any) -> BaseException | None:
+    """Return why a task failed; None if it was only taken back."""
+    with contextlib.suppress(CancelledError):
+        error: BaseException | None = future.exception()
+        return error
+    return None
+
+
+def _is_killer(error: BaseException) -> bool:
+    return type(error).__name__ == "KilledWorker"
+
+
+def _cause(error: BaseException) -> str:
+    if _is_killer(error):
+        return "it killed every worker that tried it (out of memory?)"
+    return f"{error}" if isinstance(error, RunError) else f"{error!r}"
+
+
+# --- what a worker does ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -200,33 +280,118 @@ class _About:
 
     @classmethod
     def of(cls, work: Work) -> _About:
-        checksum = work.store.attrs["checksum"]
-        return cls(work.store.path, checksum, tuple(_versions().items()))
+        url = work.place.url
+        whole = url if "://" in url else os.path.abspath(url)
+        return cls(whole, work.store.attrs["checksum"], tuple(_versions().items()))
 
 
-def _do(about: _About, task: Task) -> int:
-    if tuple(_versions().items()) != about.versions:
-        raise InputError(f"this worker has {_versions()}, the run {dict(about.versions)}")
-    return task.do(_open(about))
+def _do(about: _About, task: Task) -> None:
+    address = f"{_distributed().get_worker().address}"
+    _check_versions(address, _versions(), dict(about.versions))
+    try:
+        work = _open(about)
+    except InputError as wrong:
+        raise _unfit(address, f"cannot open the store ({wrong})") from None
+    task.do(work)
 
 
 @functools.lru_cache(maxsize=4)
 def _open(about: _About) -> Work:
+    """Open a run in the state that its client knows."""
     from ndmc.replay import work_of
 
-    return work_of(about.url)
+    end = time.monotonic() + _STALE
+    while (work := work_of(about.url)).store.attrs["checksum"] != about.checksum:
+        if time.monotonic() > end:
+            raise RunError(f"a worker sees another store at {about.url!r} than this process")
+        time.sleep(0.5)
+    return work
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("ndmc", "numpy", "numba", "zarr")}
+    return {name: version(name) for name in _SAME}
 
 
-def _is_final(error: BaseException | None) -> bool:
-    """Whether trying again is of no use."""
-    return isinstance(error, InputError | StoppedError)
+def _check_versions(address: str, there: dict[str, str], here: dict[str, str]) -> None:
+    """Refuse a worker that has another version of anything that computes."""
+    other = [name for name in here if there.get(name) != here[name]]
+    if other:
+        has, wanted = (", ".join(f"{name} {v.get(name)}" for name in other) for v in (there, here))
+        raise _unfit(address, f"has {has}, this run {wanted}; install the same versions on all")
 
 
-def _cause(error: BaseException | None) -> str:
-    if type(error).__name__ == "KilledWorker":
-        return "it killed every worker that tried it (out of memory?)"
-    return f"{error}" if isinstance(error, InputError | RunError) else f"{error!r}"
+def _unfit(address: str, reason: str) -> InputError:
+    return InputError(f"the worker at {address} {reason}", "--scheduler")
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def connect(address: str, workers: int | None) -> Iterator[Any]:
+    """Yield a client of a scheduler, or of processes of our own that listen on loopback only.
+
+    TLS and all other settings are those of Dask's configuration.
+
+    Raises
+    ------
+    InputError
+        If there is none, or Dask's distributed part is not installed.
+    RunError
+        If processes of our own cannot be started.
+    """
+    try:
+        distributed = _distributed()
+    except ImportError:
+        message = 'this needs distributed; install ndmc with its extra: pip install "ndmc[cluster]"'
+        raise InputError(message, "--scheduler") from None
+    with _quiet(), contextlib.ExitStack() as stack:
+        address = address or stack.enter_context(_processes(distributed, workers)).scheduler_address
+        try:
+            client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError, TypeError) as failed:  # a TypeError where TLS is not set up
+            reason = next(iter(f"{failed}".splitlines()), type(failed).__name__)
+            message = f"no scheduler answers at {address!r} ({reason}); is it running?"
+            raise InputError(message, "--scheduler") from None
+        yield stack.enter_context(client)
+
+
+def _processes(distributed: Any, workers: int | None) -> Any:
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # without it, port 8787 and a warning if it is taken
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError) as failed:
+        reason = next(iter(f"{failed}".splitlines()), type(failed).__name__)
+        raise RunError(f"the worker processes could not be started ({reason})") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off the terminal, unless Dask is told by its configuration what to log."""
+    import dask
+
+    if dask.config.get("logging", None):
+        yield
+        return
+    names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _distributed() -> Any:
+    # Untyped on purpose: its functions have no annotations.
+    return import_module("distributed")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
@@ -214,10 +215,12 @@ class Work:
 
     def _store(self, block: range, kept: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
         """Store draws durably and return the files with length and checksum."""
-        import google_crc32c
-
         keys = [self.store.write(name, block, values) for name, values in kept.items()]
         self.place.settle(keys)
+        return self.checksums(keys)
+
+    def checksums(self, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return length and crc32c of files."""
         found = {}
         for key in keys:
             data = self.place.read(key)

@@ -1,0 +1,141 @@
+"""What exact percentiles, safety and distribution add to evaluating all outputs of china_nd."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from measure import Contest, Run, interleaved
+from workload import SEED, Workload
+
+import ndmc
+from ndmc.audit import Audit
+from ndmc.execution import Options, execute
+from ndmc.integrity import verify
+from ndmc.ledger import Ledger
+from ndmc.place import Folder
+from ndmc.scheduling import Cluster, Executor, connect
+from ndmc.store import open_store
+from ndmc.work import Work
+
+AT_ONCE = 2048
+STORED = ["in_use", "end_of_life", "final_products"]
+
+
+def contests(work: Workload, draws: int, repeat: int, cores: Collection[int]) -> Iterator[Contest]:
+    """Hold every contest of long runs."""
+    yield streaming(work, draws, repeat)
+    yield safety(work, draws // 2, repeat)
+    yield distribution(work, draws // 4, repeat)
+    yield memory(work, 10 * draws, cores)
+
+
+def streaming(work: Workload, draws: int, repeat: int) -> Contest:
+    """Compute percentiles of everything without storing draws, against evaluating alone."""
+    plan = ndmc.compile_plan(work.scenario)
+
+    def evaluate() -> Run:
+        start = time.perf_counter()
+        for first in range(0, draws, AT_ONCE):
+            some = range(first, min(first + AT_ONCE, draws))
+            ndmc.evaluate(plan, SEED, some, dtype="float32", audit=Audit(plan))
+        return per_draw(start, draws)
+
+    pairs = interleaved(lambda: run(work, draws, ["none"]), evaluate, repeat)
+    title = f"percentiles of all outputs, {draws:,} draws, 1 thread"
+    return Contest(title, "evaluate alone", pairs, "<= 1.4", cost=True)
+
+
+def safety(work: Workload, draws: int, repeat: int) -> Contest:
+    """Spend time on fsync, checksums, the ledger and a verification, against the whole run."""
+
+    def both() -> tuple[Run, Run]:
+        with stopwatch() as spent:
+            whole = run(work, draws, STORED, clean=False)
+        start = time.perf_counter()
+        assert not verify(open_store(work.folder / "long.zarr"))
+        seconds = sum(spent) + time.perf_counter() - start
+        shutil.rmtree(work.folder / "long.zarr")
+        return Run(seconds / draws), whole
+
+    pairs = [both() for _ in range(repeat)]
+    title = f"fsync, checksums, ledger, --verify: {draws:,} stored draws"
+    return Contest(title, "the whole run", pairs, "<= 0.05", cost=True)
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[list[float]]:
+    """Add up the time in what makes a run safe; both run in one thread."""
+    spent: list[float] = []
+    kept = {(Folder, "settle"): Folder.settle, (Ledger, "write"): Ledger.write}
+    kept[Work, "checksums"] = Work.checksums
+
+    def timed(method: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return method(*arguments)
+            finally:
+                spent.append(time.perf_counter() - start)
+
+        return call
+
+    for (owner, name), method in kept.items():
+        setattr(owner, name, timed(method))
+    try:
+        yield spent
+    finally:
+        for (owner, name), method in kept.items():
+            setattr(owner, name, method)
+
+
+def distribution(work: Workload, draws: int, repeat: int) -> Contest:
+    """Compute in one process of a Dask cluster, against one thread of this process."""
+    block = 16_384  # half a second of work
+    with connect("", 1) as client:
+        cluster = Cluster(client)
+        run(work, block, ["none"], block=block, executor=cluster)  # both are warm
+        pairs = interleaved(
+            lambda: run(work, draws, ["none"], block=block, executor=cluster),
+            lambda: run(work, draws, ["none"], block=block),
+            repeat,
+        )
+    title = f"1 process of a Dask cluster, {draws:,} draws"
+    return Contest(title, "1 thread", pairs, "<= 1.1", cost=True)
+
+
+def memory(work: Workload, draws: int, cores: Collection[int]) -> Contest:
+    """Take the peak memory of many draws, against that of a hundredth of them."""
+    few = draws // 100
+    pairs = [(work.run(draws, cores, keep="none"), work.run(few, cores, keep="none"))]
+    title = f"peak memory: ndmc run -n {draws:,} --keep none"
+    return Contest(title, f"-n {few:,}", pairs, "<= 1.1, < 1.5 GB", cost=True, of="peak")
+
+
+def run(
+    work: Workload,
+    draws: int,
+    keep: list[str],
+    *,
+    block: int | None = None,
+    executor: Executor | None = None,
+    clean: bool = True,
+) -> Run:
+    """Run the study in this process, with one worker."""
+    out = Path(work.folder / "long.zarr")
+    options = Options(keep=keep, workers=1, block=block)
+    start = time.perf_counter()
+    execute(work.scenario, draws, seed=SEED, out=out, options=options, executor=executor)
+    measured = per_draw(start, draws)
+    if clean:
+        shutil.rmtree(out)
+    return measured
+
+
+def per_draw(start: float, draws: int) -> Run:
+    """Return the seconds a draw since a start."""
+    return Run((time.perf_counter() - start) / draws)

@@ -1,0 +1,182 @@
+"""Kernels of digests: counts and kept draws exactly, moments to the last bit."""
+
+import pickle
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from ndmc_kernels.digest import BELOW, GATHER, LEAF, MOMENTS
+
+SIZES = {4: np.float32, 8: np.float64}
+ODD = [-np.inf, np.inf, 0.0, -0.0, 1.0, 1.0, 5e-324]
+LENGTHS = [*range(1, 19), 63, 64, 65, 127, 128, 129, 200]
+unhurried = settings(deadline=None, max_examples=50)
+both = pytest.mark.parametrize("size", SIZES)
+
+
+def drawn(data, size):
+    """Return draws [row, draw] with many ties, and edges [row, bracket, 2] among them."""
+    finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    pool = data.draw(st.lists(finite | st.sampled_from(ODD), min_size=1, max_size=12))
+    rows, brackets = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    chance = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    draws = data.draw(st.sampled_from(LENGTHS))
+    dtype = SIZES[size]
+    with np.errstate(under="ignore"):
+        pool = np.array(pool).astype(dtype)
+    values = chance.choice(pool, (rows, draws))
+    ends = np.concatenate([pool, np.array([-np.inf, np.inf], dtype)])
+    edges = np.sort(chance.choice(ends, (rows, brackets, 2)), axis=2)
+    return values, edges, chance
+
+
+def gathered(values, edges, counts, kept):
+    """Return what the kernel makes of counts and kept values."""
+    counts, kept = counts.copy(), kept.copy()
+    hits = np.zeros(-(-values.shape[1] // 8) * 8, dtype=np.uint8)
+    GATHER[values.itemsize](values, edges, hits, counts, kept)
+    return counts, kept
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_below_matches_reference(size, data):
+    """Adds to the first count the draws strictly below the low edge, and touches no other."""
+    values, edges, chance = drawn(data, size)
+    counts = chance.integers(0, 1000, (*edges.shape[:2], 4))
+    expected = counts.copy()
+    expected[..., 0] += reference.below(values, edges)
+    BELOW[size](values, edges, counts)
+    assert_array_equal(counts, expected)
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_gather_matches_reference(size, data):
+    """Counts and keeps what the twin does, after what was kept before, with room or without."""
+    values, edges, chance = drawn(data, size)
+    filled, room = chance.integers(0, 5, edges.shape[:2]), int(chance.integers(0, 250))
+    counts = chance.integers(0, 1000, (*edges.shape[:2], 4))
+    counts[..., 2] = filled
+    kept = np.full((*edges.shape[:2], room), 77.0, dtype=values.dtype)
+    got, expected = (f(values, edges, counts, kept) for f in (gathered, reference.gather))
+    assert_array_equal(got[0], expected[0])
+    assert_array_equal(got[1].view(f"u{size}"), expected[1].view(f"u{size}"))
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_counts_make_up_all_draws(size, data):
+    """Each draw is below, at an edge, inside or above, and in one of these only."""
+    values, edges, _ = drawn(data, size)
+    counts = np.zeros((*edges.shape[:2], 4), dtype=np.int64)
+    BELOW[size](values, edges, counts)
+    counts, _ = gathered(values, edges, counts, np.empty((*edges.shape[:2], 0), values.dtype))
+    above = (values[:, np.newaxis] > edges[:, :, 1:]).sum(axis=2)
+    assert_array_equal(counts.sum(axis=2) + above, np.full(above.shape, values.shape[1]))
+
+
+@both
+def test_without_room_draws_are_counted_only(size):
+    """A full bracket goes on counting, and writes nowhere."""
+    values = np.linspace(0, 1, 101, dtype=SIZES[size])[np.newaxis]
+    edges = np.array([[[0, 1], [0.25, 0.75]]], dtype=SIZES[size])
+    counts = np.zeros((1, 2, 4), dtype=np.int64)
+    counts, kept = gathered(values, edges, counts, np.empty((1, 2, 0), SIZES[size]))
+    assert kept.size == 0
+    assert_array_equal(counts[0, :, 1:], [[1, 99, 1], [1, 49, 1]])
+
+
+@both
+def test_a_bracket_of_one_value_counts_it_once(size):
+    """Where both edges are one, a draw there is at the low one; all other draws are outside."""
+    values = np.array([[1, 2, 2, 2, 3, np.inf, -np.inf, 2, 2]], dtype=SIZES[size])
+    edges = np.array([[[2, 2], [np.inf, np.inf], [-np.inf, -np.inf]]], dtype=SIZES[size])
+    kept = np.empty((1, 3, 9), dtype=SIZES[size])
+    counts, _ = gathered(values, edges, np.zeros((1, 3, 4), np.int64), kept)
+    assert_array_equal(counts[0], [[0, 5, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+
+
+# --- moments -------------------------------------------------------------------------------------
+
+
+def sums_of(values, centre):
+    """Return the kernel's sums [row, leaf, 2]."""
+    sums = np.full((len(values), -(-values.shape[1] // LEAF), 2), np.nan)
+    MOMENTS[values.itemsize](values, centre, sums)
+    return sums
+
+
+def bits(values):
+    """Return the bits of doubles, all that are not a number alike."""
+    return np.where(np.isnan(values), np.nan, values).view(np.uint64)
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_moments_match_reference(size, data):
+    """Sums have the bits of the twin's, for leaves that are full, short, and not finite."""
+    values, _, chance = drawn(data, size)
+    centre = np.where(np.isfinite(values[:, 0]), values[:, 0], 0.0).astype(np.float64)
+    centre = centre * chance.choice([0.0, 1.0, 1 / 3])
+    with np.errstate(invalid="ignore", over="ignore"):
+        expected = reference.leaf_sums(values, centre)
+    assert_array_equal(bits(sums_of(values, centre)), bits(expected))
+
+
+@both
+@pytest.mark.parametrize("draws", [1, 7, 63, 64, 65, 100])
+def test_moments_of_plain_draws(size, draws):
+    """Sums of many random rows have the bits of the twin's."""
+    chance = np.random.default_rng(draws)
+    values = chance.normal(5, 2, (50, draws)).astype(SIZES[size])
+    centre = chance.normal(5, 2, 50)
+    assert_array_equal(sums_of(values, centre), reference.leaf_sums(values, centre))
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_a_leaf_does_not_depend_on_what_follows(size, data):
+    """A leaf's bits are the same alone, with more leaves behind it, and in any other place."""
+    values, _, chance = drawn(data, size)
+    centre = chance.normal(size=len(values))
+    whole = sums_of(values, centre)
+    for leaf in range(whole.shape[1]):
+        alone = np.ascontiguousarray(values[:, leaf * LEAF : (leaf + 1) * LEAF])
+        assert_array_equal(bits(sums_of(alone, centre)), bits(whole[:, leaf : leaf + 1]))
+    more = np.concatenate([values, chance.normal(size=(len(values), 70)).astype(values.dtype)], 1)
+    full = values.shape[1] // LEAF
+    assert_array_equal(bits(sums_of(more, centre)[:, :full]), bits(whole[:, :full]))
+
+
+def test_leaves_are_those_of_the_reference():
+    """The twin folds leaves of the size the package cuts them in."""
+    assert LEAF == 64
+
+
+# --- as kernels ----------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("kernels", [BELOW, GATHER, MOMENTS], ids=["below", "gather", "moments"])
+def test_kernels_can_be_pickled(kernels, size):
+    """Travel to another process by name, as all other kernels do, each in its own precision."""
+    assert pickle.loads(pickle.dumps(kernels[size])) is kernels[size]
+
+
+@both
+def test_other_precisions_are_refused(size):
+    """Arrays of the other precision raise, rather than being read as what they are not."""
+    wrong = np.zeros((1, 8), dtype=SIZES[12 - size])
+    edges = np.zeros((1, 1, 2), dtype=SIZES[12 - size])
+    with pytest.raises(TypeError, match="values must be"):
+        BELOW[size](wrong, edges, np.zeros((1, 1, 4), dtype=np.int64))

@@ -1,0 +1,363 @@
+"""Runs that are killed or stopped at any moment: nothing is lost, nothing is computed twice."""
+
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from torture import (
+    assert_identical,
+    contents,
+    entries,
+    finishes,
+    in_flight,
+    killed,
+    litter,
+    ndmc,
+    started,
+)
+
+from ndmc.integrity import verify
+from ndmc.store import open_store
+
+SEED = ["--seed", 4, "--block", 1024, "--workers", 2]
+STORED = ["run", "starter", "-n", 60_000, "--keep", "in_use,content", *SEED]
+KEPT_NONE = ["run", "starter", "-n", 150_000, "--keep", "none", *SEED]
+STOPPED = "error: stopped; the same command goes on where it stopped\n"
+#: Seconds in which a run that is asked to stop has ended.
+SOON = 5
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return a function: the contents of an undisturbed run of a command, and its seconds."""
+    known = {}
+
+    def look(arguments):
+        if str(arguments) not in known:
+            out = tmp_path_factory.mktemp("whole") / "run.zarr"
+            began = time.monotonic()
+            finishes(*arguments, "--out", out)
+            known[str(arguments)] = contents(out), time.monotonic() - began
+            shutil.rmtree(out)
+        return known[str(arguments)]
+
+    return look
+
+
+@dataclass
+class Tally:
+    """What was done to a store, and what was found in it after each kill."""
+
+    out: object
+    kills: int = 0
+    resumes: int = 0
+    redone: int = 0
+    seen: dict = field(default_factory=dict)
+
+    def run(self, arguments, **moment):
+        """Start the command, kill it at a moment and look; return whether it came so far."""
+        self.resumes += self.out.exists()
+        if not killed(*arguments, "--out", self.out, **moment):
+            return False
+        self.kills += 1
+        self.look()
+        return True
+
+    def finish(self, arguments, raised=()):
+        """Let the command come to its end, and look a last time."""
+        self.resumes += self.out.exists()
+        finishes(*arguments, "--out", self.out)
+        self.look(raised)
+
+    def look(self, raised=()):
+        """Demand that no block in the ledger was lost or written again, but those ``raised``."""
+        if not (self.out / "zarr.json").exists():
+            return
+        found = entries(self.out)
+        kept = {name: about for name, about in self.seen.items() if name not in raised}
+        assert set(self.seen) <= set(found)
+        assert kept.items() <= found.items(), "a block in the ledger was written again"
+        self.seen = found
+        self.redone += len(in_flight(self.out))
+
+
+def identical_after_kills(tally, arguments, chance, seconds, kills):
+    """Kill a run at random moments, resume it each time, and let it finish after so many kills."""
+    done = False
+    while not done and tally.kills < kills:
+        done = not tally.run(arguments, after=chance.uniform(0, seconds))
+        if not done and tally.seen:
+            assert verify(open_store(tally.out)) == []
+    if done:
+        tally.look()
+    else:
+        tally.finish(arguments)
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+
+def test_a_run_killed_three_times_loses_and_repeats_nothing(tmp_path, undisturbed):
+    """Killed while blocks are written and resumed, a run ends in the store of an undisturbed one."""
+    whole, _ = undisturbed(STORED)
+    tally = Tally(tmp_path / "run.zarr")
+    for blocks in (5, 25, 45):
+        assert tally.run(STORED, when=lambda n=blocks: len(entries(tally.out)) >= n)
+        assert verify(open_store(tally.out)) == []
+    tally.finish(STORED)
+    assert tally.resumes == 3
+    assert_identical(tally.out, whole)
+
+
+@pytest.mark.torture
+def test_fifty_kills_at_random_moments(tmp_path, undisturbed):
+    """Runs killed 50 times in all, at moments drawn uniformly from their time, end undisturbed."""
+    chance, kills = random.Random(50), 50
+    total = Tally(tmp_path)
+    for turn in range(kills):
+        if total.kills == kills:
+            break
+        arguments = [STORED, KEPT_NONE][turn % 2]
+        whole, seconds = undisturbed(arguments)
+        tally = Tally(tmp_path / f"{turn}.zarr")
+        identical_after_kills(tally, arguments, chance, seconds, kills - total.kills)
+        assert_identical(tally.out, whole)
+        total.kills += tally.kills
+        total.resumes += tally.resumes
+        total.redone += tally.redone
+        shutil.rmtree(tally.out)
+    assert total.kills == kills
+    print(
+        f"\n{total.kills} kills, {total.resumes} resumes, {total.redone} blocks redone "
+        "(in flight when killed), identical yes"
+    )
+
+
+def raised(arguments, draws):
+    """Return a command with another number of draws."""
+    at = arguments.index("-n") + 1
+    return [*arguments[:at], draws, *arguments[at + 1 :]]
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("arguments", [STORED, KEPT_NONE], ids=["stored", "none"])
+def test_kills_while_draws_are_added(tmp_path, undisturbed, arguments):
+    """Killed at random while -n is raised twice, a run ends as if all had been asked for at once."""
+    whole, _ = undisturbed(raised(arguments, 100_000))
+    chance, tally = random.Random(7), Tally(tmp_path / "run.zarr")
+    ragged = set()
+    for draws, seconds in ((10_000, 3.0), (40_000, 3.5), (100_000, 5.0)):
+        asked = raised(arguments, draws)
+        for _ in range(4):
+            if not tally.run(asked, after=chance.uniform(1.0, seconds)):
+                break
+            assert verify(open_store(tally.out)) == []
+            tally.seen = {n: about for n, about in tally.seen.items() if n not in ragged}
+        tally.finish(asked, ragged)
+        blocks = [name for name in tally.seen if int(name.removeprefix("block-")) < draws]
+        ragged = {max(blocks)}
+    assert tally.kills >= 3
+    assert_identical(tally.out, whole)
+
+
+def stat(path):
+    """Return what tells that a file was replaced, or None where there is none."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+RAISE = {
+    "percentiles forgotten": "percentiles/zarr.json",
+    "shape of draws": "in_use/zarr.json",
+    "room made": "zarr.json",
+    "ragged digest": "ledger/digests/9984-10240",
+    "ragged draws": "in_use/c/9/0/0",
+    "ragged block": "ledger/block-0000000000009216",
+}
+
+
+@pytest.mark.torture
+def test_kills_at_each_step_of_a_raise(tmp_path, undisturbed):
+    """Killed at the very moment a step of a raise is done, a run goes on to the same store."""
+    small, large = raised(STORED, 10_000), raised(STORED, 20_000)
+    whole, _ = undisturbed(large)
+    begun = tmp_path / "begun.zarr"
+    finishes(*small, "--out", begun)
+    for number, key in enumerate(RAISE.values()):
+        out = tmp_path / f"{number}.zarr"
+        shutil.copytree(begun, out)
+        before = stat(out / key)
+        assert killed(*large, "--out", out, when=lambda p=out / key, b=before: stat(p) != b), key
+        assert verify_but_ragged(out) == [], key
+        finishes(*large, "--out", out)
+        assert_identical(out, whole)
+
+
+def verify_but_ragged(out):
+    """Return what is damaged but for a raised block, which is written before it is entered."""
+    missing = {f"block-{block.start:016d}" for block in open_store(out).missing()}
+    return [found for found in verify(open_store(out)) if found.entry not in missing]
+
+
+UNTIL = ["run", "starter", "-n", 200_000, "--until", "in_use@2024,car p97.5 within 0.5 %"]
+
+
+@pytest.mark.torture
+def test_kills_between_the_looks_of_until(tmp_path, undisturbed):
+    """Killed at random, a run that stops when its target is reached stops at the same draw."""
+    arguments = [*UNTIL, "--keep", "none", *SEED]
+    whole, seconds = undisturbed(arguments)
+    assert whole["zarr.json"]["attributes"]["until"][0]["met"] is True
+    assert 16_384 <= whole["zarr.json"]["attributes"]["draws"] < 200_000
+    chance, tally = random.Random(5), Tally(tmp_path / "run.zarr")
+    identical_after_kills(tally, arguments, chance, seconds, 8)
+    assert tally.kills >= 2
+    assert_identical(tally.out, whole)
+
+
+def damage(out):
+    """Flip a bit in a block's draws, in two digests, in percentiles and in labels."""
+    for key in (
+        "in_use/c/3/0/0",
+        "ledger/digests/59392-59904",
+        "ledger/digests/20480-21504",
+        "percentiles/in_use/c/0/0/0",
+        "product/c/0",
+    ):
+        path = out / key
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """Return a store of STORED with damage in every kind of file."""
+    out = tmp_path_factory.mktemp("damaged") / "run.zarr"
+    finishes(*STORED, "--out", out)
+    damage(out)
+    assert len(verify(open_store(out))) == 5
+    return out
+
+
+@pytest.mark.torture
+def test_kills_during_repair(tmp_path, undisturbed, damaged):
+    """Killed at random while it repairs, the same command repairs the rest."""
+    whole, _ = undisturbed(STORED)
+    chance = random.Random(9)
+    kills = 0
+    for turn in range(4):
+        out = tmp_path / f"{turn}.zarr"
+        shutil.copytree(damaged, out)
+        for _ in range(2):
+            kills += killed(*STORED, "--repair", "--out", out, after=chance.uniform(0.8, 2.6))
+        finishes(*STORED, "--repair", "--out", out)
+        assert_identical(out, whole)
+    assert kills >= 4
+
+
+REPAIR = {
+    "labels": "product/zarr.json",
+    "label": "product/c/0",
+    "document": "in_use/zarr.json",
+    "first forgotten": "ledger/block-0000000000003072",
+    "last forgotten": "ledger/block-0000000000059392",
+    "not complete": "zarr.json",
+    "draws": "in_use/c/3/0/0",
+    "percentiles": "percentiles/in_use/c/0/0/0",
+    "group": "percentiles/zarr.json",
+}
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("again", [True, False], ids=["repair", "run"])
+def test_kills_at_each_step_of_a_repair(tmp_path, undisturbed, damaged, again):
+    """Killed at a step of a repair, the same command ends it, and one without --repair too or says.
+
+    What it may not do is to end well with something damaged left.
+    """
+    whole, _ = undisturbed(STORED)
+    for key in REPAIR.values():
+        out = tmp_path / "run.zarr"
+        shutil.copytree(damaged, out)
+        before = stat(out / key)
+        repair = [*STORED, "--repair", "--out", out]
+        assert killed(*repair, when=lambda p=out / key, b=before: stat(p) != b), key
+        if not again:
+            done = ndmc(*STORED, "--out", out)
+            if done.code:
+                assert done.code == 1, key
+                assert "--repair" in done.err, key
+                assert "Traceback" not in done.err, key
+        if again or done.code:
+            finishes(*repair)
+        assert_identical(out, whole)
+        shutil.rmtree(out)
+
+
+# --- stopped --------------------------------------------------------------------------------------
+
+
+def stop(arguments, signals, *, after=None, when=None, pause=0.05):
+    """Send signals to a run under way; return how it ended, and after how many seconds."""
+    with started(*arguments) as running:
+        if when is not None:
+            running.wait_for(when)
+        else:
+            running.wait_until(after)
+        began = time.monotonic()
+        for number in signals:
+            running.send(number)
+            time.sleep(pause)
+        return running.result(), time.monotonic() - began
+
+
+STOPS = {
+    "SIGTERM": [signal.SIGTERM],
+    "Ctrl-C": [signal.SIGINT],
+    "SIGTERM twice": [signal.SIGTERM] * 2,
+    "SIGTERM then Ctrl-C": [signal.SIGTERM, signal.SIGINT],
+    "Ctrl-C twice": [signal.SIGINT] * 2,
+    "Ctrl-C then SIGTERM": [signal.SIGINT, signal.SIGTERM],
+}
+
+
+def test_a_stopped_run_says_so_in_one_line(tmp_path, undisturbed):
+    """SIGTERM and Ctrl-C, once or twice, end a run soon with one line; it can be resumed."""
+    whole, _ = undisturbed(STORED)
+    out = tmp_path / "run.zarr"
+    for n, name in enumerate(("SIGTERM", "Ctrl-C", "SIGTERM twice")):
+        more = 5 + 15 * n
+        done, seconds = stop(
+            [*STORED, "--out", out], STOPS[name], when=lambda n=more: len(entries(out)) >= n
+        )
+        assert (done.code, done.out, done.err) == (1, "", STOPPED), name
+        assert seconds < SOON, name
+        assert litter(out) == [], name
+        assert not open_store(out).complete
+    finishes(*STORED, "--out", out)
+    assert_identical(out, whole)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", STOPS)
+def test_runs_stopped_at_random_moments(tmp_path, undisturbed, name):
+    """Stopped at random moments after the start, a run says one line or nothing, and resumes."""
+    whole, seconds = undisturbed(KEPT_NONE)
+    chance, out = random.Random(name), tmp_path / "run.zarr"
+    stopped = 0
+    for _ in range(5):
+        moment = chance.uniform(1.0, seconds)
+        done, took = stop([*KEPT_NONE, "--out", out], STOPS[name], after=moment)
+        assert (done.code, done.err) in {(1, STOPPED), (0, "")}, moment
+        assert took < SOON
+        assert litter(out) == []
+        stopped += done.code
+    assert stopped >= 1
+    finishes(*KEPT_NONE, "--out", out)
+    assert_identical(out, whole)
