@@ -108,11 +108,25 @@ def _moments(values: Values, centre: Floats, sums: Floats) -> None:
             sums[row, leaf, 1] = _eight(second)
 
 
-def _for(function: Any, signature: str) -> dict[int, Kernel[Any]]:
-    """Return a kernel for each precision of draws, by the bytes of one."""
-    return {size: kernel(signature.replace("?", f"f{size}"))(function) for size in (4, 8)}
+def _named(name: str, function: Any, signature: str) -> Kernel[Any]:
+    """Return a kernel under a name of its own, by which it is pickled."""
+    made: Kernel[Any] = kernel(signature)(function)
+    made.__name__ = made.__qualname__ = name
+    return made
 
 
-BELOW = _for(_below, "void(?[:, ::1], ?[:, :, ::1], i8[:, :, ::1])")
-GATHER = _for(_gather, "void(?[:, ::1], ?[:, :, ::1], u1[::1], i8[:, :, ::1], ?[:, :, ::1])")
-MOMENTS = _for(_moments, "void(?[:, ::1], f8[::1], f8[:, :, ::1])")
+_BELOW = "void(?[:, ::1], ?[:, :, ::1], i8[:, :, ::1])"
+_GATHER = "void(?[:, ::1], ?[:, :, ::1], u1[::1], i8[:, :, ::1], ?[:, :, ::1])"
+_MOMENTS = "void(?[:, ::1], f8[::1], f8[:, :, ::1])"
+
+below32 = _named("below32", _below, _BELOW.replace("?", "f4"))
+below64 = _named("below64", _below, _BELOW.replace("?", "f8"))
+gather32 = _named("gather32", _gather, _GATHER.replace("?", "f4"))
+gather64 = _named("gather64", _gather, _GATHER.replace("?", "f8"))
+moments32 = _named("moments32", _moments, _MOMENTS.replace("?", "f4"))
+moments64 = _named("moments64", _moments, _MOMENTS.replace("?", "f8"))
+
+#: The kernels of each precision, by the bytes of a draw.
+BELOW = {4: below32, 8: below64}
+GATHER = {4: gather32, 8: gather64}
+MOMENTS = {4: moments32, 8: moments64}

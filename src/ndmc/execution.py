@@ -21,7 +21,7 @@ from ndmc.convergence import Target
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.integrity import forget
-from ndmc.place import place_of
+from ndmc.place import Place, place_of
 from ndmc.quantiles import DEFAULT_QUANTILES
 from ndmc.replay import plan_of, work_of
 from ndmc.scenario import Scenario, load
@@ -220,52 +220,83 @@ def execute(
     Parameters are those of `run`; ``progress`` is called with the draws done and the draws asked
     for, from the threads that do the work, ``planned`` with what the run will take.
     """
-    workers = options.workers if options.workers is not None else _cores()
-    targets = [convergence.parse_target(text) for text in options.until]
-    plan, spec = _plan(scenario, draws, seed, options, targets, workers)
-    series, sheets = series_of(plan, spec)
-    for target in targets:
-        convergence.rows_wanted(target, series, plan.dims)
+    asked = _asked(scenario, draws, seed, options)
     place = place_of(out)
-    looked = convergence.looks(draws) if targets else []
-    first = replace(spec, draws=min(looked[0], draws)) if looked else spec
     known = existing(place)
     if known is not None:
-        check_same(known, scenario, spec)
-        spec = replace(known.spec, draws=spec.draws)
+        check_same(known, scenario, asked.spec)
     if known is None or not known.complete or known.spec.draws < draws:
-        _try_first_draws(plan, spec)
-        done = known.spec.draws if known is not None and known.complete else 0
-        found = limits.estimate(plan, spec, sheets, place, workers, min(done, draws))
+        _try_first_draws(asked.plan, asked.spec)
+        found = _estimate(asked, place, known)
         limits.check(found, options.memory)
         if planned is not None:
             planned(found)
     with _one_message(place.url):
-        store = create(place, scenario, plan, first)
-        if not targets and store.spec.draws > draws:
-            held = f"the store holds {store.spec.draws:,} draws, {draws:,} asked for"
-            raise InputError(f"{held}; ask for as many or more, or choose another --out", "-n")
-        if store.complete and store.spec.draws == draws and not (targets or options.repair):
-            store.check_whole()
+        store = create(place, scenario, asked.plan, asked.first)
+        if _is_done(store, asked, options):
             return store
         with place.lock("run", shared=options.part is not None):
             store = open_store(place)
             if options.repair:
-                restore(store, scenario, plan)
+                restore(store, scenario, asked.plan)
                 store = forget(store)
-            work = Work(plan, store)
-            under_way = _Run(work, executor or Threads(workers), options, progress, targets)
-            return under_way.until(looked) if targets else under_way.to(draws)
+            under_way = _Run(store, asked, executor or Threads(asked.workers), options, progress)
+            return under_way.until() if asked.targets else under_way.to(draws)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked for, checked: ``looked`` are the draws after which targets are looked at."""
+
+    plan: Plan
+    spec: Spec
+    workers: int
+    targets: Sequence[Target] = ()
+    looked: Sequence[int] = ()
+
+    @property
+    def first(self) -> Spec:
+        """What a new store is made for."""
+        return replace(self.spec, draws=self.looked[0]) if self.looked else self.spec
+
+
+def _asked(scenario: Scenario, draws: int, seed: int, options: Options) -> _Asked:
+    workers = options.workers if options.workers is not None else _cores()
+    targets = [convergence.parse_target(text) for text in options.until]
+    plan, spec = _plan(scenario, draws, seed, options, targets, workers)
+    for target in targets:
+        convergence.rows_wanted(target, series_of(plan, spec)[0], plan.dims)
+    return _Asked(plan, spec, workers, targets, convergence.looks(draws) if targets else ())
+
+
+def _estimate(asked: _Asked, place: Place, known: Store | None) -> limits.Estimate:
+    """Return what a run will take from now on."""
+    done, spec = 0, asked.spec
+    if known is not None:
+        done = sum(Work(asked.plan, known).done(block) for block in blocks(known.spec))
+        spec = replace(known.spec, draws=max(spec.draws, known.spec.draws))
+    _, sheets = series_of(asked.plan, spec)
+    return limits.estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
+
+
+def _is_done(store: Store, asked: _Asked, options: Options) -> bool:
+    """Whether a store holds all that is asked for already."""
+    found, draws = store.spec.draws, asked.spec.draws
+    if not asked.targets and found > draws:
+        message = f"the store holds {found:,} draws, {draws:,} asked for"
+        raise InputError(f"{message}; ask for as many or more, or choose another --out", "-n")
+    if not store.complete or found != draws or asked.targets or options.repair:
+        return False
+    store.check_whole()
+    return True
 
 
 def plan_only(
     scenario: Scenario, draws: int, *, seed: int, out: str | Path, options: Options
 ) -> limits.Estimate:
     """Return what a run would take, and compute nothing else."""
-    workers = options.workers if options.workers is not None else _cores()
-    plan, spec = _plan(scenario, draws, seed, options, [], workers)
-    _, sheets = series_of(plan, spec)
-    return limits.estimate(plan, spec, sheets, place_of(out), workers)
+    place = place_of(out)
+    return _estimate(_asked(scenario, draws, seed, options), place, existing(place))
 
 
 @contextlib.contextmanager
@@ -310,14 +341,14 @@ class _Run:
 
     def __init__(
         self,
-        work: Work,
+        store: Store,
+        asked: _Asked,
         executor: Executor,
         options: Options,
         progress: Progress | None,
-        targets: Sequence[Target] = (),
     ) -> None:
-        self.work, self.executor, self.options = work, executor, options
-        self.progress, self.targets = progress, targets
+        self.work, self.asked = Work(asked.plan, store), asked
+        self.executor, self.options, self.progress = executor, options, progress
         self.done = 0
 
     @property
@@ -337,8 +368,9 @@ class _Run:
                 return write_percentiles(self.work, *found, LIMIT)
         return self.work.store
 
-    def until(self, looked: Sequence[int]) -> Store:
+    def until(self) -> Store:
         """Double the draws until every target is reached, or no more are allowed."""
+        looked = self.asked.looked
         level, most = convergence.confidence(len(looked)), looked[-1]
         for draws in looked:
             if draws < self.spec.draws:
@@ -346,7 +378,7 @@ class _Run:
             self._raise(draws)
             self._blocks()
             merged, rows = percentiles_of(self.work, self._run, level)
-            reached = [self._reached(target, rows) for target in self.targets]
+            reached = [self._reached(target, rows) for target in self.asked.targets]
             if all(found["met"] for found in reached) or draws == most:
                 break
         merged, rows = percentiles_of(self.work, self._run)
@@ -366,11 +398,16 @@ class _Run:
 
     def _raise(self, draws: int) -> None:
         """Make room for more draws, if there is not enough yet."""
-        if draws > self.spec.draws:
-            spec = staged(
-                replace(self.spec, draws=draws), self.work.layout[1], self.options, self.spec.draws
-            )
-            self.work = Work(self.work.plan, raise_draws(self.work.store, spec))
+        if draws <= self.spec.draws:
+            return
+        with self.work.place.lock("finish", wait=True):
+            store = open_store(self.work.place)  # another part may have been quicker
+            before = store.spec.draws
+            if draws > before:
+                spec = replace(store.spec, draws=draws)
+                spec = staged(spec, self.work.layout[1], self.options, before)
+                store = raise_draws(store, spec)
+            self.work = Work(self.work.plan, store)
 
     def _blocks(self) -> bool:
         """Compute the blocks of every stage; return whether all are there."""
@@ -429,8 +466,10 @@ def finish(out: str | Path, options: Options, progress: Progress | None = None) 
     if work.store.complete:
         return work.store
     workers = options.workers if options.workers is not None else _cores()
+    asked = _Asked(work.plan, work.spec, workers)
     with _one_message(work.place.url), work.place.lock("run", shared=True):
-        return _Run(work, Threads(workers), options, progress).to(work.spec.draws)
+        under_way = _Run(work.store, asked, Threads(workers), options, progress)
+        return under_way.to(work.spec.draws)
 
 
 def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:

@@ -491,6 +491,9 @@ class _Moments:
         size, mean = len(values), float(values.mean())
         if math.isnan(mean):
             raise RunError("a stored draw is not a number")
+        if math.isinf(mean) or math.isinf(self.mean):  # with a draw in which an event never happens
+            self.mean, self.squares, self.count = math.inf, math.nan, self.count + size
+            return
         total, shift = self.count + size, mean - self.mean
         self.squares += float(((values - mean) ** 2).sum()) + shift**2 * self.count * size / total
         self.mean += shift * size / total

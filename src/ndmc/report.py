@@ -54,6 +54,16 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def _never(value: float) -> str:
+    """Return a percentile as people read it: what is beyond all years never happens."""
+    return "never" if value == math.inf else number(value)
+
+
+def _limits(low: float, high: float) -> str:
+    """Return confidence limits: none where there are too few draws for one."""
+    return f"{_never(low)} .. {'never' if low == math.inf else number(high)}"
+
+
 def percent(quantile: float) -> str:
     """Return a share as a percent sign people write: 2.5 %."""
     return f"{quantile * 100:g} %"
@@ -186,7 +196,7 @@ def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
         if "year" in store.computed[name].dims:
             values = values[..., -1]
         rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()
-    return [[number(value) for value in row] for row in rows]
+    return [[_never(value) for value in row] for row in rows]
 
 
 def _padded(texts: list[str], block: list[list[str]]) -> str:
@@ -284,8 +294,8 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
             for q in summary.quantiles:
                 key = f"p{q * 100:g}"
                 cells += [
-                    number(row[key]),
-                    f"{number(row[key + '_low'])} .. {number(row[key + '_high'])}",
+                    _never(row[key]),
+                    _limits(row[key + "_low"], row[key + "_high"]),
                 ]
             table.add_row(*(str(row[dim]) for dim in kept), *cells)
         page.print(table)
