@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from test_parts import assert_identical, blocks, until
 
 import ndmc
+from ndmc.execution import Options, execute
 from ndmc.replay import work_of
 from ndmc.scheduling import Cluster, Task, connect
 from ndmc.store import open_store
@@ -37,6 +37,9 @@ import json, os, signal, time
 def dask_setup(worker):
     from ndmc.work import Work
 
+    if Work.compute.__module__ != "ndmc.work":
+        return  # Dask may set up twice
+
     def compute(self, block, *arguments):
         with open({orders!r}) as file:
             orders = json.load(file)
@@ -53,8 +56,11 @@ def dask_setup(worker):
 OTHER_VERSION = """
 import importlib.metadata
 
-original = importlib.metadata.version
-importlib.metadata.version = lambda name: "0.0.7" if name == "ndmc" else original(name)
+def version(name, original=importlib.metadata.version):
+    return "0.0.7" if name == "ndmc" else original(name)
+
+if importlib.metadata.version.__module__ == "importlib.metadata":  # Dask may load this twice
+    importlib.metadata.version = version
 """
 
 NOT_INSTALLED = """
@@ -78,6 +84,8 @@ class Dask:
     protocol: str = "tcp"
     address: str = ""
     started: list = field(default_factory=list)
+    open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    look: object = None
 
     def start(self, program, *arguments):
         """Start one of Dask's programs, as a person would, and return its process."""
@@ -85,7 +93,14 @@ class Dask:
         command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments]
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [*command, "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--host", f"{self.protocol}://127.0.0.1"],
+                [
+                    *command,
+                    "--no-dashboard",
+                    "--dashboard-address",
+                    "127.0.0.1:0",
+                    "--host",
+                    f"{self.protocol}://127.0.0.1",
+                ],
                 cwd=self.folder,
                 env={**os.environ, **self.environment},
                 stdout=file,
@@ -124,18 +139,24 @@ class Dask:
         with connect(self.address, None) as client:
             yield client
 
+    @property
+    def control(self):
+        """The client by which the tests look at the cluster."""
+        if self.look is None:
+            self.look = self.open.enter_context(self.client())
+        return self.look
+
     def workers(self):
         """Return the process of each worker by its address."""
-        with self.client() as client:
-            return client.run(os.getpid, on_error="ignore")
+        return self.control.run(os.getpid, on_error="ignore")
 
     def busy(self):
         """Return what the workers have in hand."""
-        with self.client() as client:
-            return [keys for keys in client.processing().values() if keys]
+        return [keys for keys in self.control.processing().values() if keys]
 
     def stop(self):
         """Stop all that was started, and what those started."""
+        self.open.close()
         found = []
         for process in reversed(self.started):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -301,8 +322,6 @@ def test_few_blocks_are_in_flight_and_all_are_counted(dask, order, tmp_path, mon
             return submit(*arguments, **options)
 
         monkeypatch.setattr(client, "submit", count)
-        from ndmc.execution import Options, execute
-
         options = Options(keep=["in_use"], block=256)
         execute(
             ndmc.load("starter"),
@@ -379,12 +398,8 @@ def test_another_version_is_refused(cli, dask, order, tmp_path):
 
 def run_with(cluster, out):
     """Run the starter with an executor."""
-    from ndmc.execution import Options, execute
-
     options = Options(keep=["in_use", "recycled_share"], block=512)
-    return execute(
-        ndmc.load("starter"), 20001, seed=4, out=out, options=options, executor=cluster
-    )
+    return execute(ndmc.load("starter"), 20001, seed=4, out=out, options=options, executor=cluster)
 
 
 def test_no_scheduler_is_one_message(monkeypatch):
@@ -398,7 +413,7 @@ def test_no_scheduler_is_one_message(monkeypatch):
             raise AssertionError
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.torture), "SIGTERM"])
 def test_a_stopped_client_leaves_idle_workers_and_goes_on(
     name, cli, dask, order, expected, tmp_path
 ):
@@ -418,3 +433,220 @@ def test_a_stopped_client_leaves_idle_workers_and_goes_on(
     assert cli(*RUN, "--out", "run.zarr", "--scheduler", dask.address).code == 0
     assert written.items() <= blocks(store).items()
     assert_identical(store, expected)
+
+
+# --- for many minutes ----------------------------------------------------------------------------
+
+
+@pytest.mark.torture
+def test_workers_killed_at_random_change_nothing(dask, order, expected, tmp_path):
+    """Whenever workers are killed, the run ends with the store of an undisturbed one."""
+    order(slow=0.15)
+    chance, killed = random.Random(1), 0
+    with running(tmp_path, "--scheduler", dask.address) as process:
+        until(lambda: blocks(tmp_path / "run.zarr"), "blocks", 60)
+        while process.poll() is None:
+            pids = [*dask.workers().values()]
+            if len(pids) == 3:  # the nannies take seconds
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(chance.choice(pids), signal.SIGKILL)
+                    killed += 1
+            time.sleep(chance.uniform(0, 1))
+        error = process.stderr.read()
+    assert (process.returncode, error) == (0, "")
+    assert killed >= 2
+    assert_identical(tmp_path / "run.zarr", expected)
+
+
+@pytest.mark.torture
+def test_workers_lost_and_new_ones_change_nothing(own, expected, tmp_path):
+    """Workers that never come back, a restart of all, and new workers are survived."""
+    (own.folder / "orders.json").write_text('{"slow": 0.25}')
+    path, store = taking_orders(own.folder), tmp_path / "run.zarr"
+    first, second = own.worker(path), own.worker(path)
+
+    def more(count):
+        wanted = len(blocks(store)) + count
+        until(lambda: len(blocks(store)) >= wanted, "blocks", 60)
+
+    with running(tmp_path, "--scheduler", own.address) as process:
+        more(4)
+        lose(first)
+        more(4)
+        own.control.restart(timeout=60)
+        more(4)
+        lose(second)
+        until(lambda: not own.workers(), "no workers", 30)
+        time.sleep(1)
+        own.worker(path)
+        own.worker(path)
+        error = process.communicate(timeout=120)[1]
+    assert (process.returncode, error) == (0, "")
+    assert_identical(store, expected)
+
+
+def lose(nanny):
+    """Kill a nanny and its worker."""
+    family = psutil.Process(nanny.pid).children(recursive=True)
+    nanny.kill()
+    nanny.wait()
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+@pytest.mark.torture
+def test_a_block_that_kills_is_named_and_all_others_are_there(cli, dask, order, expected, tmp_path):
+    """A block that kills each worker that tries it costs exit 1, and no other block."""
+    command = [*RUN, "--out", "run.zarr", "--scheduler", dask.address]
+    order(kill=1024)
+    done = cli(*command)
+    assert done.code == 1
+    message = one_message(done.err)
+    assert "1 block of 16 could not be computed" in message
+    assert "draws 1,024 to 1,535: it killed every worker that tried it" in message
+    store = open_store(tmp_path / "run.zarr")
+    assert [b.start for b in store.missing() if b.start < 8192] == [1024]
+    order()
+    assert cli(*command).code == 0
+    assert_identical(tmp_path / "run.zarr", expected)
+
+
+@pytest.mark.torture
+def test_blocks_that_all_fail_stop_the_run(cli, own, tmp_path):
+    """Where each block fails, the run stops early with the count and the cause of the first."""
+    path = own.folder / "full.py"
+    path.write_text(
+        "from ndmc.work import Work\n"
+        "def compute(*arguments):\n"
+        "    raise OSError(28, 'No space left on device')\n"
+        "Work.compute = compute\n"
+    )
+    own.worker(path)
+    done = cli("run", "starter", "-n", "8000", "--block", "256", "--scheduler", own.address)
+    assert done.code == 1
+    message = one_message(done.err)
+    assert "stopped after 20 blocks could not be computed" in message
+    assert "No space left on device" in message
+
+
+@pytest.mark.torture
+def test_a_worker_of_another_version_that_joins_is_refused(own, cli, expected, tmp_path):
+    """A worker of another version that joins later ends the run with both; others may go on."""
+    (own.folder / "orders.json").write_text('{"slow": 0.3}')
+    own.worker(taking_orders(own.folder))
+    with running(tmp_path, "--scheduler", own.address) as process:
+        until(lambda: blocks(tmp_path / "run.zarr"), "blocks", 60)
+        odd = own.worker(preload(own.folder, OTHER_VERSION))
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "has ndmc 0.0.7, this run ndmc 0.1.0" in one_message(error)
+    lose(odd)
+    until(lambda: len(own.workers()) == 1, "one worker", 30)
+    assert cli(*RUN, "--out", "run.zarr", "--scheduler", own.address).code == 0
+    assert_identical(tmp_path / "run.zarr", expected)
+
+
+@pytest.mark.torture
+def test_a_worker_without_ndmc_is_refused(own, cli):
+    """A worker that cannot import ndmc is refused with one message."""
+    own.worker(preload(own.folder, NOT_INSTALLED))
+    done = cli(*RUN, "--scheduler", own.address)
+    assert done.code == 2
+    assert "cannot import what it needs (No module named 'ndmc" in one_message(done.err)
+
+
+@pytest.mark.torture
+def test_no_scheduler_is_one_message_in_half_a_minute(cli):
+    """The command says within 30 s that no scheduler answers."""
+    begun = time.monotonic()
+    done = cli(*RUN, "--scheduler", "tcp://127.0.0.1:9")
+    assert done.code == 2
+    assert "no scheduler answers at 'tcp://127.0.0.1:9'" in one_message(done.err)
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.torture
+def test_a_scheduler_that_dies_is_one_message(own, cli, expected, tmp_path):
+    """A scheduler that is gone ends the run with exit 1, and another goes on."""
+    (own.folder / "orders.json").write_text('{"slow": 0.3}')
+    own.worker(taking_orders(own.folder))
+    with running(tmp_path, "--scheduler", own.address) as process:
+        until(lambda: blocks(tmp_path / "run.zarr"), "blocks", 60)
+        own.started[0].kill()
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "is gone; what is done is safe, the same command goes on" in one_message(error)
+    assert cli(*RUN, "--out", "run.zarr").code == 0
+    assert_identical(tmp_path / "run.zarr", expected)
+
+
+@pytest.mark.torture
+def test_tls_is_daskss_own(own, cli, expected, tmp_path):
+    """Certificates in Dask's configuration are used; without them there is one message."""
+    security = distributed.security.Security.temporary()
+    files = {}
+    for name in ("ca_file", "scheduler_cert", "scheduler_key"):
+        files[name] = str(tmp_path / name)
+        value = getattr(security, f"tls_{name}")
+        Path(files[name]).write_text(value if isinstance(value, str) else "".join(value))
+    environment = {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": files["ca_file"]}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        for kind in ("cert", "key"):
+            name = f"DASK_DISTRIBUTED__COMM__TLS__{role}__{kind.upper()}"
+            environment[name] = files[f"scheduler_{kind}"]
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    cluster = Dask(folder, environment, "tls")
+    try:
+        cluster.scheduler()
+        assert cluster.address.startswith("tls://")
+        cluster.worker(wait=False)
+        command = [*RUN, "--out", "run.zarr", "--scheduler", cluster.address]
+        done = cli(*command, **environment)
+        assert (done.code, done.err) == (0, "")
+        assert_identical(tmp_path / "run.zarr", expected)
+        done = cli(*command)
+        assert done.code == 2
+        assert "(TLS expects a `ssl_context`" in one_message(done.err)
+        assert cli(*command[:-1], cluster.address.replace("tls", "tcp")).code == 2
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_processes_end_with_their_client(name, cli, expected, tmp_path):
+    """Ctrl-C, SIGTERM to all and kill -9 leave no process, one message and a store to go on with."""
+    store, number = tmp_path / "run.zarr", getattr(signal, name)
+    with running(tmp_path, "--processes", "--workers", "2") as process:
+        until(lambda: blocks(store), "blocks", 60)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 2
+        send = os.kill if name == "SIGKILL" else os.killpg
+        send(process.pid, number)
+        error = process.communicate(timeout=60)[1]
+        until(lambda: not any(one.is_running() for one in family), "no processes", 30)
+    if name != "SIGKILL":
+        assert process.returncode == 1
+        assert "the same command goes on" in one_message(error)
+    assert not open_store(store).complete
+    assert cli(*RUN, "--out", "run.zarr").code == 0
+    assert_identical(store, expected)
+
+
+@pytest.mark.torture
+def test_memory_of_the_client_does_not_grow(dask, tmp_path):
+    """Ten times the blocks take no more of the client than the list of them."""
+    out = tmp_path / "run.zarr"
+    ndmc.run("starter", 300, seed=1, out=out, keep=["in_use"], block=256)
+    work, mine = work_of(str(out)), psutil.Process()
+    with dask.client() as client:
+        cluster, sizes = Cluster(client), []
+        for count in (300, 300, 3000):  # of a block that is there, so that each takes no time
+            done = []
+            cluster.run(work, [Task(range(256))] * count, done.append)
+            assert len(done) == count
+            sizes.append(mine.memory_info().rss)
+        assert sizes[2] - sizes[1] < 10 * 2**20
+        until(lambda: not client.futures, "no futures", 10)

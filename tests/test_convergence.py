@@ -44,7 +44,7 @@ def test_targets_are_read(text, name, labels, quantile, tolerance):
 
 @pytest.mark.parametrize("level", [0.001, 0.01, 0.025, 0.05, 0.16, 0.29, 0.5, 0.95, 0.975, 0.999])
 def test_a_targets_percentile_is_the_one_people_write(level):
-    """The percentile 99.9 of a target is the quantile 0.999 asked for otherwise, to the last bit."""
+    """The percentile 99.9 is the quantile 0.999 that is asked for otherwise, to the last bit."""
     assert parse_target(f"in_use p{100 * level:.4g} within 1 %").quantile == level
 
 
@@ -153,9 +153,9 @@ def test_a_group_means_its_labels(scenario):
         ("in_use@1066", "'in_use' has no label '1066'"),
         (f"in_use@{YEARS[0]},{PRODUCTS[0]}x", f"did you mean '{PRODUCTS[0]}'"),
         (f"recycled_share@{PRODUCTS[0]}", "'recycled_share' has no label"),
-        (f"recycled_share@product={PRODUCTS[0]}", "'recycled_share' has no label"),
+        (f"recycled_share@product={PRODUCTS[0]}", "'recycled_share' has no dim 'product'"),
         (f"in_use@year={PRODUCTS[0]}", "'in_use' has no label"),
-        (f"in_use@yaer={YEARS[0]}", "'in_use' has no label"),
+        (f"in_use@yaer={YEARS[0]}", "'in_use' has no dim 'yaer'"),
     ],
 )
 def test_what_is_not_there_is_refused(text, message):

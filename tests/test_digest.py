@@ -277,6 +277,17 @@ def test_more_rows_than_a_segment():
     check_all(again(values, counted, blocks([0, 2000]), INNER), values, INNER)
 
 
+def test_numbers_whose_squares_are_too_large_are_ranked():
+    """Where squares are beyond the largest double percentiles and mean are right, quietly."""
+    chance = np.random.default_rng(7)
+    values = chance.lognormal(size=(3, 700)) * np.array([[1e150], [1e155], [1e300]])
+    rows = summarise_rows(merged(values, [blocks([0, 256, 700])]), LEVELS)
+    assert_array_equal(rows[0].values, np.quantile(values, LEVELS, axis=1))
+    assert_allclose(rows[0].mean, values.mean(axis=1), rtol=1e-12)
+    assert_allclose(rows[0].sd[0], values[0].std(ddof=1), rtol=1e-9)
+    assert not np.isfinite(rows[0].sd[1:]).any()
+
+
 @both
 def test_exceedance_is_counted_exactly(dtype):
     """Draws above each limit are counted, in double precision and whatever the blocks."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 
 import google_crc32c
@@ -367,3 +368,23 @@ def test_a_beginning_under_way_is_left_alone(tmp_path):
             raise RuntimeError
         assert first.read("who") == b"one"
     assert one.read("who") == b"one"
+
+
+def test_those_who_begin_at_once_do_no_harm(tmp_path, monkeypatch):
+    """Parts of a run begin a store at the same moment: none removes what another has just made."""
+    one, two = Folder(tmp_path / "a.zarr"), Folder(tmp_path / "a.zarr")
+    original, calls = tempfile.mkdtemp, []
+
+    def mkdtemp(*arguments, **options):
+        found = original(*arguments, **options)
+        if not calls:
+            calls.append(found)
+            with two.begin() as quick:
+                quick.write("who", b"two")
+        return found
+
+    monkeypatch.setattr("tempfile.mkdtemp", mkdtemp)
+    with one.begin() as slow:
+        slow.write("who", b"one")
+    assert one.read("who") == b"two"
+    assert os.listdir(tmp_path) == ["a.zarr"]

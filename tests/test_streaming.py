@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from strategies import bundled, scenario, stock_model
 
 import ndmc
-from ndmc.errors import InputError
+from ndmc.errors import InputError, RunError
 from ndmc.evaluation import evaluate
 from ndmc.quantiles import confidence_ranks
 from ndmc.store import open_store
@@ -160,8 +160,9 @@ def test_workers_and_blocks_change_nothing(tmp_path, streamed, options):
 
 
 def test_an_object_store_changes_nothing(tmp_path, streamed):
-    """In an object store the same percentiles are written."""
+    """In an object store the same percentiles are written, and a run goes on with more draws."""
     out = f"memory://{tmp_path.name}/run.zarr"
+    run(out, 5000)
     assert_same(arrays(run(out)), streamed("float32"))
 
 
@@ -256,6 +257,51 @@ def test_the_same_draws_again_evaluate_nothing(tmp_path, evaluated):
     with pytest.raises(InputError, match="holds 300 draws, 299 asked for"):
         run(out, 299)
     assert_same(arrays(out), before)
+
+
+@pytest.mark.parametrize("lost", ["digests/8192-11776", "stage-0000000000008192"])
+def test_a_lost_file_is_said_to_need_repair(tmp_path, lost):
+    """Where a digest or an entry is gone before the end the message says what puts it right."""
+    out = run(tmp_path / "run.zarr", 11776)
+    before = arrays(out)
+    open_store(out).changed(complete=False)
+    (out / "ledger" / lost).unlink()
+    with pytest.raises(RunError, match="--repair"):
+        run(out, 11776)
+    run(out, 11776, repair=True)
+    assert_same(arrays(out), before)
+
+
+@pytest.mark.parametrize("name", ["8192-11776", "{stage}.state", "{stage}.brackets"])
+def test_a_damaged_digest_is_never_a_wrong_number(tmp_path, name):
+    """A flipped bit in what percentiles are made of is an error, and is repaired."""
+    out = run(tmp_path / "run.zarr", 11776)
+    before = arrays(out)
+    open_store(out).changed(complete=False)
+    file = out / "ledger" / "digests" / name.format(stage="stage-0000000000008192")
+    whole = file.read_bytes()
+    for place in (1, len(whole) // 2, len(whole) - 1):
+        broken = bytearray(whole)
+        broken[place] ^= 4
+        file.write_bytes(broken)
+        with pytest.raises(RunError, match=r"damaged.*--repair"):
+            run(out, 11776)
+    run(out, 11776, repair=True)
+    assert_same(arrays(out), before)
+
+
+def test_a_reached_target_is_that_of_its_draws(tmp_path):
+    """What was reached of a target does not stand in a store that was given other draws since."""
+    out = run(tmp_path / "run.zarr", 300, until=["in_use p50 within 90 %"])
+    assert ndmc.open(out).attrs["until"][0]["draws"] == 300
+    run(out, 600)
+    assert all(found["draws"] == 600 for found in ndmc.open(out).attrs.get("until", []))
+
+
+def test_quantiles_may_be_an_array(tmp_path):
+    """Quantiles can be what NumPy makes of them."""
+    found = arrays(run(tmp_path / "run.zarr", 100, quantiles=np.array([0.1, 0.5])))
+    assert_array_equal(found["quantile"], [0.1, 0.5])
 
 
 # --- events --------------------------------------------------------------------------------------

@@ -461,15 +461,17 @@ def _labels(given: list[str]) -> dict[str, list[str]]:
 
 
 def _percent(text: str) -> float:
+    from decimal import Decimal, InvalidOperation
+
     try:
-        value = float(text)
-    except ValueError:
+        value = Decimal(text.strip())
+    except InvalidOperation:
         raise InputError(
             f"{text!r} is not a number; write percents such as 2.5,50,97.5", "-q"
         ) from None
     if not 0 <= value <= 100:
         raise InputError(f"{text} % is not between 0 and 100 %", "-q")
-    return value / 100
+    return float(value / 100)  # 99.9 / 100 would not be 0.999
 
 
 @app.command()

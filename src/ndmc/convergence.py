@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -58,16 +59,16 @@ def parse_target(text: str) -> Target:
     try:
         if not found:
             raise ValueError
-        percent, tolerance = float(found["percent"]), float(found["tolerance"])
-    except ValueError:
+        percent, tolerance = Decimal(found["percent"]), float(found["tolerance"])
+    except (ValueError, InvalidOperation):
         example = "in_use@2021 p97.5 within 0.5 %"
         raise InputError(f"cannot read {text!r}; write it like {example!r}", "--until") from None
     if not 0 < percent < 100:
-        raise InputError(f"{percent:g} % is not between 0 and 100 %", "--until")
+        raise InputError(f"{percent} % is not between 0 and 100 %", "--until")
     if not 0 < tolerance < float("inf"):
         raise InputError(f"a tolerance of {tolerance:g} % cannot be reached", "--until")
     labels = tuple(label.strip() for label in (found["labels"] or "").split(",") if label.strip())
-    return Target(text.strip(), found["name"], labels, percent / 100, tolerance / 100)
+    return Target(text.strip(), found["name"], labels, float(percent / 100), tolerance / 100)
 
 
 def looks(most: int) -> list[int]:
@@ -103,19 +104,27 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
     if one is None:
         suggestion = nearest(target.name, [s.title for s in series])
         raise InputError(f"no percentiles of {target.name!r} are computed; {suggestion}", "--until")
-    chosen = {dim: list(range(len(dims.labels[dim]))) for dim in one.view.kept}
+    named: dict[str, list[int]] = {}
     for text in target.labels:
-        dim, _, label = text.rpartition("=")
-        where = [dim.strip()] if dim else [d for d in chosen if label in dims.known(d)]
-        if len(where) != 1 or label.strip() not in dims.known(where[0]) or where[0] not in chosen:
-            known = [name for d in chosen for name in dims.known(d)]
-            raise InputError(
-                f"{target.name!r} has no label {text!r}; {nearest(label, known)}", "--until"
-            )
-        chosen[where[0]] = [*dims.positions(where[0], label.strip())]
-    shape = one.view.shape
-    cells = np.arange(one.rows.start, one.rows.stop).reshape(shape)
-    return one.sheet, cells[np.ix_(*chosen.values())].reshape(-1).tolist()
+        dim, label = _label(target, text, one.view.kept, dims)
+        named.setdefault(dim, []).extend(dims.positions(dim, label))
+    chosen = [named.get(dim, range(len(dims.labels[dim]))) for dim in one.view.kept]
+    cells = np.arange(one.rows.start, one.rows.stop).reshape(one.view.shape)
+    return one.sheet, cells[np.ix_(*chosen)].reshape(-1).tolist()
+
+
+def _label(target: Target, text: str, kept: Sequence[str], dims: Dims) -> tuple[str, str]:
+    """Return the dim and the label or group that a text names."""
+    given, _, label = (part.strip() for part in text.rpartition("="))
+    found = [d for d in kept if label in dims.known(d) and given in ("", d)]
+    if len(found) == 1:
+        return found[0], label
+    known = [name for dim in kept for name in dims.known(dim)]
+    if given and given not in kept:
+        message = f"{target.name!r} has no dim {given!r}; {nearest(given, kept)}"
+    else:
+        message = f"{target.name!r} has no label {text!r}; {nearest(label, known)}"
+    raise InputError(message, "--until")
 
 
 def width(values: Floats, low: Floats, high: Floats, median: Floats) -> Floats:
@@ -126,7 +135,7 @@ def width(values: Floats, low: Floats, high: Floats, median: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         off = np.maximum(high - values, values - low)
         off = np.where((low == high) | (low == values) & (high == values), 0.0, off)
-        size = np.maximum(np.abs(values), np.abs(median))
+        size = np.maximum(np.abs(values), np.where(np.isfinite(median), np.abs(median), 0.0))
         found = np.where(off == 0, 0.0, off / size)
     return np.where(np.isnan(found), np.inf, found)
 

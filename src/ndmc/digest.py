@@ -518,7 +518,8 @@ def wanted_ranks(draws: int, quantile: float, confidence: float) -> list[int]:
     A limit for which there are too few draws has a rank of 0 or above the number of draws.
     """
     index = math.floor(quantile * (draws - 1))
-    return [index + 1, min(index + 2, draws), *confidence_ranks(draws, quantile, confidence)]
+    above = index + 1 + (quantile * (draws - 1) > index)
+    return [index + 1, min(above, draws), *confidence_ranks(draws, quantile, confidence)]
 
 
 def summarise_rows(
@@ -559,7 +560,7 @@ def _moments(merged: Merged, sheet: int) -> tuple[Floats, Floats]:
     """Return mean and standard deviation; where a draw is infinite so is the mean."""
     total, squares = _root(merged.nodes[sheet], len(merged.counts[sheet])).T
     draws = merged.draws
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         mean = merged.brackets.centres[sheet] + total / draws
         if draws < 2:
             return mean, np.full_like(mean, np.nan)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ndmc import convergence, limits
 from ndmc.audit import LIMIT, Audit
 from ndmc.convergence import Target
+from ndmc.digest import Sheet
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.integrity import forget
@@ -184,9 +185,9 @@ def run(
     options = Options(
         keep=keep,
         percentiles=percentiles,
-        quantiles=quantiles,
-        exceed=exceed,
-        until=until,
+        quantiles=[float(quantile) for quantile in quantiles],
+        exceed=[exceed] if len(exceed) and isinstance(exceed[0], str) else exceed,
+        until=[until] if isinstance(until, str) else until,
         workers=workers,
         block=block,
         dtype=dtype,
@@ -371,15 +372,14 @@ class _Run:
     def until(self) -> Store:
         """Double the draws until every target is reached, or no more are allowed."""
         looked = self.asked.looked
-        level, most = convergence.confidence(len(looked)), looked[-1]
-        for draws in looked:
-            if draws < self.spec.draws:
-                continue
+        level = convergence.confidence(len(looked))
+        left = [draws for draws in looked if draws >= self.spec.draws] or [self.spec.draws]
+        for draws in left:
             self._raise(draws)
             self._blocks()
             merged, rows = percentiles_of(self.work, self._run, level)
             reached = [self._reached(target, rows) for target in self.asked.targets]
-            if all(found["met"] for found in reached) or draws == most:
+            if all(found["met"] for found in reached) or draws == left[-1]:
                 break
         merged, rows = percentiles_of(self.work, self._run)
         store = write_percentiles(self.work, merged, rows, LIMIT)
@@ -405,7 +405,8 @@ class _Run:
             before = store.spec.draws
             if draws > before:
                 spec = replace(store.spec, draws=draws)
-                spec = staged(spec, self.work.layout[1], self.options, before)
+                sheets, memory = self.work.layout[1], self.options.memory
+                spec = staged(self.work.plan, spec, sheets, memory, self.asked.workers, before)
                 store = raise_draws(store, spec)
             self.work = Work(self.work.plan, store)
 
@@ -545,17 +546,20 @@ def _plan(
             "lower -n or raise --block",
             "-n",
         )
-    return plan, staged(spec, sheets, options)
+    return plan, staged(plan, spec, sheets, options.memory, workers)
 
 
-def staged(spec: Spec, sheets: Sequence[Any], options: Options, begun: int = 0) -> Spec:
-    """Return how a run is cut if its last stage would keep more than the memory: counted first.
+def staged(
+    plan: Plan, spec: Spec, sheets: Sequence[Sheet], memory: int, workers: int, begun: int = 0
+) -> Spec:
+    """Return how a run is cut whose last stage would keep more than the memory: counted first.
 
     Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
     """
     last = [*stages(spec)][-1]
     kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
-    if spec.counted or spec.pilot or kept <= options.memory or not last.start or last.start < begun:
+    fits = max(kept, limits.memory_of(plan, spec, sheets, workers)) <= memory
+    if fits or spec.counted or spec.pilot or not last.start or last.start < begun:
         return spec
     return replace(spec, counted=last.start)
 
@@ -570,8 +574,8 @@ def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple
     wanted = _listed(options.percentiles)
     if wanted is None or wanted == ["all"]:
         wanted = [*known, *(name for name in kept if name not in known)]
-    elif wanted == ["kept"]:
-        wanted = list(kept)
+    elif wanted in (["kept"], ["none"]):
+        wanted = list(kept) if wanted == ["kept"] else []
     if not (wanted or kept):
         raise InputError("neither draws nor percentiles are asked for", "--percentiles")
     for option, names in (("--keep", kept), ("--percentiles", wanted)):

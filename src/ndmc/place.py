@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -197,20 +198,32 @@ class Folder(Place):
         parent = self.path.parent
         parent.mkdir(parents=True, exist_ok=True)
         self._remove_abandoned()
-        begun = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".begun", dir=parent))
-        try:
-            with _locked(begun, shared=False, wait=True):
+        with self._beside() as begun:
+            yield Folder(begun)
+            with contextlib.suppress(OSError):
+                begun.rename(self.path)
+        _fsync(parent)
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[Path]:
+        """Yield a locked folder of our own."""
+        name, parent = f".{self.path.name}.", self.path.parent
+        with contextlib.ExitStack() as stack:
+            begun = parent
+            while begun == parent or not begun.exists():
+                begun = Path(tempfile.mkdtemp(prefix=name, suffix=".begun", dir=parent))
+                # One who cleans up may come before the lock and remove it.
+                with contextlib.suppress(FileNotFoundError):
+                    stack.enter_context(_locked(begun, shared=False, wait=True))
+            try:
                 begun.chmod(0o777 & ~_umask())
-                yield Folder(begun)
-                with contextlib.suppress(OSError):
-                    begun.rename(self.path)
-            _fsync(parent)
-        finally:
-            shutil.rmtree(begun, ignore_errors=True)
+                yield begun
+            finally:
+                shutil.rmtree(begun, ignore_errors=True)
 
     def _remove_abandoned(self) -> None:
         """Remove what a killed process had begun: nobody holds its lock."""
-        for begun in self.path.parent.glob(f".{self.path.name}.*.begun"):
+        for begun in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.begun"):
             with contextlib.suppress(OSError), _locked(begun, shared=False, wait=False):
                 shutil.rmtree(begun)
 
@@ -297,10 +310,12 @@ class Bucket(Place):
     def exists(self, key: str = "") -> bool:
         """Whether there is a file of this key, or anything at all."""
         self.files.invalidate_cache()
-        return bool(self.files.exists(self._key(key)))
+        return bool(self.files.isfile(self._key(key)) if key else self.files.exists(self.root))
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return a file, or a part of it."""
+        if stop is not None and stop <= start:
+            return b""
         return bytes(self.files.cat_file(self._key(key), start=start or None, end=stop))
 
     def size(self, key: str) -> int:
@@ -311,11 +326,15 @@ class Bucket(Place):
         self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
     ) -> tuple[int, int]:
         """Write a file whole, given in one piece or in several; return its length and crc32c."""
-        if isinstance(data, bytes):  # one put; a file opened to write takes several requests
+        if isinstance(data, bytes):
             self.files.pipe_file(self._key(key), data)
             return _copy(data, len)
-        with self.files.open(self._key(key), "wb") as file:
-            return _copy(data, file.write)
+        # Whole before it is put: a file opened to write is committed even where its writer fails.
+        with tempfile.NamedTemporaryFile() as file:
+            written = _copy(data, file.write)
+            file.flush()
+            self.files.put_file(file.name, self._key(key))
+            return written
 
     def settle(self, keys: Iterable[str]) -> None:
         """Do nothing: a put is durable when it returns."""

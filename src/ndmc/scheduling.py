@@ -286,13 +286,23 @@ class _About:
 
 
 def _do(about: _About, task: Task) -> None:
-    address = f"{_distributed().get_worker().address}"
-    _check_versions(address, _versions(), dict(about.versions))
+    """Do a task. What fails leaves as plain text: not every error reaches the client otherwise."""
+    failed: InputError | RunError
     try:
-        work = _open(about)
+        address = _distributed().get_worker().address
+        _check_versions(address, _versions(), dict(about.versions))
+        try:
+            work = _open(about)
+        except InputError as wrong:
+            raise _unfit(address, f"cannot open the store ({wrong})") from None
+        task.do(work)
     except InputError as wrong:
-        raise _unfit(address, f"cannot open the store ({wrong})") from None
-    task.do(work)
+        failed = InputError(wrong.message, wrong.where)
+    except Exception as error:
+        failed = RunError(f"{error}" if isinstance(error, RunError) else f"{error!r}")
+    else:
+        return
+    raise failed  # here, where it has no context
 
 
 @functools.lru_cache(maxsize=4)

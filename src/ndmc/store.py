@@ -575,7 +575,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
         attributes = metadata["inputs"]["attributes"]
         metadata["inputs"] = gather(store.place, "inputs", attributes, metadata)
     attributes = {
-        **store.attrs,
+        **{name: value for name, value in store.attrs.items() if name != "until"},
         "draws": spec.draws,
         "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
         "complete": False,

@@ -56,7 +56,7 @@ def enter(work: Work, stage: range) -> None:
             return
         try:
             _enter(work, stage, name)
-        except FileNotFoundError:
+        except RunError:
             # Where there are no locks another may have merged, and removed what was merged.
             if not work.store.ledger.read(name):
                 raise
@@ -117,7 +117,7 @@ def _merged(work: Work, brackets: Brackets, keys: Iterable[str]) -> Merged:
 def _damage(work: Work) -> Any:
     try:
         yield
-    except DamagedError as broken:
+    except (DamagedError, FileNotFoundError) as broken:
         raise RunError(f"a digest in {work.place} is damaged: {broken}; {_REPAIR}") from None
 
 
@@ -140,7 +140,7 @@ def percentiles_of(
         rows = None if merged.tallies else summarise_rows(merged, spec.quantiles, confidence)
     if rows is not None:
         return merged, rows
-    name = f"again-{spec.draws:016d}"
+    name = f"again-{spec.draws:016d}-{confidence:.6f}"
     if not work.store.ledger.read(name):
         ranks = [wanted_ranks(spec.draws, q, confidence) for q in spec.quantiles]
         _record(work, name, closer(merged, ranks), {}, spec.draws)
