@@ -59,13 +59,13 @@ class Tally:
     redone: int = 0
     seen: dict = field(default_factory=dict)
 
-    def run(self, arguments, **moment):
+    def run(self, arguments, raised=(), **moment):
         """Start the command, kill it at a moment and look; return whether it came so far."""
         self.resumes += self.out.exists()
         if not killed(*arguments, "--out", self.out, **moment):
             return False
         self.kills += 1
-        self.look()
+        self.look(raised)
         return True
 
     def finish(self, arguments, raised=()):
@@ -103,7 +103,7 @@ def identical_after_kills(tally, arguments, chance, seconds, kills):
 
 
 def test_a_run_killed_three_times_loses_and_repeats_nothing(tmp_path, undisturbed):
-    """Killed while blocks are written and resumed, a run ends in the store of an undisturbed one."""
+    """Killed while blocks are written and resumed, a run ends in an undisturbed one's store."""
     whole, _ = undisturbed(SHORT)
     tally = Tally(tmp_path / "run.zarr")
     for blocks in (3, 12, 21):
@@ -119,9 +119,9 @@ def test_fifty_kills_at_random_moments(tmp_path, undisturbed):
     """Runs killed 50 times in all, at moments drawn uniformly from their time, end undisturbed."""
     chance, kills = random.Random(50), 50
     total = Tally(tmp_path)
-    turns = itertools.cycle([STORED, KEPT_NONE])
-    while total.kills < kills:
-        arguments, turn = next(turns), total.kills
+    for turn, arguments in enumerate(itertools.cycle([STORED, KEPT_NONE])):
+        if total.kills >= kills:
+            break
         whole, seconds = undisturbed(arguments)
         tally = Tally(tmp_path / f"{turn}.zarr")
         identical_after_kills(tally, arguments, chance, seconds, kills - total.kills)
@@ -145,20 +145,19 @@ def raised(arguments, draws):
 @pytest.mark.torture
 @pytest.mark.parametrize("arguments", [STORED, KEPT_NONE], ids=["stored", "none"])
 def test_kills_while_draws_are_added(tmp_path, undisturbed, arguments):
-    """Killed at random while -n is raised twice, a run ends as if all had been asked for at once."""
+    """Killed at random while -n is raised twice, a run ends as if all was asked for at once."""
     whole, _ = undisturbed(raised(arguments, 100_000))
     chance, tally = random.Random(7), Tally(tmp_path / "run.zarr")
     ragged = set()
-    for draws, seconds in ((10_000, 3.0), (40_000, 3.5), (100_000, 5.0)):
+    for draws in (10_000, 40_000, 100_000):
         asked = raised(arguments, draws)
         for _ in range(3):
-            if not tally.run(asked, after=chance.uniform(1.0, seconds)):
+            before = len(tally.seen)
+            if not tally.run(asked, after=chance.uniform(1.5, 4.5), raised=ragged):
                 break
-            assert verify(open_store(tally.out)) == []
-            tally.seen = {n: about for n, about in tally.seen.items() if n not in ragged}
+            assert len(tally.seen) >= before
         tally.finish(asked, ragged)
-        blocks = [name for name in tally.seen if int(name.removeprefix("block-")) < draws]
-        ragged = {max(blocks)}
+        ragged = {max(name for name in tally.seen if int(name.removeprefix("block-")) < draws)}
     assert tally.kills >= 3
     assert_identical(tally.out, whole)
 
@@ -193,15 +192,28 @@ def test_kills_at_each_step_of_a_raise(tmp_path, undisturbed):
         shutil.copytree(begun, out)
         before = stat(out / key)
         assert killed(*large, "--out", out, when=lambda p=out / key, b=before: stat(p) != b), key
-        assert verify_but_ragged(out) == [], key
+        opened = open_store(out)
+        # A raised block is written before it is entered anew.
+        written = {f"block-{block.start:016d}" for block in opened.missing()}
+        assert [found for found in verify(opened) if found.entry not in {"", *written}] == [], key
         finishes(*large, "--out", out)
         assert_identical(out, whole)
 
 
-def verify_but_ragged(out):
-    """Return what is damaged but for a raised block, which is written before it is entered."""
-    missing = {f"block-{block.start:016d}" for block in open_store(out).missing()}
-    return [found for found in verify(open_store(out)) if found.entry not in missing]
+@pytest.mark.torture
+def test_a_raise_killed_at_its_beginning_can_be_taken_back(tmp_path, undisturbed):
+    """A raise killed before room is made leaves a run that the command before finishes again."""
+    small, large = raised(STORED, 10_000), raised(STORED, 20_000)
+    whole, _ = undisturbed(small)
+    out = tmp_path / "run.zarr"
+    for key in ("percentiles/zarr.json", "in_use/zarr.json"):
+        finishes(*small, "--out", out)
+        before = stat(out / key)
+        assert killed(*large, "--out", out, when=lambda p=out / key, b=before: stat(p) != b), key
+        if open_store(out).spec.draws == 10_000:
+            finishes(*small, "--out", out)
+            assert_identical(out, whole)
+        shutil.rmtree(out)
 
 
 UNTIL = ["run", "starter", "-n", 200_000, "--until", "in_use@2024,car p97.5 within 0.5 %"]
@@ -214,10 +226,12 @@ def test_kills_between_the_looks_of_until(tmp_path, undisturbed):
     whole, seconds = undisturbed(arguments)
     assert whole["zarr.json"]["attributes"]["until"][0]["met"] is True
     assert 16_384 <= whole["zarr.json"]["attributes"]["draws"] < 200_000
-    chance, tally = random.Random(5), Tally(tmp_path / "run.zarr")
-    identical_after_kills(tally, arguments, chance, seconds, 8)
-    assert tally.kills >= 2
-    assert_identical(tally.out, whole)
+    chance, kills, turn = random.Random(5), 0, 0
+    while kills < 6:
+        tally = Tally(tmp_path / f"{turn}.zarr")
+        identical_after_kills(tally, arguments, chance, seconds, 6 - kills)
+        assert_identical(tally.out, whole)
+        kills, turn = kills + tally.kills, turn + 1
 
 
 def damage(out):
@@ -309,6 +323,7 @@ def stop(arguments, signals, *, after=None, when=None, pause=0.05):
         if when is not None:
             running.wait_for(when)
         else:
+            running.wait_for(lambda: running.handles(signal.SIGTERM))
             running.wait_until(after)
         began = time.monotonic()
         for number in signals:
@@ -350,7 +365,7 @@ def test_runs_stopped_at_random_moments(tmp_path, undisturbed):
     chance, wrong, stopped = random.Random(3), [], 0
     for turn, (name, signals) in enumerate([*STOPS.items()] * 3):
         out = tmp_path / f"{turn // 6}.zarr"
-        moment = chance.uniform(0.8, seconds)
+        moment = chance.uniform(0, seconds)
         done, took = stop([*KEPT_NONE, "--out", out], signals, after=moment)
         stopped += done.code == 1
         if (done.code, done.err) not in {(1, STOPPED), (0, "")} or took > SOON or litter(out):

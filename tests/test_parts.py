@@ -19,6 +19,7 @@ KEEP = ["in_use", "recycled_share"]
 DRAWS = 20_001  # two stages; the last has 24 blocks, of which three parts have 8 each
 RUN = ["run", "starter", "-n", str(DRAWS), "--seed", "4", "--block", "512"]
 RUN += ["--keep", ",".join(KEEP)]
+OUT = ["--out", "run.zarr", "--workers", "1"]
 PARTS = ["1/3", "2/3", "3/3"]
 
 #: The command, with work that takes its time, or is killed when it would merge the percentiles.
@@ -94,8 +95,7 @@ def start(tmp_path):
 
     def begin(*options, **environment):
         process = subprocess.Popen(
-            [sys.executable, "-c", DISTURBED, *RUN, "--out", "run.zarr", "--workers", "1"]
-            + [*options],
+            [sys.executable, "-c", DISTURBED, *RUN, *OUT, *options],
             cwd=tmp_path,
             env={**os.environ, "COLUMNS": "120", **environment},
             stdout=subprocess.PIPE,
@@ -152,7 +152,7 @@ def test_a_part_computes_its_share(expected, tmp_path):
     """Of the last stage a part computes its own blocks alone."""
     out = tmp_path / "run.zarr"
     part(out, (2, 3))
-    own = [first for first in range(8192, DRAWS, 512)][1::3]
+    own = [*range(8192, DRAWS, 512)][1::3]
     assert [int(name[6:]) for name in sorted(blocks(out)) if int(name[6:]) >= 8192] == own
 
 
@@ -184,7 +184,7 @@ def test_a_whole_run_and_parts_exclude_each_other(start, tmp_path):
     """While parts run a whole run is refused, and parts while a whole run does."""
     for running, other in ((["--part", "1/3"], []), ([], ["--part", "2/3"])):
         had = len(blocks(tmp_path / "run.zarr"))
-        first = start(*running, SLOW="0.1")
+        first = start(*running, SLOW="0.7")
         until(lambda had=had: len(blocks(tmp_path / "run.zarr")) > had, "blocks", 60)
         code, _, error = ended(start(*other))
         assert first.poll() is None
@@ -255,7 +255,8 @@ def test_parts_killed_at_random_make_one_run(start, seed, keep, cli, expected, t
                 if code == 0:
                     done.add(which)
                 else:
-                    assert code in (1, -signal.SIGKILL), err
+                    # SIGTERM before the command has begun to run is the system's to handle.
+                    assert code in (1, -signal.SIGKILL, -signal.SIGTERM), err
                     assert code < 0 or err == _STOPPED
     assert killed >= 3
     whole = expected

@@ -103,7 +103,7 @@ def ndmc(*arguments, before=(), **environment):
 def finishes(*arguments, **options):
     """Run the real command, which must succeed without a word on stderr."""
     done = ndmc(*arguments, **options)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, ""), done.err
     return done
 
 
@@ -133,6 +133,14 @@ class Started:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(max(self.began + seconds - time.monotonic(), 0))
         return not self.ended
+
+    def handles(self, number):
+        """Whether the process has a handler of its own for a signal: main() is under way."""
+        with contextlib.suppress(OSError, StopIteration):
+            status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            caught = next(line for line in status if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+        return False
 
     def send(self, number):
         """Send a signal to the process and all it has started."""

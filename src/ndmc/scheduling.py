@@ -6,6 +6,9 @@ import contextlib
 import functools
 import logging
 import os
+import pickle
+import queue
+import signal
 import threading
 import time
 from collections import deque
@@ -114,7 +117,8 @@ class Cluster:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        for address, there in client.run(_versions, on_error="return").items():
+        found = client.run(_REMOTE, _versions.__name__, on_error="return")
+        for address, there in found.items():
             if isinstance(there, ImportError):
                 raise _unfit(address, f"cannot import what it needs ({there})")
             if isinstance(there, dict):  # else it died meanwhile
@@ -165,33 +169,48 @@ class _Flight:
 
     def __init__(self, client: Any, about: _About, tasks: Sequence[Task]) -> None:
         self.client, self.about, self.count = client, about, len(tasks)
+        self.address = client.scheduler.address
         self.fresh = iter(tasks)
         self.again, self.suspects = deque[_Try](), deque[_Try]()
         self.futures: dict[Any, _Try] = {}
         self.failed: dict[int, tuple[Task, str]] = {}
-        self.queue = _distributed().as_completed(loop=client.loop)
+        self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.threads, self.counted = 1, -1.0
 
     def finished(self) -> Iterator[Task]:
         """Yield each task that is done, until all are or enough have failed."""
         while len(self.failed) < _ENOUGH and self._submit():
-            future = next(self.queue)
+            future = self._wait()
             one = self.futures.pop(future)
             if future.status == "finished":
                 yield one.task
             else:
                 self._again(one, _error(future))
 
+    def _wait(self) -> Any:
+        """Return a future that has ended, in whatever way."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self.ended.get(timeout=1)
+            self._check_connection()
+
+    def _check_connection(self) -> None:
+        """Give up once the client has: it looks for a lost scheduler for as long as for a new."""
+        if self.client.status in ("closing", "closed"):
+            message = f"the scheduler at {self.address} is gone; what is done is safe"
+            raise RunError(f"{message}, the same command goes on with another")
+
     def _submit(self) -> bool:
         """Fill the window; return whether anything is on its way."""
-        if self.client.status == "closed":
-            address = self.client.scheduler.address
-            message = f"the scheduler at {address} is gone; what is done is safe"
-            raise RunError(f"{message}, the same command goes on with another")
+        while self.client.status == "connecting":
+            time.sleep(0.1)
+        self._check_connection()
         while len(self.futures) < self._width() and (one := self._next()):
-            future = self.client.submit(_do, self.about, one.task, pure=False)
+            future = self.client.submit(
+                _REMOTE, _do.__name__, pickle.dumps((self.about, one.task)), pure=False
+            )
             self.futures[future] = one
-            self.queue.add(future)
+            future.add_done_callback(self.ended.put)
         return bool(self.futures)
 
     def _width(self) -> int:
@@ -268,6 +287,28 @@ def _cause(error: BaseException) -> str:
 
 
 # --- what a worker does ---------------------------------------------------------------------------
+
+
+def _remote() -> Callable[..., Any]:
+    """Return a function that workers get whole, not by its name: one without ndmc can say so.
+
+    A task that a worker cannot load would never end.
+    """
+
+    def ndmc(name: str, arguments: bytes = b"") -> Any:
+        import importlib
+        import pickle
+
+        try:
+            function = getattr(importlib.import_module("ndmc.scheduling"), name)
+        except Exception as error:
+            raise ImportError(f"{error}") from None
+        return function(*pickle.loads(arguments)) if arguments else function()
+
+    return ndmc
+
+
+_REMOTE = _remote()
 
 
 @dataclass(frozen=True)
@@ -356,15 +397,32 @@ def connect(address: str, workers: int | None) -> Iterator[Any]:
     except ImportError:
         message = 'this needs distributed; install ndmc with its extra: pip install "ndmc[cluster]"'
         raise InputError(message, "--scheduler") from None
+    if address:
+        _check_address(distributed, address)
     with _quiet(), contextlib.ExitStack() as stack:
         address = address or stack.enter_context(_processes(distributed, workers)).scheduler_address
         try:
             client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-        except (OSError, ValueError, TypeError) as failed:  # a TypeError where TLS is not set up
+        except (OSError, ValueError) as failed:
             reason = next(iter(f"{failed}".splitlines()), type(failed).__name__)
             message = f"no scheduler answers at {address!r} ({reason}); is it running?"
             raise InputError(message, "--scheduler") from None
         yield stack.enter_context(client)
+
+
+def _check_address(distributed: Any, address: str) -> None:
+    """Refuse what is no address: Dask would make half a client, which takes 40 s to close."""
+    try:
+        scheme, rest = distributed.comm.addressing.parse_address(address)
+        distributed.comm.registry.get_backend(scheme)
+        distributed.comm.addressing.parse_host_port(rest)
+    except ValueError as wrong:
+        message = f"{address!r} is no address ({wrong}); write it like tcp://host:8786"
+        raise InputError(message, "--scheduler") from None
+    context = distributed.Security().get_connection_args("client")["ssl_context"]
+    if scheme == "tls" and context is None:
+        message = f"{address} needs certificates; set distributed.comm.tls in Dask's configuration"
+        raise InputError(message, "--scheduler")
 
 
 def _processes(distributed: Any, workers: int | None) -> Any:
@@ -377,10 +435,18 @@ def _processes(distributed: Any, workers: int | None) -> Any:
             dashboard_address="127.0.0.1:0",  # without it, port 8787 and a warning if it is taken
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
+            preload=[__name__],
         )
     except (OSError, RuntimeError) as failed:
         reason = next(iter(f"{failed}".splitlines()), type(failed).__name__)
         raise RunError(f"the worker processes could not be started ({reason})") from None
+
+
+def dask_setup(worker: Any) -> None:
+    """Leave it to the client to end: Ctrl-C and batch systems signal all processes at once."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,8 @@ def _enter(work: Work, stage: range, name: str) -> None:
         counted = stage.start == work.spec.counted
         narrowing = Narrowing(merged_until(work, previous), work.spec.quantiles, counted=counted)
         key = f"ledger/digests/{name}.state"
-        files[key] = work.place.write(key, narrowing.pack())
+        with _damage(work):  # digests are read while the merged one is written
+            files[key] = work.place.write(key, narrowing.pack())
         brackets = narrowing.brackets
     _record(work, name, brackets, files)
     tidy(work)
@@ -114,7 +115,7 @@ def _merged(work: Work, brackets: Brackets, keys: Iterable[str]) -> Merged:
 
 
 @contextlib.contextmanager
-def _damage(work: Work) -> Any:
+def _damage(work: Work) -> Iterator[None]:
     try:
         yield
     except (DamagedError, FileNotFoundError) as broken:
