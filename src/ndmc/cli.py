@@ -424,24 +424,20 @@ def percentiles(
 
     Example: ndmc percentiles china.zarr -v in_use --sel year=2021 --over product
     """
-    from ndmc.quantiles import summary
+    from ndmc.quantiles import summaries
     from ndmc.report import percentile_rows, print_percentiles, write_csv
     from ndmc.store import open_store
 
     opened = open_store(store)
     levels = [_percent(text) for text in quantiles.split(",")]
     given = (_labels(sel), _names(over), _names(by_group))
-    names = variable or _headline(opened.attrs["headline"], list(opened.computed))
-    summaries = {name: summary(opened, name, levels, *given) for name in names}
+    names = variable or [name for name in opened.attrs["headline"] if name in opened.computed]
+    found = summaries(opened, names or None, levels, *given)
     if csv:
-        rows = [row for summary in summaries.values() for row in percentile_rows(opened, summary)]
+        rows = [row for one in found.values() for row in percentile_rows(opened, one)]
         write_csv(Path(csv), rows)
     else:
-        print_percentiles(opened, summaries)
-
-
-def _headline(wanted: list[str], kept: list[str]) -> list[str]:
-    return [name for name in wanted if name in kept] or kept
+        print_percentiles(opened, found)
 
 
 def _names(text: str) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import numpy as np
 
@@ -152,10 +151,9 @@ def widths(store: Store) -> Iterator[tuple[str, float, float, str]]:
 
     Half-widths are of the 95 % limits stored beside the percentiles.
     """
-    group: Mapping[str, Any] = store.root["percentiles"]
     quantiles = store.spec.quantiles
     for name in store.spec.percentiles:
-        values, low, high = (group[f"{name}{s}"][...] for s in ("", "_low", "_high"))
+        values, low, high = (store.percentile(f"{name}{s}") for s in ("", "_low", "_high"))
         middle = values[quantiles.index(0.5)] if 0.5 in quantiles else values
         found = width(values, low, high, middle)
         worst = np.unravel_index(int(np.argmax(found)), found.shape)

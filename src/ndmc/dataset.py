@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ndmc.errors import InputError
-from ndmc.quantiles import DEFAULT_QUANTILES, summary, to_dataset
+from ndmc.quantiles import DEFAULT_QUANTILES, summaries, to_dataset
 from ndmc.store import open_store
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     ------
     InputError
         If there is no such store.
+    RunError
+        If its labels are damaged.
 
     Examples
     --------
@@ -46,7 +48,8 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     import xarray as xr
 
     opened = open_store(store)
-    dataset: xr.Dataset = xr.open_zarr(opened.path)
+    with opened.damage("a label"):
+        dataset: xr.Dataset = xr.open_zarr(opened.path)
     return dataset
 
 
@@ -68,7 +71,7 @@ def percentiles(
     store
         Path of a complete store.
     variables
-        Names of outputs; all if None.
+        Names of outputs; all if None, each asked for those of the dims below that it has.
     quantiles
         Shares from 0 to 1.
     sel
@@ -108,9 +111,7 @@ def percentiles(
     select = {dim: _labels(chosen) for dim, chosen in (sel or {}).items()}
     dims = (over,) if isinstance(over, str) else tuple(over)
     by = (by_group,) if isinstance(by_group, str) else tuple(by_group)
-    names = variables if variables is not None else list(opened.computed)
-    summaries = {name: summary(opened, name, quantiles, select, dims, by) for name in names}
-    found = to_dataset(opened, summaries)
+    found = to_dataset(opened, summaries(opened, variables, quantiles, select, dims, by))
     single = {dim: 0 for dim, chosen in (sel or {}).items() if _is_label(chosen)}
     return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})
 

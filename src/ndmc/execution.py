@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ndmc import convergence, limits
 from ndmc.audit import LIMIT, Audit
 from ndmc.convergence import Target
+from ndmc.dataset import open_dataset
 from ndmc.digest import Sheet
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
@@ -27,7 +28,7 @@ from ndmc.quantiles import DEFAULT_QUANTILES
 from ndmc.replay import plan_of, work_of
 from ndmc.scenario import Scenario, load
 from ndmc.scheduling import Executor, Task, Threads
-from ndmc.stages import GRAIN, MOST, Spec, blocks, cut, expected, stages
+from ndmc.stages import GRAIN, MOST, Spec, blocks, cut, expected, how_many, stages
 from ndmc.steps import Plan
 from ndmc.store import Store, check_same, create, existing, open_store, raise_draws, restore
 from ndmc.streaming import enter, percentiles_of, tidy, write_percentiles
@@ -176,8 +177,6 @@ def run(
     >>> draws.in_use.dims
     ('draw', 'year', 'product')
     """
-    import xarray as xr
-
     if not isinstance(scenario, Scenario):
         scenario = load(scenario, variant=variant, changes=changes)
     elif variant or changes:
@@ -201,8 +200,7 @@ def run(
 
         executor = Cluster(client)
     store = execute(scenario, draws, seed=seed, out=out, options=options, executor=executor)
-    dataset: xr.Dataset = xr.open_zarr(store.path)
-    return dataset
+    return open_dataset(store.path)
 
 
 def execute(
@@ -417,10 +415,14 @@ class _Run:
         if self.options.part is None:
             self.work.place.sweep()
         tidy(self.work)
+        newest = self.work.store.stage
         for stage in stages(self.spec):
-            enter(self.work, stage)
+            if stage.start >= newest:
+                enter(self.work, stage)
             waiting = [b for b in cut(stage, self.spec) if self.work.done(b) < len(b)]
-            self._run([Task(block, stage.start) for block in self._own(stage, waiting)])
+            # What is missing of merged stages is repaired: nobody needs its digests any more.
+            under = max(stage.start, newest)
+            self._run([Task(block, under) for block in self._own(stage, waiting)])
         return not self.work.store.missing()
 
     def _own(self, stage: range, waiting: Sequence[range]) -> Sequence[range]:
@@ -540,9 +542,9 @@ def _plan(
     begin = max(begin, block) if keep else begin
     pilot = max(begin, draws // _PILOT_SHARE) if options.part else 0
     spec = replace(spec, block=block, begin=begin, pilot=pilot)
-    if len(blocks(spec)) > _MOST_BLOCKS:
+    if how_many(spec) > _MOST_BLOCKS:
         raise InputError(
-            f"{draws} draws are {len(blocks(spec))} blocks but a store has at most {_MOST_BLOCKS}; "
+            f"{draws} draws are {how_many(spec)} blocks but a store has at most {_MOST_BLOCKS}; "
             "lower -n or raise --block",
             "-n",
         )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from ndmc.arrays import chunk_key, is_whole
 from ndmc.ledger import Entry
-from ndmc.store import Store, chunk_key, place_in_store
+from ndmc.store import Store, place_in_store
 
 __all__ = ["Damage", "forget", "verify"]
 
@@ -64,7 +65,7 @@ def _checksum(store: Store, key: str, size: int) -> int:
 
 def _metadata(store: Store) -> Iterator[Damage]:
     """Compare the document of every array and group with the root's, which has a checksum."""
-    for key, known in store.document["consolidated_metadata"]["metadata"].items():
+    for key, known in store.metadata.items():
         try:
             found = json.loads(store.place.read(f"{key}/zarr.json"))
         except FileNotFoundError:
@@ -82,13 +83,13 @@ def _metadata(store: Store) -> Iterator[Damage]:
 
 
 def _known(store: Store, key: str) -> object:
-    return store.document["consolidated_metadata"]["metadata"].get(key)
+    return store.metadata.get(key)
 
 
 def _small_arrays(store: Store) -> Iterator[Damage]:
     """Read every array that is no output: each has one chunk, with a checksum."""
     outputs = {place_in_store(output) for output in store.outputs.values()}
-    for key, known in store.document["consolidated_metadata"]["metadata"].items():
+    for key, known in store.metadata.items():
         if known["node_type"] == "array" and key not in outputs:
             chunk = f"{key}/{chunk_key(known['shape'])}"
             try:
@@ -96,7 +97,7 @@ def _small_arrays(store: Store) -> Iterator[Damage]:
             except FileNotFoundError:
                 yield Damage("", chunk, "is missing")
                 continue
-            if google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            if not is_whole(data, known):
                 yield Damage("", chunk, "has another checksum")
 
 

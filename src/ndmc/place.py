@@ -186,11 +186,12 @@ class Folder(Place):
             path.unlink(missing_ok=True)
 
     def free(self) -> int | None:
-        """Return the bytes that can still be written."""
+        """Return the bytes that can still be written; None where there are none at all."""
         folder = self.path.absolute()
         while not folder.exists():
             folder = folder.parent
-        return shutil.disk_usage(folder).free
+        about = shutil.disk_usage(folder)
+        return about.free if about.total else None
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Place]:

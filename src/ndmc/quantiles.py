@@ -118,6 +118,36 @@ class Summary:
     count: int
 
 
+def summaries(
+    store: Store,
+    names: Sequence[str] | None,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    select: Mapping[str, Sequence[str]] | None = None,
+    over: Iterable[str] = (),
+    by_group: Iterable[str] = (),
+) -> dict[str, Summary]:
+    """Return percentiles of outputs; of all if None, each asked for only the dims it has.
+
+    Raises
+    ------
+    InputError
+        As `summary`, and for a dim no output has.
+    """
+    select, over, by_group = select or {}, tuple(over), tuple(by_group)
+    if names is not None:
+        return {name: summary(store, name, quantiles, select, over, by_group) for name in names}
+    known = {dim for output in store.computed.values() for dim in output.dims}
+    for dim in (*select, *over, *by_group):
+        if dim not in known:
+            raise InputError(f"no output has a dim {dim!r}; {nearest(dim, sorted(known))}")
+    found = {}
+    for name, output in store.computed.items():
+        own = {dim: labels for dim, labels in select.items() if dim in output.dims}
+        dims = ([dim for dim in some if dim in output.dims] for some in (over, by_group))
+        found[name] = summary(store, name, quantiles, own, *dims)
+    return found
+
+
 def summary(
     store: Store,
     name: str,
@@ -151,14 +181,13 @@ def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary
             raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
     others = tuple(dim for dim in chosen.dims if dim != "year")
     total = chosen.over and set(chosen.over) == set(others) and _is_whole(store, chosen)
-    if chosen.by or (chosen.over and not (total and f"{name}_total" in store.root["percentiles"])):
+    known_total = total and f"percentiles/{name}_total" in store.metadata
+    if chosen.by or (chosen.over and not known_total):
         raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
     title = f"{name}_total" if total else name
     at = [known.index(quantile) for quantile in quantiles]
     places = [p for dim, p in zip(chosen.dims, chosen.positions, strict=True) if dim in chosen.kept]
-    with store.damage("percentiles"):
-        group = store.root["percentiles"]
-        parts = {s: group[title + s][...] for s in ("", "_low", "_high", "_mean", "_sd")}
+    parts = {s: store.percentile(title + s) for s in ("", "_low", "_high", "_mean", "_sd")}
     values, low, high = (parts[s][np.ix_(at, *places)] for s in ("", "_low", "_high"))
     mean, sd = (parts[s][np.ix_(*places)] if places else parts[s] for s in ("_mean", "_sd"))
     return Summary(chosen, tuple(quantiles), values, low, high, mean, sd, store.spec.draws)

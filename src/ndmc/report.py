@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.progress import (
@@ -170,7 +169,7 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
         return
     dims = store.computed[names[0]].dims
     others = tuple(dim for dim in dims if dim != "year")
-    totals = all(f"{name}_total" in store.root["percentiles"] for name in names)
+    totals = all(f"percentiles/{name}_total" in store.metadata for name in names)
     blocks = [_last_year(store, name, totals) for name in names]
     heads = [percent(q) for q in store.spec.quantiles]
     columns = [
@@ -192,7 +191,7 @@ def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
     """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
     rows: list[list[float]] = []
     for title in [name, *[f"{name}_total"] * total]:
-        values = np.asarray(store.root[f"percentiles/{title}"][...])
+        values = store.percentile(title)
         if "year" in store.computed[name].dims:
             values = values[..., -1]
         rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()

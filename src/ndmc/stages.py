@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["GRAIN", "MOST", "Spec", "blocks", "expected", "stages"]
+__all__ = ["GRAIN", "MOST", "Spec", "blocks", "cut", "expected", "how_many", "stages"]
 
 #: Draws of a block come in multiples of this, but for the last of a run.
 GRAIN = 256
@@ -82,14 +82,29 @@ def blocks(spec: Spec) -> list[range]:
     return [block for stage in stages(spec) for block in cut(stage, spec)]
 
 
+def how_many(spec: Spec) -> int:
+    """Return how many blocks there are, without listing them.
+
+    Examples
+    --------
+    >>> how_many(Spec(1, 20_000, 8192, "float32", ("in_use",), (), (), begin=8192))
+    3
+    """
+    return sum(len(_starts(stage, spec)) for stage in stages(spec))
+
+
 def cut(stage: range, spec: Spec) -> list[range]:
     """Return the blocks of a stage."""
+    starts = _starts(stage, spec)
+    return [range(first, min(first + starts.step, stage.stop)) for first in starts]
+
+
+def _starts(stage: range, spec: Spec) -> range:
     size = spec.block
     if not spec.keep:
         most = _MOST_COUNTED if size == MOST and stage.start == (spec.counted or -1) else size
         size = min(most, max(stage.start // 32, spec.begin // 2, GRAIN))
-    starts = range(stage.start, stage.stop, size)
-    return [range(first, min(first + size, stage.stop)) for first in starts]
+    return range(stage.start, stage.stop, size)
 
 
 def expected(spec: Spec, rows: int) -> float:

@@ -14,7 +14,6 @@ import functools
 import importlib.metadata
 import json
 import platform
-import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.arrays import get_array, put_array
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.ledger import Entry, Ledger, block_name, checksum, stage_name
@@ -34,7 +33,7 @@ from ndmc.scenario import Scenario
 from ndmc.stages import Spec, blocks
 from ndmc.steps import Output, Plan
 
-__all__ = ["Store", "create", "open_store", "put_array", "seal"]
+__all__ = ["Store", "create", "open_store", "seal"]
 
 FORMAT = 1
 # Smaller inner chunks cost more in per-chunk overhead than they save in reading one year.
@@ -196,6 +195,24 @@ class Store:
                 f"{what} in {self.path!r} is damaged or missing ({reason}); "
                 "run the same command again with --repair"
             ) from None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The documents of all arrays and groups, by key."""
+        found: dict[str, Any] = self.document["consolidated_metadata"]["metadata"]
+        return found
+
+    def percentile(self, title: str) -> npt.NDArray[Any]:
+        """Return an array of the group of percentiles, such as ``in_use_low``.
+
+        Raises
+        ------
+        RunError
+            If it is damaged.
+        """
+        key = f"percentiles/{title}"
+        with self.damage(key):
+            return get_array(self.place, key, self.metadata[key])
 
     @functools.cached_property
     def arrays(self) -> dict[str, Any]:
@@ -411,9 +428,7 @@ def _difference(store: Store, scenario: Scenario) -> str:
 
 def tables_of(store: Store) -> dict[str, str]:
     """Return the texts of the tables of a run's scenario, by file name."""
-    found: dict[str, str] = store.document["consolidated_metadata"]["metadata"]["tables"][
-        "attributes"
-    ]
+    found: dict[str, str] = store.metadata["tables"]["attributes"]
     return found
 
 
@@ -463,13 +478,18 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> None:
     """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
     import zarr
 
-    metadata = store.document["consolidated_metadata"]["metadata"]
+    _write_documents(store)  # which may be damaged, and Zarr reads them
     with quiet():
         root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
         write_labels(store.place, root, scenario, [*store.outputs.values()], plan)
-    for key, about in metadata.items():
+    _write_documents(store)
+
+
+def _write_documents(store: Store) -> None:
+    """Write the documents of groups and arrays as the root has them."""
+    for key, about in store.metadata.items():
         if about["node_type"] == "group" and key != "percentiles":
-            gather(store.place, key, about["attributes"], metadata)
+            gather(store.place, key, about["attributes"], store.metadata)
         elif about["node_type"] == "array" and not key.startswith("percentiles/"):
             store.place.write(f"{key}/zarr.json", json.dumps(about).encode())
 
@@ -563,8 +583,7 @@ def _create_output(root: Any, output: Output, dims: Dims, spec: Spec, source: st
 
 def raise_draws(store: Store, spec: Spec) -> Store:
     """Make room for more draws; what is written stays."""
-    known = store.document["consolidated_metadata"]["metadata"]
-    metadata = {k: v for k, v in known.items() if not k.startswith("percentiles")}
+    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
     store.place.remove("percentiles/zarr.json")
     for output in store.outputs.values():
         key = place_in_store(output)
@@ -648,55 +667,6 @@ def _errors(error: Any) -> str:
     return (
         error.kind if error.kind in ("shared", "independent") else f"{error.kind}({error.value:g})"
     )
-
-
-def put_array(
-    place: Place,
-    key: str,
-    values: npt.NDArray[Any],
-    dims: tuple[str, ...],
-    attributes: Mapping[str, Any],
-    *,
-    durable: bool = False,
-) -> dict[str, Any]:
-    """Write a small array in one chunk with a checksum, and return its metadata.
-
-    By hand: making and filling one takes Zarr 3 ms, this 0.1, and a store has hundreds.
-    """
-    floats = values.dtype.kind == "f"
-    about = {
-        "shape": list(values.shape),
-        "data_type": values.dtype.name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(values.shape)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": "NaN" if floats else 0,
-        "codecs": [
-            {"name": "bytes", "configuration": {"endian": "little"}},
-            {"name": "crc32c"},
-        ],
-        "attributes": dict(attributes),
-        "dimension_names": list(dims),
-        "zarr_format": 3,
-        "node_type": "array",
-        "storage_transformers": [],
-    }
-    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    data = np.ascontiguousarray(little).tobytes()
-    data += struct.pack("<I", google_crc32c.value(data))
-    place.write(f"{key}/zarr.json", json.dumps(about).encode(), durable=durable)
-    place.write(f"{key}/{chunk_key(values.shape)}", data, durable=durable)
-    return about
-
-
-def chunk_key(shape: Sequence[int]) -> str:
-    """Return the key of the one chunk of a small array.
-
-    Examples
-    --------
-    >>> chunk_key((3, 4))
-    'c/0/0'
-    """
-    return "/".join(["c", *"0" * len(shape)])
 
 
 def _write_text(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ndmc.arrays import chunk_key, put_array
 from ndmc.bundle import Bundle, DamagedError
 from ndmc.digest import (
     Brackets,
@@ -28,16 +29,7 @@ from ndmc.place import Place
 from ndmc.quantiles import CONFIDENCE
 from ndmc.scheduling import Task
 from ndmc.stages import blocks, cut, stages
-from ndmc.store import (
-    Store,
-    chunk_key,
-    gather,
-    group_document,
-    now,
-    put_array,
-    seal,
-    write_coordinates,
-)
+from ndmc.store import Store, gather, group_document, now, seal, write_coordinates
 from ndmc.work import Work
 
 __all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
@@ -200,8 +192,7 @@ def _finish(
     files = [f"{key}/zarr.json" for key in metadata]
     place.settle([*files, *(f"{k}/{chunk_key(about['shape'])}" for k, about in metadata.items())])
     group = gather(place, "percentiles", attributes, metadata)
-    known = store.document["consolidated_metadata"]["metadata"]
-    others = {k: v for k, v in known.items() if not k.startswith("percentiles")}
+    others = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
     counts, worst = store.findings()
     found = {
         "complete": True,

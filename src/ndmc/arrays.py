@@ -1,0 +1,101 @@
+"""Small arrays of a store: one chunk with a checksum, written and read whole."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.place import Place
+
+__all__ = ["chunk_key", "get_array", "is_whole", "put_array"]
+
+#: Bytes of a checksum, which end a chunk.
+_CRC = 4
+
+
+def put_array(
+    place: Place,
+    key: str,
+    values: npt.NDArray[Any],
+    dims: tuple[str, ...],
+    attributes: Mapping[str, Any],
+    *,
+    durable: bool = False,
+) -> dict[str, Any]:
+    """Write a small array in one chunk with a checksum, and return its metadata.
+
+    By hand: making and filling one takes Zarr 3 ms, this 0.1, and a store has hundreds.
+    """
+    floats = values.dtype.kind == "f"
+    about = {
+        "shape": list(values.shape),
+        "data_type": values.dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(values.shape)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": "NaN" if floats else 0,
+        "codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "crc32c"},
+        ],
+        "attributes": dict(attributes),
+        "dimension_names": list(dims),
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    data = np.ascontiguousarray(little).tobytes()
+    data += google_crc32c.value(data).to_bytes(4, "little")
+    place.write(f"{key}/zarr.json", json.dumps(about).encode(), durable=durable)
+    place.write(f"{key}/{chunk_key(values.shape)}", data, durable=durable)
+    return about
+
+
+def get_array(place: Place, key: str, about: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Read an array that `put_array` wrote.
+
+    Zarr takes a chunk that is gone for one of nothing but nan.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is gone.
+    ValueError
+        If it is damaged.
+    """
+    data = place.read(f"{key}/{chunk_key(about['shape'])}")
+    if not is_whole(data, about):
+        raise ValueError("another checksum")
+    dtype = np.dtype(about["data_type"])
+    values = np.frombuffer(data[:-_CRC], dtype.newbyteorder("<")).astype(dtype)
+    return values.reshape(about["shape"])
+
+
+def is_whole(data: bytes, about: Mapping[str, Any]) -> bool:
+    """Whether the chunk of a small array, numbers or texts, is what was written.
+
+    The checksum of nothing is 0: four bytes of 0 are no array.
+    """
+    body, count = data[:-_CRC], math.prod(map(int, about["shape"]))
+    if google_crc32c.value(body) != int.from_bytes(data[-_CRC:], "little"):
+        return False
+    if about["data_type"] == "string":  # after their number, the texts
+        return len(body) >= _CRC and int.from_bytes(body[:_CRC], "little") == count
+    return len(body) == count * np.dtype(about["data_type"]).itemsize
+
+
+def chunk_key(shape: Sequence[int]) -> str:
+    """Return the key of the one chunk of a small array.
+
+    Examples
+    --------
+    >>> chunk_key((3, 4))
+    'c/0/0'
+    """
+    return "/".join(["c", *"0" * len(shape)])
