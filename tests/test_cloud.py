@@ -211,21 +211,31 @@ def test_a_killed_run_on_a_server_goes_on_to_the_store_of_a_folder(start, cli, e
 
 
 def test_a_killed_creation_on_a_server_is_started_over(start, expected):
-    """Of a store whose creation was killed nothing is kept: the same command begins anew."""
+    """Of a store whose creation was killed nothing counts: the same command begins anew."""
     out = f"{BUCKET}/begun/run.zarr"
-    killed = DISTURBED.replace("cli.main()", "from ndmc import store; store.seal = die; cli.main()")
+    killed = DISTURBED.replace("cli.main()", KILLED_AT_ROOT)
     assert ended(start(out, code=killed))[0] == -signal.SIGKILL
-    assert json.loads(place_of(out).read("zarr.json"))["attributes"] == {"begun": True}
+    assert "ledger/zarr.json" in keys(out)
+    assert "zarr.json" not in keys(out)
     place_of(out).write("in_use/c/0/0/0", b"left by nobody knows whom")
     code, _, error = ended(start(out))
     assert (code, error) == (0, "")
     assert_identical(out, expected)
 
 
+KILLED_AT_ROOT = """
+from ndmc import place
+place._Told.pipe_file = lambda self, key, *a, **o: (
+    die() if key.endswith(".zarr/zarr.json") else self.files.pipe_file(key, *a, **o)
+)
+cli.main()
+"""
+
+
 @pytest.mark.parametrize(
     ("out", "environment", "code", "message"),
     [
-        ("s3://nowhere/run.zarr", {}, 2, "bucket does not exist"),
+        ("s3://nowhere/run.zarr", {}, 2, "does not exist"),
         (
             f"{BUCKET}/none.zarr",
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_CONFIG_FILE": "none"},

@@ -29,6 +29,7 @@ ORDER = [
     {"digest"},
     {"quantiles"},
     {"store"},
+    {"labels"},
     {"evaluation"},
     {"audit", "cohorts", "plan"},
     {"loops", "stocks", "system"},

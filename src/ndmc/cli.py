@@ -257,6 +257,11 @@ def run(
     loaded = load(scenario, variant=variant, changes=_changes(set_))
     number = _count(draws or ("1e7" if until else "10000"), "-n")
     path = out or f"{loaded.name}.zarr"
+    if path.startswith("memory://"):
+        raise InputError(
+            f"{path} would end with this command; use a path or a bucket, memory:// from Python",
+            "--out",
+        )
     if plan:
         from ndmc.execution import plan_only
 

@@ -221,16 +221,16 @@ def execute(
     """
     asked = _asked(scenario, draws, seed, options)
     place = place_of(out)
-    known = existing(place)
-    if known is not None:
-        check_same(known, scenario, asked.spec)
-    if known is None or not known.complete or known.spec.draws < draws:
-        _try_first_draws(asked.plan, asked.spec)
-        found = _estimate(asked, place, known)
-        limits.check(found, options.memory)
-        if planned is not None:
-            planned(found)
     with _one_message(place.url):
+        known = existing(place)
+        if known is not None:
+            check_same(known, scenario, asked.spec)
+        if known is None or not known.complete or known.spec.draws < draws:
+            _try_first_draws(asked.plan, asked.spec)
+            found = _estimate(asked, place, known)
+            limits.check(found, options.memory)
+            if planned is not None:
+                planned(found)
         store = create(place, scenario, asked.plan, asked.first)
         if _is_done(store, asked, options):
             return store

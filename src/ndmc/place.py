@@ -23,9 +23,24 @@ import google_crc32c
 
 from ndmc.errors import InputError, RunError
 
-__all__ = ["Bucket", "Folder", "Place", "place_of"]
+__all__ = ["Bucket", "Folder", "Place", "place_of", "told"]
 
 _PARTIAL = ".partial"
+#: What makes a store of files; it is written last.
+_ROOT = "zarr.json"
+#: What reaches object stores has errors of its own for missing credentials and lost connections.
+_OWN_ERRORS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "requests")
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Raise OSError for what the packages that reach object stores raise."""
+    try:
+        yield
+    except Exception as failed:
+        if type(failed).__module__.partition(".")[0] in _OWN_ERRORS:
+            raise OSError(" ".join(f"{failed}".split()) or type(failed).__name__) from None
+        raise
 
 
 class Place(ABC):
@@ -85,10 +100,9 @@ class Place(ABC):
     def free(self) -> int | None:
         """Return the bytes that can still be written, if that is known."""
 
-    @contextlib.contextmanager
-    def begin(self) -> Iterator[Place]:
-        """Yield a place to fill, which becomes this one at the end, unless it has come to be."""
-        yield self
+    @abstractmethod
+    def begin(self) -> contextlib.AbstractContextManager[Folder]:
+        """Yield a folder to fill, which becomes this place at the end, unless it has come to be."""
 
     @contextlib.contextmanager
     def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
@@ -194,7 +208,7 @@ class Folder(Place):
         return about.free if about.total else None
 
     @contextlib.contextmanager
-    def begin(self) -> Iterator[Place]:
+    def begin(self) -> Iterator[Folder]:
         """Yield a folder beside this one, moved here whole: a store is never there in part."""
         parent = self.path.parent
         parent.mkdir(parents=True, exist_ok=True)
@@ -295,15 +309,17 @@ class Bucket(Place):
         protocol = self.url.partition("://")[0]
         self.shared = protocol != "memory"
         try:
-            self.files: Any
-            self.files, self.root = core.url_to_fs(self.url)
-        except ImportError:
+            files, self.root = core.url_to_fs(self.url)
+        except ImportError as missing:
             hint = 'install ndmc with its extra: pip install "ndmc[cloud]"'
-            raise InputError(f"{url!r} needs a package that is not installed; {hint}") from None
+            text = f"{url!r} needs a package that is not installed"
+            text += f"; {hint}" if protocol == "s3" else f" ({missing})"
+            raise InputError(text) from None
         except ValueError:
             raise InputError(
                 f"{protocol!r} is no known kind of storage; use s3:// or a path"
             ) from None
+        self.files: Any = _Told(files)
 
     def _key(self, key: str) -> str:
         return f"{self.root}/{key}" if key else self.root
@@ -364,6 +380,39 @@ class Bucket(Place):
     def free(self) -> int | None:
         """Return None: an object store does not say."""
         return None
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Folder]:
+        """Yield a folder of this machine, put here at the end, its root last.
+
+        Many may do so at once: what they put is the same, but for the root, of which one stays.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            yield Folder(Path(folder))
+            paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            keys = [path.relative_to(folder).as_posix() for path in paths]
+            first = sorted(set(keys) - {_ROOT}, key=lambda key: not key.startswith("ledger/"))
+            for key in first:
+                self.write(key, (Path(folder) / key).read_bytes())
+            with contextlib.suppress(FileExistsError):
+                root = (Path(folder) / _ROOT).read_bytes()
+                self.files.pipe_file(self._key(_ROOT), root, mode="create")
+
+
+class _Told:
+    """A file system of fsspec all of whose errors are OSError."""
+
+    def __init__(self, files: Any) -> None:
+        self.files = files
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.files, name)
+
+        def telling(*arguments: Any, **options: Any) -> Any:
+            with told():
+                return call(*arguments, **options)
+
+        return telling
 
 
 def place_of(where: Path | str) -> Place:

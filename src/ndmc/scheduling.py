@@ -83,11 +83,14 @@ class Threads:
         from dask.threaded import get
 
         stop = threading.Event()
+        causes: list[BaseException] = []
 
         def do(task: Task) -> None:
             try:
                 report(task.do(work, stop.is_set))
-            except BaseException:
+            except BaseException as failed:
+                if not stop.is_set():
+                    causes.append(failed)
                 stop.set()
                 raise
 
@@ -100,6 +103,8 @@ class Threads:
                     get(graph, [*graph], pool=pool)
             except BaseException:
                 stop.set()
+                if causes:  # and not what the others say, who were stopped because of it
+                    raise causes[0] from None
                 raise
 
 

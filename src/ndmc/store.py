@@ -15,8 +15,8 @@ import importlib.metadata
 import json
 import platform
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ import numpy.typing as npt
 from ndmc.arrays import get_array, put_array
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
+from ndmc.labels import write_labels
 from ndmc.ledger import Entry, Ledger, block_name, checksum, stage_name
-from ndmc.place import Folder, Place, place_of
+from ndmc.place import Folder, Place, place_of, told
 from ndmc.scenario import Scenario
 from ndmc.stages import Spec, blocks
 from ndmc.steps import Output, Plan
@@ -85,7 +86,7 @@ class Store:
         """The Zarr group, with the metadata of every array as the document has it."""
         import zarr
 
-        with quiet():
+        with quiet(), told():
             return zarr.open_group(self.path, mode="r+", use_consolidated=True)
 
     @functools.cached_property
@@ -186,11 +187,14 @@ class Store:
     def damage(self, what: str) -> Iterator[None]:
         """Turn what Zarr says of damaged or missing data into one message."""
         try:
-            yield
+            with told():
+                yield
+        except RunError:
+            raise
         except (KeyError, ValueError, RuntimeError, OSError) as failed:
-            if isinstance(failed, RunError):
-                raise
             reason = str(failed).splitlines()[0] if str(failed) else type(failed).__name__
+            if isinstance(failed, OSError) and not isinstance(failed, FileNotFoundError):
+                raise RunError(f"cannot read {what} in {self.path!r}: {reason}") from None
             raise RunError(
                 f"{what} in {self.path!r} is damaged or missing ({reason}); "
                 "run the same command again with --repair"
@@ -233,7 +237,8 @@ class Store:
     def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> str:
         """Write one block of an output [dims..., draw], and return the key of its file."""
         array = self.arrays[name]
-        array[draws.start : draws.stop] = values.T
+        with told():
+            array[draws.start : draws.stop] = values.T
         zeros = "/0" * len(self.outputs[name].dims)
         return f"{array.path}/c/{draws.start // self.spec.block}{zeros}"
 
@@ -375,25 +380,24 @@ def create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> Store:
         check_same(store, scenario, spec)
         return store
     try:
-        with place.begin() as begun:
+        with told(), place.begin() as begun:
             _create(begun, scenario, plan, spec)
     except OSError as failed:
-        raise RunError(
-            f"cannot write {place.url!r}: {failed.strerror or failed}; choose another --out, or "
-            "make room and run the same command again"
-        ) from None
+        reason = f"cannot write {place.url!r}: {failed.strerror or failed}"
+        if isinstance(failed, FileNotFoundError) and not isinstance(place, Folder):
+            raise InputError(f"{reason}; choose another --out", "--out") from None
+        remedy = "choose another --out, or make room and run the same command again"
+        raise RunError(f"{reason}; {remedy}") from None
     store = open_store(place)
     check_same(store, scenario, spec)  # another may have been quicker
     return store
 
 
 def _is_begun(place: Place) -> bool:
-    """Whether an object store holds no more than the beginning of a store."""
-    if isinstance(place, Folder):
+    """Whether an object store holds no more than the beginning of a store: its root comes last."""
+    if isinstance(place, Folder) or place.exists(_ROOT):
         return False
-    with suppress(FileNotFoundError, ValueError, KeyError):
-        return bool(json.loads(place.read(_ROOT))["attributes"].get("begun"))
-    return not place.exists(_ROOT) and not place.names("")
+    return place.exists("ledger/zarr.json") or not place.names("")
 
 
 def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
@@ -435,58 +439,28 @@ def tables_of(store: Store) -> dict[str, str]:
 def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
     import zarr
 
+    kept = [output for output in plan.outputs if output.name in spec.keep]
+    source = "; ".join(scenario.file.references)
     with quiet():
-        root = zarr.create_group(
-            place.url, zarr_format=3, attributes={"begun": True}, overwrite=True
-        )
-        kept = [output for output in plan.outputs if output.name in spec.keep]
+        root = zarr.create_group(place.url, zarr_format=3)
         for output in kept:
-            _create_output(root, output, plan.dims, spec, "; ".join(scenario.file.references))
-        coordinates = write_labels(place, root, scenario, kept, plan)
-        # An array, whose folder nobody searches for arrays, and which is not listed in the root.
-        put_array(place, "ledger", np.array(0), (), {"long_name": "see files beside this"})
-        # Not at the root: Zarr reads the root's attributes again for every array it makes.
-        root.create_group("tables", attributes=scenario.tables)
-    metadata = {
-        key.removesuffix("/zarr.json"): json.loads(place.read(key))
-        for key in place.find("zarr.json")
-        if key not in (_ROOT, "ledger/zarr.json")
-    }
-    for group in [key for key, about in metadata.items() if about["node_type"] == "group"]:
-        metadata[group] = gather(place, group, metadata[group]["attributes"], metadata)
-    attributes = {**_attributes(scenario, plan, spec), **coordinates}
-    place.settle(place.find("zarr.json"))
-    seal(place, group_document(attributes, metadata))
-
-
-def write_labels(
-    place: Place, root: Any, scenario: Scenario, kept: Sequence[Output], plan: Plan
-) -> dict[str, str]:
-    """Write coordinates and parameters; return the root's attribute that names coordinates."""
-    _, coordinates = write_coordinates(
-        place, root, "", plan.dims, {d for o in plan.outputs for d in o.dims}
-    )
-    inputs = {d for o in kept if o.kind == "parameter" for d in o.dims}
-    if inputs:
-        _, found = write_coordinates(place, root, "inputs/", plan.dims, inputs)
-        root["inputs"].attrs.update(found)
-    _create_parameters(place, root, scenario)
-    return coordinates
+            _create_output(root, output, plan.dims, spec, source)
+    keys = [f"{place_in_store(output)}/zarr.json" for output in kept]
+    metadata = {key.removesuffix("/zarr.json"): json.loads(place.read(key)) for key in keys}
+    labels, attributes = write_labels(place, scenario, kept, plan)
+    metadata |= labels
+    for group in filter(None, attributes):
+        metadata[group] = gather(place, group, attributes[group], metadata)
+    place.settle(keys)
+    # An array, whose folder nobody searches for arrays, and which is not listed in the root.
+    put_array(place, "ledger", np.array(0), (), {"long_name": "see files beside this"})
+    about = {**_attributes(scenario, plan, spec), **attributes[""]}
+    seal(place, group_document(about, metadata))
 
 
 def restore(store: Store, scenario: Scenario, plan: Plan) -> None:
     """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
-    import zarr
-
-    _write_documents(store)  # which may be damaged, and Zarr reads them
-    with quiet():
-        root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
-        write_labels(store.place, root, scenario, [*store.outputs.values()], plan)
-    _write_documents(store)
-
-
-def _write_documents(store: Store) -> None:
-    """Write the documents of groups and arrays as the root has them."""
+    write_labels(store.place, scenario, [*store.outputs.values()], plan)
     for key, about in store.metadata.items():
         if about["node_type"] == "group" and key != "percentiles":
             gather(store.place, key, about["attributes"], store.metadata)
@@ -496,7 +470,9 @@ def _write_documents(store: Store) -> None:
 
 def group_document(attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of a group with the metadata of all that is in it."""
-    inside = {"kind": "inline", "must_understand": False, "metadata": dict(metadata)}
+    # Sorted: Zarr must meet a group before what is in it.
+    found = dict(sorted(metadata.items()))
+    inside = {"kind": "inline", "must_understand": False, "metadata": found}
     return {
         "attributes": dict(attributes),
         "zarr_format": 3,
@@ -612,80 +588,3 @@ def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -
     wanted = min(years, -(-_INNER_BYTES // row))
     fitting = next(n for n in range(wanted, years + 1) if years % n == 0)
     return (*shard[:axis], fitting, *shard[axis + 1 :])
-
-
-def write_coordinates(
-    place: Place, root: Any, prefix: str, dims: Dims, used: Iterable[str]
-) -> tuple[list[str], dict[str, str]]:
-    """Write the labels of the used dims, and the group of each label.
-
-    Returns the keys of the arrays, and the attribute that names those that are no dims.
-    """
-    keys, further = [], []
-    for dim in dims.ordered(used):
-        coordinate, key = dims.coordinate(dim), f"{prefix}{dim}"
-        keys.append(key)
-        if isinstance(coordinate[0], int):
-            put_array(place, key, np.array(coordinate), (dim,), {"long_name": dim})
-            continue
-        _write_text(root, key, dims.labels[dim], (dim,))
-        groups = dims.groups.get(dim, {})
-        if groups:
-            group_of = {label: name for name, members in groups.items() for label in members}
-            _write_text(root, f"{key}_group", [group_of[n] for n in dims.labels[dim]], (dim,))
-            keys.append(f"{key}_group")
-            further.append(f"{dim}_group")
-    return keys, {"coordinates": " ".join(further)} if further else {}
-
-
-def _create_parameters(place: Place, root: Any, scenario: Scenario) -> None:
-    """Write each parameter's central values, and what is known of each cell."""
-    group, used = root.require_group("parameters"), set[str]()
-    for name, parameter in scenario.parameters.items():
-        used.update(parameter.dims)
-        shape = scenario.dims.shape(parameter.dims)
-        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
-        attributes = {
-            "units": parameter.unit,
-            "long_name": parameter.title or name.replace("_", " "),
-            "comment": parameter.note,
-            "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
-            "distribution": sorted({cell.kind for cell in parameter.marginals}),
-            "grade": sorted(set(parameter.grades)),
-        }
-        for kind, texts in (("source", parameter.sources), ("confidence", parameter.confidences)):
-            if len(set(texts)) == 1:
-                attributes[kind] = texts[0]
-            else:
-                _write_text(group, f"{name}_{kind}", texts, parameter.dims, shape)
-        put_array(place, f"parameters/{name}", central.reshape(shape), parameter.dims, attributes)
-    _, found = write_coordinates(place, root, "parameters/", scenario.dims, used)
-    group.attrs.update(found)
-
-
-def _errors(error: Any) -> str:
-    return (
-        error.kind if error.kind in ("shared", "independent") else f"{error.kind}({error.value:g})"
-    )
-
-
-def _write_text(
-    group: Any,
-    name: str,
-    texts: Iterable[str],
-    dims: tuple[str, ...],
-    shape: tuple[int, ...] | None = None,
-) -> None:
-    from zarr.codecs import Crc32cCodec
-
-    flat = list(texts)
-    values = np.array(flat, dtype=object).reshape(shape or (len(flat),))
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=str,
-        dimension_names=dims,
-        compressors=[Crc32cCodec()],
-        overwrite=True,
-    )
-    array[...] = values

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ndmc.arrays import chunk_key, put_array
+from ndmc.arrays import put_array, settle_arrays
 from ndmc.bundle import Bundle, DamagedError
 from ndmc.digest import (
     Brackets,
@@ -24,12 +23,13 @@ from ndmc.digest import (
 )
 from ndmc.dims import Floats
 from ndmc.errors import RunError
+from ndmc.labels import write_coordinates
 from ndmc.ledger import Entry, Files, block_name, stage_name
 from ndmc.place import Place
 from ndmc.quantiles import CONFIDENCE
 from ndmc.scheduling import Task
 from ndmc.stages import blocks, cut, stages
-from ndmc.store import Store, gather, group_document, now, seal, write_coordinates
+from ndmc.store import Store, gather, group_document, now, seal
 from ndmc.work import Work
 
 __all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
@@ -166,10 +166,8 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], limit: f
     levels = np.array(work.spec.quantiles)
     written.put("quantile", levels, ("quantile",), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
-    keys, further = write_coordinates(place, work.store.root, "percentiles/", work.plan.dims, used)
-    for key in keys:
-        written.metadata[key] = json.loads(place.read(f"{key}/zarr.json"))
-    return _finish(work, written.metadata, {**further, "count": merged.draws}, limit)
+    labels, further = write_coordinates(place, "percentiles", work.plan.dims, used)
+    return _finish(work, written.metadata | labels, {**further, "count": merged.draws}, limit)
 
 
 class _Written:
@@ -189,8 +187,7 @@ def _finish(
 ) -> Store:
     """Make percentiles durable, and after them mark the run as whole."""
     place, store = work.place, work.store
-    files = [f"{key}/zarr.json" for key in metadata]
-    place.settle([*files, *(f"{k}/{chunk_key(about['shape'])}" for k, about in metadata.items())])
+    settle_arrays(place, metadata)
     group = gather(place, "percentiles", attributes, metadata)
     others = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
     counts, worst = store.findings()

@@ -1,0 +1,97 @@
+"""What a store says besides its draws: labels of dims, their groups, and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndmc.arrays import put_array, settle_arrays
+from ndmc.dims import Dims
+from ndmc.place import Place
+from ndmc.scenario import Scenario
+from ndmc.steps import Output, Plan
+
+__all__ = ["write_coordinates", "write_labels"]
+
+#: The documents of arrays, by key.
+Documents = dict[str, Any]
+
+
+def write_labels(
+    place: Place, scenario: Scenario, kept: Sequence[Output], plan: Plan
+) -> tuple[Documents, dict[str, Mapping[str, str]]]:
+    """Write labels and parameters durably.
+
+    Returns the documents of the arrays, and the attributes of each group; the root is "".
+    """
+    inputs = [output for output in kept if output.kind == "parameter"]
+    used = {
+        "": {dim for output in plan.outputs for dim in output.dims},
+        "parameters": {d for parameter in scenario.parameters.values() for d in parameter.dims},
+    }
+    if inputs:
+        used["inputs"] = {dim for output in inputs for dim in output.dims}
+    documents = _write_parameters(place, scenario)
+    attributes: dict[str, Mapping[str, str]] = {"tables": scenario.tables}
+    for group, dims in used.items():
+        found, attributes[group] = write_coordinates(place, group, plan.dims, dims)
+        documents |= found
+    settle_arrays(place, documents)
+    return documents, attributes
+
+
+def write_coordinates(
+    place: Place, group: str, dims: Dims, used: Iterable[str]
+) -> tuple[Documents, dict[str, str]]:
+    """Write the labels of the used dims, and the group of each label.
+
+    Returns the documents of the arrays, and the attribute that names those that are no dims.
+    """
+    found, further = Documents(), []
+    prefix = f"{group}/" if group else ""
+
+    def put(key: str, values: Sequence[Any], dim: str, about: Mapping[str, str]) -> None:
+        found[prefix + key] = put_array(place, prefix + key, np.array(values), (dim,), about)
+
+    for dim in dims.ordered(used):
+        coordinate = dims.coordinate(dim)
+        put(dim, coordinate, dim, {"long_name": dim} if isinstance(coordinate[0], int) else {})
+        if groups := dims.groups.get(dim):
+            group_of = {label: name for name, members in groups.items() for label in members}
+            put(f"{dim}_group", [group_of[label] for label in dims.labels[dim]], dim, {})
+            further.append(f"{dim}_group")
+    return found, {"coordinates": " ".join(further)} if further else {}
+
+
+def _write_parameters(place: Place, scenario: Scenario) -> Documents:
+    """Write each parameter's central values, and what is known of each cell."""
+    found = Documents()
+    for name, parameter in scenario.parameters.items():
+        key, shape = f"parameters/{name}", scenario.dims.shape(parameter.dims)
+        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
+        attributes: dict[str, Any] = {
+            "units": parameter.unit,
+            "long_name": parameter.title or name.replace("_", " "),
+            "comment": parameter.note,
+            "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
+            "distribution": sorted({cell.kind for cell in parameter.marginals}),
+            "grade": sorted(set(parameter.grades)),
+        }
+        for kind, texts in (("source", parameter.sources), ("confidence", parameter.confidences)):
+            if len(set(texts)) == 1:
+                attributes[kind] = texts[0]
+            else:
+                values = np.array(texts).reshape(shape)
+                found[f"{key}_{kind}"] = put_array(
+                    place, f"{key}_{kind}", values, parameter.dims, {}
+                )
+        found[key] = put_array(place, key, central.reshape(shape), parameter.dims, attributes)
+    return found
+
+
+def _errors(error: Any) -> str:
+    return (
+        error.kind if error.kind in ("shared", "independent") else f"{error.kind}({error.value:g})"
+    )
