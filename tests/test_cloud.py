@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from strategies import python
-from test_parts import DISTURBED, DRAWS, KEEP, PARTS, RUN, assert_identical, ended, until
+from test_parts import DISTURBED, KEEP, PARTS, assert_identical, ended, until
 from test_store import arrays
 
 import ndmc
@@ -23,19 +23,23 @@ from ndmc.store import open_store
 fsspec = pytest.importorskip("fsspec")
 
 BUCKET = "s3://bucket"
+#: Two stages; the last has six blocks, of which three parts have two each.
+DRAWS, BLOCK = 14_001, 1024
+RUN = ["run", "starter", "-n", str(DRAWS), "--seed", "4", "--block", str(BLOCK)]
+RUN += ["--keep", ",".join(KEEP)]
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     """Return the local store of an undisturbed run."""
     out = tmp_path_factory.mktemp("local") / "run.zarr"
-    ndmc.run("starter", DRAWS, seed=4, out=out, keep=KEEP, block=512, workers=2)
+    ndmc.run("starter", DRAWS, seed=4, out=out, keep=KEEP, block=BLOCK, workers=2)
     return out
 
 
 def run(out, draws=DRAWS, **options):
     """Run the starter in this process."""
-    options = {"keep": KEEP, "block": 512, "workers": 2} | options
+    options = {"keep": KEEP, "block": BLOCK, "workers": 2} | options
     ndmc.run("starter", draws, seed=4, out=out, **options)
 
 
@@ -81,7 +85,7 @@ def keys(out):
     return [path[len(place.root) + 1 :] for path in place.files.find(place.root)]
 
 
-DAMAGED = ["block-0000000000001024", "block-0000000000002048"]
+DAMAGED = ["block-0000000000002048", "block-0000000000004096"]
 
 
 def damage(out):
@@ -262,7 +266,7 @@ def test_parts_on_a_server_make_one_run(start, expected):
     for attempt in range(3):
         out = f"{BUCKET}/parts{attempt}/run.zarr"
         parts = [start(out, "--part", which, SLOW="0.02") for which in PARTS]
-        until(lambda out=out: len(entries(out)) > 18, "blocks", 120)
+        until(lambda out=out: len(entries(out)) > 9, "blocks", 120)
         parts[1].kill()
         parts[1].communicate()
         parts[1] = start(out, "--part", PARTS[1])
@@ -309,13 +313,13 @@ def test_damage_on_a_server_is_found_and_repaired(server, cli, expected):
 def test_more_draws_on_a_server(server, cli, expected, tmp_path):
     """A run on a server that is raised holds what one run of all draws holds."""
     out = f"{BUCKET}/more/run.zarr"
-    for draws in ("9001", "9100", "20001"):
+    for draws in ("9001", "9100", str(DRAWS)):
         done = cli(*RUN, "-n", draws, "--out", out)
         assert (done.code, done.err) == (0, "")
     assert_identical(out, expected)
     again = cli(*RUN, "-n", "9001", "--out", out)
     assert again.code == 2
-    assert "the store holds 20,001 draws, 9,001 asked for" in one_message(again.err)
+    assert f"the store holds {DRAWS:,} draws, 9,001 asked for" in one_message(again.err)
 
 
 @pytest.mark.torture
