@@ -78,6 +78,13 @@ def test_damage_in_memory_is_found_and_repaired(expected):
     assert_identical(out, expected)
 
 
+def test_memory_of_a_command_is_refused(cli):
+    """What would be gone with the command is not computed."""
+    done = cli(*RUN, "--out", "memory://gone/run.zarr")
+    assert done.code == 2
+    assert "--out: memory://gone/run.zarr would end with this command" in one_message(done.err)
+
+
 def keys(out):
     """Return the keys of all files of a store."""
     place = place_of(out)
@@ -214,6 +221,7 @@ def test_a_killed_run_on_a_server_goes_on_to_the_store_of_a_folder(start, cli, e
     assert (shown.code, shown.out) == (0, local.out)
 
 
+@pytest.mark.torture
 def test_a_killed_creation_on_a_server_is_started_over(start, expected):
     """Of a store whose creation was killed nothing counts: the same command begins anew."""
     out = f"{BUCKET}/begun/run.zarr"

@@ -311,26 +311,6 @@ def test_killed_run_is_finished_by_the_same_call(tmp_path, expected, when, block
     assert all(file.stat().st_mtime_ns == touched[file] for file in done)
 
 
-def test_command_killed_mid_run_is_finished_by_the_same_command(tmp_path):
-    """The command line too: kill -9 while blocks are written, run again, the same arrays."""
-    arguments = ["run", "starter", "-n", "60000", "--seed", "4", "--keep", "in_use"]
-    arguments += ["--block", "1024", "--workers", "2", "--out"]
-    command = [sys.executable, "-m", "ndmc", *arguments]
-    out, whole = tmp_path / "killed.zarr", tmp_path / "whole.zarr"
-    with subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(list(out.glob("ledger/block-*"))) < 5:
-            pass
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    store = open_store(out)
-    assert not store.complete
-    assert 0 < store.written.sum() < 60  # of the five, two may have been in the writing
-    for path in (out, whole):
-        subprocess.run([*command, str(path)], check=True, stdout=subprocess.DEVNULL)
-    assert open_store(out).complete
-    assert_same(out, arrays(whole))
-
-
 def test_complete_run_is_not_computed_again(tmp_path, monkeypatch):
     """The same call on a complete store touches nothing."""
     out = run(tmp_path / "run.zarr", draws=100)

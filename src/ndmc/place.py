@@ -394,9 +394,15 @@ class Bucket(Place):
             first = sorted(set(keys) - {_ROOT}, key=lambda key: not key.startswith("ledger/"))
             for key in first:
                 self.write(key, (Path(folder) / key).read_bytes())
-            with contextlib.suppress(FileExistsError):
-                root = (Path(folder) / _ROOT).read_bytes()
-                self.files.pipe_file(self._key(_ROOT), root, mode="create")
+            self._put_root((Path(folder) / _ROOT).read_bytes())
+
+    def _put_root(self, data: bytes) -> None:
+        try:
+            self.files.pipe_file(self._key(_ROOT), data, mode="create")
+        except FileExistsError:
+            return  # another was quicker
+        except TypeError:  # a storage without conditional puts
+            self.files.pipe_file(self._key(_ROOT), data)
 
 
 class _Told:
