@@ -88,7 +88,6 @@ def test_memory_of_a_command_is_refused(cli):
 def keys(out):
     """Return the keys of all files of a store."""
     place = place_of(out)
-    place.files.invalidate_cache()
     return [path[len(place.root) + 1 :] for path in place.files.find(place.root)]
 
 

@@ -309,7 +309,8 @@ class Bucket(Place):
         protocol = self.url.partition("://")[0]
         self.shared = protocol != "memory"
         try:
-            files, self.root = core.url_to_fs(self.url)
+            # Others write too: a listing that is kept hides what they have written since.
+            files, self.root = core.url_to_fs(self.url, use_listings_cache=False)
         except ImportError as missing:
             hint = 'install ndmc with its extra: pip install "ndmc[cloud]"'
             text = f"{url!r} needs a package that is not installed"
@@ -326,7 +327,6 @@ class Bucket(Place):
 
     def exists(self, key: str = "") -> bool:
         """Whether there is a file of this key, or anything at all."""
-        self.files.invalidate_cache()
         return bool(self.files.isfile(self._key(key)) if key else self.files.exists(self.root))
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -358,7 +358,6 @@ class Bucket(Place):
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted."""
-        self.files.invalidate_cache()
         try:
             found = self.files.ls(self._key(folder), detail=False)
         except FileNotFoundError:
@@ -367,7 +366,6 @@ class Bucket(Place):
 
     def find(self, name: str) -> list[str]:
         """Return the keys of all files of one name."""
-        self.files.invalidate_cache()
         start = len(self.root) + 1
         found = (path[start:] for path in self.files.find(self.root))
         return sorted(key for key in found if key.rpartition("/")[2] == name)
