@@ -200,22 +200,6 @@ def test_kills_at_each_step_of_a_raise(tmp_path, undisturbed):
         assert_identical(out, whole)
 
 
-@pytest.mark.torture
-def test_a_raise_killed_at_its_beginning_can_be_taken_back(tmp_path, undisturbed):
-    """A raise killed before room is made leaves a run that the command before finishes again."""
-    small, large = raised(STORED, 10_000), raised(STORED, 20_000)
-    whole, _ = undisturbed(small)
-    out = tmp_path / "run.zarr"
-    for key in ("percentiles/zarr.json", "in_use/zarr.json"):
-        finishes(*small, "--out", out)
-        before = stat(out / key)
-        assert killed(*large, "--out", out, when=lambda p=out / key, b=before: stat(p) != b), key
-        if open_store(out).spec.draws == 10_000:
-            finishes(*small, "--out", out)
-            assert_identical(out, whole)
-        shutil.rmtree(out)
-
-
 UNTIL = ["run", "starter", "-n", 200_000, "--until", "in_use@2024,car p97.5 within 0.5 %"]
 
 

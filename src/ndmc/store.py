@@ -558,24 +558,33 @@ def _create_output(root: Any, output: Output, dims: Dims, spec: Spec, source: st
 
 
 def raise_draws(store: Store, spec: Spec) -> Store:
-    """Make room for more draws; what is written stays."""
+    """Make room for more draws; what is written stays.
+
+    All of it is in the root's document, which is replaced in one step; the others follow.
+    """
     metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
-    store.place.remove("percentiles/zarr.json")
     for output in store.outputs.values():
-        key = place_in_store(output)
-        about = metadata[key]
-        metadata[key] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
-        store.place.write(f"{key}/zarr.json", json.dumps(metadata[key]).encode())
-    if any(output.kind == "parameter" for output in store.outputs.values()):
-        attributes = metadata["inputs"]["attributes"]
-        metadata["inputs"] = gather(store.place, "inputs", attributes, metadata)
+        about = metadata[place_in_store(output)]
+        metadata[place_in_store(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
     attributes = {
         **{name: value for name, value in store.attrs.items() if name != "until"},
         "draws": spec.draws,
         "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
         "complete": False,
     }
-    return seal(store.place, group_document(attributes, metadata))
+    raised = seal(store.place, group_document(attributes, metadata))
+    store.place.remove("percentiles/zarr.json")
+    write_shapes(raised)
+    return raised
+
+
+def write_shapes(store: Store) -> None:
+    """Write the documents of the kept outputs as the root has them, where a raise was cut short."""
+    for output in store.outputs.values():
+        key = place_in_store(output)
+        store.place.write(f"{key}/zarr.json", json.dumps(store.metadata[key]).encode())
+    if "inputs" in store.metadata:
+        gather(store.place, "inputs", store.metadata["inputs"]["attributes"], store.metadata)
 
 
 def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from ndmc.place import Place
 from ndmc.quantiles import CONFIDENCE
 from ndmc.scheduling import Task
 from ndmc.stages import blocks, cut, stages
-from ndmc.store import Store, gather, group_document, now, seal
+from ndmc.store import Store, gather, group_document, now, seal, write_shapes
 from ndmc.work import Work
 
 __all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
@@ -188,6 +188,7 @@ def _finish(
     """Make percentiles durable, and after them mark the run as whole."""
     place, store = work.place, work.store
     settle_arrays(place, metadata)
+    write_shapes(store)
     group = gather(place, "percentiles", attributes, metadata)
     others = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
     counts, worst = store.findings()
