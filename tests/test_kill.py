@@ -354,7 +354,7 @@ def test_runs_stopped_at_random_moments(tmp_path, undisturbed):
         stopped += done.code == 1
         if (done.code, done.err) not in {(1, STOPPED), (0, "")} or took > SOON or litter(out):
             wrong.append((name, moment, took, done.code, done.err, litter(out)))
-    assert wrong == []
+    assert wrong == [], wrong
     assert stopped >= 6
     for turn in range(3):
         finishes(*KEPT_NONE, "--out", tmp_path / f"{turn}.zarr")

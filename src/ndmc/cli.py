@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+_STOPPED = "stopped; the same command goes on where it stopped"
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A bundled name, a scenario folder or file.")]
 StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.")]
@@ -544,16 +545,21 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
+                signal.signal(number, _interrupt)
         app()
     except InputError as wrong:
         _quit(str(wrong), 2)
     except RunError as failed:
         _quit(str(failed), 1)
+    except KeyboardInterrupt:
+        _quit(_STOPPED, 1)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
-            _quit("stopped; the same command goes on where it stopped", 1)
+            _quit(_STOPPED, 1)
+        _ignore_signals()
         raise
     except MemoryError:
         _quit("out of memory; lower --block or --workers", 1)
@@ -564,12 +570,28 @@ def main() -> None:
         _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM.
+
+    Python ends by the signal, whatever is caught, where a plain one is raised while text is
+    executed, as dataclasses do when they are imported.
+    """
+
+
 def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does, once: batch systems send SIGTERM to a job and to all in it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it."""
+    if number == signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Interrupted
+
+
+def _ignore_signals() -> None:
+    """Let nothing change how the command ends, now that it does."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _quit(message: str, code: int) -> None:
+    _ignore_signals()
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
