@@ -60,6 +60,7 @@ class Disk:
 
     def fill(self, left):
         """Fill it with a file but for so many bytes."""
+        (self.folder / "filler").unlink(missing_ok=True)
         about = os.statvfs(self.folder)
         size = max(about.f_bavail * about.f_frsize - left, 0)
         with (self.folder / "filler").open("wb", buffering=0) as file:

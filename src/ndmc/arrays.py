@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ndmc.place import Place
 
-__all__ = ["chunk_key", "get_array", "is_whole", "put_array", "settle_arrays"]
+__all__ = ["chunk_key", "get_array", "is_whole", "put_array", "read_chunk", "settle_arrays"]
 
 #: Bytes of a checksum, which end a chunk.
 _CRC = 4
@@ -83,9 +83,23 @@ def settle_arrays(place: Place, documents: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def get_array(place: Place, key: str, about: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Read an array that `put_array` wrote.
+    """Read an array of numbers that `put_array` wrote.
 
-    Zarr takes a chunk that is gone for one of nothing but nan.
+    Raises
+    ------
+    FileNotFoundError
+        If it is gone.
+    ValueError
+        If it is damaged.
+    """
+    dtype = np.dtype(about["data_type"])
+    data = read_chunk(place, key, about)[:-_CRC]
+    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+    return values.reshape(about["shape"])
+
+
+def read_chunk(place: Place, key: str, about: Mapping[str, Any]) -> bytes:
+    """Read the chunk of a small array. Zarr takes one that is gone for nothing but nan or zeros.
 
     Raises
     ------
@@ -97,9 +111,7 @@ def get_array(place: Place, key: str, about: Mapping[str, Any]) -> npt.NDArray[A
     data = place.read(f"{key}/{chunk_key(about['shape'])}")
     if not is_whole(data, about):
         raise ValueError("another checksum")
-    dtype = np.dtype(about["data_type"])
-    values = np.frombuffer(data[:-_CRC], dtype.newbyteorder("<")).astype(dtype)
-    return values.reshape(about["shape"])
+    return data
 
 
 def is_whole(data: bytes, about: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import google_crc32c
 
 from ndmc.arrays import chunk_key, is_whole
 from ndmc.ledger import Entry
-from ndmc.store import Store, place_in_store
+from ndmc.store import Store, own_document, place_in_store
 
 __all__ = ["Damage", "forget", "verify"]
 
@@ -73,17 +73,10 @@ def _metadata(store: Store) -> Iterator[Damage]:
             continue
         except ValueError:
             found = None
-        if found is not None and known["node_type"] == "group":
-            inside = found.get("consolidated_metadata", {}).get("metadata", {})
-            sound = all(_known(store, f"{key}/{name}") == about for name, about in inside.items())
-            found = {**found, "consolidated_metadata": known["consolidated_metadata"]}
-            found = found if sound else None
+        if known["node_type"] == "group":
+            known = own_document(key, known["attributes"], store.metadata)
         if found != known:
             yield Damage("", f"{key}/zarr.json", "is not what the root has of it")
-
-
-def _known(store: Store, key: str) -> object:
-    return store.metadata.get(key)
 
 
 def _small_arrays(store: Store) -> Iterator[Damage]:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.arrays import get_array, put_array
+from ndmc.arrays import get_array, put_array, read_chunk
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.labels import write_labels
@@ -205,6 +205,20 @@ class Store:
         """The documents of all arrays and groups, by key."""
         found: dict[str, Any] = self.document["consolidated_metadata"]["metadata"]
         return found
+
+    def check_labels(self) -> None:
+        """Refuse labels of the root that are damaged; of what is gone Zarr makes zeros.
+
+        Raises
+        ------
+        RunError
+            If the labels along a dim are not what was written.
+        """
+        for key in set(self.metadata) - set(self.outputs):
+            about = self.metadata[key]
+            if about["node_type"] == "array" and "/" not in key:
+                with self.damage(key):
+                    read_chunk(self.place, key, about)
 
     def percentile(self, title: str) -> npt.NDArray[Any]:
         """Return an array of the group of percentiles, such as ``in_use_low``.
@@ -488,10 +502,18 @@ def gather(
 
     Returns what the root's document should say of the group.
     """
+    document = own_document(name, attributes, metadata)
+    place.write(f"{name}/zarr.json", json.dumps(document).encode())
+    return group_document(attributes, {})
+
+
+def own_document(
+    name: str, attributes: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the document of a group inside a store."""
     start = f"{name}/"
     own = {k.removeprefix(start): v for k, v in metadata.items() if k.startswith(start)}
-    place.write(f"{name}/zarr.json", json.dumps(group_document(attributes, own)).encode())
-    return group_document(attributes, {})
+    return group_document(attributes, own)
 
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
