@@ -328,6 +328,14 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     assert_same(arrays(store), arrays(whole))
 
 
+def test_more_draws_without_the_target_keep_its_percentile(tmp_path):
+    """A percentile that only a target asked for stays in the store when -n is raised without it."""
+    run(tmp_path / "run.zarr", 9000, "in_use p90 within 50 %")
+    store = run(tmp_path / "run.zarr", 20_000)
+    assert store.spec.draws == 20_000
+    assert store.spec.quantiles == (0.025, 0.5, 0.9, 0.975)
+
+
 def test_an_unknown_target_writes_nothing(tmp_path):
     """A target of what is not computed is refused before anything is written."""
     with pytest.raises(InputError, match="did you mean 'in_use'"):

@@ -520,6 +520,20 @@ def test_a_damaged_root_is_refused(wholes, unfinished, tmp_path):
         (out / "zarr.json").write_bytes(sound)
 
 
+@pytest.mark.parametrize("left", [None, b"", b"{}"], ids=["gone", "empty", "another"])
+def test_a_root_that_is_lost_is_damage(wholes, tmp_path, left):
+    """Without its root a store is damaged, not somebody else's folder; nothing is written to it."""
+    whole = wholes()
+    out = whole.copy(tmp_path / "run.zarr")
+    (out / "zarr.json").unlink()
+    if left is not None:
+        (out / "zarr.json").write_bytes(left)
+    for ask in (whole.run, api.percentiles, open_store):
+        with pytest.raises(RunError, match=r"the metadata of .* are damaged"):
+            ask(out)
+    assert (out / "zarr.json").exists() is (left is not None)
+
+
 def test_nan_is_no_number_to_compare(wholes):
     """The comparison above sees a percentile that has become nan, and one that has moved a bit."""
     whole = wholes()

@@ -1167,7 +1167,7 @@ def test_cohort_tables_too_large_for_memory_are_refused(tmp_path):
     life = {"unit": "yr", "value": 5, "distribution": "lognormal", "cv": 0.1}
     data["parameters"]["life"] = life
     data["indicators"] = {"ages": {"stock": "held", "by": "age"}}
-    with pytest.raises(InputError, match=r"--block: blocks of 64 draws need .* GiB .* over a dim"):
+    with pytest.raises(InputError, match=r"--memory: blocks of 64 draws need .* GiB .* over a dim"):
         ndmc.run(scenario(data), 64, seed=1, out=tmp_path / "x.zarr", keep=["ages"], workers=1)
     assert not (tmp_path / "x.zarr").exists()
     data["indicators"]["ages"]["over"] = ["product"]

@@ -257,12 +257,7 @@ def run(
     )
     loaded = load(scenario, variant=variant, changes=_changes(set_))
     number = _count(draws or ("1e7" if until else "10000"), "-n")
-    path = out or f"{loaded.name}.zarr"
-    if path.startswith("memory://"):
-        raise InputError(
-            f"{path} would end with this command; use a path or a bucket, memory:// from Python",
-            "--out",
-        )
+    path = _out(out, loaded)
     if plan:
         from ndmc.execution import plan_only
 
@@ -294,10 +289,21 @@ def _executor(scheduler: str, processes: bool, workers: int | None) -> Iterator[
     if not (scheduler or processes):
         yield None
         return
+    if scheduler and processes:
+        raise InputError("there are workers at --scheduler already; leave one out", "--processes")
     from ndmc.scheduling import Cluster, connect
 
     with connect(scheduler, workers) as client:
         yield Cluster(client)
+
+
+def _out(text: str, scenario: Scenario) -> str:
+    if text.startswith("memory://"):
+        raise InputError(
+            f"{text} would end with this command; use a path or a bucket, memory:// from Python",
+            "--out",
+        )
+    return text or f"{scenario.name}.zarr"
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -358,11 +364,22 @@ def job(
 
     Example: ndmc job slurm china_nd --parts 16 -n 1e8 --keep none --out china.zarr > job.sh
     """
+    from ndmc.execution import Options, check_asked
     from ndmc.jobs import job_script
     from ndmc.scenario import load
 
     loaded = load(scenario, variant=variant, changes=_changes(set_))
-    _count(draws, "-n")
+    path = _out(out, loaded)
+    options_of_run = Options(
+        keep=_names(keep) if keep else None,
+        percentiles=_names(percentiles) if percentiles else None,
+        quantiles=[_percent(text) for text in quantiles.split(",")],
+        exceed=[_limit(text) for text in exceed],
+        block=_count(block, "--block") if block else None,
+        dtype=dtype,
+        part=(parts, parts),
+    )
+    check_asked(loaded, _count(draws, "-n"), seed=_count(seed, "--seed"), options=options_of_run)
     given = {
         "--keep": keep,
         "--percentiles": percentiles,
@@ -372,7 +389,7 @@ def job(
         "--dtype": dtype if dtype != "float32" else "",
     }
     command = ["ndmc", "run", scenario, "-n", draws, "--seed", seed]
-    command += ["--out", out or f"{loaded.name}.zarr"]
+    command += ["--out", path]
     command += [text for option, value in given.items() if value for text in (option, value)]
     command += [text for change in set_ for text in ("--set", change)]
     command += [text for limit in exceed for text in ("--exceed", limit)]
@@ -471,7 +488,7 @@ def _percent(text: str) -> float:
         raise InputError(
             f"{text!r} is not a number; write percents such as 2.5,50,97.5", "-q"
         ) from None
-    if not 0 <= value <= 100:
+    if value.is_nan() or not 0 <= value <= 100:
         raise InputError(f"{text} % is not between 0 and 100 %", "-q")
     return float(value / 100)  # 99.9 / 100 would not be 0.999
 

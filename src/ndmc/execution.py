@@ -19,7 +19,7 @@ from ndmc import convergence, limits
 from ndmc.audit import LIMIT, Audit
 from ndmc.convergence import Target
 from ndmc.dataset import open_dataset
-from ndmc.digest import Sheet
+from ndmc.digest import Series, Sheet
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.integrity import forget
@@ -224,6 +224,7 @@ def execute(
     with _one_message(place.url):
         known = existing(place)
         if known is not None:
+            asked = asked.within(known)
             check_same(known, scenario, asked.spec)
         if known is None or not known.complete or known.spec.draws < draws:
             _try_first_draws(asked.plan, asked.spec)
@@ -257,6 +258,24 @@ class _Asked:
     def first(self) -> Spec:
         """What a new store is made for."""
         return replace(self.spec, draws=self.looked[0]) if self.looked else self.spec
+
+    def within(self, known: Store) -> _Asked:
+        """Return the same with the percentiles that a store has besides, of an earlier target."""
+        more = known.spec.quantiles
+        if set(self.spec.quantiles) <= set(more):
+            return replace(self, spec=replace(self.spec, quantiles=more))
+        return self
+
+
+def check_asked(scenario: Scenario, draws: int, *, seed: int, options: Options) -> None:
+    """Check what is asked for, and compute nothing.
+
+    Raises
+    ------
+    InputError
+        As `run` would.
+    """
+    _asked(scenario, draws, seed, options)
 
 
 def _asked(scenario: Scenario, draws: int, seed: int, options: Options) -> _Asked:
@@ -529,7 +548,8 @@ def _plan(
         quantiles=tuple(sorted(set(map(float, wanted)))),
     )
     plan = plan_of(scenario, spec)
-    spec = replace(spec, exceed=tuple(_limit(scenario, plan, names, *e) for e in options.exceed))
+    series, _ = series_of(plan, spec)
+    spec = replace(spec, exceed=tuple(_limit(scenario, plan, series, *e) for e in options.exceed))
     cells = sum(plan.dims.size(output.dims) for output in plan.outputs if output.name in keep)
     block = options.block or MOST
     if keep and options.block is None:
@@ -589,15 +609,19 @@ def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple
 
 
 def _limit(
-    scenario: Scenario, plan: Plan, names: Sequence[str], name: str, limit: float | str
+    scenario: Scenario, plan: Plan, series: Sequence[Series], name: str, limit: float | str
 ) -> tuple[str, float]:
     """Return a limit in the unit of its output."""
-    if name not in names:
-        message = f"no percentiles of {name!r} are computed; {nearest(name, names)}"
+    one = next((one for one in series if one.title == name), None)
+    if one is None:
+        known = [one.title for one in series]
+        message = f"no percentiles of {name!r} are computed; {nearest(name, known)}"
         raise InputError(message, "--exceed")
-    unit = plan.output(name).unit
+    unit = plan.output(one.view.name).unit
     try:
         number, given = parse_amount(limit)
+        if not np.isfinite(number):
+            raise UnitError(f"{limit!r} is no finite number")
         if given in ("", unit):
             return name, number
         if scenario.units.dimension(given) != scenario.units.dimension(unit):
@@ -638,6 +662,8 @@ def _check_numbers(draws: int, seed: int, options: Options, workers: int) -> Non
         raise InputError("no quantiles are asked for; at least one is needed", "-q")
     if options.part is not None:
         part, parts = options.part
+        if parts < 1:
+            raise InputError(f"{parts} parts asked for; at least 1 is needed", "--part")
         if not 1 <= part <= parts:
             raise InputError(
                 f"part {part} of {parts}: choose from 1/{parts} to {parts}/{parts}", "--part"

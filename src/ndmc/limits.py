@@ -195,7 +195,7 @@ def check(found: Estimate, memory: int) -> None:
             f"workers but at most {size_text(memory)} are used; lower --block or --workers, name "
             "fewer outputs with --percentiles, sum indicators by age and cohort over a dim, or "
             "raise --memory",
-            "--block",
+            "--memory",
         )
     if found.free is not None and found.disk > found.free:
         raise InputError(

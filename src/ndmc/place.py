@@ -183,7 +183,7 @@ class Folder(Place):
         """Return the names of the files in a folder, sorted."""
         try:
             found = os.listdir(self.path / folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in found if not name.endswith(_PARTIAL))
 

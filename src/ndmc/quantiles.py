@@ -219,6 +219,10 @@ def view(
     InputError
         For a name, dim, label or group the store has not.
     """
+    summed = name.removesuffix("_total")
+    if name not in store.computed and f"percentiles/{name}" in store.metadata:
+        over = " ".join(f"--over {dim}" for dim in store.computed[summed].dims if dim != "year")
+        raise InputError(f"{name!r} is a sum of {summed!r}; ask for -v {summed} {over}")
     if name not in store.computed:
         raise InputError(f"{name!r} is not in {store.path}; {nearest(name, store.computed)}")
     dims, own = store.dims, store.computed[name].dims

@@ -25,6 +25,8 @@ from ndmc.work import Work
 
 __all__ = ["Cluster", "Executor", "Task", "Threads", "connect"]
 
+_LOG = logging.getLogger(__name__)
+
 _AT_ONCE = 1000
 #: Futures in flight for each thread of a cluster: one computes while the next is on its way.
 _WINDOW = 2
@@ -180,7 +182,7 @@ class _Flight:
         self.futures: dict[Any, _Try] = {}
         self.failed: dict[int, tuple[Task, str]] = {}
         self.ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.threads, self.counted = 1, -1.0
+        self.threads, self.counted, self.waiting = 1, -1.0, False
 
     def finished(self) -> Iterator[Task]:
         """Yield each task that is done, until all are or enough have failed."""
@@ -198,6 +200,7 @@ class _Flight:
             with contextlib.suppress(queue.Empty):
                 return self.ended.get(timeout=1)
             self._check_connection()
+            self._width()
 
     def _check_connection(self) -> None:
         """Give up once the client has: it looks for a lost scheduler for as long as for a new."""
@@ -224,6 +227,9 @@ class _Flight:
             with contextlib.suppress(OSError):  # the connection is being made again
                 self.threads = sum(self.client.nthreads().values())
             self.counted = now
+            if not self.threads and not self.waiting:
+                _LOG.warning("%s has no workers; waiting for some to join", self.address)
+            self.waiting = not self.threads
         return _WINDOW * max(self.threads, 1)
 
     def _next(self) -> _Try | None:

@@ -42,9 +42,9 @@ _INNER_BYTES = 2**20
 #: What makes two runs the same run, but for the number of draws, which can be raised.
 _IDENTITY = (
     "ndmc",
-    "scenario_hash",
     "variant",
     "changes",
+    "scenario_hash",
     "seed",
     "keep",
     "percentiles",
@@ -355,10 +355,7 @@ def open_store(where: Path | str | Place) -> Store:
     if attributes.get("ndmc_format") != FORMAT and (sound or "checksum" not in attributes):
         raise _not_ours(place)
     if not sound:
-        raise RunError(
-            f"the metadata of {place.url!r} are damaged (zarr.json does not match its checksum); "
-            "its numbers cannot be trusted: run into another --out, or restore the file"
-        )
+        raise _damaged(place)
     return Store(place, document)
 
 
@@ -368,7 +365,16 @@ def _is_sound(document: dict[str, Any]) -> bool:
     return bool(attributes.get("checksum") == checksum({**document, "attributes": plain}))
 
 
-def _not_ours(place: Place) -> InputError:
+def _damaged(place: Place) -> RunError:
+    return RunError(
+        f"the metadata of {place.url!r} are damaged (zarr.json is not what was written); "
+        "its numbers cannot be trusted: run into another --out, or restore the file"
+    )
+
+
+def _not_ours(place: Place) -> InputError | RunError:
+    if any(name.startswith("stage-") for name in place.names("ledger")):
+        return _damaged(place)
     return InputError(f"{place.url!r} is not a store of ndmc's (format {FORMAT})")
 
 

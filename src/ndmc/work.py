@@ -57,13 +57,13 @@ def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
     for name in spec.percentiles:
         output = plan.output(name)
         positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
-        above = tuple(limit for other, limit in spec.exceed if other == name)
         others = tuple(dim for dim in output.dims if dim != "year")
         total = others and output.kind in ("flow", "stock") and f"{name}_total" not in names
-        views = [(name, View(name, output.dims, positions), 0, above)]
+        views = [(name, View(name, output.dims, positions), 0)]
         if total:
-            views.append((f"{name}_total", View(name, output.dims, positions, others), 1, ()))
-        for title, view, sheet, limits in views:
+            views.append((f"{name}_total", View(name, output.dims, positions, others), 1))
+        for title, view, sheet in views:
+            limits = tuple(limit for other, limit in spec.exceed if other == title)
             size = int(np.prod(view.shape, dtype=np.int64))
             span = slice(rows[sheet], rows[sheet] + size)
             found.append(Series(title, view, sheet, span, limits))
