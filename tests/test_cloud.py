@@ -253,7 +253,12 @@ cli.main()
             1,
             "credentials",
         ),
-        (f"{BUCKET}/none.zarr", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "onnect"),
+        (
+            f"{BUCKET}/none.zarr",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
+            1,
+            "onnect",
+        ),
     ],
     ids=["no bucket", "no credentials", "no server"],
 )

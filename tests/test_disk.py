@@ -217,6 +217,7 @@ def nobody(tmp_path):
     return as_nobody
 
 
+@pytest.mark.torture
 def test_a_folder_whose_permission_is_lost(tmp_path, whole):
     """A store that may no longer be written, or read, is one message; given back, it goes on."""
     someone = nobody(tmp_path)

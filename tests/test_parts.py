@@ -201,7 +201,7 @@ def test_what_is_no_part_is_refused(cli, tmp_path):
         ("0/3", "part 0 of 3: choose from 1/3 to 3/3"),
         ("4/3", "part 4 of 3: choose from 1/3 to 3/3"),
         ("x", "'x' is not a part; write it like 3/16"),
-        ("1/0", "part 1 of 0"),
+        ("1/0", "0 parts asked for; at least 1 is needed"),
     ):
         done = cli(*RUN, "--out", "run.zarr", "--part", text)
         assert (done.code, done.out) == (2, "")
