@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+#: The family of errors of typer's own; where it lies has moved between its versions.
+_UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 _STOPPED = "stopped; the same command goes on where it stopped"
 
@@ -566,18 +568,15 @@ def main() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
                 signal.signal(number, _interrupt)
-        app()
+        code = app(prog_name="ndmc", standalone_mode=False)
+    except _UsageError as wrong:
+        _quit_usage(wrong)
     except InputError as wrong:
         _quit(str(wrong), 2)
     except RunError as failed:
         _quit(str(failed), 1)
     except KeyboardInterrupt:
         _quit(_STOPPED, 1)
-    except SystemExit as ended:
-        if ended.code == _INTERRUPTED:
-            _quit(_STOPPED, 1)
-        _ignore_signals()
-        raise
     except MemoryError:
         _quit("out of memory; lower --block or --workers", 1)
     except BrokenPipeError:
@@ -585,6 +584,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as failed:
         _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
+    else:
+        if code == _INTERRUPTED:
+            _quit(_STOPPED, 1)
+        _ignore_signals()
+        sys.exit(code)
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -606,6 +610,16 @@ def _ignore_signals() -> None:
     """Let nothing change how the command ends, now that it does."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _quit_usage(wrong: Any) -> None:
+    """Say what is wrong with a command in one line; where nothing is given, show the help."""
+    text = wrong.format_message()
+    if "\n" in text:
+        print(text, file=sys.stderr)
+        sys.exit(2)
+    path = wrong.ctx.command_path if wrong.ctx else "ndmc"
+    _quit(f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help", 2)
 
 
 def _quit(message: str, code: int) -> None:
