@@ -186,7 +186,10 @@ ExceedOption = Annotated[
     typer.Option(help="Share of draws above a limit: 'NAME > 100 kt'. Repeatable."),
 ]
 BlockOption = Annotated[
-    str, typer.Option(help="Draws per block, up to a power of two; by size if not given.")
+    str,
+    typer.Option(
+        help="Draws per block, rounded up to a power of two from 256 on; by size if not given."
+    ),
 ]
 DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
 MemoryOption = Annotated[
@@ -262,8 +265,11 @@ def run(
     path = _out(out, loaded)
     if plan:
         from ndmc.execution import plan_only
+        from ndmc.limits import check
 
-        print(plan_only(loaded, number, seed=_count(seed, "--seed"), out=path, options=options))
+        found = plan_only(loaded, number, seed=_count(seed, "--seed"), out=path, options=options)
+        print(found)
+        check(found, options.memory)
         return
     with _executor(scheduler, processes, workers) as executor, progress_bar(loaded.name) as bar:
         store = execute(
@@ -422,7 +428,7 @@ def info(
         print_damage(opened, found)
         if found:
             raise RunError(
-                f"{len(found)} files are damaged or missing; "
+                f"{len(found)} {'file is' if len(found) == 1 else 'files are'} damaged or missing; "
                 "run the same command again with --repair"
             )
         return

@@ -16,7 +16,7 @@ from ndmc.digest import SEGMENT, Sheet
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.place import Place
-from ndmc.stages import Spec, blocks, expected, stages
+from ndmc.stages import GRAIN, Spec, blocks, expected, stages
 from ndmc.steps import Plan
 from ndmc.work import at_once
 
@@ -190,9 +190,10 @@ def check(found: Estimate, memory: int) -> None:
         With both numbers, and the option to change.
     """
     if found.memory > memory:
+        fewer = "--block or " if found.block > GRAIN else ""
         raise InputError(
             f"blocks of {found.block:,} draws need {size_text(found.memory)} of memory on all "
-            f"workers but at most {size_text(memory)} are used; lower --block or --workers, name "
+            f"workers but at most {size_text(memory)} are used; lower {fewer}--workers, name "
             "fewer outputs with --percentiles, sum indicators by age and cohort over a dim, or "
             "raise --memory",
             "--memory",

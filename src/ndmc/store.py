@@ -349,6 +349,8 @@ def open_store(where: Path | str | Place) -> Store:
         if place.exists():
             raise _not_ours(place) from None
         raise InputError(f"there is no store at {place.url!r}") from None
+    except OSError as failed:
+        raise RunError(f"cannot read {place.url!r}: {failed.strerror or failed}") from None
     except (KeyError, ValueError, TypeError):
         raise _not_ours(place) from None
     sound = _is_sound(document)
