@@ -188,7 +188,7 @@ ExceedOption = Annotated[
 BlockOption = Annotated[
     str,
     typer.Option(
-        help="Draws per block, rounded up to a power of two from 256 on; by size if not given."
+        help="Draws per block, a power of two from 256 on; by size if not given."
     ),
 ]
 DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
