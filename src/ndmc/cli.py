@@ -187,9 +187,7 @@ ExceedOption = Annotated[
 ]
 BlockOption = Annotated[
     str,
-    typer.Option(
-        help="Draws per block, a power of two from 256 on; by size if not given."
-    ),
+    typer.Option(help="Draws per block, a power of two from 256 on; by size if not given."),
 ]
 DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
 MemoryOption = Annotated[
