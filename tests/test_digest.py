@@ -49,7 +49,7 @@ def opened(pieces):
 def digested(values, brackets, draws, above=()):
     """Return the digest of some draws of rows [row, draw], a few leaves at a time."""
     layout = series(len(values), values.dtype, above)
-    found = Digester(*layout, brackets, draws.start)
+    found = Digester(*layout, brackets, draws)
     for first in range(draws.start, draws.stop, 192):
         found.add({"x": values[:, first : min(first + 192, draws.stop)]})
     assert found.stop == draws.stop

@@ -123,11 +123,16 @@ def first_brackets(sheets: Sequence[Sheet], draw: Sequence[Array]) -> Brackets:
 
 
 def rows_of(
-    series: Sequence[Series], sheets: Sequence[Sheet], results: Mapping[str, Array]
+    series: Sequence[Series],
+    sheets: Sequence[Sheet],
+    results: Mapping[str, Array],
+    room: Sequence[Array] = (),
 ) -> list[Array]:
-    """Return the rows [row, draw] of each sheet from the results of some draws."""
+    """Return the rows [row, draw] of each sheet from results of draws, in room if given."""
     draws = next(iter(results.values())).shape[-1]
-    found = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
+    found = list(room)
+    if not found or found[0].shape[1] != draws:
+        found = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
     for one in series:
         values = one.view.apply(results[one.view.name])
         found[one.sheet][one.rows] = values.reshape(-1, draws)
@@ -138,21 +143,22 @@ def rows_of(
 
 
 class Digester:
-    """Digests consecutive draws from ``first`` on, a piece of whole leaves at a time."""
+    """Digests consecutive draws, a piece of whole leaves at a time."""
 
     def __init__(
         self,
         series: Sequence[Series],
         sheets: Sequence[Sheet],
         brackets: Brackets,
-        first: int,
+        draws: range,
     ) -> None:
         self.series, self.sheets, self.brackets = series, sheets, brackets
-        self.first = self.stop = first
+        self.first = self.stop = draws.start
         self._parts = [
-            _Part(sheet, edges, centre)
+            _Part(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
             for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
         ]
+        self._rows: list[Array] = []
         self._above = [
             np.zeros((len(one.above), one.rows.stop - one.rows.start), dtype=np.int64)
             for one in series
@@ -160,7 +166,7 @@ class Digester:
 
     def add(self, results: Mapping[str, Array]) -> None:
         """Digest the results of the next draws."""
-        rows = rows_of(self.series, self.sheets, results)
+        rows = self._rows = rows_of(self.series, self.sheets, results, self._rows)
         for part, values in zip(self._parts, rows, strict=True):
             part.add(values, self.stop)
         for one, above in zip(self.series, self._above, strict=True):
@@ -191,43 +197,64 @@ class Digester:
                 yield f"above/{n}", above
 
 
-class _Part:
-    """What is remembered of the rows of one sheet."""
+#: Bytes of rows digested at a time, in every way before the next: 2.9 ns a value, 4.7 where they
+#: come from memory each time.
+_CACHED = 2**19
 
-    def __init__(self, sheet: Sheet, edges: Array, centre: Floats) -> None:
+
+def _expected_inside(start: int, edges: Array, draws: int) -> int:
+    """Return room for what some draws have in the widest bracket, or 0 where that is not known."""
+    if edges.shape[1] == 1 and np.isneginf(edges[..., 0]).all():
+        return draws
+    # Twelve standard errors of the rank of a median, and some more.
+    return min(draws, int(6.6 * draws / math.sqrt(start)) + 64) if start else 0
+
+
+class _Part:
+    """What is remembered of the rows of one sheet, with room for so many draws in each bracket."""
+
+    def __init__(self, sheet: Sheet, edges: Array, centre: Floats, room: int) -> None:
         rows, brackets = edges.shape[:2]
         self.edges, self.centre = edges, centre
         self.counts = np.zeros((rows, brackets, 4), dtype=np.int64)
         self.low, self.high = np.full(rows, np.inf), np.full(rows, -np.inf)
-        self.kept = np.empty((rows, brackets, 0), sheet.dtype)
+        self.kept = np.empty((rows, brackets, room), sheet.dtype)
         self.nodes: Nodes = {}
 
     def add(self, values: Array, at: int) -> None:
         """Digest [row, draw], whose first draw has the number ``at``."""
-        from ndmc_kernels.digest import BELOW, GATHER, LEAF, MOMENTS
+        from ndmc_kernels.digest import LEAF
 
-        size, draws = values.dtype.itemsize, values.shape[1]
-        np.minimum(self.low, values.min(axis=1), out=self.low)
-        np.maximum(self.high, values.max(axis=1), out=self.high)
+        draws = values.shape[1]
         sums = np.empty((len(values), -(-draws // LEAF), 2))
-        MOMENTS[size](values, self.centre, sums)
+        hits = np.zeros(-(-draws // 8) * 8, dtype=np.uint8)
+        step = max(_CACHED // (draws * values.dtype.itemsize), 1)
+        for first in range(0, len(values), step):
+            self._add_rows(slice(first, first + step), values, sums, hits)
         for leaf in range(sums.shape[1]):
             add_node(self.nodes, 0, at // LEAF + leaf, np.ascontiguousarray(sums[:, leaf]))
-        BELOW[size](values, self.edges, self.counts)
-        hits, before = np.zeros(-(-draws // 8) * 8, dtype=np.uint8), self.counts.copy()
-        GATHER[size](values, self.edges, hits, self.counts, self.kept)
-        if self._make_room(before[..., 2]):
-            self.counts = before
-            GATHER[size](values, self.edges, hits, self.counts, self.kept)
 
-    def _make_room(self, filled: Integers) -> bool:
+    def _add_rows(self, some: slice, values: Array, sums: Floats, hits: Array) -> None:
+        from ndmc_kernels.digest import BELOW, GATHER, MOMENTS
+
+        rows, size, edges, counts = values[some], values.itemsize, self.edges[some], self.counts
+        self.low[some] = np.minimum(self.low[some], rows.min(axis=1))
+        self.high[some] = np.maximum(self.high[some], rows.max(axis=1))
+        MOMENTS[size](rows, self.centre[some], sums[some])
+        BELOW[size](rows, edges, counts[some])
+        before = counts[some].copy()
+        GATHER[size](rows, edges, hits, counts[some], self.kept[some])
+        if self._make_room(int(counts[some, :, 2].max(initial=0))):
+            counts[some] = before
+            GATHER[size](rows, edges, hits, counts[some], self.kept[some])
+
+    def _make_room(self, most: int) -> bool:
         """Make room for all that was found inside, if there was not enough."""
         rows, brackets, room = self.kept.shape
-        most = int(self.counts[..., 2].max(initial=0))
         if most <= room:
             return False
-        kept = np.empty((rows, brackets, most + most // 4 + 16), self.kept.dtype)
-        kept[:, :, : filled.max(initial=0)] = self.kept[:, :, : filled.max(initial=0)]
+        kept = np.empty((rows, brackets, 2 * most + 16), self.kept.dtype)
+        kept[..., :room] = self.kept
         self.kept = kept
         return True
 

@@ -162,7 +162,7 @@ class Work:
         files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
         brackets = self.brackets(stage_name(stage))
         for part in _parts(range(first, block.stop)):
-            digester = Digester(*self.layout, brackets, part.start)
+            digester = Digester(*self.layout, brackets, part)
             audit = Audit(self.plan)
             for draws, results in self._results(part, audit, stopped):
                 digester.add(results)
@@ -181,7 +181,7 @@ class Work:
         title = f"{name}-{block.start:016d}"
         if self.store.ledger.read(title):
             return 0
-        digester = Digester(*self.layout, self.brackets(name), block.start)
+        digester = Digester(*self.layout, self.brackets(name), block)
         for _, results in self._results(block, None, stopped):
             digester.add(results)
         digest = f"ledger/digests/{title}"
