@@ -630,22 +630,19 @@ def first_year(condition, years):
     return out
 
 
-def below(values, edges):
-    """Return how many draws [row, draw] lie below the low edge of each bracket [row, bracket]."""
-    return (values[:, np.newaxis, :] < edges[:, :, :1]).sum(axis=2)
-
-
 def gather(values, edges, counts, kept):
     """Return counts and kept values after the draws of each row, one by one."""
     counts, kept = counts.copy(), kept.copy()
     for row, bracket in np.ndindex(edges.shape[:2]):
         (low, high), count = edges[row, bracket], counts[row, bracket]
         for value in values[row]:
-            if value == low:
+            if value < low:
+                count[0] += 1
+            elif value == low:
                 count[1] += 1
             elif value == high:
                 count[3] += 1
-            elif low < value < high:
+            elif value < high:
                 if count[2] < kept.shape[2]:
                     kept[row, bracket, count[2]] = value
                 count[2] += 1

@@ -51,7 +51,9 @@ def digested(values, brackets, draws, above=()):
     layout = series(len(values), values.dtype, above)
     found = Digester(*layout, brackets, draws)
     for first in range(draws.start, draws.stop, 192):
-        found.add({"x": values[:, first : min(first + 192, draws.stop)]})
+        some = values[:, first : min(first + 192, draws.stop)]
+        found.room(some.shape[1])["x"][...] = some
+        found.add()
     assert found.stop == draws.stop
     return opened(found.pack())
 

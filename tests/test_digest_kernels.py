@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from ndmc_kernels.digest import BELOW, GATHER, LEAF, MOMENTS
+from ndmc_kernels.digest import GATHER, LEAF, MOMENTS, NARROW, RANGE
 
 SIZES = {4: np.float32, 8: np.float64}
 ODD = [-np.inf, np.inf, 0.0, -0.0, 1.0, 1.0, 5e-324]
@@ -35,24 +35,11 @@ def drawn(data, size):
 
 
 def gathered(values, edges, counts, kept):
-    """Return what the kernel makes of counts and kept values."""
-    counts, kept = counts.copy(), kept.copy()
-    hits = np.zeros(-(-values.shape[1] // 8) * 8, dtype=np.uint8)
-    GATHER[values.itemsize](values, edges, hits, counts, kept)
-    return counts, kept
-
-
-@both
-@given(data=st.data())
-@unhurried
-def test_below_matches_reference(size, data):
-    """Adds to the first count the draws strictly below the low edge, and touches no other."""
-    values, edges, chance = drawn(data, size)
-    counts = chance.integers(0, 1000, (*edges.shape[:2], 4))
-    expected = counts.copy()
-    expected[..., 0] += reference.below(values, edges)
-    BELOW[size](values, edges, counts)
-    assert_array_equal(counts, expected)
+    """Return what the kernel makes of counts and kept values, with a slot more as scratch."""
+    counts = counts.copy()
+    slots = np.concatenate([kept, np.full_like(kept, 77.0, shape=(*kept.shape[:2], 1))], axis=2)
+    GATHER[values.itemsize](values, edges, counts, slots)
+    return counts, slots[..., :-1]
 
 
 @both
@@ -67,7 +54,10 @@ def test_gather_matches_reference(size, data):
     kept = np.full((*edges.shape[:2], room), 77.0, dtype=values.dtype)
     got, expected = (f(values, edges, counts, kept) for f in (gathered, reference.gather))
     assert_array_equal(got[0], expected[0])
-    assert_array_equal(got[1].view(f"u{size}"), expected[1].view(f"u{size}"))
+    for place in np.ndindex(edges.shape[:2]):
+        some = slice(0, min(expected[0][place][2], room))
+        kept, twin = (found[1][place][some].view(f"u{size}") for found in (got, expected))
+        assert_array_equal(kept, twin)
 
 
 @both
@@ -77,7 +67,6 @@ def test_counts_make_up_all_draws(size, data):
     """Each draw is below, at an edge, inside or above, and in one of these only."""
     values, edges, _ = drawn(data, size)
     counts = np.zeros((*edges.shape[:2], 4), dtype=np.int64)
-    BELOW[size](values, edges, counts)
     counts, _ = gathered(values, edges, counts, np.empty((*edges.shape[:2], 0), values.dtype))
     above = (values[:, np.newaxis] > edges[:, :, 1:]).sum(axis=2)
     assert_array_equal(counts.sum(axis=2) + above, np.full(above.shape, values.shape[1]))
@@ -85,13 +74,15 @@ def test_counts_make_up_all_draws(size, data):
 
 @both
 def test_without_room_draws_are_counted_only(size):
-    """A full bracket goes on counting, and writes nowhere."""
+    """A full bracket goes on counting, and leaves alone what is next to it."""
     values = np.linspace(0, 1, 101, dtype=SIZES[size])[np.newaxis]
     edges = np.array([[[0, 1], [0.25, 0.75]]], dtype=SIZES[size])
-    counts = np.zeros((1, 2, 4), dtype=np.int64)
-    counts, kept = gathered(values, edges, counts, np.empty((1, 2, 0), SIZES[size]))
-    assert kept.size == 0
+    counts, memory = np.zeros((1, 2, 4), dtype=np.int64), np.full(64, 77.0, SIZES[size])
+    kept = memory[20:40].reshape(1, 2, 10)
+    GATHER[size](values, edges, counts, kept)
     assert_array_equal(counts[0, :, 1:], [[1, 99, 1], [1, 49, 1]])
+    assert_array_equal(kept[0, :, :9], [values[0, 1:10], values[0, 26:35]])
+    assert (np.delete(memory, range(20, 40)) == 77.0).all()
 
 
 @both
@@ -101,7 +92,79 @@ def test_a_bracket_of_one_value_counts_it_once(size):
     edges = np.array([[[2, 2], [np.inf, np.inf], [-np.inf, -np.inf]]], dtype=SIZES[size])
     kept = np.empty((1, 3, 9), dtype=SIZES[size])
     counts, _ = gathered(values, edges, np.zeros((1, 3, 4), np.int64), kept)
-    assert_array_equal(counts[0], [[0, 5, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+    assert_array_equal(counts[0], [[2, 5, 0, 0], [8, 1, 0, 0], [0, 1, 0, 0]])
+
+
+# --- closer brackets -----------------------------------------------------------------------------
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_closer_brackets_count_what_the_draws_would(size, data):
+    """Counts and keeps what draws counted against the closer brackets at once would give."""
+    values, edges, chance = drawn(data, size)
+    nothing = np.zeros((*edges.shape[:2], 4), dtype=np.int64)
+    room = np.empty((*edges.shape[:2], values.shape[1]), values.dtype)
+    known, kept = reference.gather(values, edges, nothing, room)
+    spare = data.draw(st.integers(0, 2))  # more brackets than before come from the last
+    olds = np.minimum(np.arange(edges.shape[1] + spare), edges.shape[1] - 1)
+    close = np.empty((len(edges), len(olds), 2), values.dtype)
+    for row, bracket in np.ndindex(close.shape[:2]):
+        low, high = edges[row, olds[bracket]]
+        between = values[row][(values[row] >= low) & (values[row] <= high)]
+        close[row, bracket] = np.sort(chance.choice([low, high, *between], 2))
+    sizes = known[..., 2]
+    starts = (np.cumsum(sizes) - sizes.reshape(-1)).reshape(sizes.shape)
+    inside = [np.sort(kept[place][: sizes[place]]) for place in np.ndindex(sizes.shape)]
+    counts, spans = (np.full((*close.shape[:2], n), -1) for n in (4, 2))
+    flat = np.concatenate(inside)
+    NARROW[size](flat, starts, known, edges, close, counts, spans)
+    nothing = np.zeros((*close.shape[:2], 4), dtype=np.int64)
+    room = np.empty((*close.shape[:2], values.shape[1]), values.dtype)
+    expected, kept = reference.gather(values, close, nothing, room)
+    assert_array_equal(counts, expected)
+    for place in np.ndindex(close.shape[:2]):
+        found = flat[slice(*spans[place])]
+        assert_array_equal(found, np.sort(kept[place][: expected[place][2]]))
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+
+def range_of(values, span=None):
+    """Return the least and greatest draw of each row, [row, 2], after a span before."""
+    size = values.itemsize
+    ends = np.iinfo(f"i{size}")
+    keys = np.tile(np.array([ends.max, ends.min], f"i{size}"), (len(values), 1))
+    if span is not None:
+        bits = span.view(f"i{size}")
+        keys = np.where(bits < 0, bits ^ ends.max, bits)
+    RANGE[size](values.view(f"i{size}"), keys)
+    return np.where(keys < 0, keys ^ ends.max, keys).view(values.dtype)
+
+
+@both
+@given(data=st.data())
+@unhurried
+def test_range_is_that_of_numpy(size, data):
+    """Finds the least and the greatest draw of each row, and goes on from those before."""
+    values, _, chance = drawn(data, size)
+    expected = np.stack([values.min(axis=1), values.max(axis=1)], axis=1)
+    found = range_of(values)
+    assert_array_equal(found, expected)
+    more = chance.permuted(values, axis=1)[:, :3] + values.dtype.type(1)
+    both = np.concatenate([values, more], axis=1)
+    expected = np.stack([both.min(axis=1), both.max(axis=1)], axis=1)
+    assert_array_equal(range_of(np.ascontiguousarray(more), found), expected)
+
+
+@both
+def test_what_is_no_number_shows_in_the_range(size):
+    """Makes a range that is not finite of a row with a draw that is not."""
+    values = np.ones((5, 100), SIZES[size])
+    values[1, 50], values[2, 0], values[3, 99], values[4, 7] = np.nan, -np.nan, np.inf, -np.inf
+    assert_array_equal(np.isfinite(range_of(values)).all(axis=1), [True, *[False] * 4])
 
 
 # --- moments -------------------------------------------------------------------------------------
@@ -109,9 +172,9 @@ def test_a_bracket_of_one_value_counts_it_once(size):
 
 def sums_of(values, centre):
     """Return the kernel's sums [row, leaf, 2]."""
-    sums = np.full((len(values), -(-values.shape[1] // LEAF), 2), np.nan)
+    sums = np.full((-(-values.shape[1] // LEAF), len(values), 2), np.nan)
     MOMENTS[values.itemsize](values, centre, sums)
-    return sums
+    return np.swapaxes(sums, 0, 1)
 
 
 def bits(values):
@@ -167,7 +230,7 @@ def test_leaves_are_those_of_the_reference():
 
 
 @both
-@pytest.mark.parametrize("kernels", [BELOW, GATHER, MOMENTS], ids=["below", "gather", "moments"])
+@pytest.mark.parametrize("kernels", [GATHER, NARROW, RANGE, MOMENTS])
 def test_kernels_can_be_pickled(kernels, size):
     """Travel to another process by name, as all other kernels do, each in its own precision."""
     assert pickle.loads(pickle.dumps(kernels[size])) is kernels[size]
@@ -179,4 +242,4 @@ def test_other_precisions_are_refused(size):
     wrong = np.zeros((1, 8), dtype=SIZES[12 - size])
     edges = np.zeros((1, 1, 2), dtype=SIZES[12 - size])
     with pytest.raises(TypeError, match="values must be"):
-        BELOW[size](wrong, edges, np.zeros((1, 1, 4), dtype=np.int64))
+        GATHER[size](wrong, edges, np.zeros((1, 1, 4), dtype=np.int64), edges)

@@ -10,7 +10,7 @@ rank among all draws. Methods: Munro & Paterson 1980; the brackets are order sta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,6 @@ __all__ = [
     "merge",
     "open_brackets",
     "order_statistics",
-    "rows_of",
     "summarise_rows",
     "wanted_ranks",
 ]
@@ -122,21 +121,28 @@ def first_brackets(sheets: Sequence[Sheet], draw: Sequence[Array]) -> Brackets:
     return Brackets(0, edges, centres)
 
 
-def rows_of(
-    series: Sequence[Series],
-    sheets: Sequence[Sheet],
-    results: Mapping[str, Array],
-    room: Sequence[Array] = (),
-) -> list[Array]:
-    """Return the rows [row, draw] of each sheet from results of draws, in room if given."""
-    draws = next(iter(results.values())).shape[-1]
-    found = list(room)
-    if not found or found[0].shape[1] != draws:
-        found = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
-    for one in series:
-        values = one.view.apply(results[one.view.name])
-        found[one.sheet][one.rows] = values.reshape(-1, draws)
-    return found
+class Room:
+    """Memory for some draws: ``results`` by output [dims..., draw], and ``rows`` [row, draw].
+
+    Both are the same memory, but for the rows of sums, which `add_up` fills.
+    """
+
+    def __init__(self, series: Sequence[Series], sheets: Sequence[Sheet], draws: int) -> None:
+        self.rows = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
+        self.results: dict[str, Array] = {}
+        self._sums = []
+        for one in series:
+            here = self.rows[one.sheet][one.rows].reshape(*one.view.shape, draws)
+            if one.view.sums:
+                self._sums.append((one.view, here))
+            else:
+                self.results[one.view.name] = here
+
+    def add_up(self) -> None:
+        """Fill the rows of sums from the results."""
+        with np.errstate(invalid="ignore"):  # what is not finite is found by its range
+            for view, here in self._sums:
+                here[...] = view.apply(self.results[view.name])
 
 
 # --- digesting draws --------------------------------------------------------------------------
@@ -158,15 +164,22 @@ class Digester:
             _Part(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
             for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
         ]
-        self._rows: list[Array] = []
+        self._room = Room((), (), 0)
         self._above = [
             np.zeros((len(one.above), one.rows.stop - one.rows.start), dtype=np.int64)
             for one in series
         ]
 
-    def add(self, results: Mapping[str, Array]) -> None:
-        """Digest the results of the next draws."""
-        rows = self._rows = rows_of(self.series, self.sheets, results, self._rows)
+    def room(self, draws: int) -> dict[str, Array]:
+        """Return arrays [dims..., draw] by output, to be filled with the next draws."""
+        if not self._room.rows or self._room.rows[0].shape[1] != draws:
+            self._room = Room(self.series, self.sheets, draws)
+        return self._room.results
+
+    def add(self) -> None:
+        """Digest the draws that the arrays are filled with."""
+        self._room.add_up()
+        rows = self._room.rows
         for part, values in zip(self._parts, rows, strict=True):
             part.add(values, self.stop)
         for one, above in zip(self.series, self._above, strict=True):
@@ -174,6 +187,12 @@ class Digester:
                 values = rows[one.sheet][one.rows]
                 above[n] += np.count_nonzero(values > np.float64(limit), axis=-1)
         self.stop += rows[0].shape[1]
+
+    def finite(self) -> set[str]:
+        """Return the outputs of which every draw so far is a finite number."""
+        ranges = [part.range for part in self._parts]
+        plain = [one for one in self.series if not one.view.sums]
+        return {o.view.name for o in plain if np.isfinite(ranges[o.sheet][:, o.rows]).all()}
 
     def pack(self) -> Iterator[bytes]:
         """Yield the bytes of a file."""
@@ -184,7 +203,7 @@ class Digester:
         for n, part in enumerate(self._parts):
             # A block has fewer than 2**31 draws.
             yield f"counts/{n}", part.counts.astype(np.int32)
-            yield f"range/{n}", np.stack([part.low, part.high])
+            yield f"range/{n}", part.range
             for (level, index), sums in part.nodes.items():
                 yield f"sums/{n}/{level}/{index}", sums
             if self.brackets.counted:
@@ -197,13 +216,12 @@ class Digester:
                 yield f"above/{n}", above
 
 
-#: Bytes of rows digested at a time, in every way before the next: 2.9 ns a value, 4.7 where they
-#: come from memory each time.
-_CACHED = 2**19
+#: Bytes of rows digested at a time, in every way before the next: they stay in cache.
+_CACHED = 2**20
 
 
 def _expected_inside(start: int, edges: Array, draws: int) -> int:
-    """Return room for what some draws have in the widest bracket, or 0 where that is not known."""
+    """Return what some draws have at most in a bracket, as expected; 0 where that is not known."""
     if edges.shape[1] == 1 and np.isneginf(edges[..., 0]).all():
         return draws
     # Twelve standard errors of the rank of a median, and some more.
@@ -217,8 +235,10 @@ class _Part:
         rows, brackets = edges.shape[:2]
         self.edges, self.centre = edges, centre
         self.counts = np.zeros((rows, brackets, 4), dtype=np.int64)
-        self.low, self.high = np.full(rows, np.inf), np.full(rows, -np.inf)
-        self.kept = np.empty((rows, brackets, room), sheet.dtype)
+        self.keys = np.dtype(f"i{sheet.dtype.itemsize}")
+        ends = np.iinfo(self.keys)
+        self.span = np.tile(np.array([ends.max, ends.min], self.keys), (rows, 1))
+        self.kept = np.empty((rows, brackets, room + 1), sheet.dtype)
         self.nodes: Nodes = {}
 
     def add(self, values: Array, at: int) -> None:
@@ -226,37 +246,40 @@ class _Part:
         from ndmc_kernels.digest import LEAF
 
         draws = values.shape[1]
-        sums = np.empty((len(values), -(-draws // LEAF), 2))
-        hits = np.zeros(-(-draws // 8) * 8, dtype=np.uint8)
+        sums = np.empty((-(-draws // LEAF), len(values), 2))
         step = max(_CACHED // (draws * values.dtype.itemsize), 1)
         for first in range(0, len(values), step):
-            self._add_rows(slice(first, first + step), values, sums, hits)
-        for leaf in range(sums.shape[1]):
-            add_node(self.nodes, 0, at // LEAF + leaf, np.ascontiguousarray(sums[:, leaf]))
+            self._add_rows(slice(first, first + step), values, sums)
+        for leaf, found in enumerate(sums):
+            add_node(self.nodes, 0, at // LEAF + leaf, found)
 
-    def _add_rows(self, some: slice, values: Array, sums: Floats, hits: Array) -> None:
-        from ndmc_kernels.digest import BELOW, GATHER, MOMENTS
+    def _add_rows(self, some: slice, values: Array, sums: Floats) -> None:
+        from ndmc_kernels.digest import GATHER, MOMENTS, RANGE
 
         rows, size, edges, counts = values[some], values.itemsize, self.edges[some], self.counts
-        self.low[some] = np.minimum(self.low[some], rows.min(axis=1))
-        self.high[some] = np.maximum(self.high[some], rows.max(axis=1))
-        MOMENTS[size](rows, self.centre[some], sums[some])
-        BELOW[size](rows, edges, counts[some])
+        RANGE[size](rows.view(self.keys), self.span[some])
+        MOMENTS[size](rows, self.centre[some], sums[:, some])
         before = counts[some].copy()
-        GATHER[size](rows, edges, hits, counts[some], self.kept[some])
+        GATHER[size](rows, edges, counts[some], self.kept[some])
         if self._make_room(int(counts[some, :, 2].max(initial=0))):
             counts[some] = before
-            GATHER[size](rows, edges, hits, counts[some], self.kept[some])
+            GATHER[size](rows, edges, counts[some], self.kept[some])
 
     def _make_room(self, most: int) -> bool:
         """Make room for all that was found inside, if there was not enough."""
         rows, brackets, room = self.kept.shape
-        if most <= room:
+        if most < room:
             return False
         kept = np.empty((rows, brackets, 2 * most + 16), self.kept.dtype)
         kept[..., :room] = self.kept
         self.kept = kept
         return True
+
+    @property
+    def range(self) -> Array:
+        """The least and the greatest draw, [2, row]."""
+        bits = np.where(self.span < 0, self.span ^ np.iinfo(self.keys).max, self.span)
+        return bits.view(self.kept.dtype).T.astype(np.float64)
 
     def segments(self) -> Iterator[Array]:
         """Yield the kept values of some rows at a time, row by row and bracket by bracket."""
@@ -432,6 +455,8 @@ class Narrowing:
             yield f"above/{n}", above
 
     def _sheet(self, sheet: int, old: Array) -> Iterator[tuple[str, Array]]:
+        from ndmc_kernels.digest import NARROW
+
         shape = (len(old), len(self.quantiles))
         edges = np.empty((*shape, 2), old.dtype)
         counts = np.zeros((*shape, 4), dtype=np.int64)
@@ -441,18 +466,15 @@ class Narrowing:
             some = slice(first, first + len(starts))
             known, edge = self.merged.counts[sheet][some], old[some]
             edges[some] = _edges(self.merged.draws, self.quantiles, known, edge, values, starts)
-            kept = []
-            for row, q in np.ndindex(len(starts), len(self.quantiles)):
-                place, n = (first + row, q), min(q, known.shape[1] - 1)
-                inside = values[starts[row, n] : starts[row, n] + known[row, n, 2]]
-                close = edges[place]
-                counts[place], still = _recount(known[row, n], edge[row, n], inside, close)
-                if self.counted:
-                    parts[place] = _cuts(still, close[1])
-                    tallies[place] = _tally(still, parts[place])
-                kept.append(still)
+            spans = np.empty((*edges[some].shape[:2], 2), dtype=np.int64)
+            NARROW[old.itemsize](values, starts, known, edge, edges[some], counts[some], spans)
+            inside = [values[begin:end] for begin, end in spans.reshape(-1, 2).tolist()]
             if not self.counted:
-                yield f"kept/{sheet}/{number}", np.concatenate(kept)
+                yield f"kept/{sheet}/{number}", np.concatenate(inside)
+                continue
+            for place, still in zip(np.ndindex(spans.shape[:2]), inside, strict=True):
+                parts[some][place] = _cuts(still, edges[some][place][1])
+                tallies[some][place] = _tally(still, parts[some][place])
         if self.counted:
             yield f"tallies/{sheet}", tallies
         yield f"counts/{sheet}", counts
@@ -479,22 +501,6 @@ def _edges(
     below = counts[..., 0:1] + counts[..., 1:2]
     before = np.where(ranks <= below, edges[..., 0:1], edges[..., 1:2])
     return np.where(np.isnan(found), before, found)
-
-
-def _recount(
-    known: Integers, edge: Array, inside: Array, close: Array
-) -> tuple[tuple[int, int, int, int], Array]:
-    """Return the counts of a closer bracket, and what lies inside it."""
-    below, at_low, _, at_high = known.tolist()
-    low, high = close
-    ties = {edge[1]: at_high, edge[0]: at_low}
-    first, last = (int(np.searchsorted(inside, low, side)) for side in ("left", "right"))
-    under = below + first + sum(count for value, count in ties.items() if value < low)
-    equal = last - first + ties.get(low, 0)
-    if low == high:
-        return (under, equal, 0, 0), inside[:0]
-    start, stop = (int(np.searchsorted(inside, high, side)) for side in ("left", "right"))
-    return (under, equal, start - last, stop - start + ties.get(high, 0)), inside[last:start]
 
 
 def _cuts(inside: Array, high: float) -> Array:

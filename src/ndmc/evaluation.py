@@ -7,7 +7,7 @@ built outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from ndmc.steps import Balance, Cohort, Formula, March, Plan, Profile, Share, St
 from ndmc_kernels import balance, sampling
 from ndmc_kernels.march import march
 
-__all__ = ["evaluate", "evaluate_central"]
+__all__ = ["evaluate", "evaluate_central", "fill"]
 
 _SCORE_KERNELS = {"normal": sampling.normal, "lognormal": sampling.lognormal}
 _UNIFORM_KERNELS = {
@@ -79,10 +79,21 @@ def evaluate(
         raise ValueError(f"seed is {seed} but must lie in 0 .. 2**64 - 1")
     if draws.step != 1 or draws.start < 0:
         raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
+    shapes = {o.name: (*plan.dims.shape(o.dims), len(draws)) for o in plan.outputs}
+    results = {name: np.empty(shape, dtype) for name, shape in shapes.items()}
+    fill(results, plan, seed, draws, audit)
+    return results
+
+
+def fill(
+    results: Mapping[str, npt.NDArray[Any]],
+    plan: Plan,
+    seed: int,
+    draws: range,
+    audit: Audit | None = None,
+) -> None:
+    """Fill arrays [dims..., draw] of all outputs as `evaluate` does."""
     dims = plan.dims
-    results = {
-        o.name: np.empty((*dims.shape(o.dims), len(draws)), dtype=dtype) for o in plan.outputs
-    }
     with np.errstate(all="ignore"):  # what is not finite is found and named by the run
         fixed = dict(plan.constants)
         for step in plan.fixed:
@@ -98,7 +109,6 @@ def evaluate(
                 results[output.name][..., there] = scaled
             if audit is not None:
                 audit.examine(values, tile, here, plan.tile)
-    return results
 
 
 def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, slice]]:

@@ -103,7 +103,8 @@ def _starts(stage: range, spec: Spec) -> range:
     size = spec.block
     if not spec.keep:
         most = _MOST_COUNTED if size == MOST and stage.start == (spec.counted or -1) else size
-        size = min(most, max(stage.start // 32, spec.begin // 2, GRAIN))
+        least = spec.begin if stage.start else spec.begin // 2
+        size = min(most, max(stage.start // 16, least, GRAIN))
     return range(stage.start, stage.stop, size)
 
 

@@ -16,14 +16,14 @@ from ndmc.bundle import Bundle, DamagedError
 from ndmc.digest import (
     Brackets,
     Digester,
+    Room,
     Series,
     Sheet,
     first_brackets,
     open_brackets,
-    rows_of,
 )
 from ndmc.errors import RunError
-from ndmc.evaluation import evaluate
+from ndmc.evaluation import fill
 from ndmc.ledger import Entry, Piece, block_name, stage_name
 from ndmc.place import Place
 from ndmc.quantiles import View
@@ -133,8 +133,10 @@ class Work:
     def first_brackets(self) -> Brackets:
         """Return the brackets of the first stage."""
         series, sheets = self.layout
-        results = evaluate(self.plan, self.spec.seed, range(1), dtype=self.spec.dtype)
-        return first_brackets(sheets, [r[:, 0] for r in rows_of(series, sheets, results)])
+        room = Room(series, sheets, 1)
+        fill(self._all(room.results, 1), self.plan, self.spec.seed, range(1))
+        room.add_up()
+        return first_brackets(sheets, [rows[:, 0] for rows in room.rows])
 
     def done(self, block: range) -> int:
         """Return how many draws of a block are safely written."""
@@ -164,8 +166,7 @@ class Work:
         for part in _parts(range(first, block.stop)):
             digester = Digester(*self.layout, brackets, part)
             audit = Audit(self.plan)
-            for draws, results in self._results(part, audit, stopped):
-                digester.add(results)
+            for draws, results in self._results(part, digester, audit, stopped):
                 for name, values in kept.items():
                     here = slice(draws.start - block.start, draws.stop - block.start)
                     values[..., here] = results[name]
@@ -182,25 +183,38 @@ class Work:
         if self.store.ledger.read(title):
             return 0
         digester = Digester(*self.layout, self.brackets(name), block)
-        for _, results in self._results(block, None, stopped):
-            digester.add(results)
+        for _ in self._results(block, digester, None, stopped):
+            pass
         digest = f"ledger/digests/{title}"
         files = {digest: self.place.write(digest, digester.pack())}
         self.store.ledger.write(Entry(title, files, draws=self.spec.draws))
         return len(block)
 
     def _results(
-        self, draws: range, audit: Audit | None, stopped: Callable[[], bool]
+        self, draws: range, digester: Digester, audit: Audit | None, stopped: Callable[[], bool]
     ) -> Iterator[tuple[range, dict[str, Array]]]:
+        """Yield some draws at a time with their results, once they are digested."""
         step = at_once(self.plan, self.spec)
         for first in range(draws.start, draws.stop, step):
             if stopped():
                 raise StoppedError
             some = range(first, min(first + step, draws.stop))
-            results = evaluate(self.plan, self.spec.seed, some, dtype=self.spec.dtype, audit=audit)
+            results = self._all(digester.room(len(some)), len(some))
+            fill(results, self.plan, self.spec.seed, some, audit)
+            digester.add()
             if audit is not None:
-                check_draws(self.plan, audit, results, some)
+                finite = digester.finite()
+                suspects = {name: found for name, found in results.items() if name not in finite}
+                check_draws(self.plan, audit, suspects, some)
             yield some, results
+
+    def _all(self, results: Mapping[str, Array], draws: int) -> dict[str, Array]:
+        """Return results with room for those outputs of which there are no percentiles."""
+        dims, found = self.plan.dims, dict(results)
+        for output in self.plan.outputs:
+            if output.name not in found:
+                found[output.name] = np.empty((*dims.shape(output.dims), draws), self.spec.dtype)
+        return found
 
     def _room(self, block: range, first: int) -> dict[str, Array]:
         """Return arrays for the draws of a block to be stored, with those there already."""
