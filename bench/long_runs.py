@@ -17,9 +17,8 @@ from ndmc.audit import Audit
 from ndmc.execution import Options, execute
 from ndmc.integrity import verify
 from ndmc.ledger import Ledger
-from ndmc.place import Folder
 from ndmc.scheduling import Cluster, Executor, connect
-from ndmc.store import open_store
+from ndmc.store import Store, open_store
 from ndmc.work import Work
 
 AT_ONCE = 2048
@@ -51,16 +50,17 @@ def streaming(work: Workload, draws: int, repeat: int) -> Contest:
 
 
 def safety(work: Workload, draws: int, repeat: int) -> Contest:
-    """Spend time on fsync, checksums, the ledger and a verification, against the whole run."""
+    """Spend time on making draws durable, checksums, ledger and --verify, against the whole run."""
 
     def both() -> tuple[Run, Run]:
         with stopwatch() as spent:
             whole = run(work, draws, STORED, clean=False)
         start = time.perf_counter()
         assert not verify(open_store(work.folder / "long.zarr"))
-        seconds = sum(spent) + time.perf_counter() - start
+        verified = time.perf_counter() - start
         shutil.rmtree(work.folder / "long.zarr")
-        return Run(seconds / draws), whole
+        safe = spent["_store"] - spent["write"] + spent["enter"]
+        return Run((safe + verified) / draws), whole
 
     pairs = [both() for _ in range(repeat)]
     title = f"fsync, checksums, ledger, --verify: {draws:,} stored draws"
@@ -68,29 +68,29 @@ def safety(work: Workload, draws: int, repeat: int) -> Contest:
 
 
 @contextlib.contextmanager
-def stopwatch() -> Iterator[list[float]]:
-    """Add up the time in what makes a run safe; both run in one thread."""
-    spent: list[float] = []
-    kept = {(Folder, "settle"): Folder.settle, (Ledger, "write"): Ledger.write}
-    kept[Work, "checksums"] = Work.checksums
+def stopwatch() -> Iterator[dict[str, float]]:
+    """Add up the time a run of one thread spends in storing draws, and in what of it writes."""
+    spent = {"_store": 0.0, "write": 0.0, "enter": 0.0}
+    timed = {"_store": (Work, "_store"), "write": (Store, "write"), "enter": (Ledger, "write")}
+    kept = {key: getattr(owner, name) for key, (owner, name) in timed.items()}
 
-    def timed(method: Any) -> Any:
+    def clocked(key: str) -> Any:
         def call(*arguments: Any) -> Any:
             start = time.perf_counter()
             try:
-                return method(*arguments)
+                return kept[key](*arguments)
             finally:
-                spent.append(time.perf_counter() - start)
+                spent[key] += time.perf_counter() - start
 
         return call
 
-    for (owner, name), method in kept.items():
-        setattr(owner, name, timed(method))
+    for key, (owner, name) in timed.items():
+        setattr(owner, name, clocked(key))
     try:
         yield spent
     finally:
-        for (owner, name), method in kept.items():
-            setattr(owner, name, method)
+        for key, (owner, name) in timed.items():
+            setattr(owner, name, kept[key])
 
 
 def distribution(work: Workload, draws: int, repeat: int) -> Contest:

@@ -10,7 +10,7 @@ from strategies import bundled, scenario, stock_model
 
 import ndmc
 from ndmc.errors import InputError, RunError
-from ndmc.evaluation import evaluate
+from ndmc.evaluation import evaluate, fill
 from ndmc.quantiles import confidence_ranks
 from ndmc.store import open_store
 
@@ -216,11 +216,11 @@ def evaluated(monkeypatch):
     """Return a list of the draws that blocks evaluate, as it grows."""
     seen = []
 
-    def counting(plan, seed, draws, **options):
+    def counting(results, plan, seed, draws, *audit):
         seen.append(draws)
-        return evaluate(plan, seed, draws, **options)
+        fill(results, plan, seed, draws, *audit)
 
-    monkeypatch.setattr("ndmc.work.evaluate", counting)
+    monkeypatch.setattr("ndmc.work.fill", counting)
     return seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,8 +230,13 @@ class Work:
 
     def _store(self, block: range, kept: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
         """Store draws durably and return the files with length and checksum."""
-        keys = [self.store.write(name, block, values) for name, values in kept.items()]
-        self.place.settle(keys)
+        keys, waits = [], []
+        with ThreadPoolExecutor(1) as settling:  # one is flushed while the next is encoded
+            for name, values in kept.items():
+                keys.append(self.store.write(name, block, values))
+                waits.append(settling.submit(self.place.settle, keys[-1:]))
+        for wait in waits:
+            wait.result()
         return self.checksums(keys)
 
     def checksums(self, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
