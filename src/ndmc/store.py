@@ -15,7 +15,7 @@ import importlib.metadata
 import json
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -459,14 +459,9 @@ def tables_of(store: Store) -> dict[str, str]:
 
 
 def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
-    import zarr
-
     kept = [output for output in plan.outputs if output.name in spec.keep]
-    source = "; ".join(scenario.file.references)
-    with quiet():
-        root = zarr.create_group(place.url, zarr_format=3)
-        for output in kept:
-            _create_output(root, output, plan.dims, spec, source)
+    if kept:
+        _create_outputs(place, kept, plan.dims, spec, "; ".join(scenario.file.references))
     keys = [f"{place_in_store(output)}/zarr.json" for output in kept]
     metadata = {key.removesuffix("/zarr.json"): json.loads(place.read(key)) for key in keys}
     labels, attributes = write_labels(place, scenario, kept, plan)
@@ -556,6 +551,17 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         },
         "scenario_text": scenario.document.text,
     }
+
+
+def _create_outputs(
+    place: Place, outputs: Sequence[Output], dims: Dims, spec: Spec, source: str
+) -> None:
+    import zarr
+
+    with quiet():
+        root = zarr.create_group(place.url, zarr_format=3)
+        for output in outputs:
+            _create_output(root, output, dims, spec, source)
 
 
 def _create_output(root: Any, output: Output, dims: Dims, spec: Spec, source: str) -> None:
