@@ -1163,12 +1163,13 @@ def test_run_refuses_what_nothing_sustains(tmp_path):
 
 def test_cohort_tables_too_large_for_memory_are_refused(tmp_path):
     """A run says beforehand what its tables by age would need, and that sums need less."""
-    data = split(model("fixed(life)", np.ones(100)), [f"product {n}" for n in range(600)])
+    data = split(model("fixed(life)", np.ones(100)), [f"product {n}" for n in range(60)])
     life = {"unit": "yr", "value": 5, "distribution": "lognormal", "cv": 0.1}
     data["parameters"]["life"] = life
     data["indicators"] = {"ages": {"stock": "held", "by": "age"}}
-    with pytest.raises(InputError, match=r"--memory: blocks of 64 draws need .* GiB .* over a dim"):
-        ndmc.run(scenario(data), 64, seed=1, out=tmp_path / "x.zarr", keep=["ages"], workers=1)
+    options = {"keep": ["ages"], "workers": 1, "memory": 100 * 2**20}
+    with pytest.raises(InputError, match=r"--memory: blocks of 64 draws need .* MiB .* over a dim"):
+        ndmc.run(scenario(data), 64, seed=1, out=tmp_path / "x.zarr", **options)
     assert not (tmp_path / "x.zarr").exists()
     data["indicators"]["ages"]["over"] = ["product"]
     plan = compile_plan(scenario(data), ["ages"])

@@ -499,6 +499,7 @@ def _check_survivors(
     growth = _slowest_growth(names, number)
     if initial.age == "spin_up" and growth <= -1:
         names.fail("growth must be above -100 % a year", "stocks", name, "initial", "growth")
+    numbers = _distinct(numbers)
     nodes, weights = quadrature(lifetime.convention, 1, lifetime.panels)
     spread = tuple(number[..., np.newaxis] for number in numbers)
     ages = np.arange(1.0, _OLDEST + 1).reshape(-1, *(1 for _ in numbers[0].shape))
@@ -523,6 +524,12 @@ def _check_survivors(
             name,
             "initial",
         )
+
+
+def _distinct(numbers: tuple[Floats, ...]) -> tuple[Floats, ...]:
+    """Return the numbers of lifetimes that differ: often many cells have the same one."""
+    cells = [values.reshape(-1) for values in np.broadcast_arrays(*numbers)]
+    return tuple(np.unique(np.stack(cells, axis=1), axis=0).T.copy())
 
 
 def _slowest_growth(names: Vocabulary, number: Expression | None) -> float:
