@@ -357,7 +357,7 @@ def test_runs_stopped_at_random_moments(tmp_path, undisturbed):
         if (done.code, done.err) not in {(1, STOPPED), (0, "")} or took > SOON or left:
             wrong.append((name, moment, took, done.code, done.err, litter(out)))
     assert wrong == [], wrong
-    assert stopped >= 6
+    assert stopped >= 3
     for turn in range(3):
         finishes(*KEPT_NONE, "--out", tmp_path / f"{turn}.zarr")
         assert litter(tmp_path / f"{turn}.zarr") == []
