@@ -111,18 +111,6 @@ def cohort(inflow, survival):
     return convolve(inflow, survival), convolve(inflow, leaving(survival))
 
 
-def accumulate(source, target_of, sign, out):
-    """Return out plus the signed rows of source at their targets."""
-    out = out.copy()
-    np.add.at(out, target_of, sign * source)
-    return out
-
-
-def transfer(total, total_of, share, share_of):
-    """Return each row's share of its total."""
-    return total[total_of] * share[share_of]
-
-
 def ordered_key(value):
     """Return the integer that sorts as the double does."""
     (pattern,) = struct.unpack("<Q", struct.pack("<d", value))

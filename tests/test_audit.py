@@ -12,6 +12,8 @@ from ndmc import RunError
 from ndmc.audit import LIMIT, Audit
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.plan import compile_plan
+from ndmc.rowcode import compile_rows
+from ndmc.tiles import Tile
 
 WIDTH = 256
 
@@ -21,18 +23,30 @@ def values_of(plan, draws=WIDTH):
     seen = {}
 
     class Spy(Audit):
-        def examine(self, values, first, here, width):
-            seen.update({name: np.array(one) for name, one in values.items()})
+        def examine(self, tile, first, here):
+            seen.update({name: np.array(one) for name, one in tile.items()})
 
     evaluate(plan, 1, range(draws), audit=Spy(plan))
     return seen
 
 
-def examined(plan, values, first=0, here=slice(None)):
+def tile_of(plan, values):
+    """Return a tile that holds these values."""
+    tile = Tile(compile_rows(plan), WIDTH)
+    for name, one in values.items():
+        if name in tile.code.names:
+            places = tile.code.names[name].reshape(-1)
+            tile.rows[places] = one.reshape(len(places), -1)
+        else:
+            tile._others[name] = one
+    return tile
+
+
+def examined(plan, values, first=0, here=slice(0, WIDTH)):
     """Return the audit of one tile."""
     audit = Audit(plan)
     with np.errstate(all="ignore"):  # as where it is called
-        audit.examine(values, first, here, WIDTH)
+        audit.examine(tile_of(plan, values), first, here)
     return audit
 
 
@@ -98,7 +112,7 @@ def test_what_is_no_number_is_not_missed(name, wrong):
     assert np.isnan(audit.worst)
     assert audit.place[2] == 5
     assert audit.place[1] in (2006, 2007)
-    audit.examine(good, 256, slice(None), WIDTH)
+    audit.examine(tile_of(plan, good), 256, slice(0, WIDTH))
     assert not audit.worst <= LIMIT
     assert audit.place[2] == 5
 
@@ -122,7 +136,7 @@ def test_the_worst_of_all_tiles_is_kept():
     for first, off in ((0, 1.0), (256, 3.0), (512, 2.0)):
         one = {name: array.copy() for name, array in values.items()}
         one["dumped"][0, 2, 9] += off
-        audit.examine(one, first, slice(None), WIDTH)
+        audit.examine(tile_of(plan, one), first, slice(0, WIDTH))
     assert audit.place == ("waste", 2002, 265)
     assert audit.draws == 3 * WIDTH
 

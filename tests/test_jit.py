@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 import ndmc_kernels
-from ndmc_kernels import _jit, balance, cohort, sampling, survival
+from ndmc_kernels import _jit, cohort, rows, sampling, survival
 
 ROOT = Path(ndmc_kernels.__file__).parents[1]
 USE = """
 import numpy as np
-from ndmc_kernels import _jit, balance
-out = np.zeros((1, 64))
-balance.accumulate(np.ones((2, 64)), np.zeros(2, np.int64), 1.0, out)
-assert (out == 2).all()
-print(_jit.cache_directory(), sum(balance.accumulate.compiled.stats.cache_hits.values()))
+from ndmc_kernels import _jit, rows
+least, most = np.zeros((1, 64)), np.zeros((1, 64))
+rows.survey(np.ones((2, 64)), np.arange(2), np.array([2]), least, most)
+assert (least == 1).all()
+print(_jit.cache_directory(), sum(rows.survey.compiled.stats.cache_hits.values()))
 """
 
 
@@ -99,7 +99,7 @@ def test_kernels_can_be_pickled():
 
 def test_threads_share_one_compilation():
     """Compiles once when many threads make the first call."""
-    fresh = _jit.Kernel(balance.transfer.py_func, balance.transfer.signature)
+    fresh = _jit.Kernel(rows.survey.py_func, rows.survey.signature)
     seen = []
     threads = [threading.Thread(target=lambda: seen.append(fresh.compiled)) for _ in range(8)]
     for thread in threads:
@@ -113,7 +113,7 @@ def test_threads_share_one_compilation():
 def test_numba_is_left_as_it_was():
     """Does not move the cache of anyone else's functions."""
     before = numba.config.CACHE_DIR
-    assert balance.transfer.compiled
+    assert rows.survey.compiled
     assert before == numba.config.CACHE_DIR
 
 
@@ -123,7 +123,7 @@ def test_importing_compiles_nothing_and_stands_alone():
 import sys
 import numba, numpy, llvmlite.ir
 before = set(sys.modules)
-from ndmc_kernels import balance, cohort, histogram, sampling, survival
+from ndmc_kernels import cohort, histogram, rows, sampling, survival
 new = {name.split(".")[0] for name in set(sys.modules) - before}
 print(new - sys.stdlib_module_names - {"numpy", "numba", "llvmlite"})
 print("compiled" in vars(sampling.normals))
@@ -196,7 +196,7 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 registers")
-@pytest.mark.parametrize("kernel", [survival.weibull, sampling.normals, cohort.convolve])
+@pytest.mark.parametrize("kernel", [survival.weibull, sampling.normals, cohort.convolve, rows.compute, rows.survey])
 def test_loops_over_draws_vectorise(kernel):
     """Uses vector registers where the processor has them."""
     if "avx2" not in Path("/proc/cpuinfo").read_text():

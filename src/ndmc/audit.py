@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import Floats, align, flat, rows_of
+from ndmc.dims import Floats, align
 from ndmc.expressions import evaluate_expression
-from ndmc.steps import Ledger, Plan, Watch, hidden
-from ndmc_kernels import balance
+from ndmc.rowcode import RowCode
+from ndmc.steps import Plan, Watch, hidden
+from ndmc.tiles import Tile
+from ndmc_kernels.rows import survey
 
 __all__ = ["LIMIT", "Audit"]
 
@@ -30,6 +32,9 @@ _STOCK_NOISE = 1e-12
 _NOTHING = 1e-290
 
 Mask = npt.NDArray[np.bool_]
+
+#: Watches that the extremes of a draw decide.
+_BY_EXTREMES = ("range", "negative", "given_negative")
 
 
 class Audit:
@@ -53,29 +58,37 @@ class Audit:
         self.place: tuple[str, int, int] | None = None
         self.counts = [0] * len(plan.watches)
         self.draws = 0
+        self._groups: _Groups | None = None
 
-    def examine(self, values: Mapping[str, Floats], first: int, here: slice, width: int) -> None:
-        """Check a tile: the values of every name, the tile's first draw, and the draws wanted."""
-        tile = _Tile(self.plan, values, width)
-        self.draws += len(range(width)[here])
+    def examine(self, tile: Tile, first: int, here: slice) -> None:
+        """Check a tile: its first draw, and the draws of it that are wanted."""
+        self._groups = self._groups or _Groups(tile.code)
+        seen = _Seen(tile, self._groups)
+        self.draws += len(range(tile.width)[here])
         for number, watch in enumerate(self.plan.watches):
-            found = np.broadcast_to(_ASKED[watch.kind](watch, tile), (width,))[here]
-            self.counts[number] += int(np.count_nonzero(found))
-        for ledger in self.plan.ledgers:
-            self._balance(ledger, tile, first, here)
+            found = _ASKED[watch.kind](watch, seen)
+            if found is not None:
+                found = np.broadcast_to(found, (tile.width,))[here]
+                self.counts[number] += int(np.count_nonzero(found))
+        if self.plan.ledgers:
+            self._balance(seen, first, here)
 
-    def _balance(self, ledger: Ledger, tile: _Tile, first: int, here: slice) -> None:
-        net = tile.residual(ledger)
-        off, largest = tile.greatest(net), tile.largest(ledger.names)
+    def _balance(self, seen: _Seen, first: int, here: slice) -> None:
+        """Keep the worst of all balances."""
+        off, largest = seen.off[:, here], seen.largest_held[:, here]
         some = ~(largest <= _NOTHING)
-        share = np.divide(off, largest, out=np.zeros_like(off), where=some)[here]
-        worst = float(np.max(share))
-        if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
-            draw = int(np.argmax(share))
-            row = int(np.argmax(np.abs(net[:, here][:, draw])))
-            year = self.plan.dims.years[row % len(self.plan.dims.years)]
-            self.worst = worst
-            self.place = (ledger.process, year, first + (here.start or 0) + draw)
+        share = np.divide(off, largest, out=np.zeros_like(off), where=some)
+        if share.max(initial=0.0) <= self.worst:
+            return
+        for number, ledger in enumerate(self.plan.ledgers):
+            worst = float(np.max(share[number], initial=0.0))
+            if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
+                draw = int(np.argmax(share[number]))
+                net = seen.tile.rows[seen.tile.code.nets[number].reshape(-1)][:, here]
+                row = int(np.argmax(np.abs(net[:, draw])))
+                year = self.plan.dims.years[row % len(self.plan.dims.years)]
+                self.worst = worst
+                self.place = (ledger.process, year, first + (here.start or 0) + draw)
 
     def count(self, kind: str) -> dict[str, int]:
         """Return the number of draws per name, for one kind of watch."""
@@ -83,58 +96,66 @@ class Audit:
         return {watch.name: number for watch, number in pairs if watch.kind == kind}
 
 
-class _Tile:
-    """The values of one tile of draws, and what is asked of them more than once."""
+class _Groups:
+    """Rows of which the least and the greatest value of each draw is wanted.
 
-    def __init__(self, plan: Plan, values: Mapping[str, Floats], width: int) -> None:
-        self.plan, self.values, self.width = plan, values, width
-        self.sizes: dict[str, Floats] = {}
+    They are those of names and, after them, the nets of the ledgers.
+    """
 
-    def greatest(self, rows: Floats) -> Floats:
-        """Return the largest absolute value of each draw."""
-        out = np.zeros(self.width)
-        balance.greatest(rows, out)
-        return out
+    def __init__(self, code: RowCode) -> None:
+        plan = code.plan
+        watched = [w for w in plan.watches if w.kind in _BY_EXTREMES]
+        self.flows = {w.name for w in watched if w.kind != "range"}
+        self.flows |= {output.name for output in plan.outputs if output.kind == "flow"}
+        names = [*(w.name for w in watched), *sorted(self.flows)]
+        names += [name for ledger in plan.ledgers for name in ledger.names]
+        looped = [name for w in plan.watches if w.kind == "gain" for name in w.group]
+        names += [name for name in looped if name in code.names]
+        self.number = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        places = [code.names[name] for name in self.number] + list(code.nets)
+        self.rows = np.concatenate([np.empty(0, np.int64), *(p.reshape(-1) for p in places)])
+        self.ends = np.cumsum([p.size for p in places], dtype=np.int64)
+        self.held = _padded([[self.number[name] for name in v.names] for v in plan.ledgers])
+
+
+def _padded(lists: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+    """Return lists of numbers as an array, in which short ones repeat their first."""
+    most = max(map(len, lists), default=0)
+    return np.array([[*one, *[one[0]] * (most - len(one))] for one in lists], dtype=np.int64)
+
+
+class _Seen:
+    """A tile, and what is asked of it more than once: extremes are [group, draw]."""
+
+    def __init__(self, tile: Tile, groups: _Groups) -> None:
+        self.tile, self.plan, self.groups = tile, tile.code.plan, groups
+        tile.run(tile.code.audit)
+        self.least = np.empty((len(groups.ends), tile.width))
+        self.most = np.empty_like(self.least)
+        survey(tile.rows, groups.rows, groups.ends, self.least, self.most)
+        self.size = np.maximum(-self.least, self.most)
+        self.lowest = self.least.min(axis=1, initial=np.inf).tolist()
+        self.highest = self.most.max(axis=1, initial=-np.inf).tolist()
+
+    @property
+    def off(self) -> Floats:
+        """The largest residual of each ledger and draw."""
+        return self.size[len(self.groups.number) :]
+
+    @property
+    def largest_held(self) -> Floats:
+        """The largest flow or stock of each ledger and draw."""
+        return np.asarray(self.size[self.groups.held].max(axis=1))
 
     def largest(self, names: Iterable[str]) -> Floats:
         """Return the largest absolute value of each draw among the values of names."""
-        out = np.zeros(self.width)
-        for name in names:
-            if name not in self.sizes:
-                self.sizes[name] = self.greatest(flat(self.values[name], self.width))
-            np.maximum(out, self.sizes[name], out=out)
-        return out
+        numbers = [self.groups.number[name] for name in names]
+        return np.asarray(self.size[numbers].max(axis=0, initial=0.0))
 
     @functools.cached_property
     def largest_flow(self) -> Floats:
         """The largest flow of each draw."""
-        flows = {watch.name for watch in self.plan.watches if watch.kind.endswith("negative")}
-        return self.largest(flows | {o.name for o in self.plan.outputs if o.kind == "flow"})
-
-    def residual(self, ledger: Ledger) -> Floats:
-        """Return what enters a process minus what leaves and stays, [cell and year, draw]."""
-        dims = self.plan.dims
-        net = np.zeros((dims.size(ledger.dims), self.width))
-        for term in ledger.terms:
-            rows = flat(self.values[term.name], self.width)
-            balance.accumulate(rows, rows_of(term.dims, ledger.dims, dims), term.sign, net)
-        if ledger.stock:
-            stock = flat(self.values[ledger.stock], self.width)
-            rows = np.zeros_like(net)
-            balance.accumulate(stock, rows_of(ledger.stock_dims, ledger.dims, dims), 1.0, rows)
-            held = rows.reshape(-1, len(dims.years), self.width)
-            net -= np.diff(held, axis=1, prepend=self._before(ledger, held)).reshape(net.shape)
-        return net
-
-    def _before(self, ledger: Ledger, held: Floats) -> Floats:
-        """Return the stock before the first year, [cell, 1, draw]."""
-        if ledger.before is None:
-            return np.zeros_like(held[:, :1])
-        cells, has = ledger.stock_dims[:-1], ledger.dims[:-1]
-        stock = evaluate_expression(ledger.before, self.values)
-        stock = align(stock, ledger.before.dims, cells, self.plan.dims)
-        summed = stock.sum(axis=tuple(n for n, dim in enumerate(cells) if dim not in has))
-        return np.broadcast_to(summed.reshape(held.shape[0], 1, -1), held[:, :1].shape)
+        return self.largest(self.groups.flows)
 
 
 # --- what is counted ------------------------------------------------------------------------
@@ -144,57 +165,60 @@ def _any(mask: npt.NDArray[np.bool_]) -> Mask:
     return np.asarray(mask.reshape(-1, mask.shape[-1]).any(axis=0))
 
 
-def _outside(watch: Watch, tile: _Tile) -> Mask:
-    drawn = tile.values[watch.name]
-    below = drawn <= 0.0 if watch.name in tile.plan.positive else drawn < watch.low
-    return _any(below | (drawn > watch.high))
+def _outside(watch: Watch, seen: _Seen) -> Mask | None:
+    number, positive = seen.groups.number[watch.name], watch.name in seen.plan.positive
+    lowest, highest = seen.lowest[number], seen.highest[number]
+    if not (lowest < watch.low or highest > watch.high or (positive and lowest <= 0.0)):
+        return None  # as nearly always
+    least, most = seen.least[number], seen.most[number]
+    return np.asarray((least <= 0.0 if positive else least < watch.low) | (most > watch.high))
 
 
-def _negative(watch: Watch, tile: _Tile) -> Mask:
-    flow = tile.values[watch.name]
-    if not flow.min() < 0:  # as nearly always: a tenth of the work of telling draws apart
-        return np.zeros(1, dtype=np.bool_)
-    return _any(flow < -_FLOW_NOISE * tile.largest_flow)
+def _negative(watch: Watch, seen: _Seen) -> Mask | None:
+    number = seen.groups.number[watch.name]
+    if not seen.lowest[number] < 0.0:  # as nearly always
+        return None
+    return np.asarray(seen.least[number] < -_FLOW_NOISE * seen.largest_flow)
 
 
-def _below_zero(watch: Watch, tile: _Tile) -> Mask:
+def _below_zero(watch: Watch, seen: _Seen) -> Mask:
     assert watch.value is not None
-    return _any(evaluate_expression(watch.value, tile.values) < 0.0)
+    return _any(evaluate_expression(watch.value, seen.tile) < 0.0)
 
 
-def _clipped(watch: Watch, tile: _Tile) -> Mask:
+def _clipped(watch: Watch, seen: _Seen) -> Mask:
     assert watch.value is not None
     inner, low, high = (
-        align(evaluate_expression(part, tile.values), part.dims, watch.value.dims, tile.plan.dims)
+        align(evaluate_expression(part, seen.tile), part.dims, watch.value.dims, seen.plan.dims)
         for part in watch.value.arguments
     )
     return _any((inner < low) | (inner > high))
 
 
-def _falling(watch: Watch, tile: _Tile) -> Mask:
-    stock = tile.values[watch.name]
+def _falling(watch: Watch, seen: _Seen) -> Mask:
+    stock = seen.tile[watch.name]
     largest = np.abs(stock).max(axis=-2, initial=0.0).reshape(-1, stock.shape[-1])
-    return _any(tile.values[hidden(watch.name, "shortfall")] < -_STOCK_NOISE * largest)
+    return _any(seen.tile[hidden(watch.name, "shortfall")] < -_STOCK_NOISE * largest)
 
 
-def _short(watch: Watch, tile: _Tile) -> Mask:
-    return _any(tile.values[hidden(watch.name, "first share")] < watch.high)
+def _short(watch: Watch, seen: _Seen) -> Mask:
+    return _any(seen.tile[hidden(watch.name, "first share")] < watch.high)
 
 
-def _gaining(watch: Watch, tile: _Tile) -> Mask:
+def _gaining(watch: Watch, seen: _Seen) -> Mask:
     """Tell draws in which a loop returns all that enters it, or so much that flows are negative.
 
     Above a gain of 1 the equations may still have a good answer, if something else than a return
     flow closes them (a given outflow of which more enters than leaves, for one).
     """
-    gain = tile.values[hidden(watch.name, "gain")]
-    flows = [tile.values[name] for name in watch.group if name in tile.values]
-    lowest = np.min([f.reshape(-1, f.shape[-1]).min(axis=0) for f in flows], axis=0)
-    sound = lowest >= -_FLOW_NOISE * tile.largest(n for n in watch.group if n in tile.values)
+    gain = seen.tile[hidden(watch.name, "gain")]
+    known = [name for name in watch.group if name in seen.groups.number]
+    lowest = seen.least[[seen.groups.number[name] for name in known]].min(axis=0)
+    sound = lowest >= -_FLOW_NOISE * seen.largest(known)
     return np.asarray(~((gain < _WHOLE) | (sound & (gain > 2.0 - _WHOLE))))
 
 
-_ASKED: dict[str, Callable[[Watch, _Tile], Mask]] = {
+_ASKED: dict[str, Callable[[Watch, _Seen], Mask | None]] = {
     "range": _outside,
     "negative": _negative,
     "given_negative": _negative,

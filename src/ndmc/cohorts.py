@@ -12,11 +12,11 @@ import numpy.typing as npt
 from ndmc.dims import Dims, Floats, align, rows_of
 from ndmc.expressions import Expression, evaluate_expression
 from ndmc.lifetimes import TABLE, canonical, outlived
-from ndmc.steps import Cohort, Initial, Profile
+from ndmc.steps import Cohort, Initial, Lifetime, Profile
 from ndmc_kernels import survival
 from ndmc_kernels.cohort import convolve, correlate, drive, profile, spread
 
-__all__ = ["Members", "driven", "fed", "profiled"]
+__all__ = ["Members", "driven", "fed", "log_nodes", "profiled"]
 
 _ANSWERS = {"report": 0, "clip": 1, "early_retirement": 2}
 # A back-cast inflow goes back until less than this is left of it.
@@ -134,7 +134,7 @@ class Members:
 
     def _weibull(self, numbers: tuple[Floats, ...], ages: int) -> Floats:
         (scale, shape), lifetime = numbers, self.step.lifetime
-        log_ages, weights = _log_nodes(lifetime.convention, ages, lifetime.panels)
+        log_ages, weights = log_nodes(lifetime, ages)
         if scale.shape[-1] == shape.shape[-1] == 1:  # certain: one draw tells all
             out = np.empty((self.cells, ages, 1))
             survival.weibull(_writeable(scale), _writeable(shape), log_ages, weights, out)
@@ -334,6 +334,11 @@ def _nodes(convention: str, ages: int, panels: int) -> tuple[Floats, Floats]:
     return survival.quadrature(convention, ages, panels)
 
 
+def log_nodes(lifetime: Lifetime, ages: int) -> tuple[Floats, Floats]:
+    """Return the logarithms of the ages at which survival is evaluated, and their weights."""
+    return _log_nodes(lifetime.convention, ages, lifetime.panels)
+
+
 @functools.lru_cache(maxsize=64)
 def _log_nodes(convention: str, ages: int, panels: int) -> tuple[Floats, Floats]:
     nodes, weights = survival.quadrature(convention, ages, panels)
@@ -344,15 +349,18 @@ def _log_nodes(convention: str, ages: int, panels: int) -> tuple[Floats, Floats]
 # --- stocks ----------------------------------------------------------------------------------
 
 
-def fed(members: Members, inflow: Floats) -> Floats:
-    """Return all parts [part, cell, year, draw] of a stock, of the inflow that feeds it."""
+def fed(members: Members, inflow: Floats, known: list[Floats] | None = None) -> Floats:
+    """Return all parts [part, cell, year, draw] of a stock, of the inflow that feeds it.
+
+    Its shares by age may be known.
+    """
     if members.step.lifetime.varies:
         out = members.initial()
         for year, shares in members.each_cohort():
             spread(year, inflow, shares, out)
         return out
     out = np.empty((members.parts, *inflow.shape))
-    for part, shares in enumerate(members.parts_by_age()):
+    for part, shares in enumerate(known or members.parts_by_age()):
         convolve(inflow, shares, out[part])
     return out if members.step.initial is None else out + members.initial()
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims, Floats
 
-__all__ = ["Errors", "chain", "cholesky", "mix", "parse_errors", "stream", "streams"]
+__all__ = ["Errors", "cholesky", "parse_errors", "stream", "streams"]
 
 CHOICES = (
     "shared (one error for all labels: a systematic error), independent (one per label), "
@@ -96,35 +96,6 @@ def streams(parameter: str, errors: dict[str, Errors], dims: Dims) -> npt.NDArra
         {k: v for part in cell for k, v in part.items()} for cell in itertools.product(*choices)
     )
     return np.array([stream(parameter, cell) for cell in cells], dtype=np.uint64)
-
-
-def chain(scores: Floats, errors: dict[str, Errors], dims: Dims) -> Floats:
-    """Turn independent scores [cell, draw] into a field of correlated ones [cell, draw].
-
-    Where errors are shared the field has one cell along the dim.
-    """
-    sizes = [error.common + len(dims.labels[dim]) * error.own for dim, error in errors.items()]
-    field = scores.reshape(*sizes, scores.shape[-1])
-    for axis, error in enumerate(errors.values()):
-        if error.kind == "mixed":
-            common, own = np.split(field, [1], axis=axis)
-            field = np.sqrt(1 - error.value) * own
-            field += np.sqrt(error.value) * common
-        elif error.kind == "ar1":
-            field = field.copy()
-            along = np.moveaxis(field, axis, 0)
-            for label in range(1, len(along)):
-                along[label] *= np.sqrt(1 - error.value**2)
-                along[label] += error.value * along[label - 1]
-    return field.reshape(-1, scores.shape[-1])
-
-
-def mix(fields: list[Floats], weights: tuple[float, ...]) -> Floats:
-    """Return the weighted sum of independent fields, which correlates parameters (copula)."""
-    total = weights[0] * fields[0]
-    for weight, field in zip(weights[1:], fields[1:], strict=True):
-        total += weight * field
-    return total
 
 
 def cholesky(matrix: list[list[float]]) -> Floats:

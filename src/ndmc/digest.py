@@ -170,11 +170,11 @@ class Digester:
             for one in series
         ]
 
-    def room(self, draws: int) -> dict[str, Array]:
-        """Return arrays [dims..., draw] by output, to be filled with the next draws."""
+    def room(self, draws: int) -> Room:
+        """Return memory to be filled with the next draws."""
         if not self._room.rows or self._room.rows[0].shape[1] != draws:
             self._room = Room(self.series, self.sheets, draws)
-        return self._room.results
+        return self._room
 
     def add(self) -> None:
         """Digest the draws that the arrays are filled with."""

@@ -336,7 +336,7 @@ class Output:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A scenario compiled to ordered steps over arrays.
 

@@ -24,7 +24,7 @@ from ndmc.digest import (
     open_brackets,
 )
 from ndmc.errors import RunError
-from ndmc.evaluation import fill
+from ndmc.evaluation import Sheets, fill
 from ndmc.ledger import Entry, Piece, block_name, stage_name
 from ndmc.place import Place
 from ndmc.quantiles import View
@@ -135,7 +135,7 @@ class Work:
         """Return the brackets of the first stage."""
         series, sheets = self.layout
         room = Room(series, sheets, 1)
-        fill(self._all(room.results, 1), self.plan, self.spec.seed, range(1))
+        fill(self._sheets(room, self._further(1)), self.plan, self.spec.seed, range(1))
         room.add_up()
         return first_brackets(sheets, [rows[:, 0] for rows in room.rows])
 
@@ -200,8 +200,9 @@ class Work:
             if stopped():
                 raise StoppedError
             some = range(first, min(first + step, draws.stop))
-            results = self._all(digester.room(len(some)), len(some))
-            fill(results, self.plan, self.spec.seed, some, audit)
+            room, sheet = digester.room(len(some)), self._further(len(some))
+            fill(self._sheets(room, sheet), self.plan, self.spec.seed, some, audit)
+            results = {**room.results, **self._cut(sheet)}
             digester.add()
             if audit is not None:
                 finite = digester.finite()
@@ -209,12 +210,28 @@ class Work:
                 check_draws(self.plan, audit, suspects, some)
             yield some, results
 
-    def _all(self, results: Mapping[str, Array], draws: int) -> dict[str, Array]:
-        """Return results with room for those outputs of which there are no percentiles."""
-        dims, found = self.plan.dims, dict(results)
-        for output in self.plan.outputs:
-            if output.name not in found:
-                found[output.name] = np.empty((*dims.shape(output.dims), draws), self.spec.dtype)
+    @functools.cached_property
+    def _others(self) -> tuple[str, ...]:
+        """The outputs of which there are no percentiles."""
+        names = [output.name for output in self.plan.outputs]
+        return tuple(name for name in names if name not in self.spec.percentiles)
+
+    def _further(self, draws: int) -> Array:
+        """Return room for the outputs of which there are no percentiles, [cell, draw]."""
+        cells = sum(self.plan.dims.size(self.plan.output(name).dims) for name in self._others)
+        return np.empty((cells, draws), self.spec.dtype)
+
+    def _sheets(self, room: Room, further: Array) -> Sheets:
+        return {self.spec.percentiles: room.rows[0], self._others: further}
+
+    def _cut(self, sheet: Array) -> dict[str, Array]:
+        """Return the outputs of which there are no percentiles, each [dims..., draw]."""
+        found, first = {}, 0
+        for name in self._others:
+            dims = self.plan.output(name).dims
+            stop = first + self.plan.dims.size(dims)
+            shape = (*self.plan.dims.shape(dims), sheet.shape[1])
+            found[name], first = sheet[first:stop].reshape(shape), stop
         return found
 
     def _room(self, block: range, first: int) -> dict[str, Array]:

@@ -1,0 +1,242 @@
+"""Row arithmetic: a program of operations on the rows [row, draw] of a tile, run in one call.
+
+An instruction is [operation, count, target, step, a, step, b, step, c, step]: the operation is
+done ``count`` times, on rows that are so many rows further each time. Operations are done in
+order, so that a row may be computed from the one before it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndmc_kernels._jit import Kernel, inline, kernel
+from ndmc_kernels.elementary import exp, log
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: Operations by name, with what they make of rows a, b and c.
+OPERATIONS = (
+    "copy",
+    "negative",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "fused",  # a + b * c
+    "product",  # a * b * c
+    "gain",  # target + a
+    "lose",  # target - a
+    "hold",  # max(a + b, 0)
+    "where",  # b if a else c
+    "since",  # b if a, and a is a number, otherwise the target
+    "min",
+    "max",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "equal",
+    "not_equal",
+    "abs",
+    "sqrt",
+    "exp",
+    "log",
+    "power",
+)
+(
+    _COPY,
+    _NEGATIVE,
+    _ADD,
+    _SUBTRACT,
+    _MULTIPLY,
+    _DIVIDE,
+    _FUSED,
+    _PRODUCT,
+    _GAIN,
+    _LOSE,
+    _HOLD,
+    _WHERE,
+    _SINCE,
+    _MIN,
+    _MAX,
+    _LESS,
+    _LESS_EQUAL,
+    _GREATER,
+    _GREATER_EQUAL,
+    _EQUAL,
+    _NOT_EQUAL,
+    _ABS,
+    _SQRT,
+    _EXP,
+    _LOG,
+    _POWER,
+) = range(len(OPERATIONS))
+
+
+@inline
+def _least(x: float, y: float) -> float:
+    return x if (x < y) | (x != x) else y
+
+
+@inline
+def _most(x: float, y: float) -> float:
+    return x if (x > y) | (x != x) else y
+
+
+@inline
+def _holds(operation: int, x: float, y: float) -> float:
+    found = (operation == _LESS) & (x < y)
+    found |= (operation == _LESS_EQUAL) & (x <= y)
+    found |= (operation == _GREATER) & (x > y)
+    found |= (operation == _GREATER_EQUAL) & (x >= y)
+    found |= (operation == _EQUAL) & (x == y)
+    found |= (operation == _NOT_EQUAL) & (x != y)
+    return 1.0 if found else 0.0
+
+
+@kernel("void(i8[:, ::1], f8[:, ::1])")
+def compute(program: Integers, rows: Floats) -> None:
+    """Run a program on rows [row, draw]."""
+    draws = range(rows.shape[1])
+    for step in range(program.shape[0]):
+        operation, count = program[step, 0], program[step, 1]
+        for n in range(count):
+            # By number, not as views of rows: those cost 75 ns a row in reference counts.
+            o = program[step, 2] + n * program[step, 3]
+            a = program[step, 4] + n * program[step, 5]
+            b = program[step, 6] + n * program[step, 7]
+            c = program[step, 8] + n * program[step, 9]
+            if operation == _MULTIPLY:
+                for d in draws:
+                    rows[o, d] = rows[a, d] * rows[b, d]
+            elif operation == _PRODUCT:
+                for d in draws:
+                    rows[o, d] = rows[a, d] * rows[b, d] * rows[c, d]
+            elif operation == _FUSED:
+                for d in draws:
+                    rows[o, d] = rows[a, d] + rows[b, d] * rows[c, d]
+            elif operation == _ADD:
+                for d in draws:
+                    rows[o, d] = rows[a, d] + rows[b, d]
+            elif operation == _SUBTRACT:
+                for d in draws:
+                    rows[o, d] = rows[a, d] - rows[b, d]
+            elif operation == _DIVIDE:
+                for d in draws:
+                    rows[o, d] = rows[a, d] / rows[b, d]
+            elif operation == _COPY:
+                for d in draws:
+                    rows[o, d] = rows[a, d]
+            elif operation == _GAIN:
+                for d in draws:
+                    rows[o, d] += rows[a, d]
+            elif operation == _LOSE:
+                for d in draws:
+                    rows[o, d] -= rows[a, d]
+            elif operation == _NEGATIVE:
+                for d in draws:
+                    rows[o, d] = -rows[a, d]
+            elif operation == _HOLD:
+                for d in draws:
+                    rows[o, d] = _most(rows[a, d] + rows[b, d], 0.0)
+            elif operation == _WHERE:
+                for d in draws:
+                    rows[o, d] = rows[b, d] if rows[a, d] != 0.0 else rows[c, d]
+            elif operation == _SINCE:
+                for d in draws:
+                    real = (rows[a, d] != 0.0) & (rows[a, d] == rows[a, d])
+                    rows[o, d] = rows[b, d] if real else rows[o, d]
+            elif operation == _MIN:
+                for d in draws:
+                    rows[o, d] = _least(rows[a, d], rows[b, d])
+            elif operation == _MAX:
+                for d in draws:
+                    rows[o, d] = _most(rows[a, d], rows[b, d])
+            elif operation == _EXP:
+                for d in draws:
+                    rows[o, d] = exp(rows[a, d])
+            elif operation == _LOG:
+                for d in draws:
+                    rows[o, d] = log(rows[a, d])
+            elif operation == _SQRT:
+                for d in draws:
+                    rows[o, d] = math.sqrt(rows[a, d])
+            elif operation == _ABS:
+                for d in draws:
+                    rows[o, d] = abs(rows[a, d])
+            elif operation == _POWER:
+                for d in draws:
+                    rows[o, d] = rows[a, d] ** rows[b, d]
+            else:
+                for d in draws:
+                    rows[o, d] = _holds(operation, rows[a, d], rows[b, d])
+
+
+@inline
+def _lower(x: float, y: float) -> float:
+    """Return the lower of two numbers."""
+    return x if x < y else y
+
+
+@kernel("void(f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")
+def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Floats) -> None:
+    """Find the least and the greatest value of each draw among groups of rows; nan stays.
+
+    Group g is the rows ``some[ends[g - 1] : ends[g]]``; least and most are [group, draw].
+    """
+    first, sums = 0, np.empty(rows.shape[1])
+    for group in range(ends.shape[0]):
+        low, high = least[group], most[group]
+        for d in range(low.shape[0]):
+            low[d] = math.inf
+            high[d] = math.inf
+            sums[d] = 0.0
+        # Four rows a pass: 0.5 ns a value, one by one 1.1; the last row is read again to make four.
+        for n in range(first, ends[group], 4):
+            last = ends[group] - 1
+            r1, r2 = rows[some[n]], rows[some[min(n + 1, last)]]
+            r3, r4 = rows[some[min(n + 2, last)]], rows[some[min(n + 3, last)]]
+            for d in range(low.shape[0]):
+                x = _lower(_lower(r1[d], r2[d]), _lower(r3[d], r4[d]))
+                y = _lower(_lower(-r1[d], -r2[d]), _lower(-r3[d], -r4[d]))
+                low[d] = _lower(x, low[d])
+                high[d] = _lower(y, high[d])
+                sums[d] += (r1[d] + r2[d]) + (r3[d] + r4[d])  # nan if one is, cheaper than to ask
+        first = ends[group]
+        for d in range(low.shape[0]):
+            low[d] = low[d] if sums[d] == sums[d] else math.nan
+            high[d] = -high[d] if sums[d] == sums[d] else math.nan
+
+
+def _emit(rows: Floats, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
+    """Write rows, each times its scale, to out [row, draw] from draw ``there`` on.
+
+    What is written begins at draw ``here`` of the rows and ends with either array.
+    """
+    count = min(rows.shape[1] - here, out.shape[1] - there)
+    # Unsigned: Numba asks of a signed sum whether it counts from the end, which keeps loops scalar.
+    first, start = np.uint64(here), np.uint64(there)
+    for n in range(some.shape[0]):
+        row, factor = some[n], scale[n]
+        for d in range(np.uint64(count)):
+            out[n, start + d] = rows[row, first + d] * factor
+
+
+def _named(name: str, function: Any, signature: str) -> Kernel[Any]:
+    """Return a kernel under a name of its own, by which it is pickled."""
+    made: Kernel[Any] = kernel(signature)(function)
+    made.__name__ = made.__qualname__ = name
+    return made
+
+
+_EMIT = "void(f8[:, ::1], i8[::1], f8[::1], i8, ?[:, ::1], i8)"
+emit32 = _named("emit32", _emit, _EMIT.replace("?", "f4"))
+emit64 = _named("emit64", _emit, _EMIT.replace("?", "f8"))
+
+#: The kernel of each precision, by the bytes of a draw.
+EMIT = {4: emit32, 8: emit64}

@@ -1,0 +1,212 @@
+"""A tile of draws while it is computed: its rows, and the kernels that fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ndmc.cohorts import Members, driven, fed, log_nodes, profiled
+from ndmc.dims import Floats, align, flat
+from ndmc.expressions import evaluate_expression
+from ndmc.rowcode import Arithmetic, Fed, Loop, Other, Part, RowCode
+from ndmc.samplers import Group
+from ndmc.steps import Cohort, Profile, hidden
+from ndmc_kernels import sampling, survival
+from ndmc_kernels.cohort import convolve
+from ndmc_kernels.march import march
+from ndmc_kernels.rows import compute
+
+__all__ = ["Tile"]
+
+_MARGINALS = {
+    "normal": sampling.normal,
+    "lognormal": sampling.lognormal,
+    "uniform": sampling.uniform,
+    "triangular": sampling.triangular,
+    "truncated_normal": sampling.truncated_normal,
+}
+
+
+class Tile(Mapping[str, Floats]):
+    """Rows [row, draw] of a plan, used for one tile after the other.
+
+    By name it gives the values of a quantity [dims..., draw], with one draw where they are the
+    same in all.
+    """
+
+    def __init__(self, code: RowCode, width: int) -> None:
+        self.code, self.width = code, width
+        self.rows = _aligned(code.rows, width)
+        self._others: dict[str, Floats] = {}
+        self._shares: dict[str, list[Floats]] = {}
+        places, numbers = code.numbers
+        self.rows[places] = numbers[:, np.newaxis]
+        self.run(code.once)
+
+    def __getitem__(self, name: str) -> Floats:
+        if name in self._others:
+            return self._others[name]
+        places = self.code.names[name]
+        few = slice(1 if name in self.code.fixed else None)
+        flat_places = places.reshape(-1)
+        first, count = int(flat_places[0]) if places.size else 0, places.size
+        if np.array_equal(flat_places, np.arange(first, first + count)):
+            return self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
+        return self.rows[places][..., few]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._others, **self.code.names})
+
+    def __len__(self) -> int:
+        return len({**self._others, **self.code.names})
+
+    def _block(self, first: int, *shape: int) -> Floats:
+        """Return rows from a first one on as [shape..., draw]."""
+        count = int(np.prod(shape, dtype=np.int64))
+        return self.rows[first : first + count].reshape(*shape, self.width)
+
+    # --- sampling ----------------------------------------------------------------------------
+
+    def sample(self, seed: int, first: int) -> None:
+        """Draw every parameter for the draws from ``first`` on."""
+        how = self.code.sampling
+        for kernel, (streams, at) in (
+            (sampling.normals, how.normals),
+            (sampling.uniforms, how.uniforms),
+        ):
+            if len(streams):
+                kernel(np.uint64(seed), streams, first, self.rows[at : at + len(streams)])
+        self.run(how.fields)
+        for source, target, count in how.cdf:
+            scores, uniforms = (self.rows[at : at + count] for at in (source, target))
+            sampling.cdf(scores, uniforms)
+        for group in how.groups:
+            self._quantile(group)
+
+    def _quantile(self, group: Group) -> None:
+        rows, numbers = self.rows, group.numbers
+        if group.kind == "beta":
+            rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
+        elif group.kind == "discrete":
+            places = (group.source_of, group.target_of)
+            sampling.discrete(rows, *places, numbers, group.choices, rows)
+        else:
+            kernel = _MARGINALS[group.kind]
+            kernel(rows, group.source_of, group.target_of, numbers, rows)
+
+    def central(self) -> None:
+        """Set every parameter to its mean."""
+        for sampler in self.code.plan.samplers:
+            self.rows[self.code.names[sampler.name].reshape(-1)] = sampler.central
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def run(self, parts: Iterable[Part]) -> None:
+        """Compute some parts of the code."""
+        for part in parts:
+            match part:
+                case Arithmetic():
+                    compute(part.instructions, self.rows)
+                case Fed():
+                    self._fed(part)
+                case Loop():
+                    self._loop(part)
+                case Other(step=Profile() as step):
+                    self._profile(step, part.targets)
+                case Other(step=Cohort() as step):
+                    self._cohort(part, step)
+
+    def _fed(self, part: Fed) -> None:
+        """Compute a Weibull stock and what it releases."""
+        size = (part.cells, part.years)
+        scale, shape = (self._block(at, part.cells) for at in (part.scale, part.shape))
+        log_ages, weights = log_nodes(part.step.lifetime, part.years)
+        left = np.empty((*size, self.width))
+        survival.weibull(scale, shape, log_ages, weights, left)
+        inflow = self._block(part.inflow, *size)
+        convolve(inflow, left, self._block(part.stock, *size))
+        if part.release is not None:
+            gone = -np.diff(left, axis=1, prepend=1.0)
+            convolve(inflow, gone, self._block(part.release, *size))
+
+    def _loop(self, part: Loop) -> None:
+        program = part.step.program
+        rows = self.rows[part.first : part.first + program.rows]
+        for at, _ in program.gains:
+            rows[at] = 0.0
+        self._load_stocks(part, rows)
+        march(program.once, 1, rows)
+        march(program.yearly, len(self.code.plan.dims.years), rows)
+
+    def _load_stocks(self, part: Loop, rows: Floats) -> None:
+        """Write the age shares of every stock of a loop, and what its initial stock adds."""
+        program, dims = part.step.program, self.code.plan.dims
+        years, width = len(dims.years), self.width
+        stocks = [member for member in part.step.members if isinstance(member, Cohort)]
+        for number, stock in enumerate(stocks):
+            members = Members(replace(stock, release="all"), self, dims, width)
+            places = [(some, at) for n, some, at in program.tables if n == number]
+            span = years if stock.lifetime.varies else 1
+            for cohort in range(span if places else 0):
+                shares = members.parts_by_age(cohort)
+                for some, at in places:
+                    table = rows[at : at + members.cells * span * years]
+                    table = table.reshape(members.cells, span, years, width)
+                    table[:, cohort, : shares[some].shape[1]] = shares[some]
+            starts = [(some, at) for n, some, at in program.starts if n == number]
+            initial = members.initial() if starts else np.empty(0)
+            for some, at in starts:
+                rows[at : at + members.cells * years] = initial[some].reshape(-1, width)
+
+    def _cohort(self, part: Other, step: Cohort) -> None:
+        """Compute a stock of any other kind."""
+        dims, width = self.code.plan.dims, self.width
+        members = Members(step, self, dims, width)
+        grid = (members.cells, members.years, width)
+        if step.level is None:
+            inflow = self._block(part.inflow, *grid[:2])
+            if part.certain and step.target not in self._shares:
+                self._shares[step.target] = members.parts_by_age()
+            parts = fed(members, inflow, self._shares.get(step.target))
+        else:
+            level = evaluate_expression(step.level, self)
+            level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
+            found = driven(members, level, step.answer)
+            parts, inflow = found.parts, found.inflow
+            self._keep(hidden(step.target, "kept"), found.kept, part.targets)
+            self._others[hidden(step.target, "shortfall")] = found.shortfall
+            self._others[hidden(step.target, "first share")] = found.first
+        names = [step.target, step.release, *(flow for flow, _ in step.removals)]
+        for name, values in (*zip(names, parts, strict=False), (step.inflow, inflow)):
+            self._keep(name, values, part.targets)
+
+    def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
+        dims, width = self.code.plan.dims, self.width
+        members = Members(replace(step.cohort, release="all"), self, dims, width)
+        grid = (members.cells, members.years, width)
+        inflow = flat(self[step.cohort.inflow], width).reshape(grid)
+        kept = flat(self[step.cohort.kept], width).reshape(grid) if step.cohort.kept else None
+        self._keep(step.target, profiled(step, members, inflow, kept, dims), targets)
+
+    def _keep(self, name: str, values: Floats, targets: Mapping[str, int]) -> None:
+        """Write what a step computed to the rows of its name, if it has any."""
+        if name in targets:
+            values = values.reshape(-1, self.width)
+            self.rows[targets[name] : targets[name] + len(values)] = values
+
+
+def _aligned(rows: int, width: int) -> Floats:
+    """Return zeros that begin at a cache line: vectors across two of them load at half speed."""
+    spare = np.zeros(rows * width + 8)
+    first = -spare.ctypes.data % 64 // 8
+    return spare[first : first + rows * width].reshape(rows, width)
+
+
+def _beta_quantile(numbers: Floats, uniforms: Floats) -> Any:
+    from scipy.special import betaincinv
+
+    a, b, low, width = (column[:, np.newaxis] for column in numbers.T)
+    return low + width * betaincinv(a, b, uniforms)
