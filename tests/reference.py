@@ -466,6 +466,30 @@ def march(lines, years, rows):
     return rows
 
 
+def compute(lines, rows):
+    """Return rows after lines of (operation, count, places), each place (row, step)."""
+    rows = rows.copy()
+    for operation, count, target, *operands in lines:
+        for n in range(count):
+            old = rows[target[0] + n * target[1]].copy()
+            given = [rows[row + n * step] for row, step in operands]
+            rows[target[0] + n * target[1]] = {
+                "gain": lambda a, old=old: old + a,
+                "lose": lambda a, old=old: old - a,
+                "fused": lambda a, b, c: a + b * c,
+                "product": lambda a, b, c: a * b * c,
+                "hold": lambda a, b: np.maximum(a + b, 0.0),
+                "since": lambda a, b, old=old: np.where((a != 0) & ~np.isnan(a), b, old),
+                **_PLAIN,
+            }[operation](*given)
+    return rows
+
+
+def survey(rows, groups):
+    """Return the least and the greatest value of each draw among groups of rows, nan if one is."""
+    return (np.array([find(rows[group], axis=0) for group in groups]) for find in (np.min, np.max))
+
+
 def flow_system(file, count, numbers, parts, starts=None):
     """Solve a linear system of flows with a dense matrix for each year and draw.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ndmc.scenario import Scenario
     from ndmc.scheduling import Executor
     from ndmc.steps import Plan
+    from ndmc.stopwatch import Stopwatch
 
 __all__ = ["app", "main"]
 
@@ -233,6 +234,9 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what the run would take: disk, memory, time.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say at the end where the time went.")
+    ] = False,
 ) -> None:
     """Run a scenario: percentiles of every output, and the draws of those kept.
 
@@ -244,6 +248,7 @@ def run(
     from ndmc.limits import parse_size
     from ndmc.report import plan_printer, print_run, progress_bar
     from ndmc.scenario import load
+    from ndmc.stopwatch import SILENT
 
     options = Options(
         keep=_names(keep) if keep else None,
@@ -257,6 +262,7 @@ def run(
         memory=parse_size(memory),
         part=_part(part) if part else None,
         repair=repair,
+        watch=_watch(scheduler or processes) if profile else SILENT,
     )
     loaded = load(scenario, variant=variant, changes=_changes(set_))
     number = _count(draws or ("1e7" if until else "10000"), "-n")
@@ -281,12 +287,25 @@ def run(
             planned=plan_printer(bar),
         )
     print_run(store)
+    if profile:
+        from ndmc.profile import print_profile
+
+        print_profile(store, options.watch)
     missed = [found for found in store.attrs.get("until", []) if until and not found["met"]]
     if missed:
         raise RunError(
             f"{len(missed)} of {len(until)} targets not reached after {number:,} draws; "
             "the same command with a larger -n goes on"
         )
+
+
+def _watch(elsewhere: object) -> Stopwatch:
+    from ndmc.stopwatch import Stopwatch
+
+    if elsewhere:
+        message = "it times the threads of this process; leave out --scheduler and --processes"
+        raise InputError(message, "--profile")
+    return Stopwatch()
 
 
 @contextlib.contextmanager

@@ -20,10 +20,11 @@ from ndmc.audit import Audit
 from ndmc.dims import Floats
 from ndmc.rowcode import RowCode, compile_rows
 from ndmc.steps import Plan
+from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.tiles import Tile
 from ndmc_kernels.rows import EMIT
 
-__all__ = ["Sheets", "evaluate", "evaluate_central", "fill"]
+__all__ = ["Sheets", "code_of", "evaluate", "evaluate_central", "fill"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
@@ -88,19 +89,30 @@ def evaluate(
     return found
 
 
-def fill(sheets: Sheets, plan: Plan, seed: int, draws: range, audit: Audit | None = None) -> None:
-    """Fill sheets with outputs as `evaluate` does."""
+def fill(
+    sheets: Sheets,
+    plan: Plan,
+    seed: int,
+    draws: range,
+    audit: Audit | None = None,
+    watch: Stopwatch = SILENT,
+) -> None:
+    """Fill sheets with outputs as `evaluate` does, timed by a stopwatch."""
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
     with compiled.tile(plan.tile) as tile, np.errstate(all="ignore"):
         # What is not finite is found and named by the run.
+        watch.start()
         for first, here, there in _tiles(draws, plan.tile):
             tile.sample(seed, first)
-            tile.run(compiled.code.each)
+            watch.lap("sample")
+            tile.run(compiled.code.each, watch)
             for rows, scales, sheet in targets:
                 EMIT[sheet.itemsize](tile.rows, rows, scales, here.start, sheet, there)
+            watch.lap("results")
             if audit is not None:
                 audit.examine(tile, first, here)
+                watch.lap("balances")
 
 
 def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, int]]:
@@ -140,6 +152,11 @@ class _Compiled:
         self._idle.append(tile)
 
 
+def code_of(plan: Plan) -> RowCode:
+    """Return the row code of a plan, compiled once."""
+    return _compiled(plan).code
+
+
 _COMPILED: weakref.WeakKeyDictionary[Plan, _Compiled] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -157,7 +174,7 @@ def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats
     This is what a deterministic model would report; medians of draws differ where the model is
     not linear.
     """
-    code = _compiled(plan).code
+    code = code_of(plan)
     with np.errstate(all="ignore"):
         tile = Tile(code, 1)
         tile.central()

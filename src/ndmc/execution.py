@@ -30,6 +30,7 @@ from ndmc.scenario import Scenario, load
 from ndmc.scheduling import Executor, Task, Threads
 from ndmc.stages import GRAIN, MOST, Spec, blocks, cut, expected, how_many, stages
 from ndmc.steps import Plan
+from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store, check_same, create, existing, open_store, raise_draws, restore
 from ndmc.streaming import enter, percentiles_of, tidy, write_percentiles
 from ndmc.units import UnitError, parse_amount
@@ -68,6 +69,7 @@ class Options:
     memory: int = limits.MEMORY
     part: tuple[int, int] | None = None
     repair: bool = False
+    watch: Stopwatch = SILENT
 
 
 def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
@@ -365,7 +367,7 @@ class _Run:
         options: Options,
         progress: Progress | None,
     ) -> None:
-        self.work, self.asked = Work(asked.plan, store), asked
+        self.work, self.asked = Work(asked.plan, store, options.watch), asked
         self.executor, self.options, self.progress = executor, options, progress
         self.done = 0
 
@@ -382,8 +384,11 @@ class _Run:
                 newest = open_store(self.work.place)
                 if newest.complete:
                     return newest
+                self.work.watch.start()
                 found = percentiles_of(self.work, self._run)
-                return write_percentiles(self.work, *found, LIMIT)
+                store = write_percentiles(self.work, *found, LIMIT)
+                self.work.watch.lap("merge")
+                return store
         return self.work.store
 
     def until(self) -> Store:
@@ -425,7 +430,7 @@ class _Run:
                 sheets, memory = self.work.layout[1], self.options.memory
                 spec = staged(self.work.plan, spec, sheets, memory, self.asked.workers, before)
                 store = raise_draws(store, spec)
-            self.work = Work(self.work.plan, store)
+            self.work = Work(self.work.plan, store, self.options.watch)
 
     def _blocks(self) -> bool:
         """Compute the blocks of every stage; return whether all are there."""
@@ -436,8 +441,10 @@ class _Run:
         tidy(self.work)
         newest = self.work.store.stage
         for stage in stages(self.spec):
+            self.work.watch.start()
             if stage.start >= newest:
                 enter(self.work, stage)
+            self.work.watch.lap("merge")
             waiting = [b for b in cut(stage, self.spec) if self.work.done(b) < len(b)]
             # What is missing of merged stages is repaired: nobody needs its digests any more.
             under = max(stage.start, newest)

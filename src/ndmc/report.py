@@ -29,7 +29,7 @@ from ndmc.errors import RunError
 from ndmc.quantiles import Summary, labels_of, unit_of
 from ndmc.store import Store
 
-__all__ = ["console", "number", "progress_bar"]
+__all__ = ["console", "number", "plain_table", "progress_bar"]
 
 _WIDE = 110  # characters that three outputs side by side need
 
@@ -68,7 +68,7 @@ def percent(quantile: float) -> str:
     return f"{quantile * 100:g} %"
 
 
-def _table(title: str, *columns: str, words: int = 1, no_wrap: bool = False) -> Table:
+def plain_table(title: str, *columns: str, words: int = 1, no_wrap: bool = False) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         if index < words:
@@ -178,7 +178,7 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
     ]
     year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
     title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
-    table = _table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
+    table = plain_table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
     labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
     for row, label in enumerate([*labels, *["total"] * totals]):
         if row == len(labels):
@@ -287,7 +287,7 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
         output, kept = store.computed[name], summary.view.kept
         columns = [text for q in summary.quantiles for text in (percent(q), "(95 % limits)")]
         title = f"{output.title}, {unit_of(store, summary.view)}"
-        table = _table(title, *kept, *columns, words=len(kept))
+        table = plain_table(title, *kept, *columns, words=len(kept))
         for row in percentile_rows(store, summary):
             cells = []
             for q in summary.quantiles:
@@ -325,7 +325,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
     """Print the bundled scenarios."""
-    table = _table("", "scenario", "title", words=2)
+    table = plain_table("", "scenario", "title", words=2)
     for name, title in found:
         table.add_row(name, title)
     console().print(table)
@@ -339,11 +339,13 @@ def print_check(
 ) -> None:
     """Print the system: its processes, what determines each quantity, in which order, and loops."""
     page = console()
-    table = _table("", "process", "in", "out", "stock", "closes", words=5)
+    table = plain_table("", "process", "in", "out", "stock", "closes", words=5)
     for row in processes:
         table.add_row(*row)
     page.print(table)
-    table = _table("", "step", "quantity", "dims", "determined by", "unit", "last year", words=5)
+    table = plain_table(
+        "", "step", "quantity", "dims", "determined by", "unit", "last year", words=5
+    )
     for step, name, kind, dims, rule, unit, value in quantities:
         table.add_row(step, f"{name} ({kind})", dims, rule, unit, number(value))
     page.print(table)
@@ -379,7 +381,7 @@ def print_info(store: Store) -> None:
     for key, value in facts.items():
         table.add_row(key, value)
     page.print(table)
-    outputs = _table("", "output", "dims", "unit", "title", "draws", words=5)
+    outputs = plain_table("", "output", "dims", "unit", "title", "draws", words=5)
     for output in store.computed.values():
         stored = output.name in store.outputs
         dims = (*["draw"] * stored, *reversed(output.dims))
@@ -394,7 +396,7 @@ def print_info(store: Store) -> None:
 
 def _print_widths(page: Console, store: Store) -> None:
     """Print how well the percentiles of each output are known, the worst cell of each."""
-    table = _table("how well percentiles are known", "output", "worst", "95 % limits", words=2)
+    table = plain_table("how well percentiles are known", "output", "worst", "95 % limits", words=2)
     for name, quantile, half, cell in widths(store):
         known = f"within {half:.2%}" if math.isfinite(half) else "no limit: too few draws"
         where = f" of {cell}" if cell else ""
@@ -409,7 +411,7 @@ def print_damage(store: Store, damaged: Sequence[Any]) -> None:
         entries = len(store.ledger.names)
         page.print(f"every file of {store.path} is what was written: {entries:,} ledger entries")
         return
-    table = _table("", "block or part", "file", "what is wrong", words=3)
+    table = plain_table("", "block or part", "file", "what is wrong", words=3)
     for found in damaged:
         table.add_row(found.entry or "-", found.key, found.reason)
     page.print(table)
@@ -437,7 +439,7 @@ def print_comparisons(comparisons: Sequence[Any], variant: str) -> None:
 
 def _comparison_table(title: str, rows: Sequence[Any], status: str) -> Table:
     words = ("quantity", "at") if status in ("target", "soft") else ("quantity", "at", "why")
-    table = _table(
+    table = plain_table(
         title,
         *words,
         "published",

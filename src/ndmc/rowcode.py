@@ -1,24 +1,18 @@
-"""Compile a plan to row code: where every quantity lies in a tile, and what is done to its rows.
-
-A tile is a table of rows, one for each cell of each quantity, of some hundred draws. A quantity is
-an array of row numbers over its dims, so that picking, lagging and broadcasting only renumber:
-rows are computed where there is something to compute, by instructions that run in one call.
-"""
+"""Compile a plan to row code: where every quantity lies in a tile, and what is done to its rows."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dependence import Errors
 from ndmc.dims import Floats
 from ndmc.expressions import Expression
-from ndmc.samplers import Group, Sampler
+from ndmc.fields import Drawn, Sampling, gathered
+from ndmc.instructions import Arithmetic, Places, Room, Writer
 from ndmc.steps import (
     Balance,
     Cohort,
@@ -32,32 +26,8 @@ from ndmc.steps import (
     Term,
     hidden,
 )
-from ndmc_kernels.rows import OPERATIONS
 
-__all__ = [
-    "Arithmetic",
-    "Fed",
-    "Loop",
-    "Other",
-    "Part",
-    "RowCode",
-    "Sampling",
-    "compile_rows",
-]
-
-#: Row numbers of a quantity over its dims.
-Places = npt.NDArray[np.int64]
-_Room = Callable[[tuple[int, ...]], Places]
-#: Operations, each with a table [row, target and operands] of what it is done to.
-_Moves = list[tuple[int, Places]]
-_NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """Instructions that `ndmc_kernels.rows.compute` runs in one call."""
-
-    instructions: npt.NDArray[np.int64] = field(repr=False)
+__all__ = ["Fed", "Loop", "Other", "Part", "RowCode", "compile_rows"]
 
 
 @dataclass(frozen=True)
@@ -100,20 +70,6 @@ Part = Arithmetic | Fed | Loop | Other
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How parameters are drawn: streams from a first row on, fields of scores, then marginals.
-
-    Rows in ``cdf``, a first source, a first target and a number, are turned to uniforms.
-    """
-
-    normals: tuple[npt.NDArray[np.uint64], int]
-    uniforms: tuple[npt.NDArray[np.uint64], int]
-    fields: tuple[Part, ...]
-    cdf: tuple[tuple[int, int, int], ...]
-    groups: tuple[Group, ...]
-
-
-@dataclass(frozen=True)
 class RowCode:
     """A plan as row code.
 
@@ -148,18 +104,14 @@ def compile_rows(plan: Plan) -> RowCode:
     return _Compiler(plan).code()
 
 
-class _Compiler:
+class _Compiler(Writer[Part]):
     """One compilation; rows are numbered as they are needed."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.dims = plan, plan.dims
-        self.rows = 0
-        self.scratch_rows = self.most_scratch = 0
-        self.numbers: dict[float, int] = {}
-        self.set: list[tuple[Places, Floats]] = []
+        super().__init__(plan.dims)
+        self.plan = plan
         self.names: dict[str, Places] = {}
         self.fixed: frozenset[str] = frozenset()
-        self.parts: list[Part | _Moves] = []
 
     def code(self) -> RowCode:
         for name, values in self.plan.constants.items():
@@ -169,7 +121,7 @@ class _Compiler:
         sampling = self._sampling()
         each = self._compiled(self.plan.steps)
         nets = [self._net(ledger) for ledger in self.plan.ledgers]
-        audit = self._taken()
+        audit = self.taken()
         filled = [*self.set, *((np.array(row), np.array(v)) for v, row in self.numbers.items())]
         return RowCode(
             plan=self.plan,
@@ -178,98 +130,20 @@ class _Compiler:
             names=self.names,
             fixed=self.fixed,
             sampling=sampling,
-            once=self._finished(once),
-            each=self._finished(each),
-            audit=self._finished(audit),
+            once=self.finished(once),
+            each=self.finished(each),
+            audit=self.finished(audit),
             nets=tuple(nets),
-        )
-
-    # --- rows ------------------------------------------------------------------------------
-
-    def take(self, shape: tuple[int, ...]) -> Places:
-        """Return rows that keep what is written to them."""
-        count = int(np.prod(shape, dtype=np.int64))
-        self.rows += count
-        return np.arange(self.rows - count, self.rows).reshape(shape)
-
-    def scratch(self, shape: tuple[int, ...]) -> Places:
-        """Return rows that the next step may use again, by negative numbers until the end."""
-        count = int(np.prod(shape, dtype=np.int64))
-        self.scratch_rows += count
-        self.most_scratch = max(self.most_scratch, self.scratch_rows)
-        return np.arange(self.scratch_rows - count, self.scratch_rows).reshape(shape) * -1 - 1
-
-    def number(self, value: float) -> Places:
-        key = value if value != 0 else 0.0
-        if key not in self.numbers:
-            self.numbers[key] = int(self.take((1,))[0])
-        return np.array(self.numbers[key])
-
-    def holding(self, values: Floats) -> Places:
-        """Return rows that hold some values in every draw."""
-        places = self.take(values.shape)
-        self.set.append((places, values))
-        return places
-
-    def shape(self, dims: Iterable[str]) -> tuple[int, ...]:
-        return self.dims.shape(dims)
-
-    def spread(self, places: Places, has: tuple[str, ...], wants: tuple[str, ...]) -> Places:
-        """Return rows over more dims."""
-        shape = iter(places.shape)
-        expanded = places.reshape([next(shape) if dim in has else 1 for dim in wants])
-        return np.broadcast_to(expanded, self.shape(wants))
-
-    def solid(self, places: Places) -> int:
-        """Return the first of rows that lie one after the other, copied if they do not."""
-        flat = places.reshape(-1)
-        first = int(flat[0]) if flat.size else 0
-        if first >= 0 and np.array_equal(flat, np.arange(first, first + flat.size)):
-            return first
-        copied = self.take(places.shape)
-        self.do("copy", copied, places)
-        return int(copied.reshape(-1)[0])
-
-    def _kept(self, places: Places) -> Places:
-        """Return rows that no later step uses again."""
-        if (places >= 0).all():
-            return places
-        copied = self.take(places.shape)
-        self.do("copy", copied, places)
-        return copied
-
-    # --- instructions ------------------------------------------------------------------------
-
-    def do(self, operation: str, target: Places, *operands: Places) -> None:
-        """Write an operation for every row of the target, in order."""
-        if not self.parts or not isinstance(self.parts[-1], list):
-            self.parts.append([])
-        last = self.parts[-1]
-        assert isinstance(last, list)
-        spread = [np.broadcast_to(places, target.shape).reshape(-1) for places in operands]
-        flat = target.reshape(-1)
-        table = np.stack([flat, *spread, *[flat] * (3 - len(spread))], axis=1)
-        last.append((_NUMBER[operation], table))
-
-    def _taken(self) -> list[Part | _Moves]:
-        """Return the parts so far and begin anew."""
-        parts, self.parts = self.parts, []
-        return parts
-
-    def _finished(self, parts: Iterable[Part | _Moves]) -> tuple[Part, ...]:
-        """Return parts with their instructions, in which scratch rows come after all others."""
-        return tuple(
-            _arithmetic(part, self.rows) if isinstance(part, list) else part for part in parts
         )
 
     # --- steps -----------------------------------------------------------------------------
 
-    def _compiled(self, steps: Sequence[Step]) -> list[Part | _Moves]:
+    def _compiled(self, steps: Sequence[Step]) -> list[Any]:
         for step in steps:
             self.scratch_rows = 0
             match step:
                 case Formula():
-                    found = self._kept(self._value(step.expression, self.take))
+                    found = self.kept(self._value(step.expression, self.take))
                     self.names[step.target] = self.spread(found, step.expression.dims, step.dims)
                 case Share():
                     self.names[step.target] = self._share(step)
@@ -281,9 +155,9 @@ class _Compiler:
                     self._fed(step)
                 case Cohort() | Profile():
                     self._other(step)
-        return self._taken()
+        return self.taken()
 
-    def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: _Room) -> Places:
+    def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: Room) -> Places:
         """Add up quantities over the dims that are not wanted."""
         parts = [(term.sign, rows) for term in terms for rows in self._members(term, wants)]
         if not parts:
@@ -379,7 +253,7 @@ class _Compiler:
 
     # --- expressions -------------------------------------------------------------------------
 
-    def _value(self, expression: Expression, room: _Room) -> Places:
+    def _value(self, expression: Expression, room: Room) -> Places:
         """Return the rows of an expression; what is computed last is written to the room."""
         match expression.operation:
             case "number":
@@ -406,7 +280,7 @@ class _Compiler:
             self.do(operation, target, *spread)
         return target
 
-    def _added(self, parts: Sequence[Any], room: _Room) -> Places:
+    def _added(self, parts: Sequence[Any], room: Room) -> Places:
         if len(parts) == 1:
             return np.asarray(parts[0])
         total = room(parts[0].shape)
@@ -415,28 +289,28 @@ class _Compiler:
             self.do("gain", total, part)
         return total
 
-    def _total(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _total(self, inner: Places, expression: Expression, room: Room) -> Places:
         parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
         return self._added(parts, room)
 
-    def _mean(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
         total = self._total(inner, expression, self.scratch)
         target = room(total.shape)
         self.do("divide", target, total, self.number(float(inner.shape[expression.axis])))
         return target
 
-    def _picked(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
         parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
         return self._added(parts, room)
 
-    def _lagged(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _lagged(self, inner: Places, expression: Expression, room: Room) -> Places:
         years = min(int(expression.value), inner.shape[expression.axis])
         early = np.full_like(inner, self.number(0.0))
         both = np.concatenate([early, inner], axis=expression.axis)
         size = inner.shape[expression.axis]
         return both.take(range(size - years, 2 * size - years), axis=expression.axis)
 
-    def _running(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _running(self, inner: Places, expression: Expression, room: Room) -> Places:
         """Return the sums up to each year, or what is carried over from year to year."""
         axis, carried = expression.axis, expression.operation == "carry"
         target, size = room(inner.shape), inner.shape[axis]
@@ -450,7 +324,7 @@ class _Compiler:
         self.do("hold" if carried else "add", later, before, rest)
         return target
 
-    def _first_year(self, inner: Places, expression: Expression, room: _Room) -> Places:
+    def _first_year(self, inner: Places, expression: Expression, room: Room) -> Places:
         condition = np.moveaxis(inner, expression.axis, 0)
         target = room(condition.shape[1:])
         self.do("copy", target, self.number(np.inf))
@@ -461,11 +335,12 @@ class _Compiler:
     # --- sampling ----------------------------------------------------------------------------
 
     def _sampling(self) -> Sampling:
-        drawn = _Drawn(self, self.plan.samplers)
+        drawn = Drawn(self, self.plan.samplers)
         for sampler in self.plan.samplers:
             self.names[sampler.name] = drawn.add(sampler)
-        fields = self._finished(self._taken())
-        groups = _gathered(drawn.groups)
+        parts = self.finished(self.taken())
+        fields = tuple(part for part in parts if isinstance(part, Arithmetic))
+        groups = gathered(drawn.groups)
         return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
 
     # --- balances ----------------------------------------------------------------------------
@@ -500,7 +375,7 @@ class _Compiler:
             self.do("gain", net[..., 0], rows)
 
 
-_ALONG: dict[str, Callable[[_Compiler, Places, Expression, _Room], Places]] = {
+_ALONG: dict[str, Callable[[_Compiler, Places, Expression, Room], Places]] = {
     "sum": _Compiler._total,
     "mean": _Compiler._mean,
     "at": _Compiler._picked,
@@ -535,157 +410,3 @@ def _merged(expression: Expression) -> tuple[str, tuple[Expression, ...]]:
 
 def _flat(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return np.concatenate([np.empty(0, np.int64), *(array.reshape(-1) for array in arrays)])
-
-
-def _arithmetic(moves: _Moves, rows: int) -> Arithmetic:
-    lines: list[tuple[int, ...]] = []
-    for operation, table in moves:
-        lines += _runs(operation, np.where(table < 0, rows - 1 - table, table))
-    return Arithmetic(np.array(lines, dtype=np.int64).reshape(-1, 10))
-
-
-def _runs(operation: int, table: Places) -> list[tuple[int, ...]]:
-    """Return instructions for the lines of a table, as many at once as lie at equal steps."""
-    lines = []
-    steps = np.diff(table, axis=0)
-    ends = [*(np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1).tolist(), len(steps)]
-    first, turn = 0, 0
-    while first < len(table):
-        while turn < len(ends) - 1 and ends[turn] <= first:
-            turn += 1
-        count = max(ends[turn] - first, 0) + 1
-        step = steps[first] if count > 1 else np.zeros(4, np.int64)
-        pairs = (int(n) for pair in zip(table[first], step, strict=True) for n in pair)
-        lines.append((operation, count, *pairs))
-        first += count
-    return lines
-
-
-#: Distributions made from normal scores; all others are made from uniforms.
-SCORED = ("normal", "lognormal")
-
-
-class _Drawn:
-    """How parameters are drawn, as far as known."""
-
-    def __init__(self, compiler: _Compiler, samplers: Sequence[Sampler]) -> None:
-        self.compiler = compiler
-        self.raw: dict[tuple[str, str], Places] = {}
-        self.fields: dict[str, Places] = {}
-        self.cdf: list[tuple[int, int, int]] = []
-        self.groups: list[Group] = []
-        self.normals = self._streams("normals", samplers)
-        self.uniforms = self._streams("uniforms", samplers)
-
-    def _streams(
-        self, kind: str, samplers: Sequence[Sampler]
-    ) -> tuple[npt.NDArray[np.uint64], int]:
-        """Return all streams of a kind and the first of their rows, which lie together."""
-        found = {one.name: one.streams for s in samplers for one in _needed(kind, s)}
-        first = self.compiler.rows
-        for name, streams in found.items():
-            self.raw[kind, name] = self.compiler.take((len(streams),))
-        return np.concatenate([np.empty(0, np.uint64), *found.values()]), first
-
-    def add(self, sampler: Sampler) -> Places:
-        """Return the rows of a parameter, and note how they are filled."""
-        target = self.compiler.take((len(sampler.central),))
-        self.compiler.set.append((target[sampler.certain], sampler.central[sampler.certain, 0]))
-        for group in sampler.groups:
-            source = self._source(sampler, scored=group.kind in SCORED)[group.source_of]
-            places = target[group.target_of]
-            self.groups.append(Group(group.kind, source, places, group.numbers, group.choices))
-        return target.reshape(self.compiler.dims.shape(sampler.dims))
-
-    def _source(self, sampler: Sampler, *, scored: bool) -> Places:
-        """Return the rows of scores or uniforms that the marginals of a parameter are made from."""
-        if sampler.direct and not scored:
-            return self.raw["uniforms", sampler.name]
-        scores = self._field(sampler)
-        if scored:
-            return scores
-        uniforms = self.compiler.take(scores.shape)
-        self.cdf.append((self.compiler.solid(scores), int(uniforms[0]), len(uniforms)))
-        return uniforms
-
-    def _field(self, sampler: Sampler) -> Places:
-        """Return the rows of the correlated scores of a parameter."""
-        if not sampler.partners:
-            if sampler.name not in self.fields:
-                own = self.raw["normals", sampler.name]
-                self.fields[sampler.name] = self._chained(own, sampler.errors)
-            return self.fields[sampler.name]
-        compiler = self.compiler
-        parts = [self._field(partner) for partner in sampler.partners]
-        total = compiler.take(parts[0].shape)
-        compiler.do("multiply", total, parts[0], compiler.number(sampler.weights[0]))
-        for part, weight in zip(parts[1:], sampler.weights[1:], strict=True):
-            before, total = total, compiler.take(total.shape)
-            compiler.do("fused", total, before, part, compiler.number(weight))
-        return total
-
-    def _chained(self, scores: Places, errors: dict[str, Errors]) -> Places:
-        """Turn independent scores into correlated ones, along one dim after the other."""
-        labels = self.compiler.dims.labels
-        sizes = [error.common + len(labels[dim]) * error.own for dim, error in errors.items()]
-        field = scores.reshape(sizes)
-        for axis, error in enumerate(errors.values()):
-            if error.kind == "mixed":
-                field = self._mixed(field, axis, error.value)
-            elif error.kind == "ar1":
-                field = self._followed(field, axis, error.value)
-        return field.reshape(-1)
-
-    def _mixed(self, field: Places, axis: int, weight: float) -> Places:
-        """Give the labels of an axis a part in its first score, which is common to them."""
-        compiler = self.compiler
-        common, own = np.split(field, [1], axis=axis)
-        shared, target = compiler.take(common.shape), compiler.take(own.shape)
-        compiler.do("multiply", shared, common, compiler.number(math.sqrt(weight)))
-        compiler.do("fused", target, shared, own, compiler.number(math.sqrt(1 - weight)))
-        return target
-
-    def _followed(self, field: Places, axis: int, rho: float) -> Places:
-        """Let each label of an axis follow the one before."""
-        compiler = self.compiler
-        size, target = field.shape[axis], compiler.take(field.shape)
-        first, rest = (target.take(n, axis=axis) for n in ([0], range(1, size)))
-        compiler.do("copy", first, field.take([0], axis=axis))
-        own = compiler.take(rest.shape)
-        compiler.do(
-            "multiply",
-            own,
-            field.take(range(1, size), axis=axis),
-            compiler.number(math.sqrt(1 - rho**2)),
-        )
-        before = target.take(range(size - 1), axis=axis)
-        compiler.do("fused", rest, own, before, compiler.number(rho))
-        return target
-
-
-def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:
-    """Return the samplers whose own uniforms or scores a parameter is made from."""
-    scored = {group.kind in SCORED for group in sampler.groups}
-    if kind == "uniforms":
-        return (sampler,) if sampler.direct and False in scored else ()
-    if sampler.direct:
-        return (sampler,) if True in scored else ()
-    return sampler.partners or (sampler,)
-
-
-def _gathered(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Put groups of one kind together, so that one call draws them all."""
-    found: dict[tuple[str, int, int], list[Group]] = {}
-    for group in groups:
-        key = (group.kind, group.numbers.shape[1], group.choices.shape[1])
-        found.setdefault(key, []).append(group)
-    return tuple(
-        Group(
-            some[0].kind,
-            *(
-                np.concatenate([getattr(group, name) for group in some])
-                for name in ("source_of", "target_of", "numbers", "choices")
-            ),
-        )
-        for some in found.values()
-    )

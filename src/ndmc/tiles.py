@@ -11,9 +11,11 @@ import numpy as np
 from ndmc.cohorts import Members, driven, fed, log_nodes, profiled
 from ndmc.dims import Floats, align, flat
 from ndmc.expressions import evaluate_expression
-from ndmc.rowcode import Arithmetic, Fed, Loop, Other, Part, RowCode
+from ndmc.instructions import Arithmetic
+from ndmc.rowcode import Fed, Loop, Other, Part, RowCode
 from ndmc.samplers import Group
 from ndmc.steps import Cohort, Profile, hidden
+from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc_kernels import sampling, survival
 from ndmc_kernels.cohort import convolve
 from ndmc_kernels.march import march
@@ -104,20 +106,25 @@ class Tile(Mapping[str, Floats]):
 
     # --- steps -------------------------------------------------------------------------------
 
-    def run(self, parts: Iterable[Part]) -> None:
+    def run(self, parts: Iterable[Part], watch: Stopwatch = SILENT) -> None:
         """Compute some parts of the code."""
         for part in parts:
             match part:
                 case Arithmetic():
                     compute(part.instructions, self.rows)
+                    watch.lap("flows")
                 case Fed():
                     self._fed(part)
+                    watch.lap("stocks")
                 case Loop():
                     self._loop(part)
+                    watch.lap("loops")
                 case Other(step=Profile() as step):
                     self._profile(step, part.targets)
+                    watch.lap("stocks")
                 case Other(step=Cohort() as step):
                     self._cohort(part, step)
+                    watch.lap("stocks")
 
     def _fed(self, part: Fed) -> None:
         """Compute a Weibull stock and what it releases."""

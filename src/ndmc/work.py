@@ -30,6 +30,7 @@ from ndmc.place import Place
 from ndmc.quantiles import View
 from ndmc.stages import GRAIN, Spec
 from ndmc.steps import Plan, Watch
+from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store
 
 __all__ = ["StoppedError", "Work", "at_once", "check_draws", "series_of"]
@@ -85,6 +86,7 @@ class Work:
 
     plan: Plan
     store: Store
+    watch: Stopwatch = SILENT
 
     @property
     def spec(self) -> Spec:
@@ -172,10 +174,14 @@ class Work:
                     here = slice(draws.start - block.start, draws.stop - block.start)
                     values[..., here] = results[name]
             digest = f"ledger/digests/{part.start}-{part.stop}"
+            self.watch.start()
             files[digest] = self.place.write(digest, digester.pack())
             pieces.append(Piece(part.start, part.stop, digest, (*audit.counts,), audit.worst))
+            self.watch.lap("write")
+        self.watch.start()
         files |= self._store(block, kept)
         self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
+        self.watch.lap("write")
         return block.stop - (entry.stop if entry else block.start)
 
     def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
@@ -201,9 +207,11 @@ class Work:
                 raise StoppedError
             some = range(first, min(first + step, draws.stop))
             room, sheet = digester.room(len(some)), self._further(len(some))
-            fill(self._sheets(room, sheet), self.plan, self.spec.seed, some, audit)
+            self.watch.start()
+            fill(self._sheets(room, sheet), self.plan, self.spec.seed, some, audit, self.watch)
             results = {**room.results, **self._cut(sheet)}
             digester.add()
+            self.watch.lap("percentiles")
             if audit is not None:
                 finite = digester.finite()
                 suspects = {name: found for name, found in results.items() if name not in finite}
