@@ -96,17 +96,19 @@ def test_survey_finds_extremes(data):
 
 @pytest.mark.parametrize("here", [0, 3, 63])
 @pytest.mark.parametrize("there", [0, 5, 90])
-@pytest.mark.parametrize("size", EMIT)
-def test_emit_writes_what_fits(here, there, size):
+@pytest.mark.parametrize("sizes", EMIT)
+def test_emit_writes_what_fits(here, there, sizes):
     """Rows times their scale go to their place, rounded once; all else is left alone."""
-    rows, some, scale = special_values(9, 64), np.array([7, 0, 3]), np.array([1.0, 2.5, -1.0])
+    given, size = sizes
+    some, scale = np.array([7, 0, 3]), np.array([1.0, 2.5, -1.0])
+    rows = special_values(9, 64).astype(f"f{given}")
     out = np.full((3, 100), 77.0, dtype=f"f{size}")
     expected = out.copy()
     count = min(64 - here, 100 - there)
     with np.errstate(all="ignore"):
         scaled = (rows[some] * scale[:, np.newaxis])[:, here : here + count]
         expected[:, there : there + count] = scaled
-    EMIT[size](rows, some, scale, here, out, there)
+    EMIT[sizes](rows, some, scale, here, out, there)
     assert_array_equal(out, expected)
 
 

@@ -88,6 +88,13 @@ def kernel(signature: str) -> Callable[[Callable[P, None]], Kernel[P]]:
     return lambda function: Kernel(function, signature)
 
 
+def named(name: str, function: Callable[..., None], signature: str) -> Kernel[Any]:
+    """Return a kernel under a name of its own, by which it is pickled: one body, many types."""
+    made: Kernel[Any] = Kernel(function, signature)
+    made.__name__ = made.__qualname__ = name
+    return made
+
+
 def inline(function: F) -> F:
     """Make a scalar function callable from kernels only, under the same arithmetic."""
     # A call left in a loop keeps it scalar: 26 ns a normal score instead of 7.

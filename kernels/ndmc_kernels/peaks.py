@@ -1,4 +1,4 @@
-"""What the machine can do at most: bytes, multiply-adds and exponentials a second, on one thread."""
+"""What one thread can do at most: bytes, multiply-adds and exponentials a second."""
 
 from __future__ import annotations
 

@@ -8,12 +8,13 @@ order, so that a row may be computed from the one before it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndmc_kernels._jit import Kernel, inline, kernel
+from ndmc_kernels._jit import inline, kernel, named
 from ndmc_kernels.elementary import exp, log
 
 Floats = NDArray[np.float64]
@@ -99,8 +100,7 @@ def _holds(operation: int, x: float, y: float) -> float:
     return 1.0 if found else 0.0
 
 
-@kernel("void(i8[:, ::1], f8[:, ::1])")
-def compute(program: Integers, rows: Floats) -> None:
+def _compute(program: Integers, rows: Any) -> None:
     """Run a program on rows [row, draw]."""
     draws = range(rows.shape[1])
     for step in range(program.shape[0]):
@@ -183,8 +183,7 @@ def _lower(x: float, y: float) -> float:
     return x if x < y else y
 
 
-@kernel("void(f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")
-def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Floats) -> None:
+def _survey(rows: Any, some: Integers, ends: Integers, least: Floats, most: Floats) -> None:
     """Find the least and the greatest value of each draw among groups of rows; nan stays.
 
     Group g is the rows ``some[ends[g - 1] : ends[g]]``; least and most are [group, draw].
@@ -213,7 +212,7 @@ def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Fl
             high[d] = -high[d] if sums[d] == sums[d] else math.nan
 
 
-def _emit(rows: Floats, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
+def _emit(rows: Any, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
     """Write rows, each times its scale, to out [row, draw] from draw ``there`` on.
 
     What is written begins at draw ``here`` of the rows and ends with either array.
@@ -227,16 +226,52 @@ def _emit(rows: Floats, some: Integers, scale: Floats, here: int, out: Any, ther
             out[n, start + d] = rows[row, first + d] * factor
 
 
-def _named(name: str, function: Any, signature: str) -> Kernel[Any]:
-    """Return a kernel under a name of its own, by which it is pickled."""
-    made: Kernel[Any] = kernel(signature)(function)
-    made.__name__ = made.__qualname__ = name
-    return made
+@kernel("void(f8[:, ::1], i8[::1], f4[:, ::1])")
+def narrow(rows: Floats, some: Integers, out: NDArray[np.float32]) -> None:
+    """Copy some rows [row, draw] to the same rows of a tile in single precision."""
+    for n in range(some.shape[0]):
+        row = some[n]
+        for d in range(rows.shape[1]):
+            out[row, d] = rows[row, d]
 
 
-_EMIT = "void(f8[:, ::1], i8[::1], f8[::1], i8, ?[:, ::1], i8)"
-emit32 = _named("emit32", _emit, _EMIT.replace("?", "f4"))
-emit64 = _named("emit64", _emit, _EMIT.replace("?", "f8"))
+def _rounding(whole: Any, exponent: int) -> Callable[..., None]:
+    """Return the body of a kernel for floats of some width; an infinity has all of an exponent."""
+    real = whole(exponent)
 
-#: The kernel of each precision, by the bytes of a draw.
-EMIT = {4: emit32, 8: emit64}
+    def rounded(patterns: Any, start: int, stop: int, dropped: int) -> None:
+        """Round floats to so many bits less of their mantissa, given their bits [row, draw].
+
+        Ties go away from zero; infinities and nan stay.
+        """
+        half, mask, first = whole(1 << (dropped - 1)), whole(-1 << dropped), np.uint64(start)
+        for n in range(patterns.shape[0]):
+            for d in range(np.uint64(stop - start)):
+                x = patterns[n, first + d]
+                y = whole(whole(x + half) & mask)
+                patterns[n, first + d] = x if whole(x & real) == real else y
+
+    return rounded
+
+
+_COMPUTE = "void(i8[:, ::1], ?[:, ::1])"
+_SURVEY = "void(?[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])"
+_EMIT = "void({}[:, ::1], i8[::1], f8[::1], i8, {}[:, ::1], i8)"
+_ROUND = "void(?[:, ::1], i8, i8, i8)"
+
+compute = named("compute", _compute, _COMPUTE.replace("?", "f8"))
+compute32 = named("compute32", _compute, _COMPUTE.replace("?", "f4"))
+survey = named("survey", _survey, _SURVEY.replace("?", "f8"))
+survey32 = named("survey32", _survey, _SURVEY.replace("?", "f4"))
+emit_double = named("emit_double", _emit, _EMIT.format("f8", "f8"))
+emit_single = named("emit_single", _emit, _EMIT.format("f8", "f4"))
+emit32_double = named("emit32_double", _emit, _EMIT.format("f4", "f8"))
+emit32_single = named("emit32_single", _emit, _EMIT.format("f4", "f4"))
+round32 = named("round32", _rounding(np.int32, 0x7F800000), _ROUND.replace("?", "i4"))
+round64 = named("round64", _rounding(np.int64, 0x7FF0000000000000), _ROUND.replace("?", "i8"))
+
+#: The kernels of each precision, by the bytes of a value in a tile, and in the results.
+COMPUTE = {4: compute32, 8: compute}
+SURVEY = {4: survey32, 8: survey}
+EMIT = {(8, 8): emit_double, (8, 4): emit_single, (4, 8): emit32_double, (4, 4): emit32_single}
+ROUND = {4: round32, 8: round64}

@@ -191,6 +191,12 @@ BlockOption = Annotated[
     typer.Option(help="Draws per block, a power of two from 256 on; by size if not given."),
 ]
 DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
+ComputeOption = Annotated[
+    str, typer.Option(help="Precision of the computation: float64, or float32 for speed.")
+]
+BitsOption = Annotated[
+    int, typer.Option(help="Bits of the mantissa that results are rounded to; 0 keeps all.")
+]
 MemoryOption = Annotated[
     str,
     typer.Option(help="For blocks and digests; where one pass would keep more, two are made."),
@@ -227,6 +233,8 @@ def run(
     ] = "",
     block: BlockOption = "",
     dtype: DtypeOption = "float32",
+    compute: ComputeOption = "float64",
+    bits: BitsOption = 0,
     memory: MemoryOption = "2GiB",
     repair: Annotated[
         bool, typer.Option("--repair", help="Compute anew the blocks that are damaged.")
@@ -259,6 +267,8 @@ def run(
         workers=workers,
         block=_count(block, "--block") if block else None,
         dtype=dtype,
+        compute=compute,
+        bits=bits,
         memory=parse_size(memory),
         part=_part(part) if part else None,
         repair=repair,
@@ -380,6 +390,8 @@ def job(
     variant: VariantOption = "",
     block: BlockOption = "",
     dtype: DtypeOption = "float32",
+    compute: ComputeOption = "float64",
+    bits: BitsOption = 0,
     time: Annotated[str, typer.Option(help="Time limit of a job, HH:MM:SS.")] = "04:00:00",
     cpus: Annotated[int, typer.Option(help="Cores of a job.")] = 4,
     memory: Annotated[str, typer.Option(help="Memory of a job.")] = "8G",
@@ -402,6 +414,8 @@ def job(
         exceed=[_limit(text) for text in exceed],
         block=_count(block, "--block") if block else None,
         dtype=dtype,
+        compute=compute,
+        bits=bits,
         part=(parts, parts),
     )
     check_asked(loaded, _count(draws, "-n"), seed=_count(seed, "--seed"), options=options_of_run)
@@ -412,6 +426,8 @@ def job(
         "--block": block,
         "--quantiles": quantiles if quantiles != "2.5,50,97.5" else "",
         "--dtype": dtype if dtype != "float32" else "",
+        "--compute": compute if compute != "float64" else "",
+        "--bits": str(bits or ""),
     }
     command = ["ndmc", "run", scenario, "-n", draws, "--seed", seed]
     command += ["--out", path]

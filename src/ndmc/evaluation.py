@@ -22,7 +22,7 @@ from ndmc.rowcode import RowCode, compile_rows
 from ndmc.steps import Plan
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.tiles import Tile
-from ndmc_kernels.rows import EMIT
+from ndmc_kernels.rows import EMIT, ROUND
 
 __all__ = ["Sheets", "code_of", "evaluate", "evaluate_central", "fill"]
 
@@ -36,6 +36,7 @@ def evaluate(
     draws: range,
     *,
     dtype: npt.DTypeLike = np.float64,
+    compute: str = "float64",
     audit: Audit | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the outputs of a plan for a range of draws.
@@ -49,7 +50,10 @@ def evaluate(
     draws
         Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
     dtype
-        Precision of the result, float32 or float64; the computation itself is float64.
+        Precision of the result, float32 or float64.
+    compute
+        Precision of the computation: float64, or float32, in which parameters are drawn in float64
+        and rounded, and results have an error of some 1e-6.
     audit
         Where balances are checked and draws counted, if given.
 
@@ -75,11 +79,12 @@ def evaluate(
         raise ValueError(f"seed is {seed} but must lie in 0 .. 2**64 - 1")
     if draws.step != 1 or draws.start < 0:
         raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)} but must be float32 or float64")
+    for name, precision in (("dtype", dtype), ("compute", compute)):
+        if np.dtype(precision) not in (np.float32, np.float64):
+            raise ValueError(f"{name} is {precision!r} but must be float32 or float64")
     names = tuple(output.name for output in plan.outputs)
     sheet = np.empty((plan.cells, len(draws)), dtype)
-    fill({names: sheet}, plan, seed, draws, audit)
+    fill({names: sheet}, plan, seed, draws, audit, compute=compute)
     found, first = {}, 0
     for output in plan.outputs:
         shape = plan.dims.shape(output.dims)
@@ -96,11 +101,17 @@ def fill(
     draws: range,
     audit: Audit | None = None,
     watch: Stopwatch = SILENT,
+    *,
+    compute: str = "float64",
+    bits: int = 0,
 ) -> None:
-    """Fill sheets with outputs as `evaluate` does, timed by a stopwatch."""
+    """Fill sheets with outputs as `evaluate` does, timed by a stopwatch.
+
+    With ``bits`` results are rounded to so many bits of their mantissa.
+    """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
-    with compiled.tile(plan.tile) as tile, np.errstate(all="ignore"):
+    with compiled.tile(plan.tile, compute) as tile, np.errstate(all="ignore"):
         # What is not finite is found and named by the run.
         watch.start()
         for first, here, there in _tiles(draws, plan.tile):
@@ -108,11 +119,22 @@ def fill(
             watch.lap("sample")
             tile.run(compiled.code.each, watch)
             for rows, scales, sheet in targets:
-                EMIT[sheet.itemsize](tile.rows, rows, scales, here.start, sheet, there)
+                stop = there + here.stop - here.start
+                EMIT[tile.rows.itemsize, sheet.itemsize](
+                    tile.rows, rows, scales, here.start, sheet, there
+                )
+                _shorten(sheet, there, stop, bits)
             watch.lap("results")
             if audit is not None:
                 audit.examine(tile, first, here)
                 watch.lap("balances")
+
+
+def _shorten(sheet: npt.NDArray[Any], start: int, stop: int, bits: int) -> None:
+    """Round results to so many bits of their mantissa, unless all are wanted."""
+    dropped = np.finfo(sheet.dtype).nmant - bits
+    if bits and dropped > 0:
+        ROUND[sheet.itemsize](sheet.view(f"i{sheet.itemsize}"), start, stop, dropped)
 
 
 def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, int]]:
@@ -139,17 +161,18 @@ class _Compiled:
 
     def __init__(self, plan: Plan) -> None:
         self.code = compile_rows(plan)
-        self._idle: list[Tile] = []
+        self._idle: dict[str, list[Tile]] = {"float32": [], "float64": []}
 
     @contextlib.contextmanager
-    def tile(self, width: int) -> Iterator[Tile]:
+    def tile(self, width: int, compute: str) -> Iterator[Tile]:
         """Lend a tile; one that fails is not used again."""
+        idle = self._idle[np.dtype(compute).name]
         try:
-            tile = self._idle.pop()
+            tile = idle.pop()
         except IndexError:
-            tile = Tile(self.code, width)
+            tile = Tile(self.code, width, compute)
         yield tile
-        self._idle.append(tile)
+        idle.append(tile)
 
 
 def code_of(plan: Plan) -> RowCode:

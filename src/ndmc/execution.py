@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc import convergence, limits
-from ndmc.audit import LIMIT, Audit
+from ndmc.audit import LIMITS, Audit
 from ndmc.convergence import Target
 from ndmc.dataset import open_dataset
 from ndmc.digest import Series, Sheet
@@ -66,6 +66,8 @@ class Options:
     workers: int | None = None
     block: int | None = None
     dtype: str = "float32"
+    compute: str = "float64"
+    bits: int = 0
     memory: int = limits.MEMORY
     part: tuple[int, int] | None = None
     repair: bool = False
@@ -108,6 +110,8 @@ def run(
     workers: int | None = None,
     block: int | None = None,
     dtype: str = "float32",
+    compute: str = "float64",
+    bits: int = 0,
     memory: int = limits.MEMORY,
     part: tuple[int, int] | None = None,
     client: Any = None,
@@ -146,8 +150,12 @@ def run(
     block
         Draws per block, rounded up to a power of two; chosen by size if None.
     dtype
-        Precision in which draws are stored and ranked, float32 or float64; the computation is
-        float64.
+        Precision in which draws are stored and ranked, float32 or float64.
+    compute
+        Precision of the computation, float64 or float32; see `evaluate`.
+    bits
+        Bits of the mantissa that results are rounded to, which then compress better: 10 bits keep
+        a relative error of 2**-11. All bits if 0.
     memory
         Bytes for blocks and digests. Where digests of one pass would hold more, two are made.
     part
@@ -192,6 +200,8 @@ def run(
         workers=workers,
         block=block,
         dtype=dtype,
+        compute=compute,
+        bits=bits,
         memory=memory,
         part=part,
         repair=repair,
@@ -386,7 +396,7 @@ class _Run:
                     return newest
                 self.work.watch.start()
                 found = percentiles_of(self.work, self._run)
-                store = write_percentiles(self.work, *found, LIMIT)
+                store = write_percentiles(self.work, *found, LIMITS[self.spec.compute])
                 self.work.watch.lap("merge")
                 return store
         return self.work.store
@@ -404,7 +414,7 @@ class _Run:
             if all(found["met"] for found in reached) or draws == left[-1]:
                 break
         merged, rows = percentiles_of(self.work, self._run)
-        store = write_percentiles(self.work, merged, rows, LIMIT)
+        store = write_percentiles(self.work, merged, rows, LIMITS[self.spec.compute])
         looks = {"looks": len(looked), "confidence": level, "draws": draws}
         return store.changed(until=[{**found, **looks} for found in reached])
 
@@ -526,8 +536,9 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     check_central(plan)
     draws = range(min(spec.draws, plan.tile))
     audit = Audit(plan)
-    results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
-    check_draws(plan, audit, results, draws)
+    precision = {"dtype": spec.dtype, "compute": spec.compute}
+    results = evaluate(plan, spec.seed, draws, audit=audit, **precision)
+    check_draws(plan, audit, results, draws, LIMITS[spec.compute])
 
 
 # --- what is asked for ----------------------------------------------------------------------------
@@ -550,6 +561,8 @@ def _plan(
         draws=int(draws),
         block=options.block or MOST,
         dtype=options.dtype,
+        compute=options.compute,
+        bits=options.bits,
         keep=keep,
         percentiles=names,
         quantiles=tuple(sorted(set(map(float, wanted)))),
@@ -656,6 +669,13 @@ def _check_numbers(draws: int, seed: int, options: Options, workers: int) -> Non
         raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
     if options.dtype not in ("float32", "float64"):
         raise InputError(f"dtype is {options.dtype!r}; choose float32 or float64", "--dtype")
+    if options.compute not in LIMITS:
+        message = f"compute is {options.compute!r}; choose float64 or float32"
+        raise InputError(message, "--compute")
+    most = np.finfo(options.dtype).nmant
+    if not 0 <= options.bits <= most:
+        message = f"{options.bits} bits of the mantissa asked for; {options.dtype} has {most}"
+        raise InputError(f"{message}, 0 keeps all", "--bits")
     if workers < 1:
         raise InputError(f"{workers} workers asked for; at least 1 is needed", "--workers")
     if options.block is not None and options.block < 1:

@@ -341,7 +341,8 @@ class _Compiler(Writer[Part]):
         parts = self.finished(self.taken())
         fields = tuple(part for part in parts if isinstance(part, Arithmetic))
         groups = gathered(drawn.groups)
-        return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
+        cdf = tuple(drawn.cdf)
+        return Sampling(drawn.normals, drawn.uniforms, fields, cdf, groups, self.rows)
 
     # --- balances ----------------------------------------------------------------------------
 

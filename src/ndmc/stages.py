@@ -35,6 +35,10 @@ class Spec:
         Draws of the first stage, all values of which are kept.
     pilot
         No stage begins after this many draws; 0 for no limit.
+    compute
+        Precision of the computation.
+    bits
+        Bits of the mantissa that results are rounded to, 0 for all.
     counted
         The first draw of the stage that is only counted, and kept in a second pass; 0 for none.
     """
@@ -50,6 +54,8 @@ class Spec:
     begin: int = 8192
     pilot: int = 0
     counted: int = 0
+    compute: str = "float64"
+    bits: int = 0
 
 
 def stages(spec: Spec) -> Iterator[range]:

@@ -51,7 +51,11 @@ _IDENTITY = (
     "quantiles",
     "exceed",
     "dtype",
+    "compute",
+    "bits",
 )
+#: What stores say that were written before there was a choice.
+_BEFORE = {"compute": "float64", "bits": 0}
 _ROOT = "zarr.json"
 
 
@@ -102,6 +106,8 @@ class Store:
             percentiles=tuple(a["percentiles"]),
             quantiles=tuple(a["quantiles"]),
             exceed=tuple((name, limit) for name, limit in a["exceed"]),
+            compute=a.get("compute", _BEFORE["compute"]),
+            bits=a.get("bits", _BEFORE["bits"]),
             **a["stages"],
         )
 
@@ -110,7 +116,7 @@ class Store:
         """What is safely written."""
         keys = ("seed", "scenario_hash", "ndmc")
         run = {key: self.attrs[key] for key in keys}
-        identity = {key: self.attrs[key] for key in _IDENTITY}
+        identity = {key: self.attrs[key] for key in _IDENTITY if key in self.attrs}
         return Ledger(self.place, {**run, "identity": checksum(identity)})
 
     @property
@@ -325,6 +331,8 @@ def identity(scenario: Scenario, spec: Spec) -> dict[str, Any]:
         "quantiles": list(spec.quantiles),
         "exceed": [list(pair) for pair in spec.exceed],
         "dtype": spec.dtype,
+        "compute": spec.compute,
+        "bits": spec.bits,
     }
 
 
@@ -426,7 +434,7 @@ def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
     """Refuse a store whose run is not the one asked for, and show the difference."""
     wanted = identity(scenario, spec)
     for key in _IDENTITY:
-        found = store.attrs.get(key)
+        found = store.attrs.get(key, _BEFORE.get(key))
         if found == wanted[key]:
             continue
         shown = f"{found!r}, asked for {wanted[key]!r}"

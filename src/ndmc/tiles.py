@@ -18,8 +18,8 @@ from ndmc.steps import Cohort, Profile, hidden
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc_kernels import sampling, survival
 from ndmc_kernels.cohort import convolve
-from ndmc_kernels.march import march
-from ndmc_kernels.rows import compute
+from ndmc_kernels.march import MARCH
+from ndmc_kernels.rows import COMPUTE, narrow
 
 __all__ = ["Tile"]
 
@@ -35,17 +35,23 @@ _MARGINALS = {
 class Tile(Mapping[str, Floats]):
     """Rows [row, draw] of a plan, used for one tile after the other.
 
-    By name it gives the values of a quantity [dims..., draw], with one draw where they are the
-    same in all.
+    By name it gives the values of a quantity [dims..., draw] in double precision, with one draw
+    where they are the same in all. In single precision parameters are drawn in double precision
+    and rounded, and stocks other than Weibull ones are computed in it.
     """
 
-    def __init__(self, code: RowCode, width: int) -> None:
+    def __init__(self, code: RowCode, width: int, compute: str = "float64") -> None:
         self.code, self.width = code, width
-        self.rows = _aligned(code.rows, width)
+        self.rows = _aligned(code.rows, width, compute)
+        self._drawn: Floats = self.rows
+        if self.rows.itemsize == 4:
+            self._drawn = _aligned(code.sampling.rows, width, "float64")
         self._others: dict[str, Floats] = {}
         self._shares: dict[str, list[Floats]] = {}
         places, numbers = code.numbers
-        self.rows[places] = numbers[:, np.newaxis]
+        for rows in (self.rows, self._drawn):
+            known = places < len(rows)
+            rows[places[known]] = numbers[known, np.newaxis]
         self.run(code.once)
 
     def __getitem__(self, name: str) -> Floats:
@@ -56,8 +62,10 @@ class Tile(Mapping[str, Floats]):
         flat_places = places.reshape(-1)
         first, count = int(flat_places[0]) if places.size else 0, places.size
         if np.array_equal(flat_places, np.arange(first, first + count)):
-            return self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
-        return self.rows[places][..., few]
+            found = self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
+        else:
+            found = self.rows[places][..., few]
+        return np.asarray(found, dtype=np.float64)
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self._others, **self.code.names})
@@ -65,7 +73,7 @@ class Tile(Mapping[str, Floats]):
     def __len__(self) -> int:
         return len({**self._others, **self.code.names})
 
-    def _block(self, first: int, *shape: int) -> Floats:
+    def _block(self, first: int, *shape: int) -> Any:
         """Return rows from a first one on as [shape..., draw]."""
         count = int(np.prod(shape, dtype=np.int64))
         return self.rows[first : first + count].reshape(*shape, self.width)
@@ -74,30 +82,22 @@ class Tile(Mapping[str, Floats]):
 
     def sample(self, seed: int, first: int) -> None:
         """Draw every parameter for the draws from ``first`` on."""
-        how = self.code.sampling
+        how, rows = self.code.sampling, self._drawn
         for kernel, (streams, at) in (
             (sampling.normals, how.normals),
             (sampling.uniforms, how.uniforms),
         ):
             if len(streams):
-                kernel(np.uint64(seed), streams, first, self.rows[at : at + len(streams)])
-        self.run(how.fields)
+                kernel(np.uint64(seed), streams, first, rows[at : at + len(streams)])
+        for part in how.fields:
+            COMPUTE[8](part.instructions, rows)
         for source, target, count in how.cdf:
-            scores, uniforms = (self.rows[at : at + count] for at in (source, target))
+            scores, uniforms = (rows[at : at + count] for at in (source, target))
             sampling.cdf(scores, uniforms)
         for group in how.groups:
-            self._quantile(group)
-
-    def _quantile(self, group: Group) -> None:
-        rows, numbers = self.rows, group.numbers
-        if group.kind == "beta":
-            rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
-        elif group.kind == "discrete":
-            places = (group.source_of, group.target_of)
-            sampling.discrete(rows, *places, numbers, group.choices, rows)
-        else:
-            kernel = _MARGINALS[group.kind]
-            kernel(rows, group.source_of, group.target_of, numbers, rows)
+            _quantile(group, rows)
+        if rows is not self.rows:
+            narrow(rows, how.targets, self.rows)
 
     def central(self) -> None:
         """Set every parameter to its mean."""
@@ -111,7 +111,7 @@ class Tile(Mapping[str, Floats]):
         for part in parts:
             match part:
                 case Arithmetic():
-                    compute(part.instructions, self.rows)
+                    COMPUTE[self.rows.itemsize](part.instructions, self.rows)
                     watch.lap("flows")
                 case Fed():
                     self._fed(part)
@@ -129,15 +129,22 @@ class Tile(Mapping[str, Floats]):
     def _fed(self, part: Fed) -> None:
         """Compute a Weibull stock and what it releases."""
         size = (part.cells, part.years)
-        scale, shape = (self._block(at, part.cells) for at in (part.scale, part.shape))
+        scale, shape, inflow = (
+            np.asarray(self._block(at, *dims), dtype=np.float64)
+            for at, dims in (
+                (part.scale, size[:1]),
+                (part.shape, size[:1]),
+                (part.inflow, size),
+            )
+        )
         log_ages, weights = log_nodes(part.step.lifetime, part.years)
-        left = np.empty((*size, self.width))
+        left, out = np.empty((2, *size, self.width))
         survival.weibull(scale, shape, log_ages, weights, left)
-        inflow = self._block(part.inflow, *size)
-        convolve(inflow, left, self._block(part.stock, *size))
+        convolve(inflow, left, out)
+        self._block(part.stock, *size)[...] = out
         if part.release is not None:
-            gone = -np.diff(left, axis=1, prepend=1.0)
-            convolve(inflow, gone, self._block(part.release, *size))
+            convolve(inflow, -np.diff(left, axis=1, prepend=1.0), out)
+            self._block(part.release, *size)[...] = out
 
     def _loop(self, part: Loop) -> None:
         program = part.step.program
@@ -145,6 +152,7 @@ class Tile(Mapping[str, Floats]):
         for at, _ in program.gains:
             rows[at] = 0.0
         self._load_stocks(part, rows)
+        march = MARCH[rows.itemsize]
         march(program.once, 1, rows)
         march(program.yearly, len(self.code.plan.dims.years), rows)
 
@@ -174,7 +182,7 @@ class Tile(Mapping[str, Floats]):
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
         if step.level is None:
-            inflow = self._block(part.inflow, *grid[:2])
+            inflow = np.asarray(self._block(part.inflow, *grid[:2]), dtype=np.float64)
             if part.certain and step.target not in self._shares:
                 self._shares[step.target] = members.parts_by_age()
             parts = fed(members, inflow, self._shares.get(step.target))
@@ -205,11 +213,22 @@ class Tile(Mapping[str, Floats]):
             self.rows[targets[name] : targets[name] + len(values)] = values
 
 
-def _aligned(rows: int, width: int) -> Floats:
+def _aligned(rows: int, width: int, dtype: str) -> Any:
     """Return zeros that begin at a cache line: vectors across two of them load at half speed."""
-    spare = np.zeros(rows * width + 8)
-    first = -spare.ctypes.data % 64 // 8
+    spare = np.zeros(rows * width + 16, dtype)
+    first = -spare.ctypes.data % 64 // spare.itemsize
     return spare[first : first + rows * width].reshape(rows, width)
+
+
+def _quantile(group: Group, rows: Floats) -> None:
+    """Make a parameter's cells from its scores or uniforms."""
+    places, numbers = (group.source_of, group.target_of), group.numbers
+    if group.kind == "beta":
+        rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
+    elif group.kind == "discrete":
+        sampling.discrete(rows, *places, numbers, group.choices, rows)
+    else:
+        _MARGINALS[group.kind](rows, *places, numbers, rows)
 
 
 def _beta_quantile(numbers: Floats, uniforms: Floats) -> Any:

@@ -12,7 +12,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.audit import LIMIT, Audit
+from ndmc.audit import LIMIT, LIMITS, Audit
 from ndmc.bundle import Bundle, DamagedError
 from ndmc.digest import (
     Brackets,
@@ -137,7 +137,7 @@ class Work:
         """Return the brackets of the first stage."""
         series, sheets = self.layout
         room = Room(series, sheets, 1)
-        fill(self._sheets(room, self._further(1)), self.plan, self.spec.seed, range(1))
+        self._fill(self._sheets(room, self._further(1)), range(1))
         room.add_up()
         return first_brackets(sheets, [rows[:, 0] for rows in room.rows])
 
@@ -208,15 +208,20 @@ class Work:
             some = range(first, min(first + step, draws.stop))
             room, sheet = digester.room(len(some)), self._further(len(some))
             self.watch.start()
-            fill(self._sheets(room, sheet), self.plan, self.spec.seed, some, audit, self.watch)
+            self._fill(self._sheets(room, sheet), some, audit)
             results = {**room.results, **self._cut(sheet)}
             digester.add()
             self.watch.lap("percentiles")
             if audit is not None:
                 finite = digester.finite()
                 suspects = {name: found for name, found in results.items() if name not in finite}
-                check_draws(self.plan, audit, suspects, some)
+                check_draws(self.plan, audit, suspects, some, LIMITS[self.spec.compute])
             yield some, results
+
+    def _fill(self, sheets: Sheets, draws: range, audit: Audit | None = None) -> None:
+        spec = self.spec
+        precision: dict[str, Any] = {"compute": spec.compute, "bits": spec.bits}
+        fill(sheets, self.plan, spec.seed, draws, audit, self.watch, **precision)
 
     @functools.cached_property
     def _others(self) -> tuple[str, ...]:
@@ -304,13 +309,17 @@ FATAL = {"gain": gain_message, "no_start": start_message}
 
 
 def check_draws(
-    plan: Plan, audit: Audit, results: Mapping[str, npt.NDArray[Any]], draws: range
+    plan: Plan,
+    audit: Audit,
+    results: Mapping[str, npt.NDArray[Any]],
+    draws: range,
+    limit: float = LIMIT,
 ) -> None:
     """Refuse draws that have no meaning, are not finite or do not balance."""
     _check_counts(plan, audit, draws)
     for name, values in results.items():
         _check_finite(plan, name, values, draws)
-    _check_balance(audit)
+    _check_balance(audit, limit)
 
 
 def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
@@ -326,14 +335,14 @@ def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
             raise RunError(f"{FATAL[watch.kind](watch)}: {share}, of {where}")
 
 
-def _check_balance(audit: Audit) -> None:
-    if audit.worst <= LIMIT:
+def _check_balance(audit: Audit, limit: float) -> None:
+    if audit.worst <= limit:
         return
     assert audit.place is not None
     process, year, draw = audit.place
     raise RunError(
         f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} of "
-        f"its largest flow or stock ({LIMIT:.2g} is rounding); look for numbers that make no "
+        f"its largest flow or stock ({limit:.2g} is rounding); look for numbers that make no "
         "sense, such as a share above 1"
     )
 
