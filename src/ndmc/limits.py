@@ -14,7 +14,7 @@ import numpy as np
 from ndmc.audit import Audit
 from ndmc.digest import SEGMENT, Sheet
 from ndmc.errors import InputError
-from ndmc.evaluation import evaluate
+from ndmc.evaluation import code_of, evaluate
 from ndmc.place import Place
 from ndmc.stages import GRAIN, Spec, blocks, expected, stages
 from ndmc.steps import Plan
@@ -127,7 +127,8 @@ def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
     draws = range(min(spec.draws, 2 * plan.tile))
 
     def work(_: int) -> None:
-        evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=Audit(plan))
+        audit = Audit(plan)
+        evaluate(plan, spec.seed, draws, dtype=spec.dtype, compute=spec.compute, audit=audit)
 
     work(0)  # compiles what is not compiled yet
     start = time.perf_counter()
@@ -163,11 +164,10 @@ def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> 
     most = max(len(block) for block in blocks(spec))
     piece = min(at_once(plan, spec), most)
     sums = sum(s.rows * s.dtype.itemsize for s in sheets[1:])
-    # A tile of all that is computed; a piece of results, with sums; the draws of a block to be
-    # stored, and again while they are compressed.
-    each: float = (
-        8 * plan.tile * plan.held + piece * (plan.cells * item + sums) + 2 * cells * item * most
-    )
+    # A tile of all rows, and what is computed apart; a piece of results, with sums; the draws of a
+    # block to be stored, and again while they are compressed.
+    tile = 8 * plan.tile * (code_of(plan).rows + plan.held)
+    each: float = tile + piece * (plan.cells * item + sums) + 2 * cells * item * most
     each += max(_kept_in_block(spec, stage) for stage in stages(spec)) * rows * 1.5
     segment = sum(min(s.rows, SEGMENT) / max(s.rows, 1) * expected(spec, s.rows) for s in sheets)
     return workers * each + 24 * segment / (32 if spec.counted else 1)
