@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import inline, kernel
-from ndmc_kernels.elementary import exp, log
+from ndmc_kernels.elementary import exp, log, power
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -122,7 +122,7 @@ def value(operation: int, x: float, y: float) -> float:
         return exp(x)
     if operation == _LOG:
         return log(x)
-    return float(x**y)
+    return power(x, y)
 
 
 @kernel("void(i8[:, ::1], i8, f8[:, ::1])")
