@@ -6,8 +6,12 @@ import functools
 import re
 import struct
 
+import llvmlite.binding
 import numpy as np
+import pytest
 from scipy import optimize, special, stats
+
+from ndmc_kernels import _jit
 
 _MASK = 0xFFFFFFFF
 
@@ -77,9 +81,13 @@ def _pi(digits):
         return 16 * arctan_of_inverse(5) - 4 * arctan_of_inverse(239)
 
 
-def packed_doubles(text):
-    """Return the arithmetic on vectors of doubles in 256 or 512 bits found in x86 assembly."""
-    return set(re.findall(r"\b(v(?:add|sub|mul|div|sqrt|fn?m(?:add|sub)\d+)pd)\b.*%[yz]mm", text))
+def packed_arithmetic(kernel):
+    """Return the operations on 256 or 512 bits of doubles in a kernel, or skip the test."""
+    if not llvmlite.binding.get_host_cpu_features().get("avx2"):
+        pytest.skip("no AVX2")
+    fresh = _jit.compile_kernel(kernel.py_func, kernel.signature, cache=None)
+    (text,) = fresh.inspect_asm().values()
+    return set(re.findall(r"\bv([a-z]+)[0-9]*pd\s.*%[yz]mm", text))
 
 
 def cdf(scores):

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+import reference
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
-import reference
 from ndmc_kernels import elementary
 from ndmc_kernels._jit import kernel
 
@@ -212,6 +212,14 @@ def test_normal_quantile_is_odd():
     u = (np.arange(1, 2**12) / 2**12).copy()
     got = apply(quantiles, u)
     assert_array_equal(got, -got[::-1])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "operation"), [(exps, "fmadd"), (logs, "div"), (powers, "div"), (quantiles, "div")]
+)
+def test_functions_use_vector_registers(kernel, operation):
+    """Finds the costliest arithmetic packed in wide registers, where there are any."""
+    assert operation in reference.packed_arithmetic(kernel)
 
 
 def test_normal_cdf_matches_scipy():
