@@ -1,11 +1,17 @@
 """Slow twins of the kernels: each equation said plainly in Python, NumPy or SciPy."""
 
 import bisect
+import decimal
 import functools
+import re
 import struct
 
+import llvmlite.binding
 import numpy as np
+import pytest
 from scipy import optimize, special, stats
+
+from ndmc_kernels import _jit
 
 _MASK = 0xFFFFFFFF
 
@@ -38,6 +44,50 @@ def uniforms(seed, streams, first, width):
 def normals(seed, streams, first, width):
     """Return standard normal scores [stream, draw]."""
     return special.ndtri(uniforms(seed, streams, first, width))
+
+
+def normal_quantile_error(u, score):
+    """Return the relative error of one score as the quantile of u, by one step of Newton's method.
+
+    The probability is a series of positive terms, in decimals enough for what 1/2 cancels.
+    """
+    with decimal.localcontext(prec=50 + int(0.45 * score**2)) as context:
+        z = decimal.Decimal(float(score))
+        total = term = z
+        n = 1
+        while abs(term) > abs(total).scaleb(-context.prec):
+            n += 2
+            term *= z * z / n
+            total += term
+        density = (-z * z / 2).exp() / (2 * _pi(context.prec)).sqrt()
+        above = decimal.Decimal("0.5") + density * total - decimal.Decimal(float(u))
+        return float(above / (density * z))
+
+
+@functools.cache
+def _pi(digits):
+    """Return pi by Machin's formula."""
+
+    def arctan_of_inverse(x):
+        total = term = 1 / decimal.Decimal(x)
+        n = 1
+        while abs(term) > decimal.Decimal(1).scaleb(-digits - 5):
+            n += 2
+            term /= -x * x
+            total += term / n
+        return total
+
+    with decimal.localcontext(prec=digits + 10):
+        return 16 * arctan_of_inverse(5) - 4 * arctan_of_inverse(239)
+
+
+def packed_arithmetic(kernel):
+    """Return the operations on 256 or 512 bits of doubles in a kernel, or skip the test."""
+    if not llvmlite.binding.get_host_cpu_features().get("avx2"):
+        pytest.skip("no AVX2")
+    fresh = _jit.compile_kernel(kernel.py_func, kernel.signature, cache=None)
+    (text,) = fresh.inspect_asm().values()
+    return set(re.findall(r"\bv([a-z]+)[0-9]*pd\s.*%[yz]mm", text))
 
 
 def cdf(scores):

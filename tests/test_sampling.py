@@ -88,6 +88,14 @@ def test_uniforms_lie_strictly_inside():
 
 
 @pytest.mark.parametrize("function", [sampling.uniforms, sampling.normals])
+def test_draws_pass_the_32_bits_of_a_block_number(function):
+    """Gives a row across the carry into the upper counter word what its halves give."""
+    whole = fill(function, first=2**33 - 64, width=192)
+    assert_array_equal(whole[:, :64], fill(function, 2**33 - 64))
+    assert_array_equal(whole[:, 64:], fill(function, 2**33, 128))
+
+
+@pytest.mark.parametrize("function", [sampling.uniforms, sampling.normals])
 @pytest.mark.parametrize("cuts", [[64], [128], [64, 192, 512], [960]])
 def test_draws_do_not_depend_on_tiles(function, cuts):
     """Gives the same bits however a range is cut into tiles."""
@@ -127,6 +135,40 @@ def test_normals_match_reference():
     """Equals SciPy's quantile of the reference uniforms."""
     expected = reference.normals(SEED, STREAMS, 10, 64)
     assert_allclose(fill(sampling.normals, 10), expected, rtol=4e-15)
+
+
+def test_normals_do_not_depend_on_what_is_scored_together():
+    """Gives the same bits in one row as in many, which fill several chunks."""
+    streams = np.arange(100, dtype=np.uint64)
+    whole = fill(sampling.normals, streams=streams, width=192)
+    alone = [fill(sampling.normals, streams=streams[n : n + 1], width=192) for n in range(100)]
+    assert_array_equal(np.concatenate(alone), whole)
+    assert_array_equal(fill(sampling.normals, streams=streams)[:, :64], whole[:, :64])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 33])
+def test_normals_of_any_shape(rows):
+    """Fills rows longer than a chunk, few rows, and none."""
+    streams = np.arange(rows, dtype=np.uint64)
+    scores, uniforms = (fill(f, 0, 4096, streams) for f in (sampling.normals, sampling.uniforms))
+    assert_allclose(scores, special.ndtri(uniforms), rtol=4e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("uniforms", "add"),
+        ("normals", "div"),
+        ("normal", "fmadd"),
+        ("lognormal", "fmadd"),
+        ("truncated_normal", "div"),
+        ("triangular", "sqrt"),
+    ],
+)
+def test_loops_use_vector_registers(name, operation):
+    """Finds the costliest arithmetic of a kernel packed in wide registers, where there are any."""
+    kernel = getattr(sampling, name)
+    assert operation in reference.packed_arithmetic(kernel)
 
 
 def test_normals_are_normal():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import inline, named
-from ndmc_kernels.elementary import exp, log
+from ndmc_kernels.elementary import exp, log, power
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -123,7 +123,7 @@ def value(operation: int, x: float, y: float) -> float:
         return exp(x)
     if operation == _LOG:
         return log(x)
-    return float(x**y)
+    return power(x, y)
 
 
 def _march(program: Integers, years: int, rows: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import inline, kernel, named
-from ndmc_kernels.elementary import exp, log
+from ndmc_kernels.elementary import exp, log, power
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -171,7 +171,7 @@ def _compute(program: Integers, rows: Any) -> None:
                     rows[o, d] = abs(rows[a, d])
             elif operation == _POWER:
                 for d in draws:
-                    rows[o, d] = rows[a, d] ** rows[b, d]
+                    rows[o, d] = power(rows[a, d], rows[b, d])
             else:
                 for d in draws:
                     rows[o, d] = _holds(operation, rows[a, d], rows[b, d])

@@ -18,7 +18,6 @@ from ndmc_kernels.elementary import (
     exp,
     is_central,
     normal_cdf,
-    normal_quantile,
     tail_quantile,
 )
 
@@ -36,6 +35,9 @@ _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _DROP, _ONE_BITS = np.uint64(12), np.uint64(0x3FF0000000000000)
 _BELOW_ONE = 1.0 - 2.0**-53
 
+_CHUNK = 2048  # draws scored at once: many enough to fill vectors with tails, few enough for L1
+_GROUP = np.uint64(32)  # draws looked at together for tails: one in six groups has any
+
 
 @inline
 def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> Block:
@@ -44,7 +46,7 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> Block:
     # products costs 0.1 ns a uniform.
     for _ in range(10):
         p0, p1 = _M0 * (c0 & _LOW), _M1 * (c2 & _LOW)
-        c0, c1, c2, c3 = (p1 >> _HALF) ^ c1 ^ k0, p1, (p0 >> _HALF) ^ c3 ^ k1, p0
+        c0, c1, c2, c3 = (p1 >> _HALF) ^ (c1 ^ k0), p1, (p0 >> _HALF) ^ (c3 ^ k1), p0
         k0, k1 = k0 + _W0, k1 + _W1
     return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
 
@@ -69,13 +71,23 @@ def open_unit(low: np.uint64, high: np.uint64) -> float:
 @inline
 def fill_uniforms(seed: np.uint64, stream: np.uint64, first: int, row: Floats) -> None:
     """Fill a row with the draws of one stream that start at `first`, an even number."""
-    for pair in range(row.shape[0] // 2):
-        block = np.uint64(first // 2 + pair)
-        w0, w1, w2, w3 = philox(
-            block & _LOW, block >> _HALF, stream & _LOW, stream >> _HALF, seed & _LOW, seed >> _HALF
-        )
-        row[2 * pair] = open_unit(w0, w1)
-        row[2 * pair + 1] = open_unit(w2, w3)
+    pairs, block = row.shape[0] // 2, np.uint64(first // 2)
+    # In two parts, the second one empty but every 2**33 draws: with the upper word of the counter
+    # constant, half of the first two rounds is done once a row, 5 % of the time.
+    split = min(pairs, int(_LOW - (block & _LOW)) + 1)
+    for start, stop in ((0, split), (split, pairs)):
+        upper = (block + np.uint64(start)) >> _HALF
+        for pair in range(start, stop):
+            w0, w1, w2, w3 = philox(
+                (block + np.uint64(pair)) & _LOW,
+                upper,
+                stream & _LOW,
+                stream >> _HALF,
+                seed & _LOW,
+                seed >> _HALF,
+            )
+            row[2 * pair] = open_unit(w0, w1)
+            row[2 * pair + 1] = open_unit(w2, w3)
 
 
 @kernel("void(u8, u8[::1], i8, f8[:, ::1])")
@@ -85,25 +97,40 @@ def uniforms(seed: np.uint64, streams: Words, first: int, out: Floats) -> None:
         fill_uniforms(seed, streams[n], first, out[n])
 
 
+@inline
+def score(u: Floats, tails: Floats, places: Integers) -> None:
+    """Turn uniforms into standard normal scores in place; tails and places are scratch."""
+    # The centre for all, in vectors; the few tails gathered before and put back after it.
+    count, end = 0, np.uint64(u.shape[0])
+    # Unsigned, as a signed index might count from the end, which would be a gather in AVX-512.
+    for start in range(np.uint64(0), end, _GROUP):
+        stop = min(start + _GROUP, end)
+        rare = False
+        for draw in range(start, stop):
+            rare |= not is_central(u[draw])
+        if rare:
+            for draw in range(start, stop):
+                tails[count], places[count] = u[draw], draw
+                count += not is_central(u[draw])
+    for draw in range(u.shape[0]):
+        u[draw] = central_quantile(u[draw])
+    for tail in range(count):
+        tails[tail] = tail_quantile(tails[tail])
+    for tail in range(count):
+        u[places[tail]] = tails[tail]
+
+
 @kernel("void(u8, u8[::1], i8, f8[:, ::1])")
 def normals(seed: np.uint64, streams: Words, first: int, out: Floats) -> None:
     """Fill out [stream, draw] with standard normal scores of draws first, first + 1, ..."""
-    # The centre for all, then the tails gathered, computed and put back: 3.9 ns a score. All of
-    # both ranges in one loop takes 7.0, a branch in the loop 20.
-    tails, places = np.empty(out.shape[1]), np.empty(out.shape[1], np.int64)
-    for n in range(out.shape[0]):
-        row = out[n]
-        fill_uniforms(seed, streams[n], first, row)
-        count = 0
-        for draw in range(row.shape[0]):
-            tails[count], places[count] = row[draw], draw
-            count += not is_central(row[draw])
-        for draw in range(row.shape[0]):
-            row[draw] = central_quantile(row[draw])
-        for tail in range(count):
-            tails[tail] = tail_quantile(tails[tail])
-        for tail in range(count):
-            row[places[tail]] = tails[tail]
+    width, flat = out.shape[1], out.reshape(-1)
+    step = max(_CHUNK // width, 1)
+    tails, places = np.empty(step * width), np.empty(step * width, np.int64)
+    for start in range(0, out.shape[0], step):
+        stop = min(start + step, out.shape[0])
+        for n in range(start, stop):
+            fill_uniforms(seed, streams[n], first, out[n])
+        score(flat[start * width : stop * width], tails, places)
 
 
 @kernel("void(f8[:, ::1], f8[:, ::1])")
@@ -151,13 +178,17 @@ def truncated_normal(
     Numbers [n, 4] are mu, sigma, low and high probability. In the upper tail pass -sigma and the
     probabilities of the mirrored normal, which keep their digits.
     """
+    tails, places = np.empty(out.shape[1]), np.empty(out.shape[1], np.int64)
     for n in range(source_of.shape[0]):
         u, x = source[source_of[n]], out[target_of[n]]
         mu, sigma, low, high = numbers[n, 0], numbers[n, 1], numbers[n, 2], numbers[n, 3]
         for draw in range(x.shape[0]):
             p = low + u[draw] * (high - low)
             # The sum can round to 1, whose quantile is infinite.
-            x[draw] = mu + sigma * normal_quantile(p if p < _BELOW_ONE else _BELOW_ONE)
+            x[draw] = _BELOW_ONE if p > _BELOW_ONE else p
+        score(x, tails, places)
+        for draw in range(x.shape[0]):
+            x[draw] = mu + sigma * x[draw]
 
 
 @kernel(_MARGINAL)
@@ -180,12 +211,14 @@ def triangular(
     for n in range(source_of.shape[0]):
         u, x = source[source_of[n]], out[target_of[n]]
         low, mode, high = numbers[n, 0], numbers[n, 1], numbers[n, 2]
+        # In two loops, or both roots would be taken of each draw.
         for draw in range(x.shape[0]):
-            rising = u[draw] * (high - low)
-            falling = (1.0 - u[draw]) * (high - low)
-            up = low + math.sqrt(rising * (mode - low))
-            down = high - math.sqrt(falling * (high - mode))
+            rising, falling = u[draw] * (high - low), (1.0 - u[draw]) * (high - low)
+            up, down = rising * (mode - low), falling * (high - mode)
             x[draw] = up if rising < mode - low else down
+        for draw in range(x.shape[0]):
+            root = math.sqrt(x[draw])
+            x[draw] = low + root if u[draw] * (high - low) < mode - low else high - root
 
 
 @kernel("void(f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1])")
