@@ -2,10 +2,11 @@
 
 import pint
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from ndmc import units
 from ndmc.units import NONE, TIME, Dimension, UnitError, UnitSystem, parse_amount
 
 REGISTRY = pint.UnitRegistry(on_redefinition="ignore")
@@ -37,12 +38,50 @@ def test_factor_is_the_round_number(system, unit, expected):
     assert UnitSystem(system).factor(unit) == pytest.approx(expected, rel=1e-15, abs=0)
 
 
+@settings(deadline=None)
 @given(system=st.sampled_from(MASSES), one=st.sampled_from(MASSES), two=st.sampled_from(MASSES))
 def test_factors_agree_with_pint(system, one, two):
     """Two masses convert into each other by the same ratio in every system, which is pint's."""
     expected = REGISTRY.Quantity(1.0, one).to(two).magnitude
     got = UnitSystem(system).factor(one) / UnitSystem(system).factor(two)
     assert_allclose(got, expected, rtol=1e-13)  # each factor is rounded to 15 digits
+
+
+COMMON = units._common()
+PINT = pint.UnitRegistry(None)
+PINT.load_definitions(units._COMMON.splitlines())
+KNOWN = sorted(COMMON.known)
+
+
+def test_common_units_are_those_of_pint():
+    """Every name that is read without pint means there what pint says."""
+    for name in KNOWN:
+        size, dimension = COMMON.measured(name)
+        expected, wanted = units._measured(PINT, name)
+        assert (name, dimension) == (name, wanted)
+        assert size == pytest.approx(expected, rel=1e-15, abs=0)
+
+
+FACTOR = st.tuples(
+    st.sampled_from([*KNOWN, "1", "t", "kg"]), st.sampled_from(["", "**2", " ^ -1", "** 3"])
+).map("".join)
+
+
+@settings(deadline=None)
+@given(first=FACTOR, others=st.lists(st.tuples(st.sampled_from("*/ "), FACTOR), max_size=3))
+def test_products_of_common_units_are_those_of_pint(first, others):
+    """Products, quotients and powers of them too."""
+    text = "".join([first, *map("".join, others)])
+    size, dimension = COMMON.measured(text)
+    expected, wanted = units._measured(PINT, text)
+    assert dimension == wanted
+    assert size == pytest.approx(expected, rel=2e-15, abs=0)
+
+
+@pytest.mark.parametrize("unit", ["lb", "gs", "kg*lb", "grammes"])
+def test_other_units_are_left_to_pint(unit):
+    """What is not common is not guessed."""
+    assert COMMON.measured(unit) is None
 
 
 def test_year_is_the_unit_of_time():

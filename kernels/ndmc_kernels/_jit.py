@@ -115,11 +115,27 @@ def compile_kernel(function: Callable[..., None], signature: str, *, cache: Path
     numba.config.CACHE_DIR = before if cache is None else str(cache)
     try:
         dispatcher = numba.njit(cache=cache is not None, **_OPTIONS)(function)
-        dispatcher.compile(signature)
+        if cache is None or not _load(dispatcher, signature):
+            dispatcher.compile(signature)
     finally:
         numba.config.CACHE_DIR = before
     dispatcher.disable_compile()
     return dispatcher
+
+
+def _load(dispatcher: Any, signature: str) -> bool:
+    """Take a kernel from the cache, if it is there.
+
+    Numba would do the same, but first fill all its tables of what it can compile: 0.4 s.
+    """
+    with numba.core.compiler_lock.global_compiler_lock, contextlib.suppress(Exception):
+        numba.core.runtime.rtsys.initialize(dispatcher.targetctx)
+        found = dispatcher._cache._load_overload(signature, dispatcher.targetctx)
+        if found is not None:
+            dispatcher._cache_hits[signature] += 1
+            dispatcher.add_overload(found)
+            return True
+    return False
 
 
 def _reinterpret(result: Any, argument: Any, llvm_type: Any) -> Any:

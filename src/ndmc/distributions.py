@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["KEYS", "Marginal", "marginal", "superfluous"]
+__all__ = ["KEYS", "Marginal", "marginal", "normal_cdf", "superfluous"]
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21
@@ -116,7 +116,7 @@ def _normal(numbers: Mapping[str, float]) -> Marginal:
 
 
 def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
-    from scipy.special import ndtr, ndtri
+    from statistics import NormalDist
 
     mean, sd = numbers["value"], _spread(numbers)
     low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
@@ -135,11 +135,12 @@ def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
         )
     # Beyond the mean the lower tail would lose its digits, so the upper one is mirrored.
     sign = -1.0 if alpha > 0 else 1.0
-    p_low, p_high = float(ndtr(sign * alpha)), float(ndtr(sign * beta))
+    p_low, p_high = normal_cdf(sign * alpha), normal_cdf(sign * beta)
     density = (_normal_pdf(alpha) - _normal_pdf(beta)) / abs(p_high - p_low)
     # The part of the normal that is left may be all tail, further out than the furthest score.
     ends = (p_low + u * (p_high - p_low) for u in (_LOWEST_UNIFORM, 1 - _LOWEST_UNIFORM))
-    lowest, highest = (mean + sign * sd * float(ndtri(min(p, 1 - _LOWEST_UNIFORM))) for p in ends)
+    score = NormalDist().inv_cdf
+    lowest, highest = (mean + sign * sd * score(min(p, 1 - _LOWEST_UNIFORM)) for p in ends)
     return Marginal(
         "truncated_normal",
         (mean, sign * sd, p_low, p_high),
@@ -147,6 +148,17 @@ def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
         max(low, lowest - _ROUNDING * sd),
         min(high, highest + _ROUNDING * sd),
     )
+
+
+def normal_cdf(score: float) -> float:
+    """Return the share of a standard normal below a score.
+
+    Examples
+    --------
+    >>> normal_cdf(0.0)
+    0.5
+    """
+    return 0.5 * math.erfc(-score * math.sqrt(0.5))
 
 
 def _normal_pdf(score: float) -> float:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import TypeVar
-
-import numpy as np
 
 __all__ = ["in_order"]
 
@@ -26,20 +24,50 @@ def in_order(needs: Mapping[Key, Collection[Key]]) -> list[list[Key]]:
     >>> in_order({"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": []})
     [['d'], ['b', 'c'], ['a']]
     """
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import connected_components
-
     index = {key: number for number, key in enumerate(needs)}
-    pairs = [(index[key], index[other]) for key in needs for other in needs[key] if other in index]
-    ends = np.array(pairs, dtype=int).reshape(-1, 2)
-    shape = (len(index), len(index))
-    graph = csr_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=shape)
-    _, labels = connected_components(graph, directed=True, connection="strong")
+    wanted = [[index[other] for other in needs[key] if other in index] for key in needs]
+    labels = _components(wanted)
     groups: dict[int, list[Key]] = {}
-    for key, label in zip(needs, labels.tolist(), strict=True):
+    before: dict[int, set[int]] = {}
+    for key, label, others in zip(needs, labels, wanted, strict=True):
         groups.setdefault(label, []).append(key)
-    before: dict[int, set[int]] = {label: set() for label in groups}
-    for one, other in zip(labels[ends[:, 0]].tolist(), labels[ends[:, 1]].tolist(), strict=True):
-        if one != other:
-            before[one].add(other)
+        known = before.setdefault(label, set())
+        for other in others:
+            if labels[other] != label:
+                known.add(labels[other])
     return [groups[label] for label in TopologicalSorter(before).static_order()]
+
+
+def _components(wanted: Sequence[Collection[int]]) -> list[int]:
+    """Return a number for each: equal ones want each other, low ones are left first (Tarjan 1972).
+
+    `scipy.sparse.csgraph` says the same, but takes 0.35 s to import.
+    """
+    labels, lowest, entered = [-1] * len(wanted), [0] * len(wanted), [-1] * len(wanted)
+    held: list[int] = []
+    count = number = 0
+    for root in range(len(wanted)):
+        path = [root] if entered[root] < 0 else []
+        ahead = {root: sorted(wanted[root])}
+        while path:
+            one = path[-1]
+            if entered[one] < 0:
+                entered[one] = lowest[one] = number
+                number += 1
+                held.append(one)
+            if ahead[one]:
+                other = ahead[one].pop()
+                if entered[other] < 0:
+                    path.append(other)
+                    ahead[other] = sorted(wanted[other])
+                elif labels[other] < 0:
+                    lowest[one] = min(lowest[one], entered[other])
+                continue
+            path.pop()
+            if path:
+                lowest[path[-1]] = min(lowest[path[-1]], lowest[one])
+            if lowest[one] == entered[one]:
+                while labels[one] < 0:
+                    labels[held.pop()] = count
+                count += 1
+    return labels

@@ -15,6 +15,7 @@ import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,9 @@ from ndmc.errors import InputError, RunError
 __all__ = ["Bucket", "Folder", "Place", "place_of", "told"]
 
 _PARTIAL = ".partial"
+#: Files flushed at once, which disks write together: 377 small arrays take 0.1 to 0.4 s, one file
+#: after the other 0.6 to 4.8 s.
+_FLUSHED = 8
 #: What makes a store of files; it is written last.
 _ROOT = "zarr.json"
 #: What reaches object stores has errors of its own for missing credentials and lost connections.
@@ -180,10 +184,11 @@ class Folder(Place):
     def settle(self, keys: Iterable[str]) -> None:
         """Make files durable that were written otherwise."""
         known = [*keys]
-        for key in known:
-            _fsync(self._file(key))
-        for folder in {above for key in known for above in _above(key)}:
-            _fsync(self._file(folder))
+        folders = {above for key in known for above in _above(key)}
+        with ThreadPoolExecutor(_FLUSHED) as flushing:
+            for some in (known, folders):
+                for _ in flushing.map(_fsync, map(self._file, some)):
+                    pass
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted."""

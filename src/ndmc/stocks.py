@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ndmc.dims import Dims, Floats, align
+from ndmc.distributions import normal_cdf
 from ndmc.errors import InputError, nearest
 from ndmc.expressions import Expression, ExpressionError, Variable, evaluate_expression
 from ndmc.lifetimes import TABLE, Argument, canonical, outlived, parse_lifetime
@@ -384,8 +385,6 @@ def positive_parameters(steps: Iterable[Step]) -> frozenset[str]:
 
 
 def _check_positive(names: Vocabulary, expression: Expression) -> None:
-    from scipy.special import ndtr
-
     for name in sorted(expression.names & set(names.scenario.parameters)):
         parameter = names.scenario.parameters[name]
         for cell, where in zip(parameter.marginals, parameter.where, strict=True):
@@ -395,7 +394,7 @@ def _check_positive(names: Vocabulary, expression: Expression) -> None:
             if cell.lowest > 0:
                 continue
             normal = cell.kind == "normal"
-            chance = float(ndtr(-cell.numbers[0] / cell.numbers[1])) if normal else 1.0
+            chance = normal_cdf(-cell.numbers[0] / cell.numbers[1]) if normal else 1.0
             if chance > _RARE:
                 share = f"in {chance:.2g} of the draws" if normal else "in some draws"
                 raise InputError(
