@@ -355,6 +355,12 @@ def print_check(
         page.print(f"warning: {note}", style="yellow", soft_wrap=True)
 
 
+def _stored_as(store: Store) -> str:
+    bits = store.spec.bits
+    rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
+    return store.spec.dtype + rounded * (bits > 0)
+
+
 def print_info(store: Store) -> None:
     """Print what a store is, how complete it is and where it comes from."""
     page, attrs = console(), store.attrs
@@ -375,7 +381,8 @@ def print_info(store: Store) -> None:
         "versions": ", ".join(
             f"{k} {v}" for k, v in {"ndmc": attrs["ndmc"], **attrs["versions"]}.items()
         ),
-        "stored as": attrs["dtype"],
+        "computed in": store.spec.compute,
+        "stored as": _stored_as(store),
     }
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in facts.items():

@@ -535,6 +535,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "scenario": scenario.name,
         "references": list(scenario.file.references),
         **identity(scenario, spec),
+        "rounding_error": 2.0 ** -(1 + (spec.bits or np.finfo(spec.dtype).nmant)),
         "draws": spec.draws,
         "block": spec.block,
         "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
