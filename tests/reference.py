@@ -161,6 +161,11 @@ def cohort(inflow, survival):
     return convolve(inflow, survival), convolve(inflow, leaving(survival))
 
 
+def weibull_cohorts(scale, shape, ages, weights, inflow):
+    """Return stock and outflow [cell, year, draw] of cohorts with Weibull lifetimes."""
+    return cohort(inflow, weibull(scale, shape, ages, weights))
+
+
 def ordered_key(value):
     """Return the integer that sorts as the double does."""
     (pattern,) = struct.unpack("<Q", struct.pack("<d", value))

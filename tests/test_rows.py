@@ -80,7 +80,7 @@ def test_lines_are_done_in_order():
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_survey_finds_extremes(data):
-    """Least and greatest of each draw are NumPy's, and nan where a value is."""
+    """Least and greatest of each draw are NumPy's, and nan where a value is not finite."""
     width, seed = data.draw(st.sampled_from([1, 5, 64, 130])), data.draw(st.integers(0, 99))
     rows = special_values(30, width, seed)
     rows[np.isinf(rows)] = 1e300

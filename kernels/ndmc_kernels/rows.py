@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import inline, kernel, named
+from ndmc_kernels._lanes import WIDTH, higher, lanes_of, load, lower, store, take
 from ndmc_kernels.elementary import exp, log, power
 
 Floats = NDArray[np.float64]
@@ -177,39 +178,33 @@ def _compute(program: Integers, rows: Any) -> None:
                     rows[o, d] = _holds(operation, rows[a, d], rows[b, d])
 
 
-@inline
-def _lower(x: float, y: float) -> float:
-    """Return the lower of two numbers."""
-    return x if x < y else y
+@kernel("void(f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")
+def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Floats) -> None:
+    """Find the least and the greatest value of each draw among groups of rows.
 
-
-def _survey(rows: Any, some: Integers, ends: Integers, least: Floats, most: Floats) -> None:
-    """Find the least and the greatest value of each draw among groups of rows; nan stays.
-
-    Group g is the rows ``some[ends[g - 1] : ends[g]]``; least and most are [group, draw].
+    Group g is the rows ``some[ends[g - 1] : ends[g]]``; least and most are [group, draw], nan where
+    a value is not finite.
     """
-    first, sums = 0, np.empty(rows.shape[1])
-    for group in range(ends.shape[0]):
-        low, high = least[group], most[group]
-        for d in range(low.shape[0]):
-            low[d] = math.inf
-            high[d] = math.inf
-            sums[d] = 0.0
-        # Four rows a pass: 0.5 ns a value, one by one 1.1; the last row is read again to make four.
-        for n in range(first, ends[group], 4):
-            last = ends[group] - 1
-            r1, r2 = rows[some[n]], rows[some[min(n + 1, last)]]
-            r3, r4 = rows[some[min(n + 2, last)]], rows[some[min(n + 3, last)]]
-            for d in range(low.shape[0]):
-                x = _lower(_lower(r1[d], r2[d]), _lower(r3[d], r4[d]))
-                y = _lower(_lower(-r1[d], -r2[d]), _lower(-r3[d], -r4[d]))
-                low[d] = _lower(x, low[d])
-                high[d] = _lower(y, high[d])
-                sums[d] += (r1[d] + r2[d]) + (r3[d] + r4[d])  # nan if one is, cheaper than to ask
-        first = ends[group]
-        for d in range(low.shape[0]):
-            low[d] = low[d] if sums[d] == sums[d] else math.nan
-            high[d] = -high[d] if sums[d] == sums[d] else math.nan
+    room, draws = np.empty((3, WIDTH)), rows.shape[1]
+    for block in range(0, draws, WIDTH):
+        at, start = max(min(block, draws - WIDTH), 0), 0
+        for group in range(ends.shape[0]):
+            low, high, total = lanes_of(math.inf), lanes_of(-math.inf), lanes_of(0.0)
+            for n in range(start, ends[group]):
+                row = some[n]
+                if draws < WIDTH:
+                    take(rows, row, 0, room, 0)
+                    x = load(room, 0, 0)
+                else:
+                    x = load(rows, row, at)
+                low, high, total = lower(x, low), higher(x, high), total + x
+            start = ends[group]
+            # The sum is not finite if a value is not: that is cheaper than to look at each.
+            store(room, 1, 0, low + (total - total))
+            store(room, 2, 0, high + (total - total))
+            for lane in range(min(WIDTH, draws)):
+                least[group, at + lane] = room[1, lane]
+                most[group, at + lane] = room[2, lane]
 
 
 def _emit(rows: Any, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
@@ -255,14 +250,11 @@ def _rounding(whole: Any, exponent: int) -> Callable[..., None]:
 
 
 _COMPUTE = "void(i8[:, ::1], ?[:, ::1])"
-_SURVEY = "void(?[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])"
 _EMIT = "void({}[:, ::1], i8[::1], f8[::1], i8, {}[:, ::1], i8)"
 _ROUND = "void(?[:, ::1], i8, i8, i8)"
 
 compute = named("compute", _compute, _COMPUTE.replace("?", "f8"))
 compute32 = named("compute32", _compute, _COMPUTE.replace("?", "f4"))
-survey = named("survey", _survey, _SURVEY.replace("?", "f8"))
-survey32 = named("survey32", _survey, _SURVEY.replace("?", "f4"))
 emit_double = named("emit_double", _emit, _EMIT.format("f8", "f8"))
 emit_single = named("emit_single", _emit, _EMIT.format("f8", "f4"))
 emit32_double = named("emit32_double", _emit, _EMIT.format("f4", "f8"))
@@ -272,6 +264,5 @@ round64 = named("round64", _rounding(np.int64, 0x7FF0000000000000), _ROUND.repla
 
 #: The kernels of each precision, by the bytes of a value in a tile, and in the results.
 COMPUTE = {4: compute32, 8: compute}
-SURVEY = {4: survey32, 8: survey}
 EMIT = {(8, 8): emit_double, (8, 4): emit_single, (4, 8): emit32_double, (4, 4): emit32_single}
 ROUND = {4: round32, 8: round64}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,8 @@ from ndmc.rowcode import Fed, Loop, Other, Part, RowCode
 from ndmc.samplers import Group
 from ndmc.steps import Cohort, Profile, hidden
 from ndmc.stopwatch import SILENT, Stopwatch
-from ndmc_kernels import sampling, survival
-from ndmc_kernels.cohort import convolve
+from ndmc_kernels import sampling
+from ndmc_kernels.cohort import weibull_cohorts
 from ndmc_kernels.march import MARCH
 from ndmc_kernels.rows import COMPUTE, narrow
 
@@ -73,10 +74,23 @@ class Tile(Mapping[str, Floats]):
     def __len__(self) -> int:
         return len({**self._others, **self.code.names})
 
+    @property
+    def double(self) -> Floats:
+        """The rows in double precision."""
+        return np.asarray(self.rows, dtype=np.float64)
+
     def _block(self, first: int, *shape: int) -> Any:
         """Return rows from a first one on as [shape..., draw]."""
         count = int(np.prod(shape, dtype=np.int64))
         return self.rows[first : first + count].reshape(*shape, self.width)
+
+    def _double(self, first: int, *shape: int) -> Floats:
+        """Return the same in double precision, a copy in single precision."""
+        return np.asarray(self._block(first, *shape), dtype=np.float64)
+
+    @functools.cached_property
+    def _nothing(self) -> Floats:
+        return np.empty((0, 1, self.width))
 
     # --- sampling ----------------------------------------------------------------------------
 
@@ -129,22 +143,16 @@ class Tile(Mapping[str, Floats]):
     def _fed(self, part: Fed) -> None:
         """Compute a Weibull stock and what it releases."""
         size = (part.cells, part.years)
-        scale, shape, inflow = (
-            np.asarray(self._block(at, *dims), dtype=np.float64)
-            for at, dims in (
-                (part.scale, size[:1]),
-                (part.shape, size[:1]),
-                (part.inflow, size),
-            )
-        )
         log_ages, weights = log_nodes(part.step.lifetime, part.years)
-        left, out = np.empty((2, *size, self.width))
-        survival.weibull(scale, shape, log_ages, weights, left)
-        convolve(inflow, left, out)
-        self._block(part.stock, *size)[...] = out
-        if part.release is not None:
-            convolve(inflow, -np.diff(left, axis=1, prepend=1.0), out)
-            self._block(part.release, *size)[...] = out
+        given = ((part.scale, size[:1]), (part.shape, size[:1]), (part.inflow, size))
+        scale, shape, inflow = (self._double(at, *dims) for at, dims in given)
+        stock = self._double(part.stock, *size)
+        release = self._nothing if part.release is None else self._double(part.release, *size)
+        weibull_cohorts(scale, shape, log_ages, weights, inflow, stock, release)
+        if self.rows.itemsize == 4:
+            self._block(part.stock, *size)[...] = stock
+            if part.release is not None:
+                self._block(part.release, *size)[...] = release
 
     def _loop(self, part: Loop) -> None:
         program = part.step.program
@@ -182,7 +190,7 @@ class Tile(Mapping[str, Floats]):
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
         if step.level is None:
-            inflow = np.asarray(self._block(part.inflow, *grid[:2]), dtype=np.float64)
+            inflow = self._double(part.inflow, *grid[:2])
             if part.certain and step.target not in self._shares:
                 self._shares[step.target] = members.parts_by_age()
             parts = fed(members, inflow, self._shares.get(step.target))
