@@ -176,13 +176,20 @@ def exp(x: float) -> float:
 
 
 @inline
-def log(x: float) -> float:
-    """Return the natural logarithm to 0.75 eps, relatively; it is -inf at 0 and nan below."""
+def fraction_and_exponent(x: float) -> tuple[float, float]:
+    """Return (f, count) of x = (1 + f) 2**count > 0, where sqrt(1/2) <= 1 + f < sqrt(2)."""
     subnormal = x < 2.2250738585072014e-308
     i = bits(x * 18014398509481984.0 if subnormal else x)
     shift = (i - _SQRT_HALF_BITS) >> 52
     count = (double(shift + _ROUND_BITS) - _ROUND) - (54.0 if subnormal else 0.0)
     f = double(i - (shift << 52)) - 1.0
+    return f, count
+
+
+@inline
+def log(x: float) -> float:
+    """Return the natural logarithm to 0.75 eps, relatively; it is -inf at 0 and nan below."""
+    f, count = fraction_and_exponent(x)
     s = f / (2.0 + f)
     half = 0.5 * f * f
     tail = s * (half + s * s * polynomial(s * s, _LOG)) + count * _LN2_LOW
@@ -201,11 +208,7 @@ def upper_half(x: float) -> float:
 @inline
 def log_as_sum(x: float) -> tuple[float, float]:
     """Return two numbers whose sum is the logarithm of x >= 0 to 2**-63, relatively."""
-    subnormal = x < 2.2250738585072014e-308
-    i = bits(x * 18014398509481984.0 if subnormal else x)
-    shift = (i - _SQRT_HALF_BITS) >> 52
-    count = (double(shift + _ROUND_BITS) - _ROUND) - (54.0 if subnormal else 0.0)
-    f = double(i - (shift << 52)) - 1.0
+    f, count = fraction_and_exponent(x)
     s = f / (2.0 + f)
     # s with its rounding error, then log(1 + f) = 2/3 s (3 + s**2 + s**4 q(s**2)), both as sums
     # of a number cut short, whose products are exact, and the rest.
