@@ -94,6 +94,9 @@ def test_exp_at_the_edges():
 def test_exp_of_any_double(x):
     """Errs by less than 0.75 eps, or is the 0 or inf that is due, for any bits."""
     (got,) = apply(exps, np.array([x]))
+    if math.isnan(x):
+        assert math.isnan(got)
+        return
     with np.errstate(over="ignore", under="ignore"):
         expected = np.exp(np.longdouble(x))
     if x < -708.05:
@@ -101,7 +104,7 @@ def test_exp_of_any_double(x):
     elif x > math.log(np.finfo(float).max):
         assert got == np.inf
     else:
-        assert_allclose(got, float(expected), rtol=0.75 * EPS)
+        assert abs(got / expected - 1) < 0.75 * EPS
 
 
 def test_log_at_the_edges():
@@ -166,18 +169,17 @@ def test_power_of_any_doubles(x, y):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "tolerance"),
-    [(0.4, 0.5, 6e-16), (0.003, 0.4, 8e-16), (2**-53, 0.003, 1e-15), (5e-324, 2**-53, 1e-15)],
+    ("low", "high"), [(0.4, 0.5), (0.003, 0.4), (2**-53, 0.003), (5e-324, 2**-53)]
 )
-def test_normal_quantile_is_accurate(low, high, tolerance):
+def test_normal_quantile_is_accurate(low, high):
     """Errs by less than 1e-15, relatively, against a series in decimals, subnormal u included."""
     u = np.exp(between(math.log(low), math.log(high), 100))
     scores = apply(quantiles, u)
     errors = [reference.normal_quantile_error(*pair) for pair in zip(u, scores, strict=True)]
-    assert np.max(np.abs(errors)) < tolerance
+    assert np.max(np.abs(errors)) < 1e-15
     upper = 1 - u[u > 1e-10]
     errors = map(reference.normal_quantile_error, upper, apply(quantiles, upper))
-    assert max(map(abs, errors), default=0) < tolerance
+    assert max(map(abs, errors), default=0) < 1e-15
 
 
 def test_normal_quantile_at_the_edges():

@@ -265,14 +265,29 @@ def test_discrete_returns_the_last_value_above_a_sum_that_fell_short():
     assert_array_equal(marginal(sampling.discrete, u, [0.5, 1 - 2.0**-50], [1.0, 2.0]), 2.0)
 
 
-@pytest.mark.parametrize("name", ["lognormal", "truncated_normal", "triangular"])
+NUMBERS = {
+    "normal": [2.0, 0.5],
+    "lognormal": [0.1, 0.3],
+    "truncated_normal": [1.0, 0.3, 0.01, 1.0],
+    "uniform": [1.0, 3.0],
+    "triangular": [1.0, 2.0, 4.0],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
 def test_marginals_do_not_depend_on_the_tile(name):
     """Gives a draw the same bits at any width and place."""
-    numbers = {
-        "lognormal": [0.1, 0.3],
-        "truncated_normal": [1.0, 0.3, 0.01, 1.0],
-        "triangular": [1.0, 2.0, 4.0],
-    }[name]
-    function = getattr(sampling, name)
+    function, numbers = getattr(sampling, name), NUMBERS[name]
     whole = marginal(function, UNIFORMS, numbers)
     assert_array_equal(marginal(function, UNIFORMS[64:192].copy(), numbers), whole[64:192])
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_marginals_may_write_to_rows_beside_their_source(name):
+    """Gives the same bits in one array as from one to another."""
+    function, numbers = getattr(sampling, name), NUMBERS[name]
+    rows = np.stack([np.zeros_like(UNIFORMS), UNIFORMS, np.zeros_like(UNIFORMS)])
+    for target in (0, 2):
+        function(rows, np.array([1]), np.array([target]), np.array([numbers]), rows)
+        assert_array_equal(rows[target], marginal(function, UNIFORMS, numbers))
+    assert_array_equal(rows[1], UNIFORMS)

@@ -2,7 +2,7 @@
 
 A uniform is one half of a Philox4x32-10 block (Salmon et al. 2011): key = seed, counter =
 (draw // 2, stream), all as low and high 32-bit words. Even draws take words 0 and 1 of the block,
-odd draws words 2 and 3.
+odd draws words 2 and 3. Marginals may read and write rows of one array, but not the same row.
 """
 
 from __future__ import annotations
