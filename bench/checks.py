@@ -8,7 +8,7 @@ import loops
 import numpy as np
 import plain
 import xarray as xr
-from contests import FLODYM, Sizes
+from sizes import Sizes
 from workload import FLOWS, SEED, Workload, draws_first
 
 import ndmc

@@ -15,6 +15,7 @@ SEED = 1
 YEARS = 100
 DRAWN = {"distribution": "truncated_normal", "cv": 0.1, "low": 0, "high": 1}
 OUTPUT = "out"
+OWN = ("product", "year")
 
 
 def six_flows(*, closed: bool, years: int = YEARS) -> dict[str, Any]:
@@ -70,6 +71,19 @@ def large(*, closed: bool, products: int = 50) -> dict[str, Any]:
         "flows": flows,
         "stocks": {"held": {"process": names[10], "lifetime": "weibull(life, 2)", **own}},
         "keep": [OUTPUT],  # computed and balanced whole all the same
+    }
+
+
+def one_flow(name: str, *, products: int, years: int) -> dict[str, Any]:
+    """Return one flow, all of whose values are drawn independently."""
+    drawn = {"distribution": "lognormal", "cv": 0.2, "errors": dict.fromkeys(OWN, "independent")}
+    dims = ["product", "year"]
+    return {
+        **_head("one_flow", years),
+        "dims": {"product": [f"product_{n}" for n in range(products)]},
+        "parameters": {"given": {"unit": "t/yr", "value": 100, "dims": dims, **drawn}},
+        "processes": [],
+        "flows": {name: {"from": "mine", "to": "market", "value": "given", "dims": ["product"]}},
     }
 
 
