@@ -20,7 +20,7 @@ class Sizes:
     plain: int = 500_000
     stored: int = 400_000
     sorted: int = 1_000_000
-    looped: int = 16 * TILE
+    looped: int = 512
     looped_plain: int = 4
     scaling: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     threads: int = 200_000
@@ -45,7 +45,7 @@ QUICK = Sizes(
     plain=2_000,
     stored=4_000,
     sorted=3_000,
-    looped=TILE,
+    looped=64,
     looped_plain=1,
     scaling=(2_048, 4_096),
     threads=4_096,
