@@ -4,10 +4,10 @@ The bytes come from memory: the draws of one block, over and over.
 """
 
 import argparse
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-import os
 
 import numpy as np
 import zarr

@@ -64,9 +64,15 @@ class Bound:
 
     def reached(self, seconds: float) -> str:
         """Say what share of the bound a time is, and what binds."""
-        binds = max(self.parts, key=self.parts.__getitem__)
-        parts = ", ".join(f"{name} {part * 1e6:.2f}" for name, part in self.parts.items())
-        return f"{self.seconds / seconds:.0%} of {binds} ({parts} us)"
+        return f"{self.seconds / seconds:.0%} of {self.binding}"
+
+    @property
+    def binding(self) -> str:
+        """The resource that binds."""
+        return max(self.parts, key=self.parts.__getitem__)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {part * 1e6:.2f} us" for name, part in self.parts.items())
 
 
 @numba.njit(nogil=True, fastmath={"contract"})

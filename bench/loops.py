@@ -74,7 +74,11 @@ def large(*, closed: bool, products: int = 50, varied: bool = False) -> dict[str
             "given": {"unit": "t/yr", "value": 100, **drawn, **by_year},
             "share": {"unit": "1", "value": 0.2, **DRAWN, **by_year},
             "life": {
-                "unit": "yr", "value": 12, "distribution": "lognormal", "cv": 0.1, **by_product
+                "unit": "yr",
+                "value": 12,
+                "distribution": "lognormal",
+                "cv": 0.1,
+                **by_product,
             },
         },
         "processes": names,

@@ -53,6 +53,7 @@ class Contest:
     cost: bool = False
     of: str = "pace"
     bound: Bound | None = None
+    note: str = ""
 
     @property
     def ratios(self) -> list[float]:
@@ -67,9 +68,8 @@ class Contest:
         ratio = rounded(statistics.median(self.ratios))
         spread = f"{rounded(self.ratios[0])}-{rounded(self.ratios[-1])}"
         reached = self.bound.reached(ours.pace) if self.bound else ""
-        return [
-            self.title, str(ours), self.rival, str(theirs), ratio, spread, self.target, reached,
-        ]  # fmt: skip
+        figures = [str(ours), self.rival, str(theirs), ratio, spread]
+        return [self.title, *figures, self.target, reached]
 
 
 def rounded(number: float) -> str:

@@ -137,9 +137,7 @@ def _normal(parameter: Parameter, shape: tuple[int, ...], *, logarithmic: bool) 
     field = _field(parameter, shape)
     cut = np.array([n for n, cell in enumerate(cells) if cell.kind == "truncated_normal"], int)
     row_of = np.arange(np.prod(field.own, dtype=int)).reshape(field.own)
-    rows, rank_of = np.unique(
-        np.broadcast_to(row_of, shape).reshape(-1)[cut], return_inverse=True
-    )
+    rows, rank_of = np.unique(np.broadcast_to(row_of, shape).reshape(-1)[cut], return_inverse=True)
     limits = np.array([cells[n].numbers for n in cut]).reshape(-1, 4).T[..., np.newaxis]
     return Normal(field, centre, spread, logarithmic, (cut, rank_of, rows), limits)
 
@@ -152,7 +150,9 @@ def _field(parameter: Parameter, shape: tuple[int, ...]) -> Field:
         raise ValueError(f"{parameter.name!r} errs in a way that is not written out here")
     if not mixed:
         return Field(own, None, 0.0)
-    common = tuple(1 if error.kind == "mixed" else n for (error, _), n in zip(sizes, own, strict=True))
+    common = tuple(
+        1 if error.kind == "mixed" else n for (error, _), n in zip(sizes, own, strict=True)
+    )
     return Field(own, common, mixed[0].value)
 
 

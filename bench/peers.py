@@ -65,7 +65,9 @@ def naive_numba(scale: np.ndarray, shape: np.ndarray, inflow: np.ndarray) -> Res
             before = 0.0
             for year in range(years):
                 for cohort in range(year + 1):
-                    stock[draw, product, year] += inflow[draw, product, cohort] * left[year - cohort]
+                    stock[draw, product, year] += (
+                        inflow[draw, product, cohort] * left[year - cohort]
+                    )
                 change = stock[draw, product, year] - before
                 outflow[draw, product, year] = inflow[draw, product, year] - change
                 before = stock[draw, product, year]
@@ -151,9 +153,7 @@ def odym_loop(scale: np.ndarray, shape: np.ndarray, inflow: np.ndarray) -> Resul
     stock, outflow = np.empty_like(inflow), np.empty_like(inflow)
     for at in np.ndindex(scale.shape):
         lifetime = {"Type": "Weibull", "Scale": [scale[at]], "Shape": [shape[at]]}
-        model = odym.DynamicStockModel(
-            t=np.arange(inflow.shape[-1]), i=inflow[at], lt=lifetime
-        )
+        model = odym.DynamicStockModel(t=np.arange(inflow.shape[-1]), i=inflow[at], lt=lifetime)
         model.compute_s_c_inflow_driven()
         model.compute_o_c_from_s_c()
         stock[at], outflow[at] = model.compute_stock_total(), model.compute_outflow_total()

@@ -72,9 +72,7 @@ def contests(work: Workload) -> Iterator[Contest]:
         theirs = partial(sort_rows, rows, cores)
         with held_to(cores):
             ours(), theirs()
-            pairs = interleaved(
-                partial(clocked, ours), partial(clocked, theirs), work.sizes.few
-            )
+            pairs = interleaved(partial(clocked, ours), partial(clocked, theirs), work.sizes.few)
         title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {len(cores)} core"
         yield Contest(title, "np.sort of contiguous rows", pairs, "<= 1.2", cost=True)
 

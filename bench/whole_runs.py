@@ -42,7 +42,7 @@ def check_whole(work: Workload) -> None:
 
 
 def check_percentiles(work: Workload, draws: int) -> None:
-    """What a run without draws says of each cell is what the plain study says of the same draws."""
+    """Find the same percentiles in a store without draws as the plain study does in its draws."""
     store = work.folder / "whole_checked.zarr"
     work.run(draws, work.cores, store, keep="none")
     written = xr.open_zarr(store, group="percentiles")
