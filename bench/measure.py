@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def interleaved(
 ) -> list[tuple[Run, Run]]:
     """Measure both in turn, so that a noisy neighbour slows both."""
     return [(ours(), theirs()) for _ in range(repeat)]
+
+
+@contextlib.contextmanager
+def held_to(cores: Collection[int]) -> Iterator[None]:
+    """Keep this thread, and those it starts, to some cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def clocked(call: Callable[[], object], draws: int | None = None) -> Run:

@@ -129,7 +129,7 @@ def _jax_compiled() -> Callable[..., Any]:
             stock = stock.at[:, year:].add(added)
         return stock, inflow - jnp.diff(stock, axis=-1, prepend=0)
 
-    return jax.jit(jax.vmap(one))  # type: ignore[no-any-return]
+    return jax.jit(jax.vmap(one))
 
 
 # --- flodym and ODYM -------------------------------------------------------------------------
@@ -138,13 +138,13 @@ def _jax_compiled() -> Callable[..., Any]:
 def flodym_loop(scale: np.ndarray, shape: np.ndarray, inflow: np.ndarray) -> Results:
     """Return what flodym's stocks give, a draw at a time."""
     flodym = importlib.import_module("flodym_stocks")
-    return flodym.draw_by_draw(scale, shape, inflow)  # type: ignore[no-any-return]
+    return flodym.draw_by_draw(scale, shape, inflow)
 
 
 def flodym_draws(scale: np.ndarray, shape: np.ndarray, inflow: np.ndarray) -> Results:
     """Return what flodym's stocks give with an axis of draws."""
     flodym = importlib.import_module("flodym_stocks")
-    return flodym.with_draws(scale, shape, inflow)  # type: ignore[no-any-return]
+    return flodym.with_draws(scale, shape, inflow)
 
 
 def odym_loop(scale: np.ndarray, shape: np.ndarray, inflow: np.ndarray) -> Results:

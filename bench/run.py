@@ -15,7 +15,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ import random_inputs
 import scaling
 import stored_percentiles
 import whole_runs
-from measure import Contest
+from measure import Contest, held_to
 from rich.console import Console
 from rich.table import Table
 from sizes import LONG, QUICK, Sizes
@@ -43,10 +43,11 @@ WIDTH = 180  # where the table is not printed to a terminal
 
 
 class Row(NamedTuple):
-    """What has to agree, and what is then timed."""
+    """What has to agree, and what is then timed; one core for all contestants if ``alone``."""
 
     check: Callable[[Workload], None]
     contests: Callable[[Workload], Iterator[Contest]]
+    alone: bool = False
 
 
 def no_check(_: Workload) -> None:
@@ -54,12 +55,12 @@ def no_check(_: Workload) -> None:
 
 
 MAIN = {
-    "W1": Row(cohort_model.check, cohort_model.contests),
-    "W2": Row(random_inputs.check, random_inputs.contests),
+    "W1": Row(cohort_model.check, cohort_model.contests, alone=True),
+    "W2": Row(random_inputs.check, random_inputs.contests, alone=True),
     "W3": Row(whole_runs.check_whole, whole_runs.whole),
     "W4": Row(whole_runs.check_stored, whole_runs.stored),
     "W5": Row(stored_percentiles.check, stored_percentiles.contests),
-    "W6": Row(large_loop.check, large_loop.contests),
+    "W6": Row(large_loop.check, large_loop.contests, alone=True),
     "W7": Row(no_check, scaling.contests),
     "W8": Row(no_check, whole_runs.starts),
 }
@@ -72,10 +73,12 @@ def main() -> None:
     names = options.rows or (ROWS if options.all else MAIN)
     with tempfile.TemporaryDirectory() as folder:
         work = Workload(Path(folder), sizes(options))
-        for check in dict.fromkeys(ROWS[name].check for name in names):
-            check(work)
+        chosen = [ROWS[name] for name in names]
+        for check, alone in dict.fromkeys((row.check, row.alone) for row in chosen):
+            with held_to(work.cores[:1] if alone else work.cores):
+                check(work)
         print("all contestants agree", file=sys.stderr, flush=True)
-        rows = [row for name in names for row in followed(ROWS[name].contests(work))]
+        rows = [contest for row in chosen for contest in held(row, work)]
     show(rows, options.markdown)
 
 
@@ -100,7 +103,7 @@ def arguments() -> argparse.Namespace:
 def size(text: str) -> tuple[str, int]:
     """Read whole=1e6."""
     name, _, number = text.partition("=")
-    if not isinstance(getattr(QUICK, name, None), int):
+    if name not in {field.name for field in fields(Sizes)} - {"scaling"}:
         raise argparse.ArgumentTypeError(f"{name!r} is no size of sizes.py")
     return name, int(float(number))
 
@@ -113,11 +116,14 @@ def sizes(options: argparse.Namespace) -> Sizes:
     return replace(chosen, **dict(options.size))
 
 
-def followed(contests: Iterator[Contest]) -> Iterator[Contest]:
-    """Say how each contest ended as soon as it has."""
-    for contest in contests:
-        print(*contest.cells, sep=" | ", file=sys.stderr, flush=True)
-        yield contest
+def held(row: Row, work: Workload) -> list[Contest]:
+    """Hold the contests of a row, and say how each ended as soon as it has."""
+    found = []
+    with held_to(work.cores[:1] if row.alone else work.cores):
+        for contest in row.contests(work):
+            print(*contest.cells, sep=" | ", file=sys.stderr, flush=True)
+            found.append(contest)
+    return found
 
 
 def show(rows: Sequence[Contest], markdown: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import loops
 import numpy as np
-from measure import Contest, clocked, interleaved
+from measure import Contest, clocked, held_to, interleaved
 from workload import SEED, Workload
 
 import ndmc
@@ -75,14 +73,3 @@ def contests(work: Workload) -> Iterator[Contest]:
             pairs = interleaved(partial(clocked, ours), partial(clocked, theirs), work.sizes.few)
         title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {len(cores)} core"
         yield Contest(title, "np.sort of contiguous rows", pairs, "<= 1.2", cost=True)
-
-
-@contextlib.contextmanager
-def held_to(cores: Collection[int]) -> Iterator[None]:
-    """Keep this process, and the threads it starts, to some cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
