@@ -71,5 +71,5 @@ def contests(work: Workload) -> Iterator[Contest]:
         with held_to(cores):
             ours(), theirs()
             pairs = interleaved(partial(clocked, ours), partial(clocked, theirs), work.sizes.few)
-        title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {len(cores)} core"
+        title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {len(cores)} core{'s' * (len(cores) > 1)}"
         yield Contest(title, "np.sort of contiguous rows", pairs, "<= 1.2", cost=True)
