@@ -71,5 +71,6 @@ def contests(work: Workload) -> Iterator[Contest]:
         with held_to(cores):
             ours(), theirs()
             pairs = interleaved(partial(clocked, ours), partial(clocked, theirs), work.sizes.few)
-        title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {len(cores)} core{'s' * (len(cores) > 1)}"
+        where = f"{len(cores)} core{'s' * (len(cores) > 1)}"
+        title = f"W5 percentiles of {draws:,} x {CELLS} stored float32, {where}"
         yield Contest(title, "np.sort of contiguous rows", pairs, "<= 1.2", cost=True)
