@@ -8,7 +8,6 @@ import loops
 import numpy as np
 import plain
 import xarray as xr
-from contests import FLODYM, Sizes
 from workload import FLOWS, SEED, Workload, draws_first
 
 import ndmc
@@ -17,15 +16,13 @@ from ndmc.steps import TILE
 LEVELS = [0.025, 0.5, 0.975]
 
 
-def check(work: Workload, sizes: Sizes) -> None:
-    """Stop if ndmc and a rival disagree."""
+def check(work: Workload) -> None:
+    """Stop if ndmc and the plain model, or the loop by hand, disagree."""
     check_model(work)
     check_kernels(work)
     check_loop(work)
-    check_draws(work, sizes.draws)
-    check_study(work, sizes.short)
-    if FLODYM:
-        check_flodym(work, sizes.loop)
+    check_draws(work, work.sizes.draws)
+    check_study(work, 2_000)
 
 
 def check_loop(work: Workload) -> None:
@@ -81,17 +78,6 @@ def check_study(work: Workload, draws: int) -> None:
     np.testing.assert_array_equal(ours, np.quantile(stored.astype(float), LEVELS, axis=0))
     # The 95 % limits are four standard errors apart, a difference has 1.4 of them.
     assert_within(ours, theirs, 2 * (high - low) + 1e-6 * theirs, "percentiles")
-
-
-def check_flodym(work: Workload, draws: int) -> None:
-    """Loop over flodym's stocks: the same as the plain model."""
-    import flodym_loop
-
-    tile = {name: values[:draws] for name, values in work.tile.items()}
-    expected = plain.model(**tile)
-    stock, outflow = flodym_loop.cohorts(expected["sales"], tile["scale"], tile["shape"])
-    assert_same(stock, expected["in_use"], "stock of flodym")
-    assert_same(outflow, expected["end_of_life"], "outflow of flodym")
 
 
 def assert_same(ours: np.ndarray, theirs: np.ndarray, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,9 @@ AT_ONCE = 2048
 STORED = ["in_use", "end_of_life", "final_products"]
 
 
-def contests(work: Workload, draws: int, repeat: int, cores: Collection[int]) -> Iterator[Contest]:
-    """Hold every contest of long runs."""
-    yield streaming(work, draws, repeat)
-    yield safety(work, draws // 2, repeat)
-    yield distribution(work, draws // 4, repeat)
-    yield memory(work, 10 * draws, cores)
-
-
-def streaming(work: Workload, draws: int, repeat: int) -> Contest:
+def streaming(work: Workload) -> Contest:
     """Compute percentiles of everything without storing draws, against evaluating alone."""
-    plan = ndmc.compile_plan(work.scenario)
+    plan, draws = ndmc.compile_plan(work.scenario), work.sizes.long
 
     def evaluate() -> Run:
         start = time.perf_counter()
@@ -44,13 +36,14 @@ def streaming(work: Workload, draws: int, repeat: int) -> Contest:
             ndmc.evaluate(plan, SEED, some, dtype="float32", audit=Audit(plan))
         return per_draw(start, draws)
 
-    pairs = interleaved(lambda: run(work, draws, ["none"]), evaluate, repeat)
+    pairs = interleaved(lambda: run(work, draws, ["none"]), evaluate, work.sizes.few)
     title = f"percentiles of all outputs, {draws:,} draws, 1 thread"
     return Contest(title, "evaluate alone", pairs, "<= 1.4", cost=True)
 
 
-def safety(work: Workload, draws: int, repeat: int) -> Contest:
+def safety(work: Workload) -> Contest:
     """Spend time on making draws durable, checksums, ledger and --verify, against the whole run."""
+    draws = work.sizes.long // 2
 
     def both() -> tuple[Run, Run]:
         with stopwatch() as spent:
@@ -60,9 +53,9 @@ def safety(work: Workload, draws: int, repeat: int) -> Contest:
         verified = time.perf_counter() - start
         shutil.rmtree(work.folder / "long.zarr")
         safe = spent["_store"] - spent["write"] + spent["enter"]
-        return Run((safe + verified) / draws), whole
+        return Run(safe + verified, draws), whole
 
-    pairs = [both() for _ in range(repeat)]
+    pairs = [both() for _ in range(work.sizes.few)]
     title = f"fsync, checksums, ledger, --verify: {draws:,} stored draws"
     return Contest(title, "the whole run", pairs, "<= 0.05", cost=True)
 
@@ -93,23 +86,24 @@ def stopwatch() -> Iterator[dict[str, float]]:
             setattr(owner, name, kept[key])
 
 
-def distribution(work: Workload, draws: int, repeat: int) -> Contest:
+def distribution(work: Workload) -> Contest:
     """Compute in one process of a Dask cluster, against one thread of this process."""
-    block = 16_384  # half a second of work
+    draws, block = work.sizes.long // 4, 16_384  # a second of work a block
     with connect("", 1) as client:
         cluster = Cluster(client)
         run(work, block, ["none"], block=block, executor=cluster)  # both are warm
         pairs = interleaved(
             lambda: run(work, draws, ["none"], block=block, executor=cluster),
             lambda: run(work, draws, ["none"], block=block),
-            repeat,
+            work.sizes.few,
         )
     title = f"1 process of a Dask cluster, {draws:,} draws"
     return Contest(title, "1 thread", pairs, "<= 1.1", cost=True)
 
 
-def memory(work: Workload, draws: int, cores: Collection[int]) -> Contest:
+def memory(work: Workload) -> Contest:
     """Take the peak memory of many draws, against that of a hundredth of them."""
+    draws, cores = 10 * work.sizes.long, work.cores
     few = draws // 100
     pairs = [(work.run(draws, cores, keep="none"), work.run(few, cores, keep="none"))]
     title = f"peak memory: ndmc run -n {draws:,} --keep none"
@@ -137,5 +131,5 @@ def run(
 
 
 def per_draw(start: float, draws: int) -> Run:
-    """Return the seconds a draw since a start."""
-    return Run((time.perf_counter() - start) / draws)
+    """Return the time since a start."""
+    return Run(time.perf_counter() - start, draws)

@@ -15,6 +15,7 @@ SEED = 1
 YEARS = 100
 DRAWN = {"distribution": "truncated_normal", "cv": 0.1, "low": 0, "high": 1}
 OUTPUT = "out"
+OWN = ("product", "year")
 
 
 def six_flows(*, closed: bool, years: int = YEARS) -> dict[str, Any]:
@@ -41,35 +42,62 @@ def six_flows(*, closed: bool, years: int = YEARS) -> dict[str, Any]:
     }
 
 
-def large(*, closed: bool, products: int = 50) -> dict[str, Any]:
+def asides(*, closed: bool = True) -> list[tuple[int, int]]:
+    """Return from which to which of the 40 processes shares are sent: back, or if open forward."""
+    chance = random.Random(3)
+    ends = [sorted(chance.sample(range(1, 40), 2), reverse=closed) for _ in range(19)]
+    return [(one, other) for one, other in ends]
+
+
+def large(*, closed: bool, products: int = 50, varied: bool = False) -> dict[str, Any]:
     """Return 40 processes in a row with a stock, and 19 shares sent from one to another.
 
-    Cut open, all shares go forward.
+    Cut open, all shares go forward. If ``varied``, products and years differ in what is fed and
+    in the share, and products in their lifetime.
     """
-    chance = random.Random(3)
     names = [f"p{n}" for n in range(40)]
     own = {"dims": ["product"]}
     flows = {"fed": {"from": "mine", "to": names[0], "value": "given", **own}}
     for n, name in enumerate(names):
         after = names[n + 1] if n + 1 < len(names) else "market"
         flows[f"on_{n}" if n + 1 < len(names) else OUTPUT] = {"from": name, "to": after, **own}
-    for n in range(19):
-        one, other = sorted(chance.sample(range(1, len(names)), 2), reverse=closed)
+    for n, (one, other) in enumerate(asides(closed=closed)):
         ends = {"from": names[one], "to": names[other]}
         flows[f"aside_{n}"] = {**ends, "share": "share", **own}
     drawn = {"distribution": "normal", "cv": 0.05}
+    by_year = {"dims": [*OWN], "errors": dict.fromkeys(OWN, "independent")} if varied else {}
+    by_product = {**own, "errors": {"product": "independent"}} if varied else {}
     return {
         **_head("large", YEARS),
         "dims": {"product": [f"product_{n}" for n in range(products)]},
         "parameters": {
-            "given": {"unit": "t/yr", "value": 100, **drawn},
-            "share": {"unit": "1", "value": 0.2, **DRAWN},
-            "life": {"unit": "yr", "value": 12, "distribution": "lognormal", "cv": 0.1},
+            "given": {"unit": "t/yr", "value": 100, **drawn, **by_year},
+            "share": {"unit": "1", "value": 0.2, **DRAWN, **by_year},
+            "life": {
+                "unit": "yr",
+                "value": 12,
+                "distribution": "lognormal",
+                "cv": 0.1,
+                **by_product,
+            },
         },
         "processes": names,
         "flows": flows,
         "stocks": {"held": {"process": names[10], "lifetime": "weibull(life, 2)", **own}},
         "keep": [OUTPUT],  # computed and balanced whole all the same
+    }
+
+
+def one_flow(name: str, *, products: int, years: int) -> dict[str, Any]:
+    """Return one flow, all of whose values are drawn independently."""
+    drawn = {"distribution": "lognormal", "cv": 0.2, "errors": dict.fromkeys(OWN, "independent")}
+    dims = ["product", "year"]
+    return {
+        **_head("one_flow", years),
+        "dims": {"product": [f"product_{n}" for n in range(products)]},
+        "parameters": {"given": {"unit": "t/yr", "value": 100, "dims": dims, **drawn}},
+        "processes": [],
+        "flows": {name: {"from": "mine", "to": "market", "value": "given", "dims": ["product"]}},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ import loops
 import numpy as np
 import plain
 from measure import Run, process
+from sizes import Sizes
 
 import ndmc
 from ndmc.steps import TILE
@@ -27,8 +29,10 @@ FLOWS = ("final_products", "sales", "in_use", "end_of_life")
 class Workload:
     """Plans, one tile of draws and room for results; ``folder`` takes what is written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sizes: Sizes) -> None:
         self.folder = folder
+        self.sizes = sizes
+        self.cores = sorted(os.sched_getaffinity(0))
         self.scenario = ndmc.load("china_nd")
         self.moments = plain.inputs()
         self.parameters = ndmc.compile_plan(self.scenario, plain.NAMES)
@@ -97,17 +101,24 @@ class Workload:
         return self.folder / "kernels"
 
     def run(
-        self, draws: int, cores: Collection[int], out: Path | None = None, keep: str = "in_use"
+        self,
+        draws: int,
+        cores: Collection[int],
+        out: Path | None = None,
+        keep: str = "in_use",
+        *,
+        per_draw: bool = False,
     ) -> Run:
         """Run the study with ndmc, keeping its own outputs if ``keep`` is empty.
 
-        Without ``out`` the store is removed.
+        Without ``out`` the store is removed. Its time is that of the whole, or ``per_draw``.
         """
         store = out or self.folder / "run.zarr"
         kept = ["--keep", keep, "--percentiles", "kept"] if keep else []
         kept = ["--keep", "none"] if keep == "none" else kept
         command = [*NDMC, *kept, "-n", str(draws), "--seed", str(SEED), "--out", str(store)]
-        measured = process(command, cores, {"NUMBA_CACHE_DIR": str(self.kernels)})
+        settings = {"NUMBA_CACHE_DIR": str(self.kernels)}
+        measured = process(command, cores, settings, draws if per_draw else None)
         if out is None:
             shutil.rmtree(store)
         return measured

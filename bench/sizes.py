@@ -1,0 +1,59 @@
+"""How much is measured: draws of each row, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ndmc.steps import TILE
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Draws of a measurement in this process, and of each kind of run; elements of the triad.
+
+    ``repeat`` is the number of pairs of a short row, ``few`` that of a long one.
+    """
+
+    draws: int = 40 * TILE
+    triad: int = 2**24
+    whole: int = 4_000_000
+    plain: int = 500_000
+    stored: int = 400_000
+    sorted: int = 1_000_000
+    looped: int = 512
+    looped_plain: int = 4
+    scaling: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    threads: int = 200_000
+    start: int = 1_000
+    # Of the other rows: the study, flodym, the large system, a long run.
+    study: int = 1_000_000
+    loop: int = 100
+    large: int = 2048
+    long: int = 400_000
+    repeat: int = 15
+
+    @property
+    def few(self) -> int:
+        """Pairs of a row of whole runs."""
+        return -(-self.repeat // 5)
+
+
+QUICK = Sizes(
+    draws=4 * TILE,
+    triad=2**20,
+    whole=6_000,
+    plain=2_000,
+    stored=4_000,
+    sorted=3_000,
+    looped=64,
+    looped_plain=1,
+    scaling=(2_048, 4_096),
+    threads=4_096,
+    start=300,
+    study=4_000,
+    loop=5,
+    large=64,
+    long=3_000,
+    repeat=1,
+)
+LONG = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
