@@ -48,7 +48,8 @@ ORDER = [
     {"parameters"},
     {"tables", "distributions", "dependence", "schema"},
     {"diagram"},
-    {"document", "stopwatch", "layout", "lifetimes", "ordering", "jobs", "ledger", "arrays"},
+    {"document", "layout", "lifetimes", "ordering", "jobs", "ledger", "arrays", "shards"},
+    {"stopwatch"},
     {"expressions"},
     {"units", "dims", "bundle", "place", "stages"},
     {"errors"},
@@ -138,3 +139,18 @@ def test_reading_a_scenario_needs_no_engine():
         "print(sorted({'numba', 'xarray', 'zarr', 'pandas'} & set(sys.modules)))"
     )
     assert python(code) == "[]"
+
+
+def test_a_plain_run_loads_what_it_needs(tmp_path):
+    """A run writes its store without the libraries that take a second to load."""
+    heavy = "{'pint', 'scipy.special', 'scipy.sparse', 'dask', 'xarray', 'zarr', 'pandas'}"
+    code = f"""
+import sys
+from ndmc.cli import main
+sys.argv = ["ndmc", "run", "china_nd", "-n", "300", "--out", {str(tmp_path / "run.zarr")!r}]
+try:
+    main()
+finally:
+    print(sorted({heavy} & set(sys.modules)))
+"""
+    assert python(code).splitlines()[-1] == "[]"

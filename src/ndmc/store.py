@@ -31,6 +31,7 @@ from ndmc.labels import write_labels
 from ndmc.ledger import Entry, Ledger, block_name, checksum, stage_name
 from ndmc.place import Folder, Place, place_of, told
 from ndmc.scenario import Scenario
+from ndmc.shards import encoded, output_document
 from ndmc.stages import Spec, blocks
 from ndmc.steps import Output, Plan
 
@@ -256,11 +257,11 @@ class Store:
 
     def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> str:
         """Write one block of an output [dims..., draw], and return the key of its file."""
-        array = self.arrays[name]
-        with told():
-            array[draws.start : draws.stop] = values.T
+        place = place_in_store(self.outputs[name])
         zeros = "/0" * len(self.outputs[name].dims)
-        return f"{array.path}/c/{draws.start // self.spec.block}{zeros}"
+        key = f"{place}/c/{draws.start // self.spec.block}{zeros}"
+        self.place.write(key, encoded(values, self.metadata[place]), durable=False)
+        return key
 
     def missing(self) -> list[range]:
         """Return the blocks that are not written yet."""
@@ -565,41 +566,23 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
 def _create_outputs(
     place: Place, outputs: Sequence[Output], dims: Dims, spec: Spec, source: str
 ) -> None:
-    import zarr
-
-    with quiet():
-        root = zarr.create_group(place.url, zarr_format=3)
-        for output in outputs:
-            _create_output(root, output, dims, spec, source)
+    for output in outputs:
+        about = _output_document(output, dims, spec, source)
+        data = json.dumps(about).encode()
+        place.write(f"{place_in_store(output)}/zarr.json", data, durable=False)
 
 
-def _create_output(root: Any, output: Output, dims: Dims, spec: Spec, source: str) -> None:
-    from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
-
-    group = root.require_group("inputs") if output.kind == "parameter" else root
+def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dict[str, Any]:
     rest = dims.shape(tuple(reversed(output.dims)))
     shard = (spec.block, *rest)
     inner = _inner_chunk(shard, output.dims, np.dtype(spec.dtype).itemsize)
-    order = tuple(reversed(range(len(shard))))
     attributes = {"units": output.unit, "long_name": output.title, "kind": output.kind}
     if source:
         attributes["source"] = source
     if output.note:
         attributes["comment"] = output.note
-    group.create_array(
-        output.name,
-        shape=(spec.draws, *rest),
-        chunks=inner,
-        shards=shard if inner != shard else None,
-        dtype=spec.dtype,
-        filters=[TransposeCodec(order=order)],
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
-        fill_value=np.nan,
-        dimension_names=("draw", *reversed(output.dims)),
-        attributes=attributes,
-        # A block that happens to equal the fill value is data too.
-        config={"write_empty_chunks": True},
-    )
+    names = ("draw", *reversed(output.dims))
+    return output_document((spec.draws, *rest), shard, inner, spec.dtype, names, attributes)
 
 
 def raise_draws(store: Store, spec: Spec) -> Store:
