@@ -196,7 +196,9 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 registers")
-@pytest.mark.parametrize("kernel", [survival.weibull, sampling.normals, cohort.convolve, rows.compute, rows.survey])
+@pytest.mark.parametrize(
+    "kernel", [survival.weibull, sampling.normals, cohort.convolve, rows.compute, rows.survey]
+)
 def test_loops_over_draws_vectorise(kernel):
     """Uses vector registers where the processor has them."""
     if "avx2" not in Path("/proc/cpuinfo").read_text():
