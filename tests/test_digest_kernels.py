@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from ndmc_kernels.digest import ADD_UP, DIGEST, LEAF, NARROW
+from ndmc_kernels.digest import ADD_UP, DIGEST, LEAF, MOVE, NARROW
 
 SIZES = {4: np.float32, 8: np.float64}
 ODD = [-np.inf, np.inf, 0.0, -0.0, 1.0, 1.0, 5e-324]
@@ -270,11 +270,26 @@ def test_labels_are_added_in_order(size, sizes, data):
     assert_array_equal(totals.view(np.uint64), expected.view(np.uint64))
 
 
+# --- runs of values ------------------------------------------------------------------------------
+
+
+@both
+def test_runs_are_moved_to_their_places(size):
+    """Copies each run, of any length, and leaves alone what is between them."""
+    source, target = np.arange(20, dtype=SIZES[size]), np.full(30, -1, SIZES[size])
+    begins, sizes, places = (
+        np.array(some) for some in ([[3, 0], [9, 20]], [[4, 1], [9, 0]], [[0, 6], [20, 30]])
+    )
+    MOVE[size](source, begins, sizes, places, target)
+    expected = [3, 4, 5, 6, -1, -1, 0, *[-1] * 13, *range(9, 18), -1]
+    assert_array_equal(target, expected)
+
+
 # --- as kernels ----------------------------------------------------------------------------------
 
 
 @both
-@pytest.mark.parametrize("kernels", [ADD_UP, DIGEST, NARROW])
+@pytest.mark.parametrize("kernels", [ADD_UP, DIGEST, MOVE, NARROW])
 def test_kernels_can_be_pickled(kernels, size):
     """Travel to another process by name, as all other kernels do, each in its own precision."""
     assert pickle.loads(pickle.dumps(kernels[size])) is kernels[size]

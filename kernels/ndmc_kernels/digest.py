@@ -303,6 +303,21 @@ def _narrow(
             spans[row, bracket] = begin + last, begin + start
 
 
+# --- runs of values ------------------------------------------------------------------------------
+
+
+def _move(
+    source: Values, begins: Integers, sizes: Integers, places: Integers, target: Values
+) -> None:
+    """Copy the runs of values of each row and bracket to their places."""
+    # 1 ns a value; 5 with NumPy, which has to index each.
+    for row in range(sizes.shape[0]):
+        for bracket in range(sizes.shape[1]):
+            begin, place = np.uint64(begins[row, bracket]), np.uint64(places[row, bracket])
+            for n in range(np.uint64(sizes[row, bracket])):
+                target[place + n] = source[begin + n]
+
+
 # --- as kernels ----------------------------------------------------------------------------------
 
 
@@ -322,6 +337,7 @@ _NARROW = (
     "void(f?[::1], i8[:, ::1], i8[:, :, ::1], f?[:, :, ::1], f?[:, :, ::1], i8[:, :, ::1], "
     "i8[:, :, ::1])"
 )
+_MOVE = "void(f?[::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], f?[::1])"
 
 digest32 = _named("digest32", _digest, _DIGEST.replace("?", "4"))
 digest64 = _named("digest64", _digest, _DIGEST.replace("?", "8"))
@@ -329,8 +345,11 @@ add_up32 = _named("add_up32", _add_up, _ADD_UP.replace("?", "4"))
 add_up64 = _named("add_up64", _add_up, _ADD_UP.replace("?", "8"))
 narrow32 = _named("narrow32", _narrow, _NARROW.replace("?", "4"))
 narrow64 = _named("narrow64", _narrow, _NARROW.replace("?", "8"))
+move32 = _named("move32", _move, _MOVE.replace("?", "4"))
+move64 = _named("move64", _move, _MOVE.replace("?", "8"))
 
 #: The kernels of each precision, by the bytes of a draw.
 DIGEST = {4: digest32, 8: digest64}
 ADD_UP = {4: add_up32, 8: add_up64}
 NARROW = {4: narrow32, 8: narrow64}
+MOVE = {4: move32, 8: move64}

@@ -287,11 +287,16 @@ class _Part:
 
     def segments(self) -> Iterator[Array]:
         """Yield the kept values of some rows at a time, row by row and bracket by bracket."""
-        sizes = self.counts[..., 2]
-        slots = np.arange(sizes.max(initial=0))
+        from ndmc_kernels.digest import MOVE
+
+        sizes, slots = np.ascontiguousarray(self.counts[..., 2]), self.kept.shape[2]
+        begins = np.arange(sizes.size).reshape(sizes.shape) * slots
         for first in range(0, len(sizes), SEGMENT):
             some = slice(first, first + SEGMENT)
-            yield self.kept[some, :, : len(slots)][slots < sizes[some, :, np.newaxis]]
+            found = np.empty(int(sizes[some].sum()), self.kept.dtype)
+            move = MOVE[found.itemsize]
+            move(self.kept.reshape(-1), begins[some], sizes[some], _starts(sizes[some]), found)
+            yield found
 
 
 def _tallies(part: _Part, cuts: Array) -> Integers:
@@ -347,7 +352,9 @@ class Merged:
 
         The values of each row and bracket lie together; [row, bracket] says where.
         """
-        sizes = [bundle[f"counts/{sheet}"][..., 2].copy() for bundle in self.bundles]
+        from ndmc_kernels.digest import MOVE
+
+        sizes = [bundle[f"counts/{sheet}"][..., 2].astype(np.int64) for bundle in self.bundles]
         total = self.counts[sheet][..., 2]
         dtype = self.brackets.edges[sheet].dtype
         for number, first in enumerate(range(0, len(total), SEGMENT)):
@@ -356,10 +363,8 @@ class Merged:
             values = np.empty(int(total[some].sum()), dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                kept = bundle[f"kept/{sheet}/{number}"]
-                mine = size[some]
-                shift = (filled - _starts(mine)).reshape(-1)
-                values[np.repeat(shift, mine.reshape(-1)) + np.arange(len(kept))] = kept
+                kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[some]
+                MOVE[dtype.itemsize](kept, _starts(mine), mine, filled, values)
                 filled = filled + mine
             for begin, end in zip(starts.reshape(-1), filled.reshape(-1), strict=True):
                 values[begin:end].sort()
