@@ -730,6 +730,14 @@ def leaf_sums(values, centre):
     return lanes[..., 0]
 
 
+def add_up(values):
+    """Return the sums of [outer, label, inner, draw] over labels, one after the other."""
+    totals = values[:, 0].astype(np.float64)
+    for label in range(1, values.shape[1]):
+        totals = totals + values[:, label]
+    return totals
+
+
 def quantile(values, level):
     """Return numpy's quantile of draws, infinite where the upper neighbour is and weighs in."""
     values = np.sort(np.asarray(values, dtype=np.float64))

@@ -52,7 +52,7 @@ def digested(values, brackets, draws, above=()):
     found = Digester(*layout, brackets, draws)
     for first in range(draws.start, draws.stop, 192):
         some = values[:, first : min(first + 192, draws.stop)]
-        found.room(some.shape[1])["x"][...] = some
+        found.room(some.shape[1]).results["x"][...] = some
         found.add()
     assert found.stop == draws.stop
     return opened(found.pack())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from ndmc_kernels.digest import GATHER, LEAF, MOMENTS, NARROW, RANGE
+from ndmc_kernels.digest import ADD_UP, DIGEST, LEAF, MOVE, NARROW
 
 SIZES = {4: np.float32, 8: np.float64}
 ODD = [-np.inf, np.inf, 0.0, -0.0, 1.0, 1.0, 5e-324]
@@ -22,7 +22,7 @@ def drawn(data, size):
     """Return draws [row, draw] with many ties, and edges [row, bracket, 2] among them."""
     finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
     pool = data.draw(st.lists(finite | st.sampled_from(ODD), min_size=1, max_size=12))
-    rows, brackets = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    rows, brackets = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 7))
     chance = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     draws = data.draw(st.sampled_from(LENGTHS))
     dtype = SIZES[size]
@@ -34,11 +34,24 @@ def drawn(data, size):
     return values, edges, chance
 
 
+def digest(values, edges=None, centre=None, counts=None, slots=None, span=None, sums=None):
+    """Run the kernel, with memory for what is not looked at."""
+    size, rows = values.itemsize, len(values)
+    edges = np.empty((rows, 0, 2), values.dtype) if edges is None else edges
+    brackets = edges.shape[1]
+    centre = np.zeros(rows) if centre is None else centre
+    counts = np.zeros((rows, brackets, 4), dtype=np.int64) if counts is None else counts
+    slots = np.empty((rows, brackets, 1), values.dtype) if slots is None else slots
+    span = np.zeros((rows, 2), f"i{size}") if span is None else span
+    sums = np.empty((-(-values.shape[1] // LEAF), rows, 2)) if sums is None else sums
+    DIGEST[size](values, values.view(f"i{size}"), edges, centre, counts, slots, span, sums)
+
+
 def gathered(values, edges, counts, kept):
     """Return what the kernel makes of counts and kept values, with a slot more as scratch."""
     counts = counts.copy()
     slots = np.concatenate([kept, np.full_like(kept, 77.0, shape=(*kept.shape[:2], 1))], axis=2)
-    GATHER[values.itemsize](values, edges, counts, slots)
+    digest(values, edges, counts=counts, slots=slots)
     return counts, slots[..., :-1]
 
 
@@ -79,7 +92,7 @@ def test_without_room_draws_are_counted_only(size):
     edges = np.array([[[0, 1], [0.25, 0.75]]], dtype=SIZES[size])
     counts, memory = np.zeros((1, 2, 4), dtype=np.int64), np.full(64, 77.0, SIZES[size])
     kept = memory[20:40].reshape(1, 2, 10)
-    GATHER[size](values, edges, counts, kept)
+    digest(values, edges, counts=counts, slots=kept)
     assert_array_equal(counts[0, :, 1:], [[1, 99, 1], [1, 49, 1]])
     assert_array_equal(kept[0, :, :9], [values[0, 1:10], values[0, 26:35]])
     assert (np.delete(memory, range(20, 40)) == 77.0).all()
@@ -140,7 +153,7 @@ def range_of(values, span=None):
     if span is not None:
         bits = span.view(f"i{size}")
         keys = np.where(bits < 0, bits ^ ends.max, bits)
-    RANGE[size](values.view(f"i{size}"), keys)
+    digest(values, span=keys)
     return np.where(keys < 0, keys ^ ends.max, keys).view(values.dtype)
 
 
@@ -170,10 +183,10 @@ def test_what_is_no_number_shows_in_the_range(size):
 # --- moments -------------------------------------------------------------------------------------
 
 
-def sums_of(values, centre):
-    """Return the kernel's sums [row, leaf, 2]."""
-    sums = np.full((-(-values.shape[1] // LEAF), len(values), 2), np.nan)
-    MOMENTS[values.itemsize](values, centre, sums)
+def sums_of(values, centre, together=1):
+    """Return the kernel's sums [row, node, 2] of some leaves together."""
+    sums = np.full((-(-values.shape[1] // LEAF) // together, len(values), 2), np.nan)
+    digest(values, centre=centre, sums=sums)
     return np.swapaxes(sums, 0, 1)
 
 
@@ -221,16 +234,62 @@ def test_a_leaf_does_not_depend_on_what_follows(size, data):
     assert_array_equal(bits(sums_of(more, centre)[:, :full]), bits(whole[:, :full]))
 
 
+@both
+@pytest.mark.parametrize("draws", [129, 200, 256, 450, 512])
+def test_leaves_are_added_in_pairs(size, draws):
+    """Nodes of two leaves or four are the sums of neighbours, those added first."""
+    chance = np.random.default_rng(draws)
+    values, centre = chance.normal(5, 2, (9, draws)).astype(SIZES[size]), chance.normal(5, 2, 9)
+    leaves = reference.leaf_sums(values, centre)
+    for together in (2, 4):
+        if leaves.shape[1] % 2 == 0:
+            leaves = leaves[:, 0::2] + leaves[:, 1::2]
+            assert_array_equal(sums_of(values, centre, together), leaves)
+
+
 def test_leaves_are_those_of_the_reference():
     """The twin folds leaves of the size the package cuts them in."""
     assert LEAF == 64
+
+
+# --- sums over labels -----------------------------------------------------------------------------
+
+
+@both
+@given(sizes=st.tuples(*[st.integers(0, 3), st.integers(1, 5), st.integers(0, 3)]), data=st.data())
+@unhurried
+def test_labels_are_added_in_order(size, sizes, data):
+    """Adds label after label in double precision, for any number of draws."""
+    chance = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    shape = (*sizes, data.draw(st.sampled_from(LENGTHS)))
+    values = (chance.normal(size=shape) * 10.0 ** chance.integers(-9, 9, shape)).astype(SIZES[size])
+    values[chance.random(shape) < 0.1] = -0.0
+    totals = np.empty((shape[0], *shape[2:]))
+    ADD_UP[size](values, totals)
+    expected = reference.add_up(values)
+    assert_array_equal(totals.view(np.uint64), expected.view(np.uint64))
+
+
+# --- runs of values ------------------------------------------------------------------------------
+
+
+@both
+def test_runs_are_moved_to_their_places(size):
+    """Copies each run, of any length, and leaves alone what is between them."""
+    source, target = np.arange(20, dtype=SIZES[size]), np.full(30, -1, SIZES[size])
+    begins, sizes, places = (
+        np.array(some) for some in ([[3, 0], [9, 20]], [[4, 1], [9, 0]], [[0, 6], [20, 30]])
+    )
+    MOVE[size](source, begins, sizes, places, target)
+    expected = [3, 4, 5, 6, -1, -1, 0, *[-1] * 13, *range(9, 18), -1]
+    assert_array_equal(target, expected)
 
 
 # --- as kernels ----------------------------------------------------------------------------------
 
 
 @both
-@pytest.mark.parametrize("kernels", [GATHER, NARROW, RANGE, MOMENTS])
+@pytest.mark.parametrize("kernels", [ADD_UP, DIGEST, MOVE, NARROW])
 def test_kernels_can_be_pickled(kernels, size):
     """Travel to another process by name, as all other kernels do, each in its own precision."""
     assert pickle.loads(pickle.dumps(kernels[size])) is kernels[size]
@@ -240,6 +299,5 @@ def test_kernels_can_be_pickled(kernels, size):
 def test_other_precisions_are_refused(size):
     """Arrays of the other precision raise, rather than being read as what they are not."""
     wrong = np.zeros((1, 8), dtype=SIZES[12 - size])
-    edges = np.zeros((1, 1, 2), dtype=SIZES[12 - size])
     with pytest.raises(TypeError, match="values must be"):
-        GATHER[size](wrong, edges, np.zeros((1, 1, 4), dtype=np.int64), edges)
+        ADD_UP[size](wrong.reshape(1, 1, 1, 8), np.empty((1, 1, 8)))

@@ -101,6 +101,13 @@ def inline(function: F) -> F:
     return cast(F, numba.njit(forceinline=True, no_cpython_wrapper=True, **_OPTIONS)(function))
 
 
+def unfused(function: F) -> F:
+    """Make a function as `inline` does, of which no multiplication is fused with an addition."""
+    # Its bits are those of NumPy. Callers hand down their own settings where it has none.
+    options = {**_OPTIONS, "fastmath": False}
+    return cast(F, numba.njit(forceinline=True, no_cpython_wrapper=True, **options)(function))
+
+
 def _compile(function: Callable[..., None], signature: str) -> Any:
     directory = cache_directory()
     if directory is not None:
@@ -153,3 +160,14 @@ bits: Callable[[float], int] = _reinterpret(numba.int64, numba.float64, ir.IntTy
 double: Callable[[int | np.int64], float] = _reinterpret(
     numba.float64, numba.int64, ir.DoubleType()
 )
+
+
+def _lowest(context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(*arguments, ir.Constant(ir.IntType(1), 1))
+
+    return numba.int64(numba.uint64), generate
+
+
+#: The zeros below the lowest set bit of a word, which has one: for kernels only.
+trailing_zeros: Callable[[np.uint64], int] = extending.intrinsic(_lowest)

@@ -140,9 +140,25 @@ class Room:
 
     def add_up(self) -> None:
         """Fill the rows of sums from the results."""
-        with np.errstate(invalid="ignore"):  # what is not finite is found by its range
-            for view, here in self._sums:
-                here[...] = view.apply(self.results[view.name])
+        for view, here in self._sums:
+            values = self.results[view.name]
+            *others, last = sorted(map(view.dims.index, view.over), reverse=True)
+            for axis in others:
+                values = _added(values, axis)
+            _added(values, last, here)
+
+
+def _added(values: Array, axis: int, totals: Floats | None = None) -> Floats:
+    """Add up an axis of [dims..., draw] as a view does, in memory of its own if none is given."""
+    from ndmc_kernels.digest import ADD_UP
+
+    outer, labels, inner = values.shape[:axis], values.shape[axis], values.shape[axis + 1 : -1]
+    if totals is None:
+        totals = np.empty((*outer, *inner, values.shape[-1]))
+    sizes, draws = (math.prod(outer), math.prod(inner)), values.shape[-1]
+    shaped = values.reshape(sizes[0], labels, sizes[1], draws)
+    ADD_UP[values.itemsize](shaped, totals.reshape(*sizes, draws))
+    return totals
 
 
 # --- digesting draws --------------------------------------------------------------------------
@@ -216,10 +232,6 @@ class Digester:
                 yield f"above/{n}", above
 
 
-#: Bytes of rows digested at a time, in every way before the next: they stay in cache.
-_CACHED = 2**20
-
-
 def _expected_inside(start: int, edges: Array, draws: int) -> int:
     """Return what some draws have at most in a bracket, as expected; 0 where that is not known."""
     if edges.shape[1] == 1 and np.isneginf(edges[..., 0]).all():
@@ -243,27 +255,19 @@ class _Part:
 
     def add(self, values: Array, at: int) -> None:
         """Digest [row, draw], whose first draw has the number ``at``."""
-        from ndmc_kernels.digest import LEAF
+        from ndmc_kernels.digest import DIGEST, LEAF
 
-        draws = values.shape[1]
-        sums = np.empty((-(-draws // LEAF), len(values), 2))
-        step = max(_CACHED // (draws * values.dtype.itemsize), 1)
-        for first in range(0, len(values), step):
-            self._add_rows(slice(first, first + step), values, sums)
-        for leaf, found in enumerate(sums):
-            add_node(self.nodes, 0, at // LEAF + leaf, found)
-
-    def _add_rows(self, some: slice, values: Array, sums: Floats) -> None:
-        from ndmc_kernels.digest import GATHER, MOMENTS, RANGE
-
-        rows, size, edges, counts = values[some], values.itemsize, self.edges[some], self.counts
-        RANGE[size](rows.view(self.keys), self.span[some])
-        MOMENTS[size](rows, self.centre[some], sums[:, some])
-        before = counts[some].copy()
-        GATHER[size](rows, edges, counts[some], self.kept[some])
-        if self._make_room(int(counts[some, :, 2].max(initial=0))):
-            counts[some] = before
-            GATHER[size](rows, edges, counts[some], self.kept[some])
+        leaf, leaves = at // LEAF, -(-values.shape[1] // LEAF)
+        together = (leaf | leaves) & -(leaf | leaves)  # the largest nodes that nothing is cut from
+        sums = np.empty((leaves // together, len(values), 2))
+        digest, keys, before = DIGEST[values.itemsize], values.view(self.keys), self.counts.copy()
+        digest(values, keys, self.edges, self.centre, self.counts, self.kept, self.span, sums)
+        if self._make_room(int(self.counts[..., 2].max(initial=0))):
+            self.counts[...] = before
+            digest(values, keys, self.edges, self.centre, self.counts, self.kept, self.span, sums)
+        for n, found in enumerate(sums):
+            level = together.bit_length() - 1
+            add_node(self.nodes, level, leaf // together + n, found)
 
     def _make_room(self, most: int) -> bool:
         """Make room for all that was found inside, if there was not enough."""
@@ -283,11 +287,16 @@ class _Part:
 
     def segments(self) -> Iterator[Array]:
         """Yield the kept values of some rows at a time, row by row and bracket by bracket."""
-        sizes = self.counts[..., 2]
-        slots = np.arange(sizes.max(initial=0))
+        from ndmc_kernels.digest import MOVE
+
+        sizes, slots = np.ascontiguousarray(self.counts[..., 2]), self.kept.shape[2]
+        begins = np.arange(sizes.size).reshape(sizes.shape) * slots
         for first in range(0, len(sizes), SEGMENT):
             some = slice(first, first + SEGMENT)
-            yield self.kept[some, :, : len(slots)][slots < sizes[some, :, np.newaxis]]
+            found = np.empty(int(sizes[some].sum()), self.kept.dtype)
+            move = MOVE[found.itemsize]
+            move(self.kept.reshape(-1), begins[some], sizes[some], _starts(sizes[some]), found)
+            yield found
 
 
 def _tallies(part: _Part, cuts: Array) -> Integers:
@@ -343,7 +352,9 @@ class Merged:
 
         The values of each row and bracket lie together; [row, bracket] says where.
         """
-        sizes = [bundle[f"counts/{sheet}"][..., 2].copy() for bundle in self.bundles]
+        from ndmc_kernels.digest import MOVE
+
+        sizes = [bundle[f"counts/{sheet}"][..., 2].astype(np.int64) for bundle in self.bundles]
         total = self.counts[sheet][..., 2]
         dtype = self.brackets.edges[sheet].dtype
         for number, first in enumerate(range(0, len(total), SEGMENT)):
@@ -352,10 +363,8 @@ class Merged:
             values = np.empty(int(total[some].sum()), dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                kept = bundle[f"kept/{sheet}/{number}"]
-                mine = size[some]
-                shift = (filled - _starts(mine)).reshape(-1)
-                values[np.repeat(shift, mine.reshape(-1)) + np.arange(len(kept))] = kept
+                kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[some]
+                MOVE[dtype.itemsize](kept, _starts(mine), mine, filled, values)
                 filled = filled + mine
             for begin, end in zip(starts.reshape(-1), filled.reshape(-1), strict=True):
                 values[begin:end].sort()
