@@ -15,7 +15,7 @@ from workload import Workload, draws_last
 
 from ndmc.steps import TILE
 from ndmc_kernels import survival
-from ndmc_kernels.cohort import convolve
+from ndmc_kernels.cohort import weibull_cohorts
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import reference
@@ -35,7 +35,6 @@ class Tiles:
             [draws_last(array[first : first + TILE]) for array in arrays] for first in whole
         ]
         self.found = [[np.empty_like(inflow) for _ in range(2)] for _, _, inflow in self.given]
-        self.left, self.leaving = (np.empty_like(self.found[0][0]) for _ in range(2))
         nodes, self.weights = survival.quadrature("middle", inflow.shape[-1])
         self.log_ages = np.log(nodes)
 
@@ -53,12 +52,7 @@ class Tiles:
         outflow: np.ndarray,
     ) -> None:
         """Compute one tile."""
-        left, leaving = self.left, self.leaving
-        survival.weibull(scale, shape, self.log_ages, self.weights, left)
-        np.subtract(1.0, left[:, 0], out=leaving[:, 0])
-        np.subtract(left[:, :-1], left[:, 1:], out=leaving[:, 1:])
-        convolve(inflow, left, stock)
-        convolve(inflow, leaving, outflow)
+        weibull_cohorts(scale, shape, self.log_ages, self.weights, inflow, stock, outflow)
 
 
 def needs(products: int, years: int) -> bounds.Needs:
