@@ -111,6 +111,11 @@ def cohort(inflow, survival):
     return convolve(inflow, survival), convolve(inflow, leaving(survival))
 
 
+def weibull_cohorts(scale, shape, ages, weights, inflow):
+    """Return stock and outflow [cell, year, draw] of cohorts with Weibull lifetimes."""
+    return cohort(inflow, weibull(scale, shape, ages, weights))
+
+
 def accumulate(source, target_of, sign, out):
     """Return out plus the signed rows of source at their targets."""
     out = out.copy()

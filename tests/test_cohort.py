@@ -42,13 +42,24 @@ def test_cohort_matches_reference(history):
         assert_allclose(got, expected, rtol=1e-12)
 
 
-def test_cohort_body_matches_reference():
-    """Equals the twin as plain Python."""
-    rng = np.random.default_rng(1)
-    inflow, share = rng.random((2, 1, 6, 2))
-    got = run(inflow, share, cohort.convolve.py_func)
-    for one, expected in zip(got, reference.cohort(inflow, share), strict=True):
-        assert_allclose(one, expected, rtol=1e-12)
+@pytest.mark.parametrize("draws", [1, 15, 16, 17, 40, 200])
+@pytest.mark.parametrize("years", [1, 2, 3, 4, 9])
+def test_any_number_of_draws_and_years_will_do(draws, years):
+    """Equals the twin where draws do not fill the lanes, and years not the groups of three."""
+    inflow, share = np.random.default_rng(1).random((2, 2, years, draws))
+    for got, expected in zip(run(inflow, share), reference.cohort(inflow, share), strict=True):
+        assert_allclose(got, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("draws", [8, 64])
+def test_what_is_not_a_number_stays_in_its_draw_and_its_future(draws):
+    """A year that is not a number spoils no other draw and no earlier year."""
+    inflow, share = np.random.default_rng(1).random((2, 1, 9, draws))
+    inflow[0, 4, 3] = np.nan
+    stock, _ = run(inflow, share)
+    bad = np.zeros(stock.shape, dtype=bool)
+    bad[0, 4:, 3] = True
+    assert_array_equal(np.isnan(stock), bad)
 
 
 @given(histories())
@@ -115,6 +126,56 @@ def test_draws_do_not_depend_on_the_tile(history):
     parts = run(inflow[:, :, half:].copy(), share[:, :, half:].copy())
     for got, expected in zip(parts, run(inflow, share), strict=True):
         assert_array_equal(got, expected[:, :, half:])
+
+
+def lifetimes(cells, years, draws, convention):
+    """Return scale and shape [cell, draw], logarithms and weights of the nodes, and inflow."""
+    rng = np.random.default_rng(1)
+    nodes, weights = survival.quadrature(convention, years)
+    with np.errstate(divide="ignore"):
+        log_ages = np.log(nodes)
+    scale, shape = rng.uniform(2, 30, (cells, draws)), rng.uniform(0.5, 6, (cells, draws))
+    return (scale, shape, log_ages, weights), rng.lognormal(0, 1, (cells, years, draws))
+
+
+@pytest.mark.parametrize("convention", ["start", "middle", "end", "uniform"])
+@pytest.mark.parametrize("draws", [1, 16, 23, 64])
+def test_weibull_cohorts_match_reference(convention, draws):
+    """Stock and release are those of the inflow and SciPy's survival function."""
+    life, inflow = lifetimes(2, 8, draws, convention)
+    stock, release = np.full((2, *inflow.shape), np.nan)
+    cohort.weibull_cohorts(*life, inflow, stock, release)
+    nodes, _ = survival.quadrature(convention, 8)
+    expected = reference.weibull_cohorts(*life[:2], nodes, life[3], inflow)
+    assert_allclose(stock, expected[0], rtol=1e-12)
+    assert_allclose(release, expected[1], rtol=1e-12, atol=4 * EPS * inflow.max())
+
+
+@pytest.mark.parametrize("convention", ["middle", "uniform"])
+def test_weibull_cohorts_are_survival_and_convolution(convention):
+    """Has the bits of survival first and convolution then, also in a buffer and without release."""
+    life, inflow = lifetimes(3, 21, 192, convention)
+    share, stock, alone = np.empty((3, *inflow.shape))
+    survival.weibull(*life, share)
+    expected = run(inflow, share)
+    room = np.full((200, 192), np.nan)
+    release = room[63:126].reshape(inflow.shape)
+    cohort.weibull_cohorts(*life, inflow, stock, release)
+    cohort.weibull_cohorts(*life, inflow, alone, np.empty((0, 21, 192)))
+    assert_array_equal(stock, expected[0])
+    assert_array_equal(release, expected[1])
+    assert_array_equal(alone, stock)
+    assert np.isnan(np.delete(room, slice(63, 126), axis=0)).all()
+
+
+def test_weibull_cohorts_conserve_mass():
+    """Everything that came in is in stock or has left, and nothing is negative."""
+    life, inflow = lifetimes(5, 60, 64, "middle")
+    stock, release = np.empty((2, *inflow.shape))
+    cohort.weibull_cohorts(*life, inflow, stock, release)
+    came, left = np.cumsum(inflow, axis=1), np.cumsum(release, axis=1)
+    assert_allclose(came - left, stock, rtol=0, atol=64 * EPS * came.max())
+    assert release.min() >= 0
 
 
 def weibull(scale, shape, convention, years):

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
 from ndmc_kernels import survival
 
+EPS = np.finfo(float).eps
 CONVENTIONS = ["start", "middle", "end", "uniform"]
 
 
@@ -59,6 +62,36 @@ def test_weibull_of_nonsense_is_nan():
     got = curve(scale, shape, "middle")
     assert np.isnan(got[0, :, :3]).all()
     assert np.isfinite(got[0, :, 3:]).all()
+
+
+def test_weibull_of_extremes():
+    """Is 0 or 1 where a life ends at once or never, and where the shape is all but infinite."""
+    scale = np.array([[0.0, 1e-300, 1e300, np.inf, 10.0, 10.0, 10.6]])
+    shape = np.array([[2.0, 2.0, 2.0, 2.0, 1e4, 1e-4, 1e6]])
+    got = curve(scale, shape, "middle")[0]
+    assert_array_equal(got[:, :2], 0.0)
+    assert_array_equal(got[:, 2:4], 1.0)
+    assert_array_equal(got[:, 4], np.arange(21) < 10)
+    assert_allclose(got[:, 5], np.exp(-1.0), rtol=1e-3)
+    assert_array_equal(got[:, 6], np.arange(21) < 11)
+
+
+@given(st.floats(-60.0, 6.5), st.floats(0.1, 8.0))
+@settings(deadline=None, max_examples=200)
+def test_weibull_errs_by_a_few_eps_a_unit_of_the_exponent(log_hazard, shape):
+    """Errs relatively by no more than 16 eps times 1 + (age / scale)**shape."""
+    scale = np.array([[10.5 / np.exp(log_hazard / shape)]])
+    got = curve(scale, np.array([[shape]]), "middle", ages=11)[0, 10, 0]
+    hazard = (10.5 / np.longdouble(scale[0, 0])) ** np.longdouble(shape)
+    assert abs(got / np.exp(-hazard) - 1) <= 16 * EPS * (1 + hazard)
+
+
+@pytest.mark.parametrize("draws", [1, 7, 16, 30])
+def test_weibull_of_any_number_of_draws(draws):
+    """Gives a draw the same bits where draws do not fill the lanes."""
+    scale, shape = lifetimes(draws=64)
+    some = curve(scale[:, :draws].copy(), shape[:, :draws].copy(), "middle")
+    assert_array_equal(some, curve(scale, shape, "middle")[:, :, :draws])
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

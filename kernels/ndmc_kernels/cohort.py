@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ndmc_kernels._jit import kernel
+from ndmc_kernels._jit import inline, kernel
+from ndmc_kernels._lanes import WIDTH, after, give, load, prefetch, store, take
+from ndmc_kernels.survival import weibull_lanes, weibull_left
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,29 +19,106 @@ def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
 
     With survival this is the stock, with the shares that leave the outflow.
     """
+    # The rows lie a power of two apart, so that few of them fit the first cache at once: copy them.
+    years, draws = inflow.shape[1:]
+    room = np.empty((3, years, WIDTH))
     for cell in range(inflow.shape[0]):
-        i, s = inflow[cell], share[cell]
-        for year in range(i.shape[0]):
-            total = out[cell, year]
-            for draw in range(total.shape[0]):
-                total[draw] = 0.0
-            # Four cohorts per pass: 1.7 ns an element at 21 years in tiles of 256, one by one 4.
-            few = (year + 1) % 4
-            for age in range(few):
-                i1, s1 = i[year - age], s[age]
-                for draw in range(total.shape[0]):
-                    total[draw] += i1[draw] * s1[draw]
-            for age in range(few, year + 1, 4):
-                i1, i2, i3, i4 = (
-                    i[year - age],
-                    i[year - age - 1],
-                    i[year - age - 2],
-                    i[year - age - 3],
-                )
-                s1, s2, s3, s4 = s[age], s[age + 1], s[age + 2], s[age + 3]
-                for draw in range(total.shape[0]):
-                    near = i1[draw] * s1[draw] + i2[draw] * s2[draw]
-                    total[draw] += near + i3[draw] * s3[draw] + i4[draw] * s4[draw]
+        total = out[cell] if draws >= WIDTH else room[2]
+        for block in range(0, draws, WIDTH):
+            first = max(min(block, draws - WIDTH), 0)
+            later, ahead = after(cell, first, inflow.shape)
+            for year in range(years):
+                prefetch(inflow[later], year, ahead)
+                prefetch(share[later], year, ahead)
+                prefetch(out[later], year, ahead)
+                take(inflow[cell], year, first, room[0], year)
+                take(share[cell], year, first, room[1], year)
+            _add_cohorts(room[0], room[1], total, first)
+        if draws < WIDTH:
+            give(total, out[cell])
+
+
+@kernel(
+    "void(f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, :, ::1], f8[:, :, ::1],"
+    " f8[:, :, ::1])"
+)
+def weibull_cohorts(
+    scale: Floats,
+    shape: Floats,
+    log_ages: Floats,
+    weights: Floats,
+    inflow: Floats,
+    stock: Floats,
+    release: Floats,
+) -> None:
+    """Find stock and release [cell, year, draw] of an inflow from its Weibull lifetime.
+
+    Scale and shape are [cell, draw], the nodes [age, node]. A release of no cells is not found.
+    """
+    # Lanes are short, their rows far apart: what comes from afar has to be asked for in advance.
+    # That takes 2.2 us a draw (17 cells, 21 years) instead of 3.6 in 16 tiles of 256 draws.
+    years, draws = inflow.shape[1:]
+    room, pair = np.empty((4, years, WIDTH)), np.empty((2, WIDTH))
+    came, left, gone, spare = room[0], room[1], room[2], room[3]
+    for cell in range(inflow.shape[0]):
+        for block in range(0, draws, WIDTH):
+            first = max(min(block, draws - WIDTH), 0)
+            later, ahead = after(cell, first, inflow.shape)
+            log_scale, rate = weibull_lanes(scale, shape, cell, first, pair)
+            for age in range(years):
+                prefetch(inflow[later], age, ahead)
+                prefetch(stock[later], age, ahead)
+                take(inflow[cell], age, first, came, age)
+                store(left, age, 0, weibull_left(log_scale, rate, log_ages, weights, age))
+            _convolved(came, left, stock[cell], first, spare)
+            if release.shape[0]:
+                store(gone, 0, 0, 1.0 - load(left, 0, 0))
+                for age in range(1, years):
+                    prefetch(release[later], age, ahead)
+                    store(gone, age, 0, load(left, age - 1, 0) - load(left, age, 0))
+                _convolved(came, gone, release[cell], first, spare)
+
+
+@inline
+def _convolved(inflow: Floats, share: Floats, out: Floats, first: int, spare: Floats) -> None:
+    """Convolve into lanes of out, by way of spare where there are fewer draws."""
+    if out.shape[1] >= WIDTH:
+        _add_cohorts(inflow, share, out, first)
+    else:
+        _add_cohorts(inflow, share, spare, 0)
+        give(spare, out)
+
+
+@inline
+def _add_cohorts(inflow: Floats, share: Floats, out: Floats, first: int) -> None:
+    """Convolve lanes of inflow [year, lane] with shares [age, lane] into rows of out from first."""
+    # Three years at a time, so that with four registers a year the sums stay in registers: 1.23 us
+    # for a draw of 17 cells by 21 years with Weibull lifetimes; two years 1.28, four years 1.39.
+    few = out.shape[0] % 3
+    for year in range(few):
+        total = load(inflow, 0, 0) * load(share, year, 0)
+        for born in range(1, year + 1):
+            total = total + load(inflow, born, 0) * load(share, year - born, 0)
+        store(out, year, first, total)
+    for year in range(few, out.shape[0], 3):
+        i0, i1, i2 = load(inflow, year, 0), load(inflow, year + 1, 0), load(inflow, year + 2, 0)
+        s0, s1, s2 = load(share, 0, 0), load(share, 1, 0), load(share, 2, 0)
+        total0, total1, total2 = i0 * s0, i0 * s1 + i1 * s0, i0 * s2 + i1 * s1 + i2 * s0
+        odd = year % 2
+        for born in range(odd):
+            i0, s0 = load(inflow, born, 0), load(share, year, 0)
+            s1, s2 = load(share, year + 1, 0), load(share, year + 2, 0)
+            total0, total1, total2 = total0 + i0 * s0, total1 + i0 * s1, total2 + i0 * s2
+        for born in range(odd, year, 2):
+            age = year - born
+            i0, i1 = load(inflow, born, 0), load(inflow, born + 1, 0)
+            s0, s1 = load(share, age, 0), load(share, age + 1, 0)
+            total0 = total0 + i0 * s0 + i1 * load(share, age - 1, 0)
+            total1 = total1 + i0 * s1 + i1 * s0
+            total2 = total2 + i0 * load(share, age + 2, 0) + i1 * s1
+        store(out, year, first, total0)
+        store(out, year + 1, first, total1)
+        store(out, year + 2, first, total2)
 
 
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
