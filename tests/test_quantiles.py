@@ -11,6 +11,7 @@ from scipy import stats
 from strategies import python, stock_model, write
 
 import ndmc
+from ndmc import quantiles
 from ndmc.errors import InputError, RunError
 from ndmc.quantiles import confidence_ranks, quantile_of_sorted, summarise, view
 from ndmc.store import open_store
@@ -127,6 +128,88 @@ def test_percentiles_of_groups_equal_numpy(store, over, memory):
 def test_percentiles_of_other_outputs_equal_numpy(store, name, memory):
     """Indicators, and parameters without years, too."""
     check(summarise(store, view(store, name), LEVELS, memory=memory), draws_of(store, name))
+
+
+# --- between brackets ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def missed(monkeypatch):
+    """Use brackets for few draws too, and return a list of how many cells each slab missed."""
+    found, select_slab = [], quantiles._select_slab
+
+    def counted(*args):
+        cells = select_slab(*args)
+        found.append(len(cells))
+        return cells
+
+    monkeypatch.setattr(quantiles, "_MANY", 100)
+    monkeypatch.setattr(quantiles, "_FEW", len(LEVELS))
+    monkeypatch.setattr(quantiles, "_sample_size", lambda draws: min(draws, 450))
+    monkeypatch.setattr(quantiles, "_select_slab", counted)
+    return found
+
+
+# The brackets of 1201 draws are not much less than all of them: see the draws held, not the bytes.
+@pytest.fixture
+def small(monkeypatch):
+    """Say that brackets hold a few draws of a cell only."""
+    monkeypatch.setattr(quantiles, "_kept_draws", lambda draws, levels: draws // 2)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("memory", MEMORIES[1:])
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_percentiles_between_brackets_equal_numpy(store, missed, selection, memory):
+    """Of any labels, in any order, bit for bit, with nothing left to sort."""
+    values = select(draws_of(store, "in_use"), selection)
+    check(summarise(store, view(store, "in_use", selection), LEVELS, memory=memory), values)
+    assert sum(missed) == 0
+    assert missed
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_percentiles_of_sums_between_brackets(store, missed, workers):
+    """Sums, and whatever is held of them, are those of the sorted draws, with their limits."""
+    chosen = view(store, "sales", over=["product"])
+    got = summarise(store, chosen, LEVELS, workers=workers)
+    assert missed == [0]
+    expected = summarise(store, chosen, LEVELS, memory=2 * 1201 * 8)
+    for name in ("values", "low", "high"):
+        assert_array_equal(getattr(got, name), getattr(expected, name))
+    check(got, add(draws_of(store, "sales"), 0))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("reach", [-30.0, -3.0, 0.0])
+def test_what_brackets_miss_is_sorted(store, missed, monkeypatch, reach):
+    """Percentiles are exact where brackets are too narrow, too."""
+    monkeypatch.setattr(quantiles, "_REACH", reach)
+    check(summarise(store, view(store, "in_use"), LEVELS), draws_of(store, "in_use"))
+    assert sum(missed) > 0
+
+
+@given(
+    st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0, np.inf]), min_size=2, max_size=60),
+    st.sampled_from([*LEVELS, 0.1, 0.75]),
+    st.integers(1, 59),
+)
+def test_ranks_are_found_among_ties(values, level, at):
+    """Brackets through ties and infinities give the order statistics, or say that they do not."""
+    rows, ordered = np.array([values]), np.sort(values)
+    low, high = ordered[min(at - 1, len(values) - 1)], ordered[min(at + 9, len(values) - 1)]
+    edges = np.array([[[low, high]]])
+    near = quantiles._Near(edges, np.zeros((1, 1, 4), np.int64), np.empty((1, 1, 60)))
+    near.add(rows)
+    found = quantiles._found([near], 0, [level], len(values))
+    ranks = quantiles._ranks(len(values), level)
+    inside = all(low <= ordered[rank - 1] <= high for rank in ranks)
+    assert inside or found is None
+    assert found is None or found == {rank: ordered[rank - 1] for rank in ranks}
+
+
+# --- any number of draws -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("draws", [1, 2, 3, 7, 1000])
