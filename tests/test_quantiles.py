@@ -393,3 +393,14 @@ def test_memory_stays_within_its_budget(tmp_path):
     peak = int(python(PEAK, large.path, budget))
     # Two threads each hold a block as read, compressed and reordered; the sorting needs moments.
     assert peak < budget + 2 * 4 * block + 2**20 < size
+
+
+@given(
+    count=st.integers(1, 2**22),
+    quantile=st.floats(1e-7, 1 - 1e-7),
+    tail=st.sampled_from([0.025, 0.005, 5e-5, 0.975, 0.995, 1 - 5e-5]),
+)
+def test_confidence_ranks_of_any_count_are_those_of_scipy(count, quantile, tail):
+    """Adds a binomial distribution up to the rank that the incomplete beta function gives."""
+    found = quantiles._binomial_quantile(tail, count, quantile)
+    assert found == quantiles._large_binomial_quantile(tail, count, quantile)

@@ -11,6 +11,7 @@ from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.execution import check_central
 from ndmc.plan import compile_plan
+from ndmc.scenario import bundled, load
 from ndmc.system import close_flows
 from ndmc.vocabulary import Vocabulary
 
@@ -421,3 +422,12 @@ def test_shares_that_differ_by_label_are_summed_label_by_label():
 def test_a_share_of_what_leaves_the_environment():
     """Only what enters a process is known."""
     refused(system({**LOOP, "d": "out q % s"}), "'out' is not a process", "share")
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_the_only_matching_is_that_of_scipy(name, monkeypatch):
+    """Where flows can be matched in one way only, elimination finds it as SciPy would."""
+    names = Vocabulary(load(name))
+    found = close_flows(names)
+    monkeypatch.setattr("ndmc.system._only_match", lambda flows, equations: {})
+    assert close_flows(names) == found
