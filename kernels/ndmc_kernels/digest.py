@@ -274,7 +274,7 @@ def _narrow(
     """Count against closer brackets what is known under others, and say what lies inside.
 
     Values of row and old bracket are sorted from starts [row, old] on; known [row, old, 4] are
-    their counts, as those of `gather`, under edges [row, old, 2]. Close [row, bracket, 2] lie
+    their counts, as those of `digest32`, under edges [row, old, 2]. Close [row, bracket, 2] lie
     within the old bracket of the same number, or the last. Counts are [row, bracket, 4]; spans
     [row, bracket, 2] are where the values inside begin and end.
     """

@@ -482,16 +482,27 @@ def _room(draws: int, quantiles: Sequence[float]) -> list[int]:
 
 @dataclass
 class _Near:
-    """Draws counted against brackets [cell, bracket, edge]; those inside are kept."""
+    """Draws counted against brackets [cell, bracket, edge]; those inside are kept.
+
+    Span [cell, 2] are the least and greatest draw as integers.
+    """
 
     edges: npt.NDArray[Any]
     counts: npt.NDArray[np.int64]
     kept: npt.NDArray[Any]
+    span: npt.NDArray[Any]
 
-    def add(self, rows: npt.NDArray[Any]) -> None:
-        from ndmc_kernels.digest import GATHER
+    def add(self, rows: npt.NDArray[Any], centre: Floats) -> Floats:
+        """Take draws [cell, draw]; return sums of deviations and of their squares, [cell, 2]."""
+        from ndmc_kernels.digest import DIGEST, LEAF
 
-        GATHER[rows.itemsize](rows, self.edges, self.counts, self.kept)
+        leaves = np.empty((-(-rows.shape[1] // LEAF), len(rows), 2))
+        keys = rows.view(self.span.dtype)
+        DIGEST[rows.itemsize](
+            rows, keys, self.edges, centre, self.counts, self.kept, self.span, leaves
+        )
+        total: Floats = leaves.sum(axis=0)
+        return total
 
 
 def _nears(
@@ -500,11 +511,9 @@ def _nears(
     """Return one for each share of the blocks, with room for as much of what lies inside."""
     sizes = [sum(map(len, share)) for share in shares]
     slots = math.ceil(max(room) * max(sizes) / sum(sizes))
-    shape = edges.shape[:2]
-    return [
-        _Near(edges, np.zeros((*shape, 4), np.int64), np.empty((*shape, slots), edges.dtype))
-        for _ in shares
-    ]
+    shape, span = edges.shape[:2], np.zeros((len(edges), 2), f"i{edges.itemsize}")
+    counts, kept = np.zeros((*shape, 4), np.int64), np.empty((*shape, slots), edges.dtype)
+    return [_Near(edges, counts.copy(), kept.copy(), span.copy()) for _ in shares]
 
 
 def _select_slab(
@@ -532,8 +541,7 @@ def _select_slab(
             known = n < leading
             rows = sample[:, todo[n].start : todo[n].stop] if known else _rows(store, slab, todo[n])
             rows = np.ascontiguousarray(rows)
-            nears[worker].add(rows)
-            sums[n] = _sums(rows, centre)
+            sums[n] = nears[worker].add(rows, centre)
 
     def describe(cell: int) -> bool:
         first, second = sums[:, cell].sum(axis=0).tolist()
@@ -554,16 +562,6 @@ def _brackets(sample: npt.NDArray[Any], draws: int, quantiles: Sequence[float]) 
     ordered = np.concatenate([[-np.inf], np.sort(sample), [np.inf]]).astype(sample.dtype)
     places = [_positions(draws, len(sample), quantile) for quantile in quantiles]
     return ordered[np.clip(np.array(places) + 1, 0, len(sample) + 1)]
-
-
-def _sums(rows: npt.NDArray[Any], centre: Floats) -> Floats:
-    """Return sums of deviations and of their squares, [cell, 2]."""
-    from ndmc_kernels.digest import LEAF, MOMENTS
-
-    leaves = np.empty((-(-rows.shape[1] // LEAF), len(rows), 2))
-    MOMENTS[rows.itemsize](rows, centre, leaves)
-    total: Floats = leaves.sum(axis=0)
-    return total
 
 
 def _found(
