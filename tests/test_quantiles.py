@@ -200,8 +200,9 @@ def test_ranks_are_found_among_ties(values, level, at):
     rows, ordered = np.array([values]), np.sort(values)
     low, high = ordered[min(at - 1, len(values) - 1)], ordered[min(at + 9, len(values) - 1)]
     edges = np.array([[[low, high]]])
-    near = quantiles._Near(edges, np.zeros((1, 1, 4), np.int64), np.empty((1, 1, 60)))
-    near.add(rows)
+    counts, span = np.zeros((1, 1, 4), np.int64), np.zeros((1, 2), np.int64)
+    near = quantiles._Near(edges, counts, np.empty((1, 1, 60)), span)
+    near.add(rows, np.zeros(1))
     found = quantiles._found([near], 0, [level], len(values))
     ranks = quantiles._ranks(len(values), level)
     inside = all(low <= ordered[rank - 1] <= high for rank in ranks)
