@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ndmc_kernels
-from ndmc_kernels import _jit, cohort, rows, sampling, survival
+from ndmc_kernels import _jit, cohort, digest, rows, sampling, survival
 
 ROOT = Path(ndmc_kernels.__file__).parents[1]
 USE = """
@@ -197,7 +197,16 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 registers")
 @pytest.mark.parametrize(
-    "kernel", [survival.weibull, sampling.normals, cohort.convolve, rows.compute, rows.survey]
+    "kernel",
+    [
+        survival.weibull,
+        sampling.normals,
+        cohort.convolve,
+        rows.compute,
+        rows.survey,
+        digest.digest32,
+        digest.add_up32,
+    ],
 )
 def test_loops_over_draws_vectorise(kernel):
     """Uses vector registers where the processor has them."""
