@@ -46,8 +46,8 @@ def contests(work: Workload) -> Iterator[Contest]:
     """Draw all of them, in tiles whose room is used again."""
     loaded = scenario()
     compiled = plan(loaded)
-    results = {o.name: np.empty((*compiled.dims.shape(o.dims), TILE)) for o in compiled.outputs}
-    ours = timed(partial(fill, results, compiled, SEED, range(TILE)), TILE, work.sizes.draws)
+    sheets = {tuple(o.name for o in compiled.outputs): np.empty((compiled.cells, TILE))}
+    ours = timed(partial(fill, sheets, compiled, SEED, range(TILE)), TILE, work.sizes.draws)
     inputs = Inputs(loaded)
     name, theirs = fastest(inputs, work.sizes.draws, timed)
     pairs = interleaved(ours, theirs, work.sizes.repeat)
