@@ -2,6 +2,6 @@
 
 Every array is C-contiguous with the draws innermost, `[cell..., draw]`, and draws come in tiles
 whose width is a multiple of 64. No kernel mixes draws, so the bits of a draw depend neither on its
-neighbours nor on its place in the tile. Outputs come last, are allocated by the caller, and never
-overlap an input. Nothing here validates.
+neighbours nor on its place in the tile. Outputs come last and are allocated by the caller. They may
+be rows of the same array as inputs, but not the same rows. Nothing here validates.
 """

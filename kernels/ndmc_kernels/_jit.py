@@ -6,8 +6,9 @@ import contextlib
 import functools
 import importlib
 import inspect
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
@@ -35,7 +36,7 @@ _OPTIONS = {
     # Nothing calls the kernels from C.
     "no_cfunc_wrapper": True,
 }
-_LOCK = threading.Lock()
+LOCK = threading.Lock()
 
 
 class Kernel(Generic[P]):
@@ -48,11 +49,14 @@ class Kernel(Generic[P]):
         functools.update_wrapper(self, function)
         self.py_func = function
         self.signature = signature
+        self.beside: subprocess.Popen[bytes] | None = None
 
     @functools.cached_property
     def compiled(self) -> Any:
         """The dispatcher of the one compiled signature."""
-        with _LOCK:
+        with LOCK:
+            if self.beside is not None:
+                self.beside.wait()
             return self.__dict__.get("compiled") or _compile(self.py_func, self.signature)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -118,16 +122,33 @@ def _compile(function: Callable[..., None], signature: str) -> Any:
 
 def compile_kernel(function: Callable[..., None], signature: str, *, cache: Path | None) -> Any:
     """Return Numba's dispatcher of one signature, which refuses all others."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = before if cache is None else str(cache)
-    try:
-        dispatcher = numba.njit(cache=cache is not None, **_OPTIONS)(function)
-        if cache is None or not _load(dispatcher, signature):
+    dispatcher = None if cache is None else cached_kernel(function, signature, cache)
+    if dispatcher is None:
+        with _cache_at(cache):
+            dispatcher = numba.njit(cache=cache is not None, **_OPTIONS)(function)
             dispatcher.compile(signature)
-    finally:
-        numba.config.CACHE_DIR = before
     dispatcher.disable_compile()
     return dispatcher
+
+
+def cached_kernel(function: Callable[..., None], signature: str, cache: Path) -> Any:
+    """Return the dispatcher of a kernel from the cache, or None."""
+    with _cache_at(cache):
+        dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
+        if not _load(dispatcher, signature):
+            return None
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+@contextlib.contextmanager
+def _cache_at(directory: Path | None) -> Iterator[None]:
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = before if directory is None else str(directory)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 def _load(dispatcher: Any, signature: str) -> bool:

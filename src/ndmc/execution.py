@@ -34,7 +34,8 @@ from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store, check_same, create, existing, open_store, raise_draws, restore
 from ndmc.streaming import enter, percentiles_of, tidy, write_percentiles
 from ndmc.units import UnitError, parse_amount
-from ndmc.work import FATAL, StoppedError, Work, check_draws, series_of
+from ndmc.work import FATAL, StoppedError, Work, check_draws, kernels_of, series_of
+from ndmc_kernels.beside import compile_beside
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -531,8 +532,9 @@ def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
 def _try_first_draws(plan: Plan, spec: Spec) -> None:
     """Compute a few draws before anything is written: most models that fail, fail in all draws.
 
-    It also compiles the kernels once, not in every thread.
+    It also compiles the kernels once, not in every thread, and those it does not call beside it.
     """
+    compile_beside(kernels_of(plan, spec))
     check_central(plan)
     draws = range(min(spec.draws, plan.tile))
     audit = Audit(plan)

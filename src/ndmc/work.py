@@ -33,7 +33,7 @@ from ndmc.steps import Plan, Watch
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store
 
-__all__ = ["StoppedError", "Work", "at_once", "check_draws", "series_of"]
+__all__ = ["StoppedError", "Work", "at_once", "check_draws", "kernels_of", "series_of"]
 
 #: Draws evaluated at a time within a block, or fewer if their results outgrow so many bytes. All
 #: outputs of china_nd on two threads: 33.9 us of processors a draw with 1024, 35.8 with 2048, 37.5
@@ -73,6 +73,16 @@ def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
             rows[sheet] += size
     sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
     return found, sheets
+
+
+def kernels_of(plan: Plan, spec: Spec) -> list[Any]:
+    """Return the kernels that take long to compile and are called last: scores and digests."""
+    from ndmc_kernels.digest import ADD_UP, DIGEST
+    from ndmc_kernels.sampling import normals
+
+    _, sheets = series_of(plan, spec)
+    found = [DIGEST[sheet.dtype.itemsize] for sheet in sheets if sheet.rows]
+    return [normals, *found, *([ADD_UP[sheets[0].dtype.itemsize]] if sheets[1].rows else [])]
 
 
 def at_once(plan: Plan, spec: Spec) -> int:
