@@ -12,6 +12,9 @@ from ndmc_kernels.survival import weibull_lanes, weibull_left
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+#: Rows of scratch beyond the last year, which sums of three years read and nobody sees.
+_BEYOND = 2
+
 
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
 def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
@@ -21,7 +24,7 @@ def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
     """
     # The rows lie a power of two apart, so that few of them fit the first cache at once: copy them.
     years, draws = inflow.shape[1:]
-    room = np.empty((3, years, WIDTH))
+    room = np.zeros((3, years + _BEYOND, WIDTH))
     for cell in range(inflow.shape[0]):
         total = out[cell] if draws >= WIDTH else room[2]
         for block in range(0, draws, WIDTH):
@@ -33,7 +36,7 @@ def convolve(inflow: Floats, share: Floats, out: Floats) -> None:
                 prefetch(out[later], year, ahead)
                 take(inflow[cell], year, first, room[0], year)
                 take(share[cell], year, first, room[1], year)
-            _add_cohorts(room[0], room[1], total, first)
+            _add_cohorts(room[0], room[1], total, first, years)
         if draws < WIDTH:
             give(total, out[cell])
 
@@ -58,7 +61,7 @@ def weibull_cohorts(
     # Lanes are short, their rows far apart: what comes from afar has to be asked for in advance.
     # That takes 2.2 us a draw (17 cells, 21 years) instead of 3.6 in 16 tiles of 256 draws.
     years, draws = inflow.shape[1:]
-    room, pair = np.empty((4, years, WIDTH)), np.empty((2, WIDTH))
+    room, pair = np.zeros((4, years + _BEYOND, WIDTH)), np.empty((2, WIDTH))
     came, left, gone, spare = room[0], room[1], room[2], room[3]
     for cell in range(inflow.shape[0]):
         for block in range(0, draws, WIDTH):
@@ -83,24 +86,22 @@ def weibull_cohorts(
 def _convolved(inflow: Floats, share: Floats, out: Floats, first: int, spare: Floats) -> None:
     """Convolve into lanes of out, by way of spare where there are fewer draws."""
     if out.shape[1] >= WIDTH:
-        _add_cohorts(inflow, share, out, first)
+        _add_cohorts(inflow, share, out, first, out.shape[0])
     else:
-        _add_cohorts(inflow, share, spare, 0)
+        _add_cohorts(inflow, share, spare, 0, out.shape[0])
         give(spare, out)
 
 
 @inline
-def _add_cohorts(inflow: Floats, share: Floats, out: Floats, first: int) -> None:
-    """Convolve lanes of inflow [year, lane] with shares [age, lane] into rows of out from first."""
+def _add_cohorts(inflow: Floats, share: Floats, out: Floats, first: int, years: int) -> None:
+    """Convolve lanes of inflow [year, lane] with shares [age, lane] into rows of out from first.
+
+    Both have `_BEYOND` rows more than years.
+    """
     # Three years at a time, so that with four registers a year the sums stay in registers: 1.23 us
     # for a draw of 17 cells by 21 years with Weibull lifetimes; two years 1.28, four years 1.39.
-    few = out.shape[0] % 3
-    for year in range(few):
-        total = load(inflow, 0, 0) * load(share, year, 0)
-        for born in range(1, year + 1):
-            total = total + load(inflow, born, 0) * load(share, year - born, 0)
-        store(out, year, first, total)
-    for year in range(few, out.shape[0], 3):
+    # Always from the first year on: a year's bits do not depend on how many follow.
+    for year in range(0, years, 3):
         i0, i1, i2 = load(inflow, year, 0), load(inflow, year + 1, 0), load(inflow, year + 2, 0)
         s0, s1, s2 = load(share, 0, 0), load(share, 1, 0), load(share, 2, 0)
         total0, total1, total2 = i0 * s0, i0 * s1 + i1 * s0, i0 * s2 + i1 * s1 + i2 * s0
@@ -117,8 +118,10 @@ def _add_cohorts(inflow: Floats, share: Floats, out: Floats, first: int) -> None
             total1 = total1 + i0 * s1 + i1 * s0
             total2 = total2 + i0 * load(share, age + 2, 0) + i1 * s1
         store(out, year, first, total0)
-        store(out, year + 1, first, total1)
-        store(out, year + 2, first, total2)
+        if year + 1 < years:
+            store(out, year + 1, first, total1)
+        if year + 2 < years:
+            store(out, year + 2, first, total2)
 
 
 @kernel("void(f8[:, :, ::1], f8[:, :, ::1], f8[:, :, ::1])")
