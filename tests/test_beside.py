@@ -14,7 +14,7 @@ process = rows.narrow.beside
 print(process is not None)
 {then}
 hits = [sum(kernel.compiled.stats.cache_hits.values()) for kernel in (rows.narrow, sampling.cdf)]
-print(hits, process is None or process.poll())
+print(hits, process is None or process.wait())
 """
 
 

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
@@ -55,9 +56,22 @@ class Kernel(Generic[P]):
     def compiled(self) -> Any:
         """The dispatcher of the one compiled signature."""
         with LOCK:
-            if self.beside is not None:
-                self.beside.wait()
-            return self.__dict__.get("compiled") or _compile(self.py_func, self.signature)
+            found = self.__dict__.get("compiled") or self._awaited()
+            return found or _compile(self.py_func, self.signature)
+
+    def _awaited(self) -> Any:
+        """Return what the process beside this one compiles, or None if it ends without."""
+        directory = cache_directory()
+        while self.beside is not None and directory is not None:
+            over = self.beside.poll() is not None
+            with contextlib.suppress(Exception):
+                found = cached_kernel(self.py_func, self.signature, directory)
+                if found is not None:
+                    return found
+            if over:
+                break
+            time.sleep(0.05)
+        return None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
