@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import gc
 import itertools
 import random
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -85,6 +87,16 @@ def test_repeating_changes_nothing(china):
     assert_same(evaluate(plan, 5, range(1500)), expected)
     again = compile_plan(bundled("china_nd"))
     assert_same(evaluate(again, 5, range(1500)), expected)
+
+
+def test_tiles_go_with_their_plan():
+    """What is kept of a plan between calls is given back with it."""
+    plan = compile_plan(bundled("starter"), ["in_use"])
+    evaluate(plan, 1, range(3))
+    gone = weakref.ref(plan)
+    del plan
+    gc.collect()
+    assert gone() is None
 
 
 def test_far_draws_are_computed_alone():

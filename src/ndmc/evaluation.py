@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -180,15 +179,16 @@ def code_of(plan: Plan) -> RowCode:
     return _compiled(plan).code
 
 
-_COMPILED: weakref.WeakKeyDictionary[Plan, _Compiled] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
 def _compiled(plan: Plan) -> _Compiled:
+    """Return what is kept beside a plan, as long as the plan is."""
     with _LOCK:
-        if plan not in _COMPILED:
-            _COMPILED[plan] = _Compiled(plan)
-        return _COMPILED[plan]
+        if "_compiled" not in vars(plan):
+            vars(plan)["_compiled"] = _Compiled(plan)
+        found: _Compiled = vars(plan)["_compiled"]
+        return found
 
 
 def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats]:
