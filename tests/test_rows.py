@@ -6,9 +6,11 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from strategies import bundled
+from strategies import bundled, scenario, stock_model
 
+from ndmc.cohorts import Members
 from ndmc.dims import Dims
+from ndmc.evaluation import evaluate
 from ndmc.instructions import Arithmetic, Writer
 from ndmc.plan import compile_plan
 from ndmc.rowcode import compile_rows
@@ -166,3 +168,23 @@ def test_one_number_serves_all_draws():
     tile = Tile(compile_rows(plan), 64)
     for name in plan.constants:
         assert tile[name].shape[-1] == 1
+
+
+def test_survival_that_no_draw_changes_is_computed_once(monkeypatch):
+    """Ages of certain lifetimes are looked at for the first tile only, with the same result."""
+    data = stock_model(spread=0.1)
+    data["parameters"]["eta"] = {"unit": "yr", "value": 7, "distribution": "constant"}
+    data["stocks"]["in_use"]["lifetime"] = "weibull(eta, 2)"
+    plan = compile_plan(scenario(data), ["sales", "in_use"])
+    counted = []
+    whole = Members.parts_by_age
+    monkeypatch.setattr(Members, "parts_by_age", lambda *a: counted.append(1) or whole(*a))
+    found = evaluate(plan, 1, range(3 * plan.tile))
+    assert len(counted) == 1
+    ages = np.arange(found["sales"].shape[1]) + 0.5
+    left = np.exp(-((ages / 7.0) ** 2))
+    expected = sum(
+        np.pad(found["sales"], ((0, 0), (age, 0), (0, 0)))[:, : len(ages)] * left[age]
+        for age in range(len(ages))
+    )
+    assert_allclose(found["in_use"], expected, rtol=1e-13)

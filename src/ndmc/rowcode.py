@@ -151,7 +151,7 @@ class _Compiler(Writer[Part]):
                     self.names[step.target] = self._sum(step.terms, step.dims, self.take)
                 case March():
                     self._loop(step)
-                case Cohort() if _is_fed(step):
+                case Cohort() if _is_fed(step) and not self._is_certain(step):
                     self._fed(step)
                 case Cohort() | Profile():
                     self._other(step)
@@ -224,13 +224,17 @@ class _Compiler(Writer[Part]):
         inflow, certain = -1, False
         if isinstance(step, Cohort) and step.level is None:
             inflow = self.solid(self._sum(step.inflows, step.dims, self.take))
-            uncertain = frozenset[str]().union(*(e.names for e in step.expressions)) - self.fixed
-            certain = not uncertain and not step.lifetime.varies
+            certain = self._is_certain(step)
         targets = {}
         for name in step.targets:
             places = self.names[name] = self.take(self.shape(step.dims))
             targets[name] = int(places.flat[0])
         self.parts.append(Other(step, targets, inflow, certain))
+
+    def _is_certain(self, step: Cohort) -> bool:
+        """Whether shares by age are the same in every draw and for every cohort: known for good."""
+        names = frozenset[str]().union(*(e.names for e in step.expressions))
+        return names <= self.fixed and not step.lifetime.varies
 
     def _loop(self, step: March) -> None:
         program = step.program
