@@ -207,6 +207,40 @@ def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Fl
                 most[group, at + lane] = room[2, lane]
 
 
+@inline
+def _low(x: float, y: float) -> float:
+    return x if x < y else y
+
+
+@kernel("void(f4[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")
+def survey32(
+    rows: NDArray[np.float32], some: Integers, ends: Integers, least: Floats, most: Floats
+) -> None:
+    """Find the same of rows in single precision."""
+    first, sums = 0, np.empty((3, rows.shape[1]), np.float32)
+    low, high, total = sums[0], sums[1], sums[2]
+    for group in range(ends.shape[0]):
+        for d in range(low.shape[0]):
+            low[d] = math.inf
+            high[d] = math.inf
+            total[d] = 0.0
+        # Four rows a pass, as it loads and stores what is found so far; the last is read again.
+        last = ends[group] - 1
+        for n in range(first, ends[group], 4):
+            r1, r2 = rows[some[n]], rows[some[min(n + 1, last)]]
+            r3, r4 = rows[some[min(n + 2, last)]], rows[some[min(n + 3, last)]]
+            for d in range(low.shape[0]):
+                x = _low(_low(r1[d], r2[d]), _low(r3[d], r4[d]))
+                y = _low(_low(-r1[d], -r2[d]), _low(-r3[d], -r4[d]))
+                low[d] = _low(x, low[d])
+                high[d] = _low(y, high[d])
+                total[d] += (r1[d] + r2[d]) + (r3[d] + r4[d])
+        first = ends[group]
+        for d in range(low.shape[0]):
+            least[group, d] = low[d] + (total[d] - total[d])
+            most[group, d] = (total[d] - total[d]) - high[d]
+
+
 def _emit(rows: Any, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
     """Write rows, each times its scale, to out [row, draw] from draw ``there`` on.
 
@@ -264,5 +298,6 @@ round64 = named("round64", _rounding(np.int64, 0x7FF0000000000000), _ROUND.repla
 
 #: The kernels of each precision, by the bytes of a value in a tile, and in the results.
 COMPUTE = {4: compute32, 8: compute}
+SURVEY: dict[int, Any] = {4: survey32, 8: survey}
 EMIT = {(8, 8): emit_double, (8, 4): emit_single, (4, 8): emit32_double, (4, 4): emit32_single}
 ROUND = {4: round32, 8: round64}

@@ -13,7 +13,7 @@ from ndmc.expressions import evaluate_expression
 from ndmc.rowcode import RowCode
 from ndmc.steps import Plan, Watch, hidden
 from ndmc.tiles import Tile
-from ndmc_kernels.rows import survey
+from ndmc_kernels.rows import SURVEY
 
 __all__ = ["LIMIT", "LIMITS", "Audit"]
 
@@ -136,7 +136,8 @@ class _Seen:
         tile.run(tile.code.audit)
         self.least = np.empty((len(groups.ends), tile.width))
         self.most = np.empty_like(self.least)
-        survey(tile.double, groups.rows, groups.ends, self.least, self.most)
+        find = SURVEY[self.itemsize]
+        find(tile.rows, groups.rows, groups.ends, self.least, self.most)
         self.size = np.maximum(-self.least, self.most)
         self.lowest = self.least.min(axis=1, initial=np.inf).tolist()
         self.highest = self.most.max(axis=1, initial=-np.inf).tolist()

@@ -74,11 +74,6 @@ class Tile(Mapping[str, Floats]):
     def __len__(self) -> int:
         return len({**self._others, **self.code.names})
 
-    @property
-    def double(self) -> Floats:
-        """The rows in double precision."""
-        return np.asarray(self.rows, dtype=np.float64)
-
     def _block(self, first: int, *shape: int) -> Any:
         """Return rows from a first one on as [shape..., draw]."""
         count = int(np.prod(shape, dtype=np.int64))
