@@ -254,7 +254,11 @@ def execute(
                 restore(store, scenario, asked.plan)
                 store = forget(store)
             under_way = _Run(store, asked, executor or Threads(asked.workers), options, progress)
-            return under_way.until() if asked.targets else under_way.to(draws)
+            store = under_way.until() if asked.targets else under_way.to(draws)
+        if options.part is not None and store.complete:
+            with contextlib.suppress(BlockingIOError), place.lock("run"):
+                place.sweep()  # what killed parts have left, unless another part is still there
+        return store
 
 
 @dataclass(frozen=True)
