@@ -84,6 +84,14 @@ def test_run_prints_where_the_time_went(tmp_path):
     assert 90 <= sum(shares) <= 110
 
 
+def test_a_whole_run_has_nothing_to_time(tmp_path):
+    """The same command on a complete store says that it computed nothing."""
+    command = ["run", "starter", "-n", "300", "--out", str(tmp_path / "run.zarr")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    done = CliRunner().invoke(app, [*command, "--profile"])
+    assert "no draws were computed" in done.output
+
+
 def test_a_cluster_cannot_be_timed(tmp_path):
     """Its threads are elsewhere."""
     command = ["run", "starter", "--out", str(tmp_path / "run.zarr"), "--profile", "--processes"]

@@ -34,9 +34,12 @@ def print_profile(store: Store, watch: Stopwatch) -> None:
     The bound is what bytes, multiply-adds and exponentials of a stage take at the rates that
     this machine reaches on one thread with rows as large as those of a tile.
     """
+    if not watch.draws:
+        console().print("no draws were computed, so there is nothing to time")
+        return
     plan = work_of(store.path).plan
     shares = _shares(plan, store, watch)
-    total, draws = sum(watch.seconds.values()), store.spec.draws
+    total, draws = sum(watch.seconds.values()), watch.draws
     shown = plain_table("where the time went", "stage", "s", "share", "us/draw", "of the bound")
     for stage, title in _STAGES.items():
         if seconds := watch.seconds.get(stage, 0.0):
@@ -52,4 +55,4 @@ def _shares(plan: Plan, store: Store, watch: Stopwatch) -> dict[str, float]:
     _, sheets = series_of(plan, store.spec)
     found: dict[str, Need] = needs(code, sheets[0].rows, sheets[0].dtype.itemsize)
     peaks = measure(8 * code.rows * plan.tile)
-    return shares_of_bound(watch.seconds, store.spec.draws, found, peaks)
+    return shares_of_bound(watch.seconds, watch.draws, found, peaks)

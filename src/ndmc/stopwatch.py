@@ -10,7 +10,7 @@ __all__ = ["SILENT", "Stopwatch"]
 
 
 class Stopwatch:
-    """Adds the time since a thread's last lap to a stage.
+    """Adds the time since a thread's last lap to a stage, and counts draws.
 
     Examples
     --------
@@ -23,6 +23,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.draws = 0
         self._here = threading.local()
         self._lock = threading.Lock()
 
@@ -37,6 +38,11 @@ class Stopwatch:
             self.seconds[stage] += now - self._here.at
         self._here.at = now
 
+    def count(self, draws: int) -> None:
+        """Add draws that were computed meanwhile."""
+        with self._lock:
+            self.draws += draws
+
 
 class _Silent(Stopwatch):
     """A watch that nobody reads."""
@@ -45,6 +51,9 @@ class _Silent(Stopwatch):
         pass
 
     def lap(self, stage: str) -> None:
+        pass
+
+    def count(self, draws: int) -> None:
         pass
 
 

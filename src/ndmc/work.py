@@ -223,6 +223,7 @@ class Work:
             results = {**room.results, **self._cut(sheet)}
             digester.add()
             self.watch.lap("percentiles")
+            self.watch.count(len(some))
             if audit is not None:
                 finite = digester.finite()
                 suspects = {name: found for name, found in results.items() if name not in finite}
