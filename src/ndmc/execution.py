@@ -419,9 +419,10 @@ class _Run:
             if all(found["met"] for found in reached) or draws == left[-1]:
                 break
         merged, rows = percentiles_of(self.work, self._run)
-        store = write_percentiles(self.work, merged, rows, LIMITS[self.spec.compute])
         looks = {"looks": len(looked), "confidence": level, "draws": draws}
-        return store.changed(until=[{**found, **looks} for found in reached])
+        targets = [{**found, **looks} for found in reached]
+        limit = LIMITS[self.spec.compute]
+        return write_percentiles(self.work, merged, rows, limit, until=targets)
 
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = convergence.rows_wanted(target, self.work.layout[0], self.work.plan.dims)

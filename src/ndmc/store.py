@@ -585,6 +585,16 @@ def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dic
     return output_document((spec.draws, *rest), shard, inner, spec.dtype, names, attributes)
 
 
+def without_percentiles(store: Store) -> Store:
+    """Take the percentiles of a run that is computed anew out of the root, then off the disk."""
+    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    if len(metadata) < len(store.metadata):
+        attributes = {**store.attrs, "complete": False}
+        store = seal(store.place, group_document(attributes, metadata))
+    store.place.remove("percentiles/zarr.json")
+    return store
+
+
 def raise_draws(store: Store, spec: Spec) -> Store:
     """Make room for more draws; what is written stays.
 

@@ -29,7 +29,15 @@ from ndmc.place import Place
 from ndmc.quantiles import CONFIDENCE
 from ndmc.scheduling import Task
 from ndmc.stages import blocks, cut, stages
-from ndmc.store import Store, gather, group_document, now, seal, write_shapes
+from ndmc.store import (
+    Store,
+    gather,
+    group_document,
+    now,
+    seal,
+    without_percentiles,
+    write_shapes,
+)
 from ndmc.work import Work
 
 __all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
@@ -147,10 +155,15 @@ def percentiles_of(
     return merged, rows
 
 
-def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], limit: float) -> Store:
-    """Write the percentiles of every series, mark the run as whole and return its store."""
+def write_percentiles(
+    work: Work, merged: Merged, rows: Sequence[Rows], limit: float, **found: Any
+) -> Store:
+    """Write the percentiles of every series, mark the run as whole and return its store.
+
+    ``found`` are further attributes of the whole run.
+    """
     place, written = work.place, _Written(work.place)
-    place.remove("percentiles/zarr.json")  # what is there of fewer draws is no group any more
+    store = without_percentiles(work.store)
     for number, one in enumerate(work.layout[0]):
         output = work.plan.output(one.view.name)
         for suffix, values in _statistics(rows[one.sheet], one.rows).items():
@@ -167,7 +180,8 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], limit: f
     written.put("quantile", levels, ("quantile",), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
     labels, further = write_coordinates(place, "percentiles", work.plan.dims, used)
-    return _finish(work, written.metadata | labels, {**further, "count": merged.draws}, limit)
+    about = {**further, "count": merged.draws}
+    return _finish(store, written.metadata | labels, about, limit, found)
 
 
 class _Written:
@@ -183,25 +197,27 @@ class _Written:
 
 
 def _finish(
-    work: Work, metadata: dict[str, Any], attributes: dict[str, Any], limit: float
+    store: Store,
+    metadata: dict[str, Any],
+    attributes: dict[str, Any],
+    limit: float,
+    found: dict[str, Any],
 ) -> Store:
     """Make percentiles durable, and after them mark the run as whole."""
-    place, store = work.place, work.store
-    settle_arrays(place, metadata)
+    settle_arrays(store.place, metadata)
     write_shapes(store)
-    group = gather(place, "percentiles", attributes, metadata)
-    others = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    group = gather(store.place, "percentiles", attributes, metadata)
     counts, worst = store.findings()
-    found = {
+    about = {
+        **store.attrs,
         "complete": True,
         "finished": now(),
         "counted": counts,
         "balance": {**store.attrs["balance"], "worst": worst, "limit": limit},
+        **found,
     }
-    return seal(
-        place,
-        group_document({**store.attrs, **found}, {**others, "percentiles": group, **metadata}),
-    )
+    everything = {**store.metadata, "percentiles": group, **metadata}
+    return seal(store.place, group_document(about, everything))
 
 
 _WORDS = {
