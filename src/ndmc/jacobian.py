@@ -89,9 +89,8 @@ class _Differentiator:
             for part, argument in zip(parts, node.arguments, strict=True)
         ]
         slope = sp.csr_array((self.dims.size(node.dims), self.variables))
-        for factor, part, argument in zip(
-            _RULES[node.operation](*values), parts, node.arguments, strict=True
-        ):
+        factors = _RULES[node.operation](*values)
+        for factor, part, argument in zip(factors, parts, node.arguments, strict=True):
             if part.by.nnz:
                 rows = part.by[self._rows(argument, node)]
                 slope = slope + sp.diags_array(factor.reshape(-1)) @ rows
@@ -177,7 +176,7 @@ _RULES: dict[str, Callable[..., tuple[Floats, ...]]] = {
     "log": lambda a: (1 / a,),
     "abs": lambda a: (np.sign(a),),
     "min": _least,
-    "max": lambda a, b: _least(b, a)[::-1],
+    "max": lambda a, b: _least(b, a),
     "where": _where,
     "clip": _clip,
 }

@@ -220,6 +220,21 @@ class CorrelationEntry(_Entry):
     matrix: list[list[Number]]
 
 
+class ReconcileEntry(_Entry):
+    """What is measured twice or tied by balances: the system that least squares reconcile."""
+
+    measured: dict[Name, Text] = Field(
+        {}, description="flows, stocks and indicators, and the parameters that measure them"
+    )
+    processes: list[Name] | None = Field(
+        None, description="whose balances hold; all processes if not given"
+    )
+    level: Share = Field(0.95, description="of the tests for gross errors")
+    eliminate: bool = Field(
+        False, description="drop the worst measurement while the global test fails"
+    )
+
+
 class VariantEntry(_Entry):
     """A named set of changes to this file."""
 
@@ -288,6 +303,7 @@ class ScenarioFile(_Entry):
     correlations: list[CorrelationEntry] = []
     keep: list[str] | None = None
     headline: list[str] = []
+    reconcile: ReconcileEntry | None = None
     variants: dict[str, VariantEntry] = {}
     published: Annotated[
         PublishedEntry | None,
