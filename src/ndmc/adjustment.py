@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import scipy.sparse as sp
 __all__ = ["Adjusted", "ContradictionError", "Linear", "NoConvergenceError", "adjust"]
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 Matrix = Any  # a scipy.sparse array
 
 #: Share of the largest singular value below which a direction counts as none.
@@ -165,14 +165,14 @@ def _height(values: Floats) -> float:
 
 
 def _deviations(factor: Matrix) -> Floats:
-    return np.sqrt(np.asarray(factor.power(2).sum(axis=1)).reshape(-1))
+    return np.asarray(np.sqrt(factor.power(2).sum(axis=1))).reshape(-1)
 
 
 def _parts(errors: Matrix, by_y: Matrix) -> Iterator[tuple[Integers, Integers, Integers]]:
     """Yield the rows, errors and unmeasured columns of each connected part of the equations."""
     equations, count = errors.shape
     both = abs(sp.hstack([errors, by_y], format="csr"))
-    links = sp.block_array([[None, both], [both.T, None]], format="csr")
+    links: Matrix = sp.block_array([[None, both], [both.T, None]], format="csr")
     _, label = sp.csgraph.connected_components(links, directed=False)
     order = np.argsort(label, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1):
@@ -295,7 +295,9 @@ def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:
     return 1.0 / np.where(height > 0, height, 1.0)
 
 
-def _pivoted(matrix: Floats, mode: str = "full") -> tuple[Floats, Floats, Integers, int]:
+def _pivoted(
+    matrix: Floats, mode: Literal["full", "economic"] = "full"
+) -> tuple[Floats, Floats, Integers, int]:
     """Return Q, R, the order of the columns and the rank."""
     if not matrix.shape[1]:
         return np.eye(len(matrix)), np.empty((len(matrix), 0)), np.empty(0, np.int64), 0

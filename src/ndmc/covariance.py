@@ -7,7 +7,6 @@ parameters that are not normal this takes the correlation of values for that of 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,19 +35,32 @@ def factor_of(scenario: Scenario, names: Sequence[str]) -> Matrix:
     >>> factor_of(scenario, [name]).shape[0] == len(scenario.parameters[name].marginals)
     True
     """
-    groups = [members for members, _ in scenario.correlations]
     factors = dict(scenario.correlations)
+    groups = [*factors]
     groups += [(name,) for name in names if not any(name in members for members in groups)]
-    blocks, order = [], list[str]()
+    rows: dict[str, Any] = {}
+    blocks, start = [], 0
     for members in groups:
+        mixed = np.array(factors.get(members, ((1.0,),)))
         wanted = [n for n, name in enumerate(members) if name in names]
         if wanted:
-            mixed = np.array(factors.get(members, ((1.0,),)))
             blocks.append(_group(scenario, members, mixed, wanted))
-            order += [members[n] for n in wanted]
-    stacked = sp.csr_array(sp.block_diag(blocks, format="csr")) if blocks else sp.csr_array((0, 0))
-    sizes = {name: scenario.dims.size(scenario.parameters[name].dims) for name in order}
-    starts = dict(zip(order, np.cumsum([0, *sizes.values()]), strict=False))
+        for n in wanted:
+            size = scenario.dims.size(scenario.parameters[members[n]].dims)
+            rows[members[n]] = np.arange(start, start + size)
+            start += size
+    if not blocks:
+        return sp.csr_array((0, 0))
+    stacked = sp.csr_array(sp.block_diag(blocks, format="csr"))
+    return stacked[np.concatenate([rows[name] for name in names])]
+
+
+def _group(
+    scenario: Scenario, members: Sequence[str], mixed: Floats, wanted: Sequence[int]
+) -> Matrix:
+    """Return the factor of parameters that are correlated cell by cell."""
+    parameters = [scenario.parameters[name] for name in members]
+    fields = [_field(parameter, scenario.dims) for parameter in parameters]
     spread = [sp.diags_array(_deviations(parameter)) for parameter in parameters]
     rows = [[mixed[n, m] * (spread[n] @ field) for m, field in enumerate(fields)] for n in wanted]
     return sp.block_array(rows, format="csr")
@@ -60,8 +72,10 @@ def _deviations(parameter: Parameter) -> Floats:
 
 def _field(parameter: Parameter, dims: Dims) -> Matrix:
     """Return the map from independent scores to those of the cells."""
-    maps = [_along(parameter.errors[dim], len(dims.labels[dim])) for dim in parameter.dims]
-    return sp.csr_array(functools.reduce(sp.kron, maps, sp.eye_array(1)))
+    field: Matrix = sp.eye_array(1)
+    for dim in parameter.dims:
+        field = sp.kron(field, _along(parameter.errors[dim], len(dims.labels[dim])))
+    return sp.csr_array(field)
 
 
 def _along(errors: Errors, size: int) -> Matrix:

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ndmc.adjustment import Linear
 from ndmc.covariance import factor_of
-from ndmc.dims import Dims, Floats, expand
+from ndmc.dims import Dims, Floats, rows_in
 from ndmc.errors import nearest
 from ndmc.expressions import Expression
 from ndmc.jacobian import Slope, differentiate
@@ -124,7 +124,7 @@ class System:
         value, height, by = np.zeros(size), np.zeros(size), sp.csr_array((size, count))
         for sign, term in relation.terms:
             part = differentiate(term, known, self.dims, count)
-            rows = _rows(term.dims, relation.dims, self.dims)
+            rows = rows_in(term.dims, relation.dims, self.dims)
             number = part.value.reshape(-1)[rows]
             value, height = value + sign * number, height + np.abs(number)
             by = by + sign * part.by[rows]
@@ -136,12 +136,6 @@ class _Rows:
     value: Floats
     size: Floats
     by: Matrix
-
-
-def _rows(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> Any:
-    """Return the cell of ``has`` that each cell of ``wants`` lies in."""
-    numbers = np.arange(dims.size(has)).reshape(*dims.shape(has), 1)
-    return np.broadcast_to(expand(numbers, has, wants), (*dims.shape(wants), 1)).reshape(-1)
 
 
 def _cell(name: str, labels: Mapping[str, str]) -> str:
@@ -188,16 +182,10 @@ class _Compiler:
         needed = {n: p for n, p in self.scenario.parameters.items() if n in read}
         uncertain = [n for n, p in needed.items() if p.uncertain]
         if not uncertain:
-            self.names.fail(
-                "nothing is measured: no equation reads an uncertain parameter", "reconcile"
-            )
-        certain = {
-            n: p for n, p in self.scenario.parameters.items() if n in read and not p.uncertain
-        }
+            message = "nothing is measured: no equation reads an uncertain parameter"
+            self.names.fail(message, "reconcile")
         quantities = [n for n in (*self.file.flows, *self.file.stocks) if n in read]
-        values = [
-            central_values(self.scenario.parameters[n], self.scenario.dims) for n in uncertain
-        ]
+        dims = self.scenario.dims
         return System(
             scenario=self.scenario,
             relations=tuple(relations),

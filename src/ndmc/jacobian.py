@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ndmc.dims import Dims, Floats, expand
+from ndmc.dims import Dims, Floats, expand, rows_in
 from ndmc.expressions import COMPARISONS, Expression, evaluate_expression
 
 __all__ = ["NotSmoothError", "Slope", "differentiate"]
@@ -92,7 +92,7 @@ class _Differentiator:
         factors = _RULES[node.operation](*values)
         for factor, part, argument in zip(factors, parts, node.arguments, strict=True):
             if part.by.nnz:
-                rows = part.by[self._rows(argument, node)]
+                rows = part.by[rows_in(argument.dims, node.dims, self.dims)]
                 slope = slope + sp.diags_array(factor.reshape(-1)) @ rows
         return Slope(self._value(node, values), sp.csr_array(slope))
 
@@ -135,13 +135,6 @@ class _Differentiator:
         matrix = evaluate_expression(plain, {"inner": unit}).reshape(-1, size)
         value = evaluate_expression(plain, {"inner": part.value})
         return Slope(value, sp.csr_array(sp.csr_array(matrix) @ part.by))
-
-    def _rows(self, inner: Expression, outer: Expression) -> Any:
-        """Return the cell of an argument that each cell of the whole reads."""
-        numbers = np.arange(self.dims.size(inner.dims)).reshape(*self.dims.shape(inner.dims), 1)
-        return np.broadcast_to(expand(numbers, inner.dims, outer.dims), self._shape(outer)).reshape(
-            -1
-        )
 
 
 def _power(base: Floats, exponent: Floats) -> tuple[Floats, Floats]:
