@@ -297,13 +297,14 @@ def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:
 
 def _pivoted(
     matrix: Floats, mode: Literal["full", "economic"] = "full"
-) -> tuple[Floats, Floats, Integers, int]:
+) -> tuple[Any, Any, Integers, int]:
     """Return Q, R, the order of the columns and the rank."""
     if not matrix.shape[1]:
         return np.eye(len(matrix)), np.empty((len(matrix), 0)), np.empty(0, np.int64), 0
-    left, upper, order = scipy.linalg.qr(matrix, pivoting=True, mode=mode)
+    left, upper, order = (np.asarray(f) for f in scipy.linalg.qr(matrix, pivoting=True, mode=mode))
     diagonal = np.abs(np.diag(upper))
-    return left, upper, order, int((diagonal > RANK * diagonal.max(initial=0.0)).sum())
+    rank = int((diagonal > RANK * diagonal.max(initial=0.0)).sum())
+    return left, upper, order, rank
 
 
 def _shortest(

@@ -574,6 +574,27 @@ def validate(
 
 
 @app.command()
+def reconcile(
+    scenario: ScenarioArgument,
+    variant: VariantOption = "",
+    set_: SetOption = [],  # noqa: B006
+    csv: Annotated[str, typer.Option(help="Also write every cell to this file.")] = "",
+) -> None:
+    """Reconcile what is measured with the balances: before, after, classes and tests.
+
+    Example: ndmc reconcile china_nd_published --csv reconciled.csv
+    """
+    from ndmc.reconciliation import reconcile_scenario, rows
+    from ndmc.report import print_reconciled, write_csv
+    from ndmc.scenario import load
+
+    found = reconcile_scenario(load(scenario, variant=variant, changes=_changes(set_)))
+    print_reconciled(found)
+    if csv:
+        write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
+
+
+@app.command()
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create.")]) -> None:
     """Create a commented scenario to start from.
 
