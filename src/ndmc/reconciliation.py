@@ -93,7 +93,7 @@ def _adjusted(system: System, dropped: Any) -> Adjusted:
     """Solve the system without some of its measurements, which become unknown."""
     size = sum(system.dims.size(system.dims_of[name]) for name in system.quantities)
     without = _Without(system, np.array(dropped, dtype=np.int64), size)
-    start = np.concatenate([np.zeros(size), system.mean[without.dropped]])
+    start = np.concatenate([_start(system, size), system.mean[without.dropped]])
     try:
         return adjust(system.mean, without.factor, start, without.linearise)
     except ContradictionError as wrong:
@@ -108,6 +108,15 @@ def _adjusted(system: System, dropped: Any) -> Adjusted:
     except NotSmoothError as wrong:
         message = f"an equation uses {wrong.operation}(), which least squares cannot follow"
         raise system.scenario.document.error(message, "reconcile") from None
+
+
+def _start(system: System, size: int) -> Floats:
+    """Return quantities as measured; those that are not start at the size of those that are."""
+    with np.errstate(all="ignore"):
+        before, _ = _priors(system, np.ones(size))
+    found = before[len(system.mean) :]
+    known = found[np.isfinite(found) & (found != 0)]
+    return np.where(np.isfinite(found), found, np.median(np.abs(known)) if len(known) else 1.0)
 
 
 @dataclass(frozen=True)
@@ -268,9 +277,16 @@ def _worst(system: System, found: Adjusted, result: Reconciled) -> Rejected | No
     cell = int(tests.argmax())
     if tests[cell] <= result.critical:
         return None
-    own = found.moved[[cell]]
-    along = np.asarray((found.moved @ own.T).todense()).reshape(-1)
+    alike = _alike(found, cell)
+    # Of those that look alike, the one whose error is the smallest in its own deviations.
+    share = _lengths(found.moved)[alike] / _lengths(system.factor)[alike]
+    chosen = int(alike[np.argmax(share)])
+    others = tuple(int(n) for n in alike if n != chosen)
+    return Rejected(chosen, float(result.test[chosen]), others)
+
+
+def _alike(found: Adjusted, cell: int) -> npt.NDArray[np.int64]:
+    """Return the measurements whose adjustments go along with that of a cell, and the cell."""
     lengths = _lengths(found.moved)
-    alike = np.abs(along) > _ALIKE * lengths * lengths[cell]
-    others = np.flatnonzero(alike & (lengths > 0))
-    return Rejected(cell, float(result.test[cell]), tuple(int(n) for n in others if n != cell))
+    along = np.asarray((found.moved @ found.moved[[cell]].T).todense()).reshape(-1)
+    return np.flatnonzero((np.abs(along) > _ALIKE * lengths * lengths[cell]) & (lengths > 0))
