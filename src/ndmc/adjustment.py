@@ -29,6 +29,8 @@ RANK = 1e-10
 EXACT = 1e-9
 #: Share of a direction that no equation sees below which a quantity is observed.
 _SEEN = 1e-8
+#: Entries of orthonormal rows below this are rounding.
+_ROUNDING = 1e-13
 _TINY = 1e-300
 MOST_STEPS = 100
 
@@ -315,13 +317,14 @@ def _shortest(
     ``combined`` are the combinations of equations in which no y is left. Those that no error
     can close must be closed already.
     """
+    combined = np.where(np.abs(combined) > _ROUNDING, combined, 0.0)
     rows, left = combined @ errors, combined @ gap
     length = np.linalg.norm(rows, axis=1)
     noise = RANK * (np.abs(combined) @ np.linalg.norm(errors, axis=1))
     exact = length <= noise
     rows[exact] = 0.0
     rows /= np.where(exact, 1.0, length)[:, np.newaxis]
-    left, combined = left / np.where(exact, 1.0, length), combined.copy()
+    left = left / np.where(exact, 1.0, length)
     combined /= np.where(exact, 1.0, length)[:, np.newaxis]
     basis, upper, order, rank = _pivoted(rows.T, "economic") if rows.any() else _nothing(rows)
     independent, others = order[:rank], order[rank:]
@@ -348,4 +351,6 @@ def _refuse_contradictions(made: Floats, gap: Floats, size: Floats, names: Integ
     if len(broken):
         worst = broken[np.argmax(open_by[broken])]
         part = np.abs(made[worst]) * np.maximum(size, np.abs(gap))
-        raise ContradictionError(names[part > 1e-6 * part.max()], float(open_by[worst]))
+        raise ContradictionError(
+            names[part > 1e-6 * part.max()], float(open_by[worst] / np.abs(made[worst]).max())
+        )
