@@ -15,7 +15,7 @@ from ndmc.heatmap import Row, indicators_of
 from ndmc.lifetimes import canonical
 from ndmc.parameters import Parameter
 from ndmc.plan import describe
-from ndmc.quality import Rating
+from ndmc.quality import LEVELS, Rating
 from ndmc.scenario import Scenario
 from ndmc.schema import FlowEntry
 from ndmc.steps import Balance, Cohort, March, Plan, Step
@@ -179,17 +179,28 @@ def qualities(rows: list[Row]) -> Iterator[tuple[str, ...]]:
     for row in rows:
         groups.setdefault((row.parameter, row.rating.method), []).append(row)
     for (name, method), alike in groups.items():
-        scores = []
-        for indicator in indicators_of(alike):
-            given = [dict(row.rating.scores) for row in alike]
-            found = [one[indicator] for one in given if indicator in one]
-            levels = {dict(row.rating.sensitivities).get(indicator, "") for row in alike}
-            level = f" ({'/'.join(sorted(levels - {''}))})" if levels - {""} else ""
-            scores.append(f"{indicator} {_span(found, 1)}{level}")
-        cvs = [row.rating.cv for row in alike]
-        kinds = dict.fromkeys(row.rating.distribution for row in alike)
+        scores = ", ".join(_scores(alike, indicator) for indicator in indicators_of(alike))
         cells = str(sum(row.cells for row in alike))
-        yield name, method, ", ".join(scores), ", ".join(kinds), cells, f"{_span(cvs, 100)} %"
+        cvs = [row.rating.cv for row in alike]
+        yield name, method, scores, _kinds(alike), cells, f"{_span(cvs, 100)} %"
+
+
+def _scores(rows: list[Row], indicator: str) -> str:
+    """Return an indicator with its scores and sensitivities from the least to the greatest."""
+    given = [dict(row.rating.scores) for row in rows]
+    scores = [one[indicator] for one in given if indicator in one]
+    found = {dict(row.rating.sensitivities).get(indicator) for row in rows}
+    levels = "/".join(level for level in reversed(LEVELS) if level in found)
+    return f"{indicator} {_span(scores, 1)}" + f" ({levels})" * bool(levels)
+
+
+def _kinds(rows: list[Row]) -> str:
+    """Return the distributions, and of how many cells each is where there are several."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.rating.distribution] = counts.get(row.rating.distribution, 0) + row.cells
+    several = len(counts) > 1
+    return ", ".join(f"{kind} {n}" if several else kind for kind, n in counts.items())
 
 
 def _span(values: list[float], factor: float) -> str:

@@ -95,7 +95,9 @@ class Reader:
             grade_name, grade = self._grade(entry, key, cell, where)
             scorer = self._scorer(entry, grade, key, grade_name, table, dims)
             said = entry.distribution or (grade.distribution if grade else None)
-            rated, rating, distribution = _rated(scorer, entry, cell, said, where)
+            rated, rating, distribution = _rated(
+                scorer, entry, cell, said, _cell_name(name, labels), where
+            )
             if scorer:
                 scorers[grade_name] = scorer
             marginals.append(
@@ -350,10 +352,9 @@ class Reader:
                 raise OverflowError
             return found
         except (ValueError, ArithmeticError) as wrong:
-            cell_name = f" [{', '.join(labels)}]" if labels else ""
             extreme = isinstance(wrong, ArithmeticError)
             reason = "the numbers are too large or too small to compute with" if extreme else wrong
-            raise InputError(f"parameter {name!r}{cell_name}: {reason}", where) from None
+            raise InputError(f"{_cell_name(name, labels)}: {reason}", where) from None
 
     def _refuse_superfluous(
         self, entry: ParameterEntry, key: tuple[str, ...], grades: list[str]
@@ -431,6 +432,10 @@ class Reader:
         return str(next(iter(said.values())))
 
 
+def _cell_name(name: str, labels: tuple[str, ...]) -> str:
+    return f"parameter {name!r}" + (f" [{', '.join(labels)}]" if labels else "")
+
+
 def _own(entry: ParameterEntry) -> dict[str, float]:
     return {k: getattr(entry, k) for k in KEYS if getattr(entry, k, None) is not None}
 
@@ -443,12 +448,17 @@ def _with_spread(table: Table, cell: Cell, dims: tuple[str, ...]) -> Cell:
 
 
 def _rated(
-    scorer: Scorer | None, entry: ParameterEntry, cell: Cell, said: str | None, where: str
+    scorer: Scorer | None,
+    entry: ParameterEntry,
+    cell: Cell,
+    said: str | None,
+    name: str,
+    where: str,
 ) -> tuple[Cell, Rating | None, str | None]:
     """Return a cell with the cv of its scores, its rating, and its distribution."""
     if scorer is None:
         return cell, None, said
-    cell, rating = scorer.rate(cell, where)
+    cell, rating = scorer.rate(cell, name, where)
     distribution = said or _by_spread({**_own(entry), **cell.numbers})
     return cell, replace(rating, distribution=distribution) if rating else None, distribution
 

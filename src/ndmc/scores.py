@@ -55,7 +55,7 @@ class Scorer:
         """Return what the row of a cell says of its quality; empty cells say nothing."""
         return {name: cell.words[name] for name in self.columns if cell.words.get(name)}
 
-    def rate(self, cell: Cell, where: str) -> tuple[Cell, Rating | None]:
+    def rate(self, cell: Cell, name: str, where: str) -> tuple[Cell, Rating | None]:
         """Return a cell with the cv that follows from its scores, and its rating.
 
         A row that says its own cv or sd has no rating.
@@ -75,7 +75,7 @@ class Scorer:
         rating = self._rated(cell, row, where)
         mean = cell.numbers.get("value", cell.numbers.get("mean"))
         if mean is not None and mean <= 0:
-            message = f"the mean is {mean:g}, but scores give a cv, which is a share of the mean"
+            message = f"{name}: the mean is {mean:g}, but scores give a cv, a share of the mean"
             raise InputError(f"{message}; give sd instead (in a table, row by row)", where)
         return replace(cell, numbers={**cell.numbers, "cv": rating.cv}), rating
 
