@@ -561,7 +561,7 @@ def test_check_shows_scores(scenario, cli, tmp_path):
     for text in ("content: phone", "3 low", "41.3 %", "lognormal", "beta", "hedbrant_soerme"):
         assert text in texts
     assert cli("check", folder, "--quality", "map.csv").code == 0
-    rows = list(csv.DictReader((tmp_path / "map.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "map.csv").read_text(encoding="utf-8").splitlines()))
     car = next(row for row in rows if row["labels"] == "car")
     assert (car["expert"], car["reliability"], car["cv"]) == ("3", "", "0.413")
 
