@@ -49,12 +49,13 @@ ORDER = [
     {"flodym_model"},
     {"scenario"},
     {"parameters"},
+    {"scores"},
     {"tables", "distributions", "dependence", "schema"},
-    {"diagram"},
+    {"diagram", "heatmap"},
     {"document", "layout", "lifetimes", "ordering", "jobs", "ledger", "arrays", "shards"},
     {"stopwatch", "jacobian", "adjustment"},
     {"expressions"},
-    {"units", "dims", "bundle", "place", "stages"},
+    {"units", "dims", "bundle", "place", "stages", "quality"},
     {"errors"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(ORDER) for name in names}

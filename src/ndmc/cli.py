@@ -108,6 +108,10 @@ def check(
     graph: Annotated[
         str, typer.Option("--graph", help="Also draw the system to this .svg or .dot file.")
     ] = "",
+    quality: Annotated[
+        str,
+        typer.Option("--quality", help="Also write the scores of data to this .svg or .csv file."),
+    ] = "",
 ) -> None:
     """Validate a scenario: structure, units, balance, what cannot be solved and why.
 
@@ -128,13 +132,18 @@ def check(
 
         title = loaded.file.title or loaded.name
         write_diagram(Path(graph), title, nodes(loaded), edges(loaded, plan))
+    if quality:
+        from ndmc.heatmap import write_heat_map
+        from ndmc.overview import ratings
+
+        write_heat_map(Path(quality), loaded.file.title or loaded.name, ratings(loaded))
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:
     import numpy as np
 
     from ndmc.execution import check_central
-    from ndmc.overview import loops, notes, processes, quantities
+    from ndmc.overview import loops, notes, processes, qualities, quantities, ratings
     from ndmc.report import print_check
 
     central = check_central(plan)
@@ -153,6 +162,7 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
         quantities(scenario, plan, central),
         loops(scenario, plan),
         notes(scenario, plan, central),
+        list(qualities(ratings(scenario))),
     )
     uncertain = sum(p.uncertain for p in scenario.parameters.values())
     file = scenario.file

@@ -339,6 +339,7 @@ def print_check(
     quantities: Iterable[tuple[str, str, str, str, str, str, float]],
     loops: Sequence[str],
     notes: Iterable[str],
+    qualities: Sequence[tuple[str, ...]] = (),
 ) -> None:
     """Print the system: its processes, what determines each quantity, in which order, and loops."""
     page = console()
@@ -352,6 +353,13 @@ def print_check(
     for step, name, kind, dims, rule, unit, value in quantities:
         table.add_row(step, f"{name} ({kind})", dims, rule, unit, number(value))
     page.print(table)
+    if qualities:
+        title = "quality of data: the cv that follows from scores (1 is best)"
+        heads = ("parameter", "method", "scores", "distribution", "cells", "cv")
+        table = plain_table(title, *heads, words=4)
+        for row in qualities:
+            table.add_row(*row)
+        page.print(table)
     for loop in loops:
         page.print(loop, soft_wrap=True, highlight=False)
     for note in notes:
