@@ -303,7 +303,8 @@ def _pivoted(
     """Return Q, R, the order of the columns and the rank."""
     if not matrix.shape[1]:
         return np.eye(len(matrix)), np.empty((len(matrix), 0)), np.empty(0, np.int64), 0
-    left, upper, order = (np.asarray(f) for f in scipy.linalg.qr(matrix, pivoting=True, mode=mode))
+    factors: tuple[Any, Any, Any] = scipy.linalg.qr(matrix, pivoting=True, mode=mode)
+    left, upper, order = factors
     diagonal = np.abs(np.diag(upper))
     rank = int((diagonal > RANK * diagonal.max(initial=0.0)).sum())
     return left, upper, order, rank
