@@ -51,7 +51,7 @@ ORDER = [
     {"parameters"},
     {"scores"},
     {"tables", "distributions", "dependence", "schema"},
-    {"diagram", "heatmap"},
+    {"diagram", "heatmap", "shifts"},
     {"document", "layout", "lifetimes", "ordering", "jobs", "ledger", "arrays", "shards"},
     {"stopwatch", "jacobian", "adjustment"},
     {"expressions"},

@@ -1,5 +1,7 @@
 """Reconciliation of labelled scenarios: equations, classes, tests, elimination, mistakes."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -241,6 +243,7 @@ def test_rows_are_in_the_units_of_the_file():
         ({"reconcile__processes": ["shop", "homes"]}, "'homes' has no balance"),
         ({"reconcile__measured": {"imports": "m_inn"}}, "unknown name 'm_inn'"),
         ({"reconcile": None}, "no 'reconcile' section"),
+        ({"reconcile__level": "150 %"}, "level"),
     ],
 )
 def test_mistakes_are_named(changes, message):
@@ -280,13 +283,16 @@ def test_no_solution_ends_with_the_worst_equation():
 
 def test_the_command_prints_and_writes(cli, tmp_path):
     """The table, the test and the rejected, and a CSV of every cell."""
-    done = cli("reconcile", "china_nd_published", "--csv", "out.csv")
+    done = cli("reconcile", "china_nd_published", "--csv", "out.csv", "--picture", "out.svg")
     assert done.code == 0
     assert "rejected 1: automobiles_published" in done.out
     assert "global test: chi2" in done.out
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[0] == "quantity,unit,before,before_sd,after,after_sd,shift,test,known"
     assert any(line.startswith("automobiles_published,kt/yr,5.1,") for line in lines)
+    drawn = ElementTree.parse(tmp_path / "out.svg").getroot()
+    groups = [one for one in drawn.iter() if one.get("class") == "shift"]
+    assert len(groups) == sum(line.endswith((",redundant", ",rejected")) for line in lines)
 
 
 def test_the_command_refuses_a_scenario_without_measurements(cli):

@@ -589,10 +589,13 @@ def reconcile(
     variant: VariantOption = "",
     set_: SetOption = [],  # noqa: B006
     csv: Annotated[str, typer.Option(help="Also write every cell to this file.")] = "",
+    picture: Annotated[
+        str, typer.Option("--picture", help="Also draw what moved, and how far, to this .svg file.")
+    ] = "",
 ) -> None:
     """Reconcile what is measured with the balances: before, after, classes and tests.
 
-    Example: ndmc reconcile china_nd_published --csv reconciled.csv
+    Example: ndmc reconcile china_nd_published --picture shifts.svg
     """
     from ndmc.reconciliation import reconcile_scenario, rows
     from ndmc.report import print_reconciled, write_csv
@@ -602,6 +605,15 @@ def reconcile(
     print_reconciled(found)
     if csv:
         write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
+    if picture:
+        from ndmc.shifts import Shift, write_picture
+
+        moved = [row for row in rows(found) if row.known in ("redundant", "rejected")]
+        shifts = [
+            Shift(row.quantity, row.shift, row.after_sd / row.before_sd, row.known == "rejected")
+            for row in moved
+        ]
+        write_picture(Path(picture), found.system.scenario.file.title or scenario, shifts)
 
 
 @app.command()

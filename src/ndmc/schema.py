@@ -283,7 +283,9 @@ class ReconcileEntry(_Entry):
     processes: list[Name] | None = Field(
         None, description="whose balances hold; all processes if not given"
     )
-    level: Share = Field(0.95, description="of the tests for gross errors")
+    level: Annotated[Share, Field(gt=0, lt=1)] = Field(
+        0.95, description="of the tests for gross errors"
+    )
     eliminate: bool = Field(
         False, description="drop the worst measurement while the global test fails"
     )
