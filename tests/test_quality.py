@@ -566,6 +566,17 @@ def test_check_shows_scores(scenario, cli, tmp_path):
     assert (car["expert"], car["reliability"], car["cv"]) == ("3", "", "0.413")
 
 
+def test_scores_that_no_parameter_reads(scenario, cli):
+    """Scores in a table whose parameter names no method are pointed out."""
+    table = PRODUCTION.replace("\n", ",2\n").replace("value,2", "value,reliability")
+    done = cli("check", scenario("noted", {"production.csv": table}))
+    assert done.code == 0
+    assert "production.csv has a column 'reliability' that is not read" in done.out
+    text = "quality: laner\n    errors: {year: shared, product: shared}"
+    folder = scenario("read", {"production.csv": table, "grade: survey": text})
+    assert "not read" not in cli("check", folder).out
+
+
 def test_check_without_scores(scenario, cli):
     """Without scores there is no table of them, and no heat map."""
     done = cli("check", scenario(), "--quality", "map.svg")
