@@ -195,6 +195,12 @@ def test_a_distribution_of_ones_own():
     assert found.marginals[0].kind == "truncated_normal"
 
 
+def test_no_uncertainty_is_shown_as_such():
+    """The best pedigree without basic uncertainty is exact, and says so."""
+    found = one(value=5, quality={"method": "pedigree", "reliability": 1, "basic": 1})
+    assert found.ratings[0].distribution == found.marginals[0].kind == "constant"
+
+
 def test_draws_have_the_cv():
     """Draws spread as far as the scores say."""
     x = draw(one_parameter(value=5, quality={"method": "hedbrant_soerme", "level": 3}))
@@ -350,6 +356,7 @@ def quality_key(inside, message, at="quality:"):
 
 MISTAKES = [
     quality_key("method: laner; reliability: 5", "is 5 but laner", "reliability: 5"),
+    quality_key(f"method: laner; reliability: {10**400}", "from 1 to 4", "reliability: 1"),
     quality_key("method: laner; reliability: 1.5", "whole number", "reliability: 1.5"),
     quality_key("method: laner; reliability: yes", "whole number", "reliability: yes"),
     quality_key("method: laner; reliability: '2'", "whole number", "reliability: '2'"),
@@ -564,6 +571,17 @@ def test_check_shows_scores(scenario, cli, tmp_path):
     rows = list(csv.DictReader((tmp_path / "map.csv").read_text(encoding="utf-8").splitlines()))
     car = next(row for row in rows if row["labels"] == "car")
     assert (car["expert"], car["reliability"], car["cv"]) == ("3", "", "0.413")
+
+
+def test_scores_that_no_parameter_reads(scenario, cli):
+    """Scores in a table whose parameter names no method are pointed out."""
+    table = PRODUCTION.replace("\n", ",2\n").replace("value,2", "value,reliability")
+    done = cli("check", scenario("noted", {"production.csv": table}))
+    assert done.code == 0
+    assert "production.csv has a column 'reliability' that is not read" in done.out
+    text = "quality: laner\n    errors: {year: shared, product: shared}"
+    folder = scenario("read", {"production.csv": table, "grade: survey": text})
+    assert "not read" not in cli("check", folder).out
 
 
 def test_check_without_scores(scenario, cli):

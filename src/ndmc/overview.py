@@ -19,6 +19,7 @@ from ndmc.quality import LEVELS, Rating
 from ndmc.scenario import Scenario
 from ndmc.schema import FlowEntry
 from ndmc.steps import Balance, Cohort, March, Plan, Step
+from ndmc.tables import read_table
 
 __all__ = ["edges", "loops", "nodes", "notes", "processes", "qualities", "quantities", "ratings"]
 
@@ -107,7 +108,19 @@ def notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
         for watch in plan.watches
         if watch.kind == "range"
     ]
-    return found + _excesses(scenario, plan)
+    return found + _unread_scores(scenario) + _excesses(scenario, plan)
+
+
+def _unread_scores(scenario: Scenario) -> list[str]:
+    """Name tables with scores that no parameter reads: columns mean nothing without a method."""
+    entries = scenario.file.parameters
+    scored = {entries[p.name].table for p in scenario.parameters.values() if any(p.ratings)}
+    unread = {entry.table for entry in entries.values() if entry.table} - scored
+    return [
+        f"{table} has a column 'reliability' that is not read; say quality: {{method: ...}} for it"
+        for table in sorted(unread)
+        if "reliability" in read_table(scenario.folder / table).header
+    ]
 
 
 def _excesses(scenario: Scenario, plan: Plan) -> list[str]:

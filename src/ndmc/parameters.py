@@ -460,7 +460,9 @@ def _rated(
         return cell, None, said
     cell, rating = scorer.rate(cell, name, where)
     distribution = said or _by_spread({**_own(entry), **cell.numbers})
-    return cell, replace(rating, distribution=distribution) if rating else None, distribution
+    if rating:
+        rating = replace(rating, distribution=distribution if rating.cv else "constant")
+    return cell, rating, distribution
 
 
 def _by_spread(numbers: Mapping[str, Any]) -> str:

@@ -227,6 +227,7 @@ def rate(
     """
     given = dict(sensitivity or {})
     _check_scores(method, scores)
+    _check_whole(method, scores)
     _check_sensitivity(method, scores, given)
     plain = {name: scores[name] for name in INDICATORS[method] if name in scores}
     if method == "laner":
@@ -253,6 +254,10 @@ def _check_scores(method: str, scores: Mapping[str, float]) -> None:
         elif score not in range(1, worst + 1):
             message = f"{name} is {score:g} but {method} has the whole scores 1 (best) to {worst}"
             raise ScoreError(message, name)
+
+
+def _check_whole(method: str, scores: Mapping[str, float]) -> None:
+    """Refuse scores that lack one the method cannot do without, or have too many."""
     if EXPERT in scores and len(scores) > 1:
         other = next(name for name in scores if name != EXPERT)
         message = f"an expert estimate replaces all other scores; remove it or {other!r}"
@@ -261,7 +266,7 @@ def _check_scores(method: str, scores: Mapping[str, float]) -> None:
     if needed not in scores and EXPERT not in scores:
         instead = ", or expert alone" if method == "laner" else ""
         raise ScoreError(f"{method} needs a score for {needed}{instead}", needed)
-    if allowed == _PEDIGREE and BASIC not in scores:
+    if INDICATORS[method] == _PEDIGREE and BASIC not in scores:
         message = f"{method} needs basic, the factor of the basic uncertainty; 1 if there is none"
         raise ScoreError(message, BASIC)
 

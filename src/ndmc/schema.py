@@ -82,16 +82,18 @@ def _short_quality(given: Any) -> Any:
 def _score(given: Any) -> Any:
     if isinstance(given, bool) or not isinstance(given, int):
         raise ValueError(f"a score must be a whole number such as 2, found {given!r}")
+    if abs(given) > 1000:  # beyond what floats can hold, a message could not even print it
+        raise ValueError("a score must be a whole number from 1 to 4 or 5")
     return given
 
 
 def _sensitivity(given: Any) -> Any:
-    levels = given if isinstance(given, dict) else {"": given}
+    levels = given if isinstance(given, dict) else {"": given} if given is not None else {}
     for name, level in levels.items():
         if name and name not in SENSITIVE:
             raise ValueError(f"no indicator {name!r} has one; {nearest(name, SENSITIVE)}")
         if level not in LEVELS:
-            raise ValueError(f"found {level!r} but a level is {', '.join(LEVELS)}")
+            raise ValueError(f"found {level!r} but a level must be one of {', '.join(LEVELS)}")
     return given
 
 
