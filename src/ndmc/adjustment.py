@@ -29,6 +29,8 @@ RANK = 1e-10
 EXACT = 1e-9
 #: Share of a direction that no equation sees below which a quantity is observed.
 _SEEN = 1e-8
+#: Entries of orthonormal rows below this are rounding.
+_ROUNDING = 1e-13
 _TINY = 1e-300
 MOST_STEPS = 100
 
@@ -297,13 +299,15 @@ def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:
 
 def _pivoted(
     matrix: Floats, mode: Literal["full", "economic"] = "full"
-) -> tuple[Floats, Floats, Integers, int]:
+) -> tuple[Any, Any, Integers, int]:
     """Return Q, R, the order of the columns and the rank."""
     if not matrix.shape[1]:
         return np.eye(len(matrix)), np.empty((len(matrix), 0)), np.empty(0, np.int64), 0
-    left, upper, order = scipy.linalg.qr(matrix, pivoting=True, mode=mode)
+    factors: tuple[Any, Any, Any] = scipy.linalg.qr(matrix, pivoting=True, mode=mode)
+    left, upper, order = factors
     diagonal = np.abs(np.diag(upper))
-    return left, upper, order, int((diagonal > RANK * diagonal.max(initial=0.0)).sum())
+    rank = int((diagonal > RANK * diagonal.max(initial=0.0)).sum())
+    return left, upper, order, rank
 
 
 def _shortest(
@@ -314,13 +318,14 @@ def _shortest(
     ``combined`` are the combinations of equations in which no y is left. Those that no error
     can close must be closed already.
     """
+    combined = np.where(np.abs(combined) > _ROUNDING, combined, 0.0)
     rows, left = combined @ errors, combined @ gap
     length = np.linalg.norm(rows, axis=1)
     noise = RANK * (np.abs(combined) @ np.linalg.norm(errors, axis=1))
     exact = length <= noise
     rows[exact] = 0.0
     rows /= np.where(exact, 1.0, length)[:, np.newaxis]
-    left, combined = left / np.where(exact, 1.0, length), combined.copy()
+    left = left / np.where(exact, 1.0, length)
     combined /= np.where(exact, 1.0, length)[:, np.newaxis]
     basis, upper, order, rank = _pivoted(rows.T, "economic") if rows.any() else _nothing(rows)
     independent, others = order[:rank], order[rank:]
@@ -347,4 +352,6 @@ def _refuse_contradictions(made: Floats, gap: Floats, size: Floats, names: Integ
     if len(broken):
         worst = broken[np.argmax(open_by[broken])]
         part = np.abs(made[worst]) * np.maximum(size, np.abs(gap))
-        raise ContradictionError(names[part > 1e-6 * part.max()], float(open_by[worst]))
+        raise ContradictionError(
+            names[part > 1e-6 * part.max()], float(open_by[worst] / np.abs(made[worst]).max())
+        )
