@@ -756,7 +756,7 @@ def quantile(values, level):
 
 def fractions(matrix):
     """Return a matrix, or a vector as a column, in exact fractions: a list of rows."""
-    return [[Fraction(value) for value in np.atleast_1d(row)] for row in matrix]
+    return [[Fraction(value) for value in np.atleast_1d(row).tolist()] for row in matrix]
 
 
 def echelon(matrix):

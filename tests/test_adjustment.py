@@ -85,7 +85,7 @@ def test_splitter():
 
 
 def test_unmeasured_between_two_processes():
-    """From a over y to b and c, y is what the balance of both together leaves, with its covariance."""
+    """From a over y to b and c: y is what the balance of both together leaves."""
     found = System([[1, 0, 0], [0, -1, -1]], [12, 5, 4], [1, 1, 2], [[-1], [1]]).adjusted()
     assert_allclose(found.x, floats([12 - Fraction(1, 2), 5.5, 6]), rtol=16 * EPS)
     assert_allclose(found.y, [11.5], rtol=16 * EPS)
