@@ -19,9 +19,9 @@ DIMS = Dims(
 NAMES = {"a": ("k", "year"), "b": ("year",), "c": ("k",), "d": ()}
 SIZES = {name: DIMS.size(dims) for name, dims in NAMES.items()}
 VARIABLES = sum(SIZES.values())
-# Between 0.5 and 1.5, and of both signs where an operation has a kink; no two are equal.
-POINT = 0.5 + np.random.default_rng(4).permutation(VARIABLES) / VARIABLES
-STEP = 1e-4
+# Between 0.5 and 1.5, on both sides of every kink and never within two steps of one.
+POINT = 0.5 + np.arange(1, VARIABLES + 1) * (5**0.5 - 1) / 2 % 1
+STEP = 1e-3
 
 OPERATIONS = {
     "number": "2.5",
@@ -116,7 +116,8 @@ def differences(tree, point=POINT):
 def near(tree, point=POINT):
     """Demand values as evaluated, and derivatives as differenced.
 
-    With h = 1e-4 the differences keep h**4 of the fifth derivative, and rounding of eps / h.
+    Differences keep h ** 4 of the fifth derivative, and rounding of 2000 eps / h where there are
+    years in an expression.
     """
     found = differentiate(tree, known(point), DIMS, VARIABLES)
     values = evaluate_expression(tree, arrays(point[:, np.newaxis]))
@@ -124,7 +125,7 @@ def near(tree, point=POINT):
     assert_array_equal(found.value, np.broadcast_to(values, found.value.shape))
     assert found.by.shape == (DIMS.size(tree.dims), VARIABLES)
     expected = differences(tree, point)
-    atol = 1e-10 * max(1.0, np.abs(expected).max(), np.abs(found.value).max())
+    atol = 4e-9 * max(1.0, np.abs(expected).max(), np.abs(found.value).max())
     assert_allclose(found.by.toarray(), expected, rtol=0, atol=atol)
 
 
@@ -170,17 +171,30 @@ def test_a_name_may_be_many_variables_or_none():
     ends = SIZES["a"], SIZES["a"] + SIZES["b"]
     expected[:, ends[0] : ends[1]] = 0.0
     found = differentiate(tree, names, DIMS, VARIABLES).by.toarray()
-    assert_allclose(found, expected, rtol=0, atol=1e-10)
+    assert_allclose(found, expected, rtol=0, atol=4e-9)
 
 
 @pytest.mark.parametrize("base", [0.0, -0.7])
-@pytest.mark.parametrize("exponent", [1, 2, 3])
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3])
 def test_whole_powers_of_zero_and_below(base, exponent):
     """The derivative of x ** n is n x ** (n - 1) also where x is not positive."""
     point = POINT.copy()
     point[-1] = base
     found = differentiate(expression(f"d ** {exponent}"), known(point), DIMS, VARIABLES)
-    assert found.by.toarray()[0, -1] == exponent * base ** (exponent - 1)
+    expected = exponent * base ** (exponent - 1) if exponent else 0.0
+    assert found.by.toarray()[0, -1] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "slope"),
+    [("where(d > 0, b / d, 3 * d)", 3), ("where(d > 0, log(d), 0)", 0), ("max(1 - d, log(d))", -1)],
+)
+def test_what_is_not_chosen_may_be_infinite(text, slope):
+    """A branch that is not taken has no say, and no warning, whatever its derivative there."""
+    point = POINT.copy()
+    point[-1] = 0.0
+    found = differentiate(expression(text), known(point), DIMS, VARIABLES)
+    assert_array_equal(found.by.toarray()[:, -1], slope)
 
 
 @pytest.mark.parametrize(
