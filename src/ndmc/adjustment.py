@@ -124,15 +124,24 @@ def adjust(
     factor = sp.csr_array(factor)
     x, y = mean, _first_guess(mean, start, linearise)
     linear = linearise(x, y)
-    given = linear.size  # a flow that turns out to be 0 leaves nothing to compare with
     floor = np.maximum(_deviations(factor), RANK * np.abs(mean))
+    # Flows that are 0, or turn out to be, leave nothing else to compare with.
+    given = np.maximum(linear.size, abs(linear.by_x) @ floor)
     for step in range(1, most + 1):
-        new_x, new_y, parts = _step(linear, mean, factor, x, y)
+        size = np.maximum(linear.size, given)
+        try:
+            new_x, new_y, parts = _step(linear, size, mean, factor, x, y)
+        except ContradictionError:
+            if step == 1:
+                raise
+            break  # derivatives that vanish on the way, not values that are exact
         if not (np.isfinite(new_x).all() and np.isfinite(new_y).all()):
             break
-        moved = max(_largest(new_x - x, floor), _largest(new_y - y, _height(new_y)))
+        reach = np.maximum(_reach(parts, size, len(y)), np.abs(new_y))
+        moved = max(_largest(new_x - x, floor), _largest(new_y - y, reach))
         x, y, linear = new_x, new_y, linearise(new_x, new_y)
-        if moved < RANK and _largest(linear.residual, np.maximum(linear.size, given)) < EXACT:
+        terms = np.maximum(np.maximum(linear.size, given), abs(linear.by_y) @ reach)
+        if moved < RANK and _largest(linear.residual, terms) < EXACT:
             about = _assemble(linear, factor, parts)
             return Adjusted(x=x, y=y, steps=step, linear=linear, **about)
     left = np.abs(linear.residual) / np.maximum(np.maximum(linear.size, given), _TINY)
@@ -150,7 +159,9 @@ def _first_guess(x: Floats, y: Floats, linearise: Linearise) -> Floats:
         for rows, _, columns in _parts(linear.by_x * 0.0, linear.by_y):
             if len(columns):
                 dense = linear.by_y[rows][:, columns].toarray()
-                step[columns] = scipy.linalg.lstsq(dense, -linear.residual[rows])[0]
+                width = np.maximum(np.linalg.norm(dense, axis=0), _TINY)
+                found = scipy.linalg.lstsq(dense / width, -linear.residual[rows], cond=RANK)
+                step[columns] = found[0] / width
         y = y + step
         if _largest(step, _height(y)) < EXACT:
             break
@@ -202,7 +213,7 @@ class _Part:
 
 
 def _step(
-    linear: Linear, mean: Floats, factor: Matrix, x: Floats, y: Floats
+    linear: Linear, size: Floats, mean: Floats, factor: Matrix, x: Floats, y: Floats
 ) -> tuple[Floats, Floats, list[_Part]]:
     """Return the solution of the equations as they are near (x, y)."""
     errors = sp.csr_array(linear.by_x @ factor)
@@ -210,11 +221,22 @@ def _step(
     gap = linear.residual + linear.by_x @ (mean - x)
     scores, y, parts = np.zeros(factor.shape[1]), y.copy(), []
     for part in _parts(errors, linear.by_y):
-        solved = _solve(errors, linear.by_y, gap, linear.size, part)
+        solved = _solve(errors, linear.by_y, gap, size, part)
         scores[solved.errors] = solved.scores
         y[solved.columns] += solved.change
         parts.append(solved)
     return mean + factor @ scores, y, parts
+
+
+def _reach(parts: Sequence[_Part], size: Floats, count: int) -> Floats:
+    """Return how far each y would move if equations were open by their largest terms.
+
+    What is the small difference of large terms is known to the rounding of those.
+    """
+    reach = np.zeros(count)
+    for part in parts:
+        reach[part.columns] = np.abs(part.slope) @ size[part.rows]
+    return reach
 
 
 def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[str, Any]:
@@ -276,11 +298,16 @@ def _solve(
     errors, by_y = errors * weight[:, np.newaxis], by_y * weight[:, np.newaxis]
     gap, size = all_gap[names] * weight, all_size[names] * weight
     width = np.maximum(np.linalg.norm(by_y, axis=0), _TINY)
-    left, upper, order, rank = _pivoted(by_y / width)
-    scores, basis = _shortest(left[:, rank:].T, errors, gap, size, names)
+    # Equations without y stay as they are: mixed with others they would lose their digits.
+    bare, mixed = (np.flatnonzero(by_y.any(axis=1) == has) for has in (False, True))
+    left, upper, order, rank = _pivoted((by_y / width)[mixed])
+    combined = np.zeros((len(gap) - rank, len(gap)))
+    combined[np.arange(len(bare)), bare] = 1.0
+    combined[len(bare) :, mixed] = left[:, rank:].T
+    scores, basis = _shortest(combined, errors, gap, size, weight, names)
     solved = upper[:rank, :rank]
     back = np.zeros((by_y.shape[1], len(gap)))
-    back[order[:rank]] = -scipy.linalg.solve_triangular(solved, left[:, :rank].T)
+    back[np.ix_(order[:rank], mixed)] = -scipy.linalg.solve_triangular(solved, left[:, :rank].T)
     back /= width[:, np.newaxis]
     free = scipy.linalg.solve_triangular(solved, upper[:rank, rank:])
     observable = np.zeros(by_y.shape[1], dtype=np.bool_)
@@ -311,12 +338,17 @@ def _pivoted(
 
 
 def _shortest(
-    combined: Floats, errors: Floats, gap: Floats, size: Floats, names: Integers
+    combined: Floats,
+    errors: Floats,
+    gap: Floats,
+    size: Floats,
+    weight: Floats,
+    names: Integers,
 ) -> tuple[Floats, Floats]:
     """Return the shortest scores that close what is left of the equations without y.
 
     ``combined`` are the combinations of equations in which no y is left. Those that no error
-    can close must be closed already.
+    can close must be closed already. Rows have been multiplied by ``weight``.
     """
     combined = np.where(np.abs(combined) > _ROUNDING, combined, 0.0)
     rows, left = combined @ errors, combined @ gap
@@ -333,7 +365,7 @@ def _shortest(
     # Rows are combinations of the independent ones; so must be what is left of them.
     shares = scipy.linalg.solve_triangular(solved, upper[:rank, rank:]).T
     made = combined[others] - shares @ combined[independent]
-    _refuse_contradictions(made, gap, size, names)
+    _refuse_contradictions(made, gap, size, weight, names)
     inner = basis[:, :rank]
     return inner @ scipy.linalg.solve_triangular(solved, -left[independent], trans=1), inner
 
@@ -344,14 +376,16 @@ def _nothing(rows: Floats) -> tuple[Floats, Floats, Integers, int]:
     return np.zeros((width, 0)), np.zeros((0, count)), np.arange(count), 0
 
 
-def _refuse_contradictions(made: Floats, gap: Floats, size: Floats, names: Integers) -> None:
+def _refuse_contradictions(
+    made: Floats, gap: Floats, size: Floats, weight: Floats, names: Integers
+) -> None:
     """Refuse combinations of equations that nothing can close and that are not closed."""
     largest = (np.abs(made) * size).max(axis=1, initial=0.0)
-    open_by = np.abs(made @ gap)
-    broken = np.flatnonzero(open_by > EXACT * largest)
-    if len(broken):
-        worst = broken[np.argmax(open_by[broken])]
-        part = np.abs(made[worst]) * np.maximum(size, np.abs(gap))
-        raise ContradictionError(
-            names[part > 1e-6 * part.max()], float(open_by[worst] / np.abs(made[worst]).max())
-        )
+    if (np.abs(made @ gap) > EXACT * largest).any():
+        # Combinations may mix contradictions with what agrees; of all of them take the one that
+        # is open furthest, which has no part of any that is closed.
+        basis, _, _, rank = _pivoted(made.T, "economic")
+        furthest = basis[:, :rank] @ (gap @ basis[:, :rank])
+        part = np.abs(furthest) * np.maximum(size, np.abs(gap))
+        left = float(furthest @ gap / np.abs(furthest * weight).max())
+        raise ContradictionError(names[part > 1e-6 * part.max()], left)

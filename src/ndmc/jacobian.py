@@ -65,7 +65,8 @@ def differentiate(
     >>> differentiate(square, known, dims, 1).by.toarray().tolist()
     [[6.0]]
     """
-    return _Differentiator(known, dims, variables).visit(expression)
+    with np.errstate(all="ignore"):  # of branches that where() does not take
+        return _Differentiator(known, dims, variables).visit(expression)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class _Differentiator:
 
 def _power(base: Floats, exponent: Floats) -> tuple[Floats, Floats]:
     safe = np.where(base > 0, base, 1.0)
-    return exponent * base ** (exponent - 1), base**exponent * np.log(safe)
+    by_base = np.where(exponent == 0, 0.0, exponent * base ** (exponent - 1))
+    return by_base, base**exponent * np.log(safe)
 
 
 def _where(chosen: Floats, one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
