@@ -434,10 +434,11 @@ def curved(constant, by_x, matrices):
     return near
 
 
-def test_no_solution_is_given_up():
-    """Nothing real has the square -1."""
+@pytest.mark.parametrize("start", [1.0, 0.7])
+def test_no_solution_is_given_up(start):
+    """Nothing real has the square -1, also where the derivative vanishes on the way, at 0."""
     with pytest.raises(NoConvergenceError) as caught:
-        adjust(np.array([1.0]), sp.eye_array(1), np.empty(0), curved([1], [[0]], [[[2]]]))
+        adjust(np.array([start]), sp.eye_array(1), np.empty(0), curved([1], [[0]], [[[2]]]))
     assert caught.value.equation == 0
 
 
