@@ -3,8 +3,10 @@
 import bisect
 import decimal
 import functools
+import operator
 import re
 import struct
+from fractions import Fraction
 
 import llvmlite.binding
 import numpy as np
@@ -747,3 +749,172 @@ def quantile(values, level):
     if np.isfinite(high):
         return float(np.quantile([low, high], index - place))
     return float(low if index == place else high)
+
+
+# --- least squares -------------------------------------------------------------------------------
+
+
+def fractions(matrix):
+    """Return a matrix, or a vector as a column, in exact fractions: a list of rows."""
+    return [[Fraction(value) for value in np.atleast_1d(row).tolist()] for row in matrix]
+
+
+def echelon(matrix):
+    """Return the reduced row echelon form of a matrix of fractions, and its pivot columns."""
+    rows, pivots = [list(row) for row in matrix], []
+    for column in range(len(rows[0]) if rows else 0):
+        top = len(pivots)
+        found = next((n for n in range(top, len(rows)) if rows[n][column]), None)
+        if found is None:
+            continue
+        rows[top], rows[found] = rows[found], rows[top]
+        rows[top] = [value / rows[top][column] for value in rows[top]]
+        for n, row in enumerate(rows):
+            if n != top and row[column]:
+                rows[n] = [a - row[column] * b for a, b in zip(row, rows[top], strict=True)]
+        pivots.append(column)
+    return rows, pivots
+
+
+def null_space(matrix, columns):
+    """Return the vectors that a matrix of so many columns maps to zero, as rows."""
+    rows, pivots = echelon(matrix)
+    basis = []
+    for free in sorted(set(range(columns)) - set(pivots)):
+        vector = [Fraction(int(n == free)) for n in range(columns)]
+        for row, pivot in zip(rows, pivots, strict=False):
+            vector[pivot] = -row[free]
+        basis.append(vector)
+    return basis
+
+
+def product(left, right):
+    """Return the product of two matrices of fractions; of no rows there is none."""
+    columns = list(zip(*right, strict=True))
+    return [[sum(map(operator.mul, row, column)) for column in columns] for row in left]
+
+
+def solution(matrix, columns, right):
+    """Return one solution of a system in fractions, 0 where it is free; ValueError: there is none.
+
+    The system has so many columns, and a column of solutions for each column on the right.
+    """
+    rows, pivots = echelon([[*row, *also] for row, also in zip(matrix, right, strict=True)])
+    if any(pivot >= columns for pivot in pivots):
+        raise ValueError("no solution")
+    found = [[Fraction(0)] * (len(right[0]) if right else 0) for _ in range(columns)]
+    for row, pivot in zip(rows, pivots, strict=False):
+        found[pivot] = row[columns:]
+    return found
+
+
+def transposed(matrix):
+    """Return the transpose of a matrix of fractions."""
+    return [list(row) for row in zip(*matrix, strict=True)]
+
+
+def reconcile(mean, factor, by_x, by_y, constant):
+    """Return what least squares make of by_x x + by_y y + constant = 0, exactly.
+
+    Unmeasured y are eliminated by the combinations G of equations that are free of them; then x is
+    mean - Q G' z with G Q G' z = G mean + constant.
+
+    Returns
+    -------
+    dict
+        ``x``, ``y`` and their joint ``covariance`` in fractions; for each y whether it is
+        ``observable``; the rank that is left as ``redundancy``, and ``chi2``.
+
+    Raises
+    ------
+    ValueError
+        If exact values contradict each other.
+    """
+    mean, factor, constant = fractions(mean), fractions(factor), fractions(constant)
+    by_x, by_y = fractions(by_x), fractions(by_y)
+    unmeasured, count = len(by_y[0]), len(mean)
+    covariance = product(factor, transposed(factor))
+    free = null_space(transposed(by_y), len(by_y)) if unmeasured else _unit(len(by_x))
+    conditions = product(free, by_x)
+    gap = product(free, [[a + b] for [a], [b] in zip(product(by_x, mean), constant, strict=True)])
+    seen = product(conditions, covariance)
+    normal = product(seen, transposed(conditions)) if conditions else []
+    shift = solution(normal, len(normal), [[*a, *b] for a, b in zip(gap, seen, strict=True)])
+    x, qx = mean, covariance
+    if conditions:
+        moved = product(transposed(seen), shift)
+        x = [[a - b[0]] for [a], b in zip(mean, moved, strict=True)]
+        qx = [
+            [a - b for a, b in zip(row, less[1:], strict=True)]
+            for row, less in zip(covariance, moved, strict=True)
+        ]
+    out = product(by_x, x)
+    y = solution(by_y, unmeasured, [[-a - b] for [a], [b] in zip(out, constant, strict=True)])
+    qyx = solution(by_y, unmeasured, _negative(product(by_x, qx)))
+    qy = solution(by_y, unmeasured, _negative(product(by_x, transposed(qyx)))) if qyx else []
+    unseen = null_space(by_y, unmeasured)
+    whole = [[*row, *(other[n] for other in qyx)] for n, row in enumerate(qx)]
+    whole += [[*row, *other] for row, other in zip(qyx, qy, strict=True)]
+    return {
+        "x": [value for [value] in x],
+        "y": [value for [value] in y],
+        "covariance": whole,
+        "observable": [not any(vector[n] for vector in unseen) for n in range(unmeasured)],
+        "redundancy": len(echelon(normal)[1]) if count else 0,
+        "chi2": sum(one[0] * g[0] for one, g in zip(shift, gap, strict=True)),
+    }
+
+
+def _unit(size):
+    return [[Fraction(int(n == m)) for m in range(size)] for n in range(size)]
+
+
+def _negative(matrix):
+    return [[-value for value in row] for row in matrix]
+
+
+def nearest(mean, deviations, constant, by_x, curved, steps=12):
+    """Return x nearest to independent measurements where constant + by_x x + x' curved x / 2 = 0.
+
+    Newton's method on the conditions of Lagrange, from the measurements, in fractions of 40 digits.
+    """
+    mean = [value for [value] in fractions(mean)]
+    weights = [1 / Fraction(sd) ** 2 for sd in deviations]
+    by_x, curved = fractions(by_x), [fractions(matrix) for matrix in curved]
+    constant = [value for [value] in fractions(constant)]
+    x, forces = list(mean), [Fraction(0)] * len(constant)
+    size = len(x)
+    for _ in range(steps):
+        column = [[value] for value in x]
+        bent = [[value for [value] in product(matrix, column)] for matrix in curved]
+        slopes = [
+            [a + b for a, b in zip(*rows, strict=True)] for rows in zip(by_x, bent, strict=True)
+        ]
+        left = [
+            c + sum((a + b / 2) * v for a, b, v in zip(linear, more, x, strict=True))
+            for c, linear, more in zip(constant, by_x, bent, strict=True)
+        ]
+        pull = [
+            w * (v - m) + sum(force * row[n] for force, row in zip(forces, slopes, strict=True))
+            for n, (w, v, m) in enumerate(zip(weights, x, mean, strict=True))
+        ]
+        matrix = [
+            [
+                weights[n] * (n == m)
+                + sum(f * c[n][m] for f, c in zip(forces, curved, strict=True))
+                for m in range(size)
+            ]
+            + [row[n] for row in slopes]
+            for n in range(size)
+        ]
+        matrix += [[*row, *([Fraction(0)] * len(slopes))] for row in slopes]
+        change = solution(matrix, len(matrix), [[-value] for value in pull + left])
+        moved = [_rounded(value + more) for value, [more] in zip(x + forces, change, strict=True)]
+        x, forces = moved[:size], moved[size:]
+    return x
+
+
+def _rounded(value, digits=40):
+    """Return a fraction to so many digits."""
+    with decimal.localcontext(prec=digits):
+        return Fraction(decimal.Decimal(value.numerator) / decimal.Decimal(value.denominator))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ndmc.execution import run
     from ndmc.flodym import from_flodym
     from ndmc.plan import compile_plan
+    from ndmc.reconciled_dataset import reconcile
     from ndmc.scenario import Scenario, bundled, load
     from ndmc.steps import Plan
     from ndmc.validation import validate
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "open",
     "percentiles",
+    "reconcile",
     "run",
     "validate",
 ]
@@ -50,6 +52,7 @@ _HOMES = {
     "load": "ndmc.scenario",
     "open": "ndmc.dataset",
     "percentiles": "ndmc.dataset",
+    "reconcile": "ndmc.reconciled_dataset",
     "run": "ndmc.execution",
     "validate": "ndmc.validation",
 }

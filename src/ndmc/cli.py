@@ -108,6 +108,10 @@ def check(
     graph: Annotated[
         str, typer.Option("--graph", help="Also draw the system to this .svg or .dot file.")
     ] = "",
+    quality: Annotated[
+        str,
+        typer.Option("--quality", help="Also write the scores of data to this .svg or .csv file."),
+    ] = "",
 ) -> None:
     """Validate a scenario: structure, units, balance, what cannot be solved and why.
 
@@ -128,13 +132,18 @@ def check(
 
         title = loaded.file.title or loaded.name
         write_diagram(Path(graph), title, nodes(loaded), edges(loaded, plan))
+    if quality:
+        from ndmc.heatmap import write_heat_map
+        from ndmc.overview import ratings
+
+        write_heat_map(Path(quality), loaded.file.title or loaded.name, ratings(loaded))
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:
     import numpy as np
 
     from ndmc.execution import check_central
-    from ndmc.overview import loops, notes, processes, quantities
+    from ndmc.overview import loops, notes, processes, qualities, quantities, ratings
     from ndmc.report import print_check
 
     central = check_central(plan)
@@ -153,6 +162,7 @@ def _print_check(scenario: Scenario, plan: Plan) -> None:
         quantities(scenario, plan, central),
         loops(scenario, plan),
         notes(scenario, plan, central),
+        list(qualities(ratings(scenario))),
     )
     uncertain = sum(p.uncertain for p in scenario.parameters.values())
     file = scenario.file
@@ -571,6 +581,39 @@ def validate(
     if missed:
         count = sum(c.status == "target" for c in found)
         raise RunError(f"{len(missed)} of {count} targets missed")
+
+
+@app.command()
+def reconcile(
+    scenario: ScenarioArgument,
+    variant: VariantOption = "",
+    set_: SetOption = [],  # noqa: B006
+    csv: Annotated[str, typer.Option(help="Also write every cell to this file.")] = "",
+    picture: Annotated[
+        str, typer.Option("--picture", help="Also draw what moved, and how far, to this .svg file.")
+    ] = "",
+) -> None:
+    """Reconcile what is measured with the balances: before, after, classes and tests.
+
+    Example: ndmc reconcile china_nd_published --picture shifts.svg
+    """
+    from ndmc.reconciliation import reconcile_scenario, rows
+    from ndmc.report import print_reconciled, write_csv
+    from ndmc.scenario import load
+
+    found = reconcile_scenario(load(scenario, variant=variant, changes=_changes(set_)))
+    print_reconciled(found)
+    if csv:
+        write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
+    if picture:
+        from ndmc.shifts import Shift, write_picture
+
+        moved = [row for row in rows(found) if row.known in ("redundant", "rejected")]
+        shifts = [
+            Shift(row.quantity, row.shift, row.after_sd / row.before_sd, row.known == "rejected")
+            for row in moved
+        ]
+        write_picture(Path(picture), found.system.scenario.file.title or scenario, shifts)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Dims", "Floats", "align", "expand", "flat", "rows_of"]
+__all__ = ["Dims", "Floats", "align", "expand", "flat", "rows_in", "rows_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -103,6 +103,14 @@ def flat(array: Floats, width: int) -> Floats:
 def rows_of(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
     """Return, for each cell of ``has``, its row among the cells of the dims that are wanted."""
     return _rows(dims.shape(has), tuple(dim in wants for dim in has))
+
+
+def rows_in(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
+    """Return, for each cell of the dims that are wanted, the cell of ``has`` that it lies in."""
+    sizes = iter(dims.shape(has))
+    shape = tuple(next(sizes) if dim in has else 1 for dim in wants)
+    numbers = np.arange(dims.size(has), dtype=np.int64).reshape(shape)
+    return np.broadcast_to(numbers, dims.shape(wants)).reshape(-1)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["KEYS", "Marginal", "marginal", "normal_cdf", "superfluous"]
+__all__ = ["KEYS", "Marginal", "deviation", "marginal", "normal_cdf", "superfluous"]
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21
@@ -75,6 +76,52 @@ def marginal(
     if numbers.get("cv", 0.0) > _LARGEST_CV:
         raise ValueError(f"cv is {numbers['cv']:.0%}; if {numbers['cv']:g} % is meant, write the %")
     return build(numbers)
+
+
+def deviation(cell: Marginal) -> float:
+    """Return the standard deviation of a marginal.
+
+    Examples
+    --------
+    >>> round(deviation(marginal("uniform", {"low": 0.0, "high": 12.0}, {})), 6)
+    3.464102
+    """
+    numbers = cell.numbers
+    match cell.kind:
+        case "constant":
+            return 0.0
+        case "normal":
+            return numbers[1]
+        case "lognormal":
+            return cell.central * math.sqrt(math.expm1(numbers[1] ** 2))
+        case "uniform":
+            return (numbers[1] - numbers[0]) / math.sqrt(12)
+        case "triangular":
+            low, mode, high = numbers
+            return math.sqrt(((high - low) ** 2 - (mode - low) * (high - mode)) / 18)
+        case "beta":
+            a, b, _, width = numbers
+            return width * math.sqrt(a * b / (a + b + 1)) / (a + b)
+        case "discrete":
+            shares = [q - p for p, q in itertools.pairwise((0.0, *numbers))]
+            away = [(value - cell.central) ** 2 for value in cell.choices]
+            return math.sqrt(math.fsum(s * d for s, d in zip(shares, away, strict=True)))
+    return _truncated_deviation(cell)
+
+
+def _truncated_deviation(cell: Marginal) -> float:
+    """Return the standard deviation of what is left of a normal."""
+    from statistics import NormalDist
+
+    mean, scale, p_low, p_high = cell.numbers
+    alpha, beta = (
+        NormalDist().inv_cdf(p) if 0 < p < 1 else math.copysign(math.inf, p - 0.5)
+        for p in (p_low, p_high)
+    )
+    ends = [0.0 if math.isinf(score) else score * _normal_pdf(score) for score in (alpha, beta)]
+    share = p_high - p_low
+    shift = (cell.central - mean) / scale
+    return abs(scale) * math.sqrt(1 + (ends[0] - ends[1]) / share - shift * shift)
 
 
 def superfluous(distributions: set[str], keys: set[str]) -> set[str]:

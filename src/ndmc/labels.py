@@ -9,11 +9,17 @@ import numpy as np
 
 from ndmc.arrays import put_array, settle_arrays
 from ndmc.dims import Dims
+from ndmc.parameters import Parameter
 from ndmc.place import Place
+from ndmc.quality import BASIC, INDICATORS
 from ndmc.scenario import Scenario
 from ndmc.steps import Output, Plan
 
 __all__ = ["write_coordinates", "write_labels"]
+
+#: The dim of scores, and its labels: every score that any method takes.
+INDICATOR = "quality_indicator"
+_INDICATORS = [*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC]
 
 #: The documents of arrays, by key.
 Documents = dict[str, Any]
@@ -87,7 +93,44 @@ def _write_parameters(place: Place, scenario: Scenario) -> Documents:
                 found[f"{key}_{kind}"] = put_array(
                     place, f"{key}_{kind}", values, parameter.dims, {}
                 )
+        if any(parameter.ratings):
+            attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
+            found |= _write_ratings(place, parameter, shape)
         found[key] = put_array(place, key, central.reshape(shape), parameter.dims, attributes)
+    if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
+        key = f"parameters/{INDICATOR}"
+        found[key] = put_array(place, key, np.array(_INDICATORS), (INDICATOR,), {})
+    return found
+
+
+def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -> Documents:
+    """Write what is known of the quality of each cell; of a cell without scores, nothing."""
+    scores = np.full((len(parameter.ratings), len(_INDICATORS)), np.nan)
+    levels = np.full(scores.shape, "", dtype="U6")
+    cvs = np.full(len(scores), np.nan)
+    for cell, rating in enumerate(parameter.ratings):
+        if rating:
+            cvs[cell] = rating.cv
+            for name, score in rating.scores:
+                scores[cell, _INDICATORS.index(name)] = score
+            for name, level in rating.sensitivities:
+                levels[cell, _INDICATORS.index(name)] = level
+    kinds = [
+        rating.distribution if rating else cell.kind
+        for rating, cell in zip(parameter.ratings, parameter.marginals, strict=True)
+    ]
+    wide = (*shape, len(_INDICATORS))
+    arrays = {
+        "scores": (scores.reshape(wide), (INDICATOR,), "score of each indicator, 1 is best"),
+        "sensitivity": (levels.reshape(wide), (INDICATOR,), "how strongly the value reacts"),
+        "cv": (cvs.reshape(shape), (), "standard deviation as a share of the mean, from scores"),
+        "distribution": (np.array(kinds).reshape(shape), (), "distribution of each cell"),
+    }
+    found = Documents()
+    for suffix, (values, further, about) in arrays.items():
+        key = f"parameters/{parameter.name}_{suffix}"
+        dims = (*parameter.dims, *further)
+        found[key] = put_array(place, key, values, dims, {"long_name": about})
     return found
 
 

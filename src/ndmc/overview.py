@@ -11,13 +11,17 @@ import numpy.typing as npt
 
 from ndmc.diagram import Edge, Node, Rule
 from ndmc.expressions import evaluate_expression
+from ndmc.heatmap import Row, indicators_of
 from ndmc.lifetimes import canonical
+from ndmc.parameters import Parameter
 from ndmc.plan import describe
+from ndmc.quality import LEVELS, Rating
 from ndmc.scenario import Scenario
 from ndmc.schema import FlowEntry
 from ndmc.steps import Balance, Cohort, March, Plan, Step
+from ndmc.tables import read_table
 
-__all__ = ["edges", "loops", "nodes", "notes", "processes", "quantities"]
+__all__ = ["edges", "loops", "nodes", "notes", "processes", "qualities", "quantities", "ratings"]
 
 Central = Mapping[str, npt.NDArray[Any]]
 
@@ -104,7 +108,19 @@ def notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
         for watch in plan.watches
         if watch.kind == "range"
     ]
-    return found + _excesses(scenario, plan)
+    return found + _unread_scores(scenario) + _excesses(scenario, plan)
+
+
+def _unread_scores(scenario: Scenario) -> list[str]:
+    """Name tables with scores that no parameter reads: columns mean nothing without a method."""
+    entries = scenario.file.parameters
+    scored = {entries[p.name].table for p in scenario.parameters.values() if any(p.ratings)}
+    unread = {entry.table for entry in entries.values() if entry.table} - scored
+    return [
+        f"{table} has a column 'reliability' that is not read; say quality: {{method: ...}} for it"
+        for table in sorted(unread)
+        if "reliability" in read_table(scenario.folder / table).header
+    ]
 
 
 def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
@@ -137,6 +153,72 @@ def _excess(step: Cohort, plan: Plan) -> npt.NDArray[Any] | None:
     hazard = (ages / scale) ** shape
     density = shape / ages * hazard * np.exp(-hazard)
     return np.asarray(density.sum(axis=-1) - 1.0)
+
+
+# --- quality of data -------------------------------------------------------------------------
+
+
+def ratings(scenario: Scenario) -> list[Row]:
+    """Return the quality of every cell that has scores, in one row where cells are alike."""
+    return [
+        row
+        for parameter in scenario.parameters.values()
+        if any(parameter.ratings)
+        for row in _ratings_of(scenario, parameter)
+    ]
+
+
+def _ratings_of(scenario: Scenario, parameter: Parameter) -> list[Row]:
+    """Return the rows of one parameter, without the dims along which nothing changes."""
+    labels = [tuple(cell.values()) for cell in scenario.dims.cells(parameter.dims)]
+    found: dict[tuple[str, ...], Rating | None] = dict(zip(labels, parameter.ratings, strict=True))
+    for axis in reversed(range(len(parameter.dims))):
+        merged: dict[tuple[str, ...], set[Rating | None]] = {}
+        for key, rating in found.items():
+            merged.setdefault(key[:axis] + key[axis + 1 :], set()).add(rating)
+        if all(len(alike) == 1 for alike in merged.values()):
+            found = {key: alike.pop() for key, alike in merged.items()}
+    cells = len(labels) // len(found)
+    return [
+        Row(parameter.name, ", ".join(key), cells, rating)
+        for key, rating in found.items()
+        if rating
+    ]
+
+
+def qualities(rows: list[Row]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each parameter and method: cells, scores, cv and distribution."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.parameter, row.rating.method), []).append(row)
+    for (name, method), alike in groups.items():
+        scores = ", ".join(_scores(alike, indicator) for indicator in indicators_of(alike))
+        cells = str(sum(row.cells for row in alike))
+        cvs = [row.rating.cv for row in alike]
+        yield name, method, scores, _kinds(alike), cells, f"{_span(cvs, 100)} %"
+
+
+def _scores(rows: list[Row], indicator: str) -> str:
+    """Return an indicator with its scores and sensitivities from the least to the greatest."""
+    given = [dict(row.rating.scores) for row in rows]
+    scores = [one[indicator] for one in given if indicator in one]
+    found = {dict(row.rating.sensitivities).get(indicator) for row in rows}
+    levels = "/".join(level for level in reversed(LEVELS) if level in found)
+    return f"{indicator} {_span(scores, 1)}" + f" ({levels})" * bool(levels)
+
+
+def _kinds(rows: list[Row]) -> str:
+    """Return the distributions, and of how many cells each is where there are several."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.rating.distribution] = counts.get(row.rating.distribution, 0) + row.cells
+    several = len(counts) > 1
+    return ", ".join(f"{kind} {n}" if several else kind for kind, n in counts.items())
+
+
+def _span(values: list[float], factor: float) -> str:
+    low, high = (f"{factor * value:.3g}" for value in (min(values), max(values)))
+    return low if low == high else f"{low}..{high}"
 
 
 # --- the diagram -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from ndmc.dims import Dims
 from ndmc.distributions import KEYS, Marginal, marginal, superfluous
 from ndmc.document import Document
 from ndmc.errors import InputError, nearest
+from ndmc.quality import Rating, by_cv
 from ndmc.schema import GradeEntry, ParameterEntry, ScenarioFile
+from ndmc.scores import Scorer
 from ndmc.tables import Cell, Table, read_cells, read_table
 from ndmc.units import Dimension, UnitError, UnitSystem, parse_amount
 
@@ -22,15 +24,16 @@ __all__ = ["Parameter", "Reader"]
 BY_CONFIDENCE = "by_confidence"
 _WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
 _PLAIN = ("cv", "mu", "sigma")
+_SPREAD = ("cv", "sd")
 
 
 @dataclass(frozen=True)
 class Parameter:
     """A labelled input.
 
-    ``marginals``, ``sources``, ``confidences``, ``grades`` and ``where`` have one entry per cell,
-    in array order; numbers are in model units, ``factor`` is what one ``unit`` is in them.
-    ``range`` is None where the file does not say it.
+    ``marginals``, ``sources``, ``confidences``, ``grades``, ``ratings`` and ``where`` have one
+    entry per cell, in array order; numbers are in model units, ``factor`` is what one ``unit`` is
+    in them. ``range`` is None where the file does not say it, a rating where a cell has no scores.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Parameter:
     sources: tuple[str, ...]
     confidences: tuple[str, ...]
     grades: tuple[str, ...]
+    ratings: tuple[Rating | None, ...]
     where: tuple[str, ...]
     title: str = ""
     note: str = ""
@@ -75,20 +79,35 @@ class Reader:
         entry = self.file.parameters[name]
         key = ("parameters", name)
         dims = self._dims(entry, key)
+        self._refuse_two_spreads(entry, key)
         try:
             factor, dimension = self.units.factor(entry.unit), self.units.dimension(entry.unit)
         except UnitError as wrong:
             raise self.document.error(str(wrong), *key, "unit") from None
         cells, table = self._cells(entry, key, dims)
         marginals, grades, wheres = [], [], []
+        ratings: list[Rating | None] = []
+        scorers: dict[str, Scorer] = {}
         for labels, cell in cells.items():
             at = dict(zip(dims, labels, strict=True))
             inline = self.document.where(*key, "value", *(at[dim] for dim in entry.dims))
             where = table.where(cell.line) if table else inline
             grade_name, grade = self._grade(entry, key, cell, where)
-            marginals.append(self._marginal(entry, grade, cell, factor, where, name, labels))
+            scorer = self._scorer(entry, grade, key, grade_name, table, dims)
+            said = entry.distribution or (grade.distribution if grade else None)
+            rated, rating, distribution = _rated(
+                scorer, entry, cell, said, _cell_name(name, labels), where
+            )
+            if scorer:
+                scorers[grade_name] = scorer
+            marginals.append(
+                self._marginal(entry, grade, rated, factor, where, name, labels, distribution)
+            )
+            ratings.append(rating)
             grades.append(grade_name)
             wheres.append(where)
+        for grade_name, scorer in scorers.items():
+            scorer.check([r for r, g in zip(ratings, grades, strict=True) if g == grade_name])
         self._refuse_superfluous(entry, key, grades)
         used = {
             grade for grade, cell in zip(grades, marginals, strict=True) if cell.kind != "constant"
@@ -108,6 +127,7 @@ class Reader:
             sources=tuple(cell.words.get("source", "") or entry.source for cell in cells.values()),
             confidences=tuple(cell.words.get("confidence", "") for cell in cells.values()),
             grades=tuple(grades),
+            ratings=tuple(ratings),
             where=tuple(wheres),
             title=entry.title,
             note=entry.note,
@@ -148,7 +168,12 @@ class Reader:
             raise InputError(message, table.where())
         if entry.column:
             numeric = tuple(c for c in numeric if c == column or c not in ("value", "mean"))
+        if self._may_be_scored(entry):
+            # A row without scores may say its own spread, so these may be empty.
+            numeric = tuple(c for c in numeric if c not in _SPREAD or c == column)
         cells = read_cells(table, dims, self.dims, numeric, entry.wide)
+        if self._may_be_scored(entry):
+            cells = {labels: _with_spread(table, cell, dims) for labels, cell in cells.items()}
         renamed = {
             labels: Cell(
                 cell.line,
@@ -254,6 +279,37 @@ class Reader:
             raise self.document.error(message, *key, "grade")
         return name, self.file.grades[name]
 
+    def _may_be_scored(self, entry: ParameterEntry) -> bool:
+        names = {entry.grade} if entry.grade != BY_CONFIDENCE else {*self.file.confidence.values()}
+        grades = (self.file.grades.get(name or "") for name in names)
+        return entry.quality is not None or any(grade and grade.quality for grade in grades)
+
+    def _refuse_two_spreads(self, entry: ParameterEntry, key: tuple[str, ...]) -> None:
+        for name in ("cv", "sd", "mu", "sigma"):
+            if entry.quality and getattr(entry, name) is not None:
+                message = f"give either quality or {name}, not both: scores say how wide it is"
+                raise self.document.error(message, *key, name)
+
+    def _scorer(
+        self,
+        entry: ParameterEntry,
+        grade: GradeEntry | None,
+        key: tuple[str, ...],
+        name: str,
+        table: Table | None,
+        dims: tuple[str, ...],
+    ) -> Scorer | None:
+        """Return what rates a cell: its parameter's own quality, or that of its grade."""
+        if entry.quality:
+            return Scorer(self.document, entry.quality, (*key, "quality"), table, dims)
+        if grade is None or grade.quality is None:
+            return None
+        if entry.distribution and superfluous({entry.distribution}, {"cv"}):
+            return None
+        spread = next((k for k in _SPREAD if getattr(entry, k) is not None), "")
+        at = ("grades", name, "quality")
+        return Scorer(self.document, grade.quality, at, table, dims, spread)
+
     def _marginal(
         self,
         entry: ParameterEntry,
@@ -263,14 +319,14 @@ class Reader:
         where: str,
         name: str,
         labels: tuple[str, ...],
+        distribution: str | None,
     ) -> Marginal:
-        distribution = entry.distribution or (grade.distribution if grade else None)
         if distribution is None:
             message = (
                 f"parameter {name!r} says neither distribution nor grade; if it is exact, say "
             )
             raise self.document.error(message + "'distribution: constant'", "parameters", name)
-        own = {k: getattr(entry, k) for k in KEYS if getattr(entry, k, None) is not None}
+        own = _own(entry)
         given: dict[str, float] = {"cv": grade.cv} if grade and grade.cv is not None else {}
         if "sd" in own or "sd" in cell.numbers:
             given.pop("cv", None)
@@ -296,19 +352,22 @@ class Reader:
                 raise OverflowError
             return found
         except (ValueError, ArithmeticError) as wrong:
-            cell_name = f" [{', '.join(labels)}]" if labels else ""
             extreme = isinstance(wrong, ArithmeticError)
             reason = "the numbers are too large or too small to compute with" if extreme else wrong
-            raise InputError(f"parameter {name!r}{cell_name}: {reason}", where) from None
+            raise InputError(f"{_cell_name(name, labels)}: {reason}", where) from None
 
     def _refuse_superfluous(
         self, entry: ParameterEntry, key: tuple[str, ...], grades: list[str]
     ) -> None:
         """Refuse numbers of the parameter that its distribution would ignore."""
-        if entry.distribution:
-            kinds: set[str] = {entry.distribution}
-        else:
-            kinds = {self.file.grades[grade].distribution for grade in grades}
+        by_spread = {"normal", "lognormal"}
+        kinds: set[str] = set()
+        for grade in grades:
+            said = entry.distribution or (self.file.grades[grade].distribution if grade else None)
+            kinds |= {said} if said else by_spread
+        if entry.quality and superfluous(kinds, {"cv"}):
+            message = f"a quality means nothing to {' or '.join(sorted(kinds))}; remove it"
+            raise self.document.error(message, *key, "quality")
         own = {"value", "cv", "sd", "mu", "sigma", "low", "mode", "high", "values", "weights"}
         given = {name for name in own if getattr(entry, name) is not None}
         for name in sorted(superfluous(kinds, given)):
@@ -371,3 +430,45 @@ class Reader:
                 f"{message}say errors: {{{dim}: ...}} for the parameter", *key
             )
         return str(next(iter(said.values())))
+
+
+def _cell_name(name: str, labels: tuple[str, ...]) -> str:
+    return f"parameter {name!r}" + (f" [{', '.join(labels)}]" if labels else "")
+
+
+def _own(entry: ParameterEntry) -> dict[str, float]:
+    return {k: getattr(entry, k) for k in KEYS if getattr(entry, k, None) is not None}
+
+
+def _with_spread(table: Table, cell: Cell, dims: tuple[str, ...]) -> Cell:
+    """Return the cell with its cv and sd as numbers, where its row gives them."""
+    given = {c: cell.words[c] for c in _SPREAD if cell.words.get(c) and c not in dims}
+    own = {column: table.number(cell.line, column, text) for column, text in given.items()}
+    return replace(cell, numbers=cell.numbers | own)
+
+
+def _rated(
+    scorer: Scorer | None,
+    entry: ParameterEntry,
+    cell: Cell,
+    said: str | None,
+    name: str,
+    where: str,
+) -> tuple[Cell, Rating | None, str | None]:
+    """Return a cell with the cv of its scores, its rating, and its distribution."""
+    if scorer is None:
+        return cell, None, said
+    cell, rating = scorer.rate(cell, name, where)
+    distribution = said or _by_spread({**_own(entry), **cell.numbers})
+    if rating:
+        rating = replace(rating, distribution=distribution if rating.cv else "constant")
+    return cell, rating, distribution
+
+
+def _by_spread(numbers: Mapping[str, Any]) -> str:
+    """Return the distribution of a cell of a parameter with scores that names none."""
+    mean = numbers.get("mean", numbers.get("value"))
+    if "sd" not in numbers or not isinstance(mean, int | float):
+        return by_cv(numbers.get("cv", 0.0))
+    # A mean that is not positive can be no lognormal's.
+    return by_cv(numbers["sd"] / mean) if mean > 0 else "normal"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -28,6 +28,9 @@ from ndmc.convergence import widths
 from ndmc.errors import RunError
 from ndmc.quantiles import Summary, labels_of, unit_of
 from ndmc.store import Store
+
+if TYPE_CHECKING:
+    from ndmc.reconciliation import Reconciled
 
 __all__ = ["console", "number", "plain_table", "progress_bar"]
 
@@ -336,6 +339,7 @@ def print_check(
     quantities: Iterable[tuple[str, str, str, str, str, str, float]],
     loops: Sequence[str],
     notes: Iterable[str],
+    qualities: Sequence[tuple[str, ...]] = (),
 ) -> None:
     """Print the system: its processes, what determines each quantity, in which order, and loops."""
     page = console()
@@ -349,6 +353,13 @@ def print_check(
     for step, name, kind, dims, rule, unit, value in quantities:
         table.add_row(step, f"{name} ({kind})", dims, rule, unit, number(value))
     page.print(table)
+    if qualities:
+        title = "quality of data: the cv that follows from scores (1 is best)"
+        heads = ("parameter", "method", "scores", "distribution", "cells", "cv")
+        table = plain_table(title, *heads, words=4)
+        for row in qualities:
+            table.add_row(*row)
+        page.print(table)
     for loop in loops:
         page.print(loop, soft_wrap=True, highlight=False)
     for note in notes:
@@ -465,3 +476,37 @@ def _comparison_table(title: str, rows: Sequence[Any], status: str) -> Table:
         figures = (number(c.published), c.unit, number(c.median), interval, off, c.verdict)
         table.add_row(c.quantity, c.at, *reason, *figures, style=style)
     return table
+
+
+def print_reconciled(found: Reconciled) -> None:
+    """Print every cell before and after, the tests, and what was rejected."""
+    from ndmc.reconciliation import rows
+
+    page = console()
+    columns = ("unit", "before", "sd", "after", "sd", "shift", "test")
+    table = plain_table("reconciled", "quantity", "known", *columns, words=2)
+    for row in rows(found):
+        numbers = [row.before, row.before_sd, row.after, row.after_sd]
+        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (row.shift, row.test)]
+        style = "red" if row.known == "rejected" or abs(row.test) > found.critical else ""
+        shown = [number(x) for x in numbers]
+        table.add_row(row.quantity, row.known, row.unit, *shown, *tests, style=style)
+    page.print(table)
+    verdict = "no sign of gross errors" if found.p >= 1 - found.level else "gross errors remain"
+    page.print(
+        f"global test: chi2 {number(found.chi2)} with {found.redundancy} degrees of freedom, "
+        f"p {found.p:.3g}: {verdict} at {percent(found.level)}"
+    )
+    page.print(
+        f"largest open equation {found.worst:.1e} of the largest term, after {found.steps} steps; "
+        f"a test beyond {found.critical:.2f} is marked"
+    )
+    _print_rejected(page, found)
+
+
+def _print_rejected(page: Console, found: Reconciled) -> None:
+    names = found.system.cell_names(found.system.parameters)
+    for turn, one in enumerate(found.rejected, start=1):
+        others = ", ".join(names[cell] for cell in one.alike)
+        alike = f"; an error in {others} would look the same" if others else ""
+        page.print(f"rejected {turn}: {names[one.cell]}, test {one.test:+.1f}{alike}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ndmc.dependence import cholesky
 from ndmc.dims import Dims
+from ndmc.distributions import superfluous
 from ndmc.document import Document, parse_document, read_document
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.parameters import Parameter, Reader
@@ -28,6 +29,7 @@ _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 _MAX_YEARS = 2000
 # Names that a store needs for itself, and what it adds to the names of what it holds.
 _OWN = ("step", "draw", "quantile", "blocks", "inputs", "parameters", "percentiles", "tables")
+_QUALITY_SUFFIXES = ("_scores", "_sensitivity", "_cv", "_distribution")
 _SUFFIXES = ("_low", "_high", "_mean", "_sd", "_group", "_source", "_confidence")
 
 
@@ -170,7 +172,9 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
     dims = _dims(document, file)
     reader = Reader(folder, document, file, dims, units)
     _check_names(document, file, dims)
+    _check_grades(document, file)
     parameters = {name: reader.read(name) for name in file.parameters}
+    _check_described(document, parameters)
     figures = _figures(reader)
     names = {entry.table for entry in file.parameters.values() if entry.table}
     if file.published and file.published.table:
@@ -248,7 +252,7 @@ def _dims(document: Document, file: ScenarioFile) -> Dims:
         raise document.error(f"more than {_MAX_YEARS} years", "years")
     labels, groups = {}, {}
     for name, entry in file.dims.items():
-        if name in ("year", "cohort", "draw", "quantile"):
+        if name in ("year", "cohort", "draw", "quantile", "quality_indicator"):
             raise document.error(
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )
@@ -339,6 +343,28 @@ def _check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
             if name not in outputs and not (key == "keep" and name in file.parameters):
                 message = f"{name!r} is no flow, stock or indicator; {nearest(name, outputs)}"
                 raise document.error(message, key, index)
+
+
+def _check_grades(document: Document, file: ScenarioFile) -> None:
+    for name, grade in file.grades.items():
+        if grade.quality is None and grade.distribution is None:
+            message = f"the key 'grades.{name}.distribution' is missing"
+            raise document.error(message, "grades", name)
+        if grade.quality and grade.cv is not None:
+            message = "give either quality or cv, not both: scores say how wide it is"
+            raise document.error(message, "grades", name, "cv")
+        if grade.quality and grade.distribution and superfluous({grade.distribution}, {"cv"}):
+            message = f"a quality means nothing to {grade.distribution}; remove it"
+            raise document.error(message, "grades", name, "quality")
+
+
+def _check_described(document: Document, parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a parameter under whose name a store describes the quality of another."""
+    for name in parameters:
+        stem = next((name.removesuffix(s) for s in _QUALITY_SUFFIXES if name.endswith(s)), "")
+        if stem in parameters and any(parameters[stem].ratings):
+            message = f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
+            raise document.error(message, "parameters", name)
 
 
 def _check_nodes(document: Document, file: ScenarioFile) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ndmc.document import Document
 from ndmc.errors import InputError, nearest
+from ndmc.quality import LEVELS, SENSITIVE
 from ndmc.units import UnitError, parse_amount
 
 __all__ = ["ScenarioFile", "json_schema", "validate_document"]
@@ -29,6 +30,8 @@ Distribution = Literal[
     "empirical",
 ]
 Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
+Method = Literal["laner", "pedigree", "pedigree_empirical", "hedbrant_soerme"]
+Level = Literal["high", "medium", "low"]
 Status = Literal["target", "soft", "contradiction", "reported", "not_modelled"]
 
 
@@ -72,6 +75,28 @@ def _words(given: Any) -> Any:
     return given.split() if isinstance(given, str) else given
 
 
+def _short_quality(given: Any) -> Any:
+    return {"method": given} if isinstance(given, str) else given
+
+
+def _score(given: Any) -> Any:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise ValueError(f"a score must be a whole number such as 2, found {given!r}")
+    if abs(given) > 1000:  # beyond what floats can hold, a message could not even print it
+        raise ValueError("a score must be a whole number from 1 to 4 or 5")
+    return given
+
+
+def _sensitivity(given: Any) -> Any:
+    levels = given if isinstance(given, dict) else {"": given} if given is not None else {}
+    for name, level in levels.items():
+        if name and name not in SENSITIVE:
+            raise ValueError(f"no indicator {name!r} has one; {nearest(name, SENSITIVE)}")
+        if level not in LEVELS:
+            raise ValueError(f"found {level!r} but a level must be one of {', '.join(LEVELS)}")
+    return given
+
+
 def _range(given: Any) -> Any:
     return [-math.inf, math.inf] if given == "any" else given
 
@@ -91,6 +116,9 @@ Labels = Annotated[
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
+Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,11 +130,38 @@ class DimEntry(_Entry):
     groups: dict[str, Labels] = {}
 
 
+class QualityEntry(_Entry):
+    """Scores of the quality of data, from which their cv follows."""
+
+    method: Method
+    reliability: Score | None = None
+    completeness: Score | None = None
+    temporal: Score | None = None
+    geographical: Score | None = None
+    other: Score | None = None
+    technology: Score | None = None
+    expert: Score | None = Field(None, description="an expert estimate, instead of all others")
+    level: Score | None = Field(None, description="of Hedbrant and Soerme")
+    basic: Number | None = Field(None, description="factor of a pedigree's basic uncertainty")
+    sensitivity: Annotated[
+        Any,
+        BeforeValidator(_sensitivity, json_schema_input_type=Level | dict[str, Level] | None),
+    ] = Field(None, description="how strongly the value reacts: of all indicators, or of each")
+    rounded: bool | None = Field(None, description="whether Laner's table is taken as printed")
+
+
+Quality = Annotated[
+    QualityEntry | None,
+    BeforeValidator(_short_quality, json_schema_input_type=QualityEntry | Method | None),
+]
+
+
 class GradeEntry(_Entry):
     """A named class of uncertainty."""
 
-    distribution: Distribution
+    distribution: Distribution | None = Field(None, description="needed unless quality is given")
     cv: Share | None = Field(None, description="standard deviation as a share of the mean")
+    quality: Quality = None
     errors: dict[str, str] | None = Field(
         None, description="per dim: shared, independent, ar1(rho) or mixed(w)"
     )
@@ -125,6 +180,7 @@ class ParameterEntry(_Entry):
     distribution: Distribution | None = None
     cv: Share | None = None
     sd: Number | None = None
+    quality: Quality = None
     mu: Number | None = None
     sigma: Number | None = None
     low: Number | None = None
@@ -220,6 +276,23 @@ class CorrelationEntry(_Entry):
     matrix: list[list[Number]]
 
 
+class ReconcileEntry(_Entry):
+    """What is measured twice or tied by balances: the system that least squares reconcile."""
+
+    measured: dict[Name, Text] = Field(
+        {}, description="flows, stocks and indicators, and the parameters that measure them"
+    )
+    processes: list[Name] | None = Field(
+        None, description="whose balances hold; all processes if not given"
+    )
+    level: Annotated[Share, Field(gt=0, lt=1)] = Field(
+        0.95, description="of the tests for gross errors"
+    )
+    eliminate: bool = Field(
+        False, description="drop the worst measurement while the global test fails"
+    )
+
+
 class VariantEntry(_Entry):
     """A named set of changes to this file."""
 
@@ -288,6 +361,7 @@ class ScenarioFile(_Entry):
     correlations: list[CorrelationEntry] = []
     keep: list[str] | None = None
     headline: list[str] = []
+    reconcile: ReconcileEntry | None = None
     variants: dict[str, VariantEntry] = {}
     published: Annotated[
         PublishedEntry | None,

@@ -1,0 +1,334 @@
+"""The equations of a scenario as least squares see them: balances, rules and measurements.
+
+The same equations as a plan computes with, and those of `reconcile` besides, which may be more
+than are needed or fewer: each is a sum of expressions over labelled names that must be zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ndmc.adjustment import Linear
+from ndmc.covariance import factor_of
+from ndmc.dims import Dims, Floats, rows_in
+from ndmc.errors import nearest
+from ndmc.expressions import Expression
+from ndmc.jacobian import Slope, differentiate
+from ndmc.samplers import central_values
+from ndmc.scenario import Scenario
+from ndmc.vocabulary import Vocabulary
+
+__all__ = ["Relation", "System", "system_of"]
+
+Matrix = Any  # a scipy.sparse array
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Signed expressions whose sum is zero in every cell of ``dims``."""
+
+    name: str
+    text: str
+    where: str
+    dims: tuple[str, ...]
+    terms: tuple[tuple[float, Expression], ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names it reads."""
+        return frozenset().union(*(term.names for _, term in self.terms))
+
+
+@dataclass(frozen=True)
+class System:
+    """Equations, measured parameters and unmeasured quantities of a scenario.
+
+    ``spans`` are the cells of each name among all variables: parameters first, then quantities.
+    ``priors`` are what is known of a quantity without the balances.
+    """
+
+    scenario: Scenario
+    relations: tuple[Relation, ...]
+    parameters: tuple[str, ...]
+    quantities: tuple[str, ...]
+    dims_of: dict[str, tuple[str, ...]]
+    indicators: dict[str, Expression]
+    constants: dict[str, Floats]
+    priors: dict[str, Expression]
+    mean: Floats
+    factor: Matrix
+
+    @property
+    def dims(self) -> Dims:
+        """The dims of the scenario."""
+        return self.scenario.dims
+
+    @property
+    def spans(self) -> dict[str, slice]:
+        """The cells of each name among all variables."""
+        names = (*self.parameters, *self.quantities)
+        sizes = [self.dims.size(self.dims_of[name]) for name in names]
+        ends = itertools.accumulate(sizes)
+        return {
+            name: slice(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)
+        }
+
+    def cell_names(self, names: Iterable[str]) -> list[str]:
+        """Return every cell as a person reads it: ``sales [product=car, year=2021]``."""
+        return [_cell(name, cell) for name in names for cell in self.dims.cells(self.dims_of[name])]
+
+    def equation(self, number: int) -> tuple[Relation, str]:
+        """Return the relation of an equation, and the equation as a person reads it."""
+        for relation in self.relations:
+            size = self.dims.size(relation.dims)
+            if number < size:
+                return relation, _cell(relation.text, self.dims.cells(relation.dims)[number])
+            number -= size
+        raise IndexError(number)
+
+    def linearise(self, x: Floats, y: Floats) -> Linear:
+        """Return all equations near a point, for `ndmc.adjustment.adjust`."""
+        known = self.known(x, y)
+        parts = [self._relation(relation, known, len(x) + len(y)) for relation in self.relations]
+        by = sp.csc_array(sp.vstack([part.by for part in parts], format="csc"))
+        return Linear(
+            residual=np.concatenate([part.value for part in parts]),
+            by_x=sp.csr_array(by[:, : len(x)]),
+            by_y=sp.csr_array(by[:, len(x) :]),
+            size=np.concatenate([part.size for part in parts]),
+        )
+
+    def known(self, x: Floats, y: Floats) -> dict[str, Slope]:
+        """Return every name with its derivatives, indicators too."""
+        values, count = np.concatenate([x, y]), len(x) + len(y)
+        found = {
+            name: Slope(value, sp.csr_array((value.size, count)))
+            for name, value in self.constants.items()
+        }
+        for name, span in self.spans.items():
+            shape = (*self.dims.shape(self.dims_of[name]), 1)
+            rows = sp.eye_array(span.stop - span.start, count, k=span.start, format="csr")
+            found[name] = Slope(values[span].reshape(shape), rows)
+        for name, expression in self.indicators.items():
+            found[name] = differentiate(expression, found, self.dims, count)
+        return found
+
+    def _relation(self, relation: Relation, known: Mapping[str, Slope], count: int) -> _Rows:
+        size = self.dims.size(relation.dims)
+        value, height, by = np.zeros(size), np.zeros(size), sp.csr_array((size, count))
+        for sign, term in relation.terms:
+            part = differentiate(term, known, self.dims, count)
+            rows = rows_in(term.dims, relation.dims, self.dims)
+            number = part.value.reshape(-1)[rows]
+            value, height = value + sign * number, height + np.abs(number)
+            by = by + sign * part.by[rows]
+        return _Rows(value, height, by)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    value: Floats
+    size: Floats
+    by: Matrix
+
+
+def _cell(name: str, labels: Mapping[str, str]) -> str:
+    inside = ", ".join(f"{dim}={label}" for dim, label in labels.items())
+    return f"{name} [{inside}]" if inside else name
+
+
+def system_of(scenario: Scenario) -> System:
+    """Return the equations that a scenario's ``reconcile`` section asks for.
+
+    Raises
+    ------
+    InputError
+        With file and line: if there is no such section, nothing is measured, or a name, a unit
+        or a dim does not fit.
+
+    Examples
+    --------
+    >>> from ndmc.scenario import load
+    >>> try:
+    ...     system_of(load("starter"))
+    ... except ValueError as wrong:
+    ...     print("reconcile" in str(wrong))
+    True
+    """
+    return _Compiler(scenario).system()
+
+
+class _Compiler:
+    """What has been worked out of the scenario so far."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        if scenario.file.reconcile is None:
+            message = f"{scenario.name} has no 'reconcile' section: say what is measured"
+            raise scenario.document.error(message)
+        self.scenario, self.file = scenario, scenario.file
+        self.entry = scenario.file.reconcile
+        self.names = Vocabulary(scenario)
+        self.processes = self._processes()
+
+    def system(self) -> System:
+        relations = self._closed([*self._balances(), *self._measured()])
+        read = frozenset().union(*(r.names for r in relations), *self._inside(relations))
+        needed = {n: p for n, p in self.scenario.parameters.items() if n in read}
+        uncertain = [n for n, p in needed.items() if p.uncertain]
+        if not uncertain:
+            message = "nothing is measured: no equation reads an uncertain parameter"
+            self.names.fail(message, "reconcile")
+        quantities = [n for n in (*self.file.flows, *self.file.stocks) if n in read]
+        dims = self.scenario.dims
+        return System(
+            scenario=self.scenario,
+            relations=tuple(relations),
+            parameters=tuple(uncertain),
+            quantities=tuple(quantities),
+            dims_of={name: variable.dims for name, variable in self.names.variables.items()},
+            indicators={n: f.expression for n, f in self.names.indicators.items() if n in read},
+            constants={n: central_values(p, dims) for n, p in needed.items() if not p.uncertain},
+            priors=self._priors(),
+            mean=np.concatenate([central_values(needed[n], dims).reshape(-1) for n in uncertain]),
+            factor=factor_of(self.scenario, uncertain),
+        )
+
+    def _processes(self) -> list[str]:
+        for index, name in enumerate(self.entry.processes or []):
+            if name not in self.file.processes:
+                message = f"{name!r} has no balance: it is not one of the processes"
+                self.names.fail(f"{message} {self.file.processes}", "reconcile", "processes", index)
+        chosen = self.entry.processes
+        for name in self.file.processes if chosen is None else chosen:
+            stock = self.names.holders.get(name, "")
+            if stock and self.file.stocks[stock].kind == "lifetime":
+                self.names.fail(
+                    f"{name!r} holds {stock!r}, which a lifetime empties: its balance is no "
+                    "equation of one year; list the other processes under 'processes'",
+                    "reconcile",
+                )
+        return list(self.file.processes if chosen is None else chosen)
+
+    # --- equations -----------------------------------------------------------------------------
+
+    def _balances(self) -> Iterator[Relation]:
+        for process in self.processes:
+            index = self.file.processes.index(process)
+            where = self.names.where("processes", index)
+            flows = [(1.0, t) for t in self.names.inflows(process)]
+            flows += [(-1.0, t) for t in self.names.outflows(process)]
+            stock = self.names.holders.get(process, "")
+            spans = [set(term.dims) for _, term in flows]
+            spans += [set(self.names.stock_dims(stock))] if stock else []
+            dims = self.scenario.dims.ordered(set.intersection(*spans))
+            texts = [(sign, _summed(term.name, term.dims, dims)) for sign, term in flows]
+            if stock:
+                texts.append(
+                    (-1.0, _summed(f"({self._change(stock)})", self.names.stock_dims(stock), dims))
+                )
+            terms = [(sign, self.names.quantity(text, where)) for sign, text in texts]
+            yield Relation(process, f"the balance of {process!r}", where, dims, tuple(terms))
+
+    def _change(self, stock: str) -> str:
+        """Return what a stock gains in a year; before the first it holds what is initial."""
+        initial = self.file.stocks[stock].initial
+        before = f"lag({stock})"
+        if initial is not None:
+            first = self.scenario.dims.years[0]
+            before = f"where(year == {first}, {initial.value}, lag({stock}))"
+        return f"({stock} - {before}) / step"
+
+    def _measured(self) -> Iterator[Relation]:
+        if not self.entry.measured:
+            self.names.fail("nothing is measured; add 'measured'", "reconcile")
+        known = [*self.file.flows, *self.file.stocks, *self.file.indicators]
+        for name, text in self.entry.measured.items():
+            key = ("reconcile", "measured", name)
+            if name not in known:
+                message = f"{name!r} is no flow, stock or indicator; {nearest(name, known)}"
+                self.names.fail(message, *key)
+            variable = self.names.variables[name]
+            expression = self.names.expression(text, *key)
+            if expression.dimension not in (variable.dimension, None):
+                units = self.scenario.units
+                self.names.fail(
+                    f"{name!r} is measured in [{expression.dimension}] but is in "
+                    f"[{variable.dimension}] ({units.name(variable.dimension)})",
+                    *key,
+                )
+            self.names.check_dims(name, expression, variable.dims, *key)
+            own = self.names.quantity(name, self.names.where(*key))
+            yield Relation(
+                name,
+                f"what measures {name!r}",
+                self.names.where(*key),
+                variable.dims,
+                ((1.0, own), (-1.0, expression)),
+            )
+
+    def _rules(self, flow: str) -> Iterator[Relation]:
+        """Yield the value or the share of a flow."""
+        entry, dims = self.file.flows[flow], self.names.flow_dims(flow)
+        key = ("flows", flow, "share" if entry.value is None else "value")
+        text = entry.value
+        if entry.share is not None:
+            inflows = self.names.inflows(entry.origin)
+            entering = " + ".join(_summed(t.name, t.dims, dims) for t in inflows)
+            text = f"({entry.share}) * ({entering})"
+        if text is None:
+            return
+        expression = self.names.expression(text, *key)
+        self.names.check_dims(flow, expression, dims, *key)
+        own = self.names.quantity(flow, self.names.where(*key))
+        where = self.names.where(*key)
+        yield Relation(
+            flow, f"the {key[2]} of {flow!r}", where, dims, ((1.0, own), (-1.0, expression))
+        )
+
+    def _closed(self, relations: list[Relation]) -> list[Relation]:
+        """Return the relations with the rules of every flow that they read, and so on."""
+        done: set[str] = set()
+        for relation in relations:
+            for name in sorted(frozenset().union(relation.names, *self._inside([relation])) - done):
+                done.add(name)
+                if name in self.file.flows:
+                    relations += self._rules(name)
+        return relations
+
+    def _inside(self, relations: Sequence[Relation]) -> list[frozenset[str]]:
+        """Return what the indicators among the names of relations read."""
+        found, waiting = [], [name for relation in relations for name in relation.names]
+        for name in waiting:
+            if name in self.names.indicators:
+                read = self.names.indicators[name].expression.names
+                found.append(read)
+                waiting += sorted(read)
+        return found
+
+    def _priors(self) -> dict[str, Expression]:
+        """Return what is known of quantities from parameters alone."""
+        measured = {
+            name: self.names.expression(text, "reconcile", "measured", name)
+            for name, text in self.entry.measured.items()
+        }
+        given = {
+            name: self.names.expression(flow.value, "flows", name, "value")
+            for name, flow in self.file.flows.items()
+            if flow.value is not None
+        }
+        parameters = set(self.scenario.parameters)
+        return {n: e for n, e in {**given, **measured}.items() if e.names <= parameters}
+
+
+def _summed(text: str, has: tuple[str, ...], wants: tuple[str, ...]) -> str:
+    """Return a text summed over the dims that are not wanted."""
+    for dim in has:
+        if dim not in wants:
+            text = f"sum({text}, over={dim})"
+    return text
