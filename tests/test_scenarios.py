@@ -51,7 +51,7 @@ def test_scenario_balances(name, variant):
 @each_case
 def test_scenario_is_validated(name, variant):
     """Each published figure gets a verdict under every variant, none is an error."""
-    found = compare_scenario(name, 600, 1, variant)
+    found = compare_scenario(name, 600, 1, variant).comparisons
     assert len(found) == len(bundled(name).figures) > 0
     assert {c.verdict for c in found} <= {"met", "missed", "reported", "not modelled"}
 

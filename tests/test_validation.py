@@ -184,9 +184,9 @@ def test_stored_parameters_are_judged_too(tmp_path):
 
 def test_variant_for_comparison_is_used():
     """The variant that the published figures name is the one compared, unless told otherwise."""
-    plain = compare_scenario("china_nd", 200, 1, "")
-    named = compare_scenario("china_nd", 200, 1, None)
-    again = compare_scenario("china_nd", 200, 1, "full_year_ages")
+    plain = compare_scenario("china_nd", 200, 1, "").comparisons
+    named = compare_scenario("china_nd", 200, 1, None).comparisons
+    again = compare_scenario("china_nd", 200, 1, "full_year_ages").comparisons
     assert [c.median for c in named if c.verdict == "met"] == [
         c.median for c in again if c.verdict == "met"
     ]

@@ -70,7 +70,8 @@ class Adjusted:
 
     ``spread`` is a factor of the reconciled covariance of x, and ``moved`` of that of its
     adjustment; ``slope`` is the derivative of y by x. Rows of y that are not ``observable`` are
-    not determined by any equation. ``chi2`` has ``redundancy`` degrees of freedom.
+    not determined by any equation: the columns of ``hidden`` are the directions of y that none
+    sees. ``chi2`` has ``redundancy`` degrees of freedom.
     """
 
     x: Floats
@@ -78,6 +79,7 @@ class Adjusted:
     spread: Matrix
     moved: Matrix
     slope: Matrix
+    hidden: Matrix
     observable: npt.NDArray[np.bool_]
     chi2: float
     redundancy: int
@@ -209,7 +211,7 @@ class _Part:
     basis: Floats
     change: Floats
     slope: Floats
-    observable: npt.NDArray[np.bool_]
+    hidden: Floats
 
 
 def _step(
@@ -241,23 +243,28 @@ def _reach(parts: Sequence[_Part], size: Floats, count: int) -> Floats:
 
 def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[str, Any]:
     """Return the covariances of all parts together; see `Adjusted`."""
-    observable = np.zeros(linear.by_y.shape[1], dtype=np.bool_)
-    taken, moved, slopes, redundancy = _Blocks(), _Blocks(), _Blocks(), 0
-    columns = sp.csc_array(factor)
+    count = linear.by_y.shape[1]
+    taken, moved, slopes, hidden = _Blocks(), _Blocks(), _Blocks(), _Blocks()
+    columns, redundancy = sp.csc_array(factor), 0
+    alone = np.setdiff1d(np.arange(count), [n for part in parts for n in part.columns])
+    hidden.add(np.eye(len(alone)), alone, alone)
     for part in parts:
         touched = np.unique(columns[:, part.errors].indices)
         along = factor[touched][:, part.errors].toarray() @ part.basis
         moved.add(along, touched, redundancy + np.arange(along.shape[1]))
         taken.add(along @ part.basis.T, touched, part.errors)
         slopes.add(part.slope, part.columns, part.rows)
-        observable[part.columns] = part.observable
+        hidden.add(part.hidden, part.columns, part.columns[: part.hidden.shape[1]])
         redundancy += along.shape[1]
-    equations = slopes.matrix(len(observable), len(linear.residual))
+    equations = slopes.matrix(count, len(linear.residual))
+    unseen = hidden.matrix(count, count)
+    unseen.eliminate_zeros()
     return {
         "spread": sp.csr_array(factor - taken.matrix(*factor.shape)),
         "moved": moved.matrix(factor.shape[0], redundancy),
         "slope": sp.csr_array(equations @ linear.by_x),
-        "observable": observable,
+        "hidden": unseen,
+        "observable": np.diff(unseen.indptr) == 0,
         "chi2": sum(float(part.scores @ part.scores) for part in parts),
         "redundancy": redundancy,
     }
@@ -310,10 +317,13 @@ def _solve(
     back[np.ix_(order[:rank], mixed)] = -scipy.linalg.solve_triangular(solved, left[:, :rank].T)
     back /= width[:, np.newaxis]
     free = scipy.linalg.solve_triangular(solved, upper[:rank, rank:])
-    observable = np.zeros(by_y.shape[1], dtype=np.bool_)
-    observable[order[:rank]] = np.abs(free).max(axis=1, initial=0.0) < _SEEN
+    hidden = np.zeros((by_y.shape[1], by_y.shape[1] - rank))
+    hidden[order[:rank]] = np.where(np.abs(free) < _SEEN, 0.0, -free)
+    hidden[order[rank:]] = np.eye(hidden.shape[1])
+    # A column of zeros is its own direction, of any length.
+    hidden /= np.where(width > _TINY, width, 1.0)[:, np.newaxis]
     change = back @ (gap + errors @ scores)
-    return _Part(names, some, columns, scores, basis, change, back * weight, observable)
+    return _Part(names, some, columns, scores, basis, change, back * weight, hidden)
 
 
 def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:

@@ -547,7 +547,9 @@ def _percent(text: str) -> float:
 @app.command()
 def validate(
     source: Annotated[str, typer.Argument(metavar="SCENARIO|STORE", help="A scenario or a store.")],
-    draws: Annotated[str, typer.Option("--draws", "-n", help="Draws, for a scenario.")] = "10000",
+    draws: Annotated[
+        str, typer.Option("--draws", "-n", help="Draws, for a scenario that is not reconciled.")
+    ] = "10000",
     seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
     variant: Annotated[
         str | None,
@@ -557,30 +559,24 @@ def validate(
     ] = None,
     csv: Annotated[str, typer.Option(help="Also write every figure to this file.")] = "",
 ) -> None:
-    """Compare the model with published figures; exit 1 if a target is missed.
+    """Compare the model with published figures; exit 1 if a target is missed or unobservable.
+
+    A scenario with a `reconcile` section is compared by its reconciled estimates.
 
     Example: ndmc validate china_nd
     """
-    from ndmc.report import print_comparisons, write_csv
-    from ndmc.scenario import load
-    from ndmc.store import open_store
-    from ndmc.validation import compare_scenario, compare_store, is_store
+    from ndmc.report import print_validation, write_csv
+    from ndmc.validation import compare_source
 
-    if is_store(source):
-        opened = open_store(source)
-        found, used = compare_store(opened), opened.attrs["variant"]
-    else:
-        chosen = "" if variant == "none" else variant
-        found = compare_scenario(source, _count(draws, "-n"), _count(seed, "--seed"), chosen)
-        published = load(source).file.published
-        used = (published.variant or "" if published else "") if chosen is None else chosen
-    print_comparisons(found, used)
+    chosen = "" if variant == "none" else variant
+    found = compare_source(source, _count(draws, "-n"), _count(seed, "--seed"), chosen)
+    print_validation(found)
     if csv:
-        write_csv(Path(csv), ({**c.__dict__, "deviation": c.deviation} for c in found))
-    missed = [c for c in found if c.status == "target" and c.verdict == "missed"]
+        write_csv(Path(csv), (one.row() for one in found.comparisons))
+    verdicts = [one.verdict for one in found.comparisons if one.status == "target"]
+    missed = sum(verdict in ("missed", "unobservable") for verdict in verdicts)
     if missed:
-        count = sum(c.status == "target" for c in found)
-        raise RunError(f"{len(missed)} of {count} targets missed")
+        raise RunError(f"{missed} of {len(verdicts)} targets missed")
 
 
 @app.command()

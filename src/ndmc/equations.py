@@ -7,7 +7,7 @@ than are needed or fewer: each is a sum of expressions over labelled names that 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,8 +143,15 @@ def _cell(name: str, labels: Mapping[str, str]) -> str:
     return f"{name} [{inside}]" if inside else name
 
 
-def system_of(scenario: Scenario) -> System:
+def system_of(scenario: Scenario, also: Iterable[str] = ()) -> System:
     """Return the equations that a scenario's ``reconcile`` section asks for.
+
+    Parameters
+    ----------
+    scenario
+        A checked scenario.
+    also
+        Names to have among the variables, with their rules, even if no equation reads them.
 
     Raises
     ------
@@ -161,7 +168,7 @@ def system_of(scenario: Scenario) -> System:
     ...     print("reconcile" in str(wrong))
     True
     """
-    return _Compiler(scenario).system()
+    return _Compiler(scenario).system(frozenset(also))
 
 
 class _Compiler:
@@ -176,9 +183,9 @@ class _Compiler:
         self.names = Vocabulary(scenario)
         self.processes = self._processes()
 
-    def system(self) -> System:
-        relations = self._closed([*self._balances(), *self._measured()])
-        read = frozenset().union(*(r.names for r in relations), *self._inside(relations))
+    def system(self, also: frozenset[str]) -> System:
+        relations = self._closed([*self._balances(), *self._measured()], also)
+        read = self._read(also.union(*(relation.names for relation in relations)))
         needed = {n: p for n, p in self.scenario.parameters.items() if n in read}
         uncertain = [n for n, p in needed.items() if p.uncertain]
         if not uncertain:
@@ -291,25 +298,26 @@ class _Compiler:
             flow, f"the {key[2]} of {flow!r}", where, dims, ((1.0, own), (-1.0, expression))
         )
 
-    def _closed(self, relations: list[Relation]) -> list[Relation]:
+    def _closed(self, relations: list[Relation], also: frozenset[str]) -> list[Relation]:
         """Return the relations with the rules of every flow that they read, and so on."""
         done: set[str] = set()
-        for relation in relations:
-            for name in sorted(frozenset().union(relation.names, *self._inside([relation])) - done):
+        waiting = [*(relation.names for relation in relations), also]
+        for names in waiting:
+            for name in sorted(self._read(names) - done):
                 done.add(name)
                 if name in self.file.flows:
-                    relations += self._rules(name)
+                    rules = [*self._rules(name)]
+                    relations += rules
+                    waiting += [rule.names for rule in rules]
         return relations
 
-    def _inside(self, relations: Sequence[Relation]) -> list[frozenset[str]]:
-        """Return what the indicators among the names of relations read."""
-        found, waiting = [], [name for relation in relations for name in relation.names]
+    def _read(self, names: frozenset[str]) -> frozenset[str]:
+        """Return names and what the indicators among them read."""
+        waiting = sorted(names)
         for name in waiting:
             if name in self.names.indicators:
-                read = self.names.indicators[name].expression.names
-                found.append(read)
-                waiting += sorted(read)
-        return found
+                waiting += sorted(self.names.indicators[name].expression.names)
+        return frozenset(waiting)
 
     def _priors(self) -> dict[str, Expression]:
         """Return what is known of quantities from parameters alone."""

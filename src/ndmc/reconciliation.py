@@ -5,7 +5,7 @@ Laws of least squares: Cencic 2016 (STAN); classes and tests as in VDI 2048.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,10 @@ class Reconciled:
 
     ``before`` is nan where nothing but balances determines a quantity; ``after`` where nothing
     does. ``test`` is the adjustment over its standard deviation, nan where nothing can be adjusted.
+
+    ``point`` is where all equations hold, with any value that they allow for what nothing
+    determines. ``spread`` is a factor of the covariance of all cells there, [cell, error], and the
+    columns of ``hidden`` are the directions that no equation sees, [cell, direction].
     """
 
     system: System
@@ -60,6 +64,9 @@ class Reconciled:
     worst: float
     level: float
     rejected: tuple[Rejected, ...]
+    point: Floats
+    spread: Matrix
+    hidden: Matrix
 
     @property
     def p(self) -> float:
@@ -72,9 +79,9 @@ class Reconciled:
         return float(scipy.special.ndtri(0.5 + self.level / 2))
 
 
-def reconcile_scenario(scenario: Scenario) -> Reconciled:
-    """Return what least squares make of a scenario's measurements."""
-    system = system_of(scenario)
+def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconciled:
+    """Return what least squares make of a scenario's measurements, and of other names."""
+    system = system_of(scenario, also)
     entry = scenario.file.reconcile
     assert entry is not None
     found, dropped = _adjusted(system, ()), list[Rejected]()
@@ -154,24 +161,22 @@ def _contradiction(system: System, wrong: ContradictionError) -> InputError:
 def _result(system: System, found: Adjusted, dropped: list[Rejected], level: float) -> Reconciled:
     """Return estimates, classes and tests of every cell."""
     cells = [one.cell for one in dropped]
-    size = len(found.y) - len(cells)
-    x = found.x.copy()
-    x[cells] = found.y[size:]
-    spread_y = sp.csr_array(found.slope @ found.spread)
-    sd_x, sd_y = _lengths(found.spread), _lengths(spread_y)
-    sd_x[cells] = sd_y[size:]
-    seen = np.concatenate([np.ones(len(x), dtype=np.bool_), found.observable[:size]])
-    seen[cells] = found.observable[size:]
-    before, before_sd = _priors(system, found.y[:size])
-    after, after_sd = np.concatenate([x, found.y[:size]]), np.concatenate([sd_x, sd_y[:size]])
-    after, after_sd = np.where(seen, after, np.nan), np.where(seen, after_sd, np.nan)
+    count = len(found.x)
+    places = _places(count, len(found.y), cells)
+    point = np.concatenate([found.x, found.y])[places]
+    spread = sp.vstack([found.spread, found.slope @ found.spread], format="csr")[places]
+    unseen = sp.csr_array((count, found.hidden.shape[1]))
+    hidden = sp.vstack([unseen, found.hidden], format="csr")[places]
+    seen = np.concatenate([np.ones(count, dtype=np.bool_), found.observable])[places]
+    before, before_sd = _priors(system, point[count:])
+    after, after_sd = np.where(seen, point, np.nan), np.where(seen, _lengths(spread), np.nan)
     moved = before_sd**2 - after_sd**2
-    moved[: len(x)] = _lengths(found.moved) ** 2
+    moved[:count] = _lengths(found.moved) ** 2
     able = moved > _STILL * before_sd**2
     test = np.full(len(after), np.nan)
     test[able] = (after - before)[able] / np.sqrt(moved[able])
     test[cells] = [one.test for one in dropped]
-    linear = system.linearise(x, found.y[:size])
+    linear = system.linearise(point[:count], point[count:])
     return Reconciled(
         system=system,
         before=before,
@@ -186,7 +191,17 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
         worst=float(np.max(np.abs(linear.residual) / linear.size.max(), initial=0.0)),
         level=level,
         rejected=tuple(dropped),
+        point=point,
+        spread=spread,
+        hidden=hidden,
     )
+
+
+def _places(measured: int, others: int, dropped: list[int]) -> npt.NDArray[np.int64]:
+    """Return where each cell stands among x and y: those dropped stand after all others."""
+    places = np.arange(measured + others - len(dropped))
+    places[dropped] = len(places) + np.arange(len(dropped))
+    return places
 
 
 def _lengths(matrix: Matrix) -> Floats:

@@ -30,7 +30,9 @@ from ndmc.quantiles import Summary, labels_of, unit_of
 from ndmc.store import Store
 
 if TYPE_CHECKING:
+    from ndmc.figures import Comparison
     from ndmc.reconciliation import Reconciled
+    from ndmc.validation import Validation
 
 __all__ = ["console", "number", "plain_table", "progress_bar"]
 
@@ -435,47 +437,88 @@ def print_damage(store: Store, damaged: Sequence[Any]) -> None:
     page.print(table)
 
 
-def print_comparisons(comparisons: Sequence[Any], variant: str) -> None:
-    """Print published figures against the model, in groups, misses in red."""
+def print_validation(found: Validation) -> None:
+    """Print published figures against the model, in groups, misses in red, and the sums of it."""
     page = console()
     titles = {
         "target": "targets",
         "soft": "soft targets",
         "contradiction": "published figures that contradict each other or their own tables",
         "reported": "reported, no tolerance claimed",
+        "input": "inputs of the scenario, no evidence for it",
     }
+    table_of = _drawn_figures if found.worst is None else _reconciled_figures
     for status, title in titles.items():
-        rows = [c for c in comparisons if c.status == status]
+        rows = [c for c in found.comparisons if c.status == status]
         if rows:
-            page.print(_comparison_table(title, rows, status))
+            page.print(table_of(title, rows, status))
+    _print_counts(page, found.comparisons)
+    if found.worst is not None:
+        page.print(f"largest open equation {found.worst:.1e} of the largest term")
+    if found.variant:
+        page.print(f"compared under the variant {found.variant!r}")
+
+
+def _drawn_figures(title: str, rows: Sequence[Comparison], status: str) -> Table:
+    words = ("quantity", "at") if status in ("target", "soft") else ("quantity", "at", "why")
+    columns = ("published", "unit", "model", "95 % range", "off", "verdict")
+    table = plain_table(title, *words, *columns, words=len(words))
+    for c in rows:
+        interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
+        reason = [c.note] if len(words) == 3 else []
+        figures = (number(c.published), c.unit, number(c.median), interval, _off(c), c.verdict)
+        table.add_row(c.quantity, c.at, *reason, *figures, style=_style(c))
+    return table
+
+
+def _reconciled_figures(title: str, rows: Sequence[Comparison], status: str) -> Table:
+    words = ("id", "quantity", "at", *(["why"] if status not in ("target", "soft") else []))
+    columns = ("published", "\N{PLUS-MINUS SIGN} %", "reconciled", "\N{PLUS-MINUS SIGN} %")
+    table = plain_table(title, *words, *columns, "deviation", "class", "verdict", words=len(words))
+    for c in rows:
+        reason = [c.note] if len(words) == 4 else []
+        given = f"{number(c.published)} {c.unit}" if c.unit != "1" else number(c.published)
+        figures = (given, _share(c.uncertainty), number(c.median), _share(c.cv))
+        known = (_off(c), c.known, c.verdict)
+        table.add_row(c.id, c.quantity, c.at, *reason, *figures, *known, style=_style(c))
+    return table
+
+
+def _style(comparison: Comparison) -> str:
+    return "red" if comparison.verdict in ("missed", "unobservable") else ""
+
+
+def _off(comparison: Comparison) -> str:
+    deviation = comparison.deviation
+    return f"{deviation:+.1%}" if math.isfinite(deviation) else "-"
+
+
+def _share(value: float) -> str:
+    return number(100 * value) if math.isfinite(value) else "-"
+
+
+def _print_counts(page: Console, comparisons: Sequence[Comparison]) -> None:
+    """Print how many figures are met of those that could be missed, and what is left out."""
+    for status, title in {"target": "targets", "soft": "soft targets"}.items():
+        verdicts = [c.verdict for c in comparisons if c.status == status]
+        if verdicts:
+            page.print(f"{verdicts.count('met')} of {len(verdicts)} {title} are met")
+    stated = [c for c in comparisons if c.within]
+    within = [c.within for c in stated if c.status != "input"]
+    if stated:
+        share = f" ({within.count('yes') / len(within):.0%})" if within else ""
+        page.print(
+            f"{within.count('yes')} of {len(within)} figures with a stated uncertainty are met "
+            f"within it{share}; {len(stated) - len(within)} more are inputs"
+        )
     left = [c for c in comparisons if c.status == "not_modelled"]
     if left:
         page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
-    if variant:
-        page.print(f"compared under the variant {variant!r}")
-
-
-def _comparison_table(title: str, rows: Sequence[Any], status: str) -> Table:
-    words = ("quantity", "at") if status in ("target", "soft") else ("quantity", "at", "why")
-    table = plain_table(
-        title,
-        *words,
-        "published",
-        "unit",
-        "model",
-        "95 % range",
-        "off",
-        "verdict",
-        words=len(words),
-    )
-    for c in rows:
-        off = f"{c.deviation:+.1%}" if math.isfinite(c.deviation) else "-"
-        style = "red" if c.verdict == "missed" else ""
-        interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
-        reason = [c.note] if len(words) == 3 else []
-        figures = (number(c.published), c.unit, number(c.median), interval, off, c.verdict)
-        table.add_row(c.quantity, c.at, *reason, *figures, style=style)
-    return table
+    lost = [c for c in comparisons if c.status == "not_reproducible"]
+    if lost:
+        page.print(f"{len(lost)} published figures cannot be reproduced:")
+    for c in lost:
+        page.print(f"  {c.id}: {number(c.published)} {c.unit}: {c.note}")
 
 
 def print_reconciled(found: Reconciled) -> None:

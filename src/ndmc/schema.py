@@ -32,7 +32,9 @@ Distribution = Literal[
 Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
 Method = Literal["laner", "pedigree", "pedigree_empirical", "hedbrant_soerme"]
 Level = Literal["high", "medium", "low"]
-Status = Literal["target", "soft", "contradiction", "reported", "not_modelled"]
+Status = Literal[
+    "target", "soft", "contradiction", "reported", "input", "not_modelled", "not_reproducible"
+]
 
 
 def _fraction(given: Any) -> Any:
@@ -45,6 +47,10 @@ def _fraction(given: Any) -> Any:
     if unit not in ("", "1", "%"):
         raise ValueError(f"{given!r} must be a share such as '2 %' or 0.02")
     return number / 100 if unit == "%" else number
+
+
+def _fraction_or_none(given: Any) -> Any:
+    return None if given == "" else _fraction(given)  # an empty cell of a table
 
 
 def _finite(given: Any) -> Any:
@@ -312,6 +318,11 @@ class FigureEntry(_Entry):
     ] = []
     value: Text
     unit: Text = ""
+    uncertainty: Annotated[
+        float | None,
+        BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
+        Field(allow_inf_nan=False, gt=0),
+    ] = Field(None, description="published standard deviation as a share of the value")
     status: Status
     note: str = ""
     source: str = ""

@@ -9,53 +9,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndmc.dims import Dims, Floats
-from ndmc.errors import InputError, nearest
+from ndmc.dims import Floats
+from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.expressions import Expression, evaluate_expression
+from ndmc.figures import Comparison, Estimate, compare, factor_of, view_of
 from ndmc.place import place_of
 from ndmc.plan import compile_plan
-from ndmc.quantiles import View, quantile_of_sorted
+from ndmc.quantiles import quantile_of_sorted
 from ndmc.replay import scenario_of
-from ndmc.scenario import Figure, Scenario, load
+from ndmc.scenario import Scenario, load
 from ndmc.steps import Formula, Plan
 from ndmc.store import Store, open_store
-from ndmc.units import NONE, TIME, Dimension, UnitError, parse_amount
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "compare_scenario", "compare_store", "validate"]
+__all__ = ["Validation", "compare_scenario", "compare_source", "compare_store", "validate"]
 
 _MOST_DRAWS = 100_000
 _BLOCK = 8192
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A published figure and the model's median and 95 % range, in the figure's unit.
+class Validation:
+    """Every published figure of a scenario beside the model, under a variant or none ("").
 
-    ``verdict`` is met or missed for targets and soft targets, reported for what is only shown,
-    and says why where the model has no such number.
+    ``worst`` is the largest open equation as a share of its largest term if the model is
+    reconciled, None if it is drawn.
     """
 
-    id: str
-    quantity: str
-    at: str
-    published: float
-    unit: str
-    median: float
-    low: float
-    high: float
-    status: str
-    verdict: str
-    note: str
-    where: str
-
-    @property
-    def deviation(self) -> float:
-        """Model median over published, less one."""
-        return self.median / self.published - 1 if self.published else float("nan")
+    comparisons: list[Comparison]
+    variant: str
+    worst: float | None = None
 
 
 def validate(
@@ -68,19 +54,24 @@ def validate(
     source
         A scenario, as in `load`, or the path of a store.
     draws, seed
-        Draws to compute, for a scenario. A store is judged by its own.
+        Draws to compute, for a scenario that is not reconciled. A store is judged by its own.
     variant
         Variant to compare; the one the scenario names for this if None, ``""`` for none.
 
     Returns
     -------
     pandas.DataFrame
-        One row per figure: published value, model median and 95 % range, status and verdict.
+        One row per figure: published value and relative standard deviation (``uncertainty``),
+        model median, 95 % range and relative standard deviation (``cv``), status and verdict, and
+        whether the model lies ``within`` the published 95 % range. For a scenario with a
+        ``reconcile`` section these are reconciled estimates, and ``class`` is how each is known.
 
     Raises
     ------
     InputError
         If the scenario publishes no figures, or a figure cannot be computed.
+    RunError
+        If the equations of ``reconcile`` are not linear and no solution is found.
 
     Examples
     --------
@@ -90,34 +81,39 @@ def validate(
     """
     import pandas as pd
 
-    comparisons = (
-        compare_store(open_store(source))
-        if is_store(source)
-        else compare_scenario(source, draws, seed, variant)
-    )
-    return pd.DataFrame([{**c.__dict__, "deviation": c.deviation} for c in comparisons])
+    found = compare_source(source, draws, seed, variant)
+    return pd.DataFrame([comparison.row() for comparison in found.comparisons])
 
 
-def is_store(source: str | Path) -> bool:
-    """Whether a path looks like a Zarr store rather than a scenario."""
-    return place_of(source).exists("zarr.json")
+def compare_source(
+    source: str | Path, draws: int, seed: int, variant: str | None = None
+) -> Validation:
+    """Compare a store or a scenario with its published figures."""
+    if place_of(source).exists("zarr.json"):
+        store = open_store(source)
+        return Validation(compare_store(store), store.attrs["variant"])
+    return compare_scenario(source, draws, seed, variant)
 
 
-def compare_scenario(
-    source: str | Path, draws: int, seed: int, variant: str | None
-) -> list[Comparison]:
-    """Evaluate a scenario in memory and compare it with its published figures."""
+def compare_scenario(source: str | Path, draws: int, seed: int, variant: str | None) -> Validation:
+    """Reconcile a scenario, or evaluate it in memory, and compare it with its figures."""
     scenario = load(source)
     if scenario.file.published is None:
         raise InputError(f"{scenario.name} publishes no figures; add a 'published' section")
-    if not 1 <= draws <= _MOST_DRAWS:
-        raise InputError(f"{draws} draws; validation takes 1 to {_MOST_DRAWS}", "-n")
-    chosen = scenario.file.published.variant if variant is None else variant
+    chosen = (scenario.file.published.variant or "") if variant is None else variant
     if chosen:
         scenario = load(source, variant=chosen)
+    if scenario.file.reconcile is not None:
+        from ndmc.reconciled_figures import compare_reconciled  # imports SciPy
+
+        comparisons, worst = compare_reconciled(scenario)
+        return Validation(comparisons, chosen, worst)
+    if not 1 <= draws <= _MOST_DRAWS:
+        raise InputError(f"{draws} draws; validation takes 1 to {_MOST_DRAWS}", "-n")
     plan = _figure_plan(scenario)
     blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    return _compare(scenario, plan, (evaluate(plan, seed, block) for block in blocks))
+    drawn = _compare(scenario, plan, (evaluate(plan, seed, block) for block in blocks))
+    return Validation(drawn, chosen)
 
 
 def compare_store(store: Store) -> list[Comparison]:
@@ -175,124 +171,27 @@ def _compare(
     computed = expressions if computed is None else computed
     numbers = {_title(n): figure for n, figure in enumerate(scenario.figures)}
     views = {
-        name: _view(numbers[name], expression, scenario.dims)
+        name: view_of(numbers[name], expression, scenario.dims)
         for name, expression in expressions.items()
     }
     found: dict[str, list[Floats]] = {name: [] for name in computed}
     for block in blocks:
         for name in computed:
             found[name].append(np.atleast_1d(views[name].apply(block[name])).reshape(-1))
+    estimates = {name: Estimate(missing="not kept") for name in expressions}
+    for name, parts in found.items():
+        factor = factor_of(scenario, numbers[name], expressions[name])
+        estimates[name] = _estimate(np.concatenate(parts) / factor)
     return [
-        _comparison(scenario, figure, found.get(name), expressions.get(name))
+        compare(scenario, figure, estimates.get(name, Estimate(missing="not modelled")))
         for name, figure in numbers.items()
     ]
 
 
-def _view(figure: Figure, expression: Expression, dims: Dims) -> View:
-    """Return the view that reduces a quantity to one number per draw."""
-    picked = _at(figure)
-    for dim in (*picked, *figure.entry.over):
-        if dim not in expression.dims:
-            message = (
-                f"{figure.entry.quantity!r} has no dim {dim!r}; {nearest(dim, expression.dims)}"
-            )
-            raise InputError(message, figure.where)
-    left = [dim for dim in expression.dims if dim not in picked and dim not in figure.entry.over]
-    if left:
-        raise InputError(
-            f"{figure.entry.quantity!r} still has the dim {left[0]!r}; say {left[0]}=... under "
-            "'at', or put it under 'over'",
-            figure.where,
-        )
-    positions = []
-    for dim in expression.dims:
-        positions.append(_positions(figure, dims, dim, picked.get(dim)))
-    return View(figure.entry.quantity, expression.dims, tuple(positions), expression.dims)
-
-
-def _at(figure: Figure) -> dict[str, str]:
-    at = figure.entry.at
-    if isinstance(at, dict):
-        return dict(at)
-    pairs = [part.partition("=") for part in at.split()]
-    broken = [dim for dim, equals, label in pairs if not (equals and label)]
-    if broken:
-        raise InputError(f"at is {at!r}; write dim=label pairs such as year=2021", figure.where)
-    return {dim: label for dim, _, label in pairs}
-
-
-def _positions(figure: Figure, dims: Dims, dim: str, label: str | None) -> tuple[int, ...]:
-    if label is None:
-        return tuple(range(len(dims.labels[dim])))
-    first, dots, last = label.partition("..")
-    try:
-        if dim == "year" and dots:
-            return tuple(range(dims.positions(dim, first)[0], dims.positions(dim, last)[0] + 1))
-        return dims.positions(dim, label)
-    except KeyError as unknown:
-        message = f"{dim} has no label {unknown.args[0]!r}; {nearest(label, dims.known(dim))}"
-        raise InputError(message, figure.where) from None
-
-
-def _comparison(
-    scenario: Scenario,
-    figure: Figure,
-    draws: list[Floats] | None,
-    expression: Expression | None,
-) -> Comparison:
-    entry = figure.entry
-    published, unit = _amount(figure)
-    median = low = high = float("nan")
-    verdict = "not modelled" if expression is None else "not kept"
-    if expression is not None and draws is not None:
-        factor = _factor(scenario, figure, unit, expression.dimension or NONE)
-        values = np.concatenate(draws) / factor
-        values.sort()
-        low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
-        verdict = _verdict(scenario, entry.status, median / published - 1 if published else 0.0)
-    return Comparison(
-        id=entry.id,
-        quantity=entry.quantity or entry.note,
-        at=" ".join(f"{dim}={label}" for dim, label in _at(figure).items()),
-        published=published,
-        unit=unit,
-        median=median,
-        low=low,
-        high=high,
-        status=entry.status,
-        verdict=verdict,
-        note=entry.note,
-        where=figure.where,
-    )
-
-
-def _verdict(scenario: Scenario, status: str, deviation: float) -> str:
-    published = scenario.file.published
-    if published is None or status not in ("target", "soft"):
-        return "reported"
-    tolerance = {"target": 0.10, "soft": 0.20} | dict(published.tolerance)
-    return "met" if abs(deviation) <= tolerance[status] else "missed"
-
-
-def _amount(figure: Figure) -> tuple[float, str]:
-    try:
-        number, unit = parse_amount(figure.entry.value)
-    except UnitError as wrong:
-        raise InputError(str(wrong), figure.where) from None
-    return number, figure.entry.unit or unit or "1"
-
-
-def _factor(scenario: Scenario, figure: Figure, unit: str, dimension: Dimension) -> float:
-    """Return what one published unit is in model numbers.
-
-    A year's flow may be printed as an amount (kt for kt/yr), as studies do.
-    """
-    try:
-        given, factor = scenario.units.dimension(unit), scenario.units.factor(unit)
-    except UnitError as wrong:
-        raise InputError(str(wrong), figure.where) from None
-    if given not in (dimension, dimension * TIME, dimension / TIME):
-        model = scenario.units.name(dimension)
-        message = f"published in {unit!r}, but {figure.entry.quantity!r} is in {model}"
-        raise InputError(message, figure.where)
-    return factor
+def _estimate(values: Floats) -> Estimate:
+    """Return the percentiles of draws, and their standard deviation over their mean."""
+    values.sort()
+    low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what never happens
+        cv = float(values.std() / abs(values.mean()))
+    return Estimate(median, low, high, cv)

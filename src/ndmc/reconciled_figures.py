@@ -1,0 +1,130 @@
+"""Published figures of a reconciled scenario: estimates with their errors, not draws.
+
+Expressions of reconciled cells get their standard deviations to first order (the delta method).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ndmc.dims import Floats
+from ndmc.errors import InputError
+from ndmc.expressions import Expression
+from ndmc.figures import NORMAL_95, Comparison, Estimate, compare, factor_of, view_of
+from ndmc.jacobian import NotSmoothError, Slope, differentiate
+from ndmc.quantiles import View
+from ndmc.reconciliation import Reconciled, reconcile_scenario
+from ndmc.scenario import Figure, Scenario
+from ndmc.vocabulary import Vocabulary
+
+__all__ = ["compare_reconciled"]
+
+Matrix = Any  # a scipy.sparse array
+#: Share of a derivative along what no equation sees below which it is rounding.
+_BLIND = 1e-8
+
+
+def compare_reconciled(scenario: Scenario) -> tuple[list[Comparison], float]:
+    """Reconcile a scenario and compare it with its published figures.
+
+    Returns
+    -------
+    comparisons, worst
+        One per figure; the largest open equation as a share of its largest term.
+
+    Raises
+    ------
+    InputError
+        As `ndmc.reconcile`, and if a figure cannot be computed.
+    RunError
+        If the equations are not linear and no solution is found.
+
+    Examples
+    --------
+    >>> from ndmc.scenario import load
+    >>> comparisons, worst = compare_reconciled(load("china_nd_published"))
+    >>> comparisons[0].id, comparisons[0].known, worst < 1e-12
+    ('14', 'derived', True)
+    """
+    names = Vocabulary(scenario)
+    quantities = [
+        names.quantity(figure.entry.quantity, figure.where) if figure.entry.quantity else None
+        for figure in scenario.figures
+    ]
+    read = frozenset().union(*(expression.names for expression in quantities if expression))
+    found = _Estimates(reconcile_scenario(scenario, read))
+    comparisons = [
+        compare(scenario, figure, found.estimate(figure, expression))
+        for figure, expression in zip(scenario.figures, quantities, strict=True)
+    ]
+    return comparisons, found.reconciled.worst
+
+
+class _Estimates:
+    """What is reconciled, with all names at two points that the equations cannot tell apart."""
+
+    def __init__(self, reconciled: Reconciled) -> None:
+        self.reconciled = reconciled
+        hidden = reconciled.hidden
+        size = float(np.abs(reconciled.point).max(initial=1.0))
+        self.here = self._known(reconciled.point)
+        self.elsewhere = self._known(reconciled.point + hidden @ np.full(hidden.shape[1], size))
+
+    def _known(self, point: Floats) -> dict[str, Slope]:
+        measured = len(self.reconciled.system.mean)
+        return self.reconciled.system.known(point[:measured], point[measured:])
+
+    def estimate(self, figure: Figure, expression: Expression | None) -> Estimate:
+        """Return the reconciled value of a figure's quantity with its 95 % range."""
+        if expression is None:
+            return Estimate(missing="not modelled")
+        scenario = self.reconciled.system.scenario
+        view = view_of(figure, expression, scenario.dims)
+        factor = factor_of(scenario, figure, expression)
+        if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
+            return Estimate(known="derived", missing="unobservable")
+        value, slope = self._number(figure, expression, view, self.here)
+        known = self._class(value, slope)
+        # A square of the difference of two unknowns is flat where they are equal: look twice.
+        _, other = self._number(figure, expression, view, self.elsewhere)
+        if self._blind(slope) or self._blind(other):
+            return Estimate(known=known, missing="unobservable")
+        sd = math.sqrt((slope @ self.reconciled.spread).power(2).sum()) / factor
+        middle, half = value / factor, NORMAL_95 * sd
+        cv = sd / abs(middle) if middle else math.nan
+        return Estimate(middle, middle - half, middle + half, cv, known)
+
+    def _number(
+        self, figure: Figure, expression: Expression, view: View, names: Mapping[str, Slope]
+    ) -> tuple[float, Matrix]:
+        """Return the number that a figure means, and its derivatives by all cells, [1, cell]."""
+        dims = self.reconciled.system.dims
+        try:
+            all_of_it = differentiate(expression, names, dims, len(self.reconciled.point))
+        except NotSmoothError as wrong:
+            message = f"{wrong.operation}() has no derivative, so it has no reconciled error"
+            raise InputError(message, figure.where) from None
+        numbers = np.arange(dims.size(expression.dims)).reshape(dims.shape(expression.dims))
+        cells = numbers[np.ix_(*view.positions)].reshape(-1)
+        slope = sp.csr_array(all_of_it.by[cells].sum(axis=0).reshape(1, -1))
+        return float(all_of_it.value.reshape(-1)[cells].sum()), slope
+
+    def _blind(self, slope: Matrix) -> bool:
+        """Whether a number changes along a direction that no equation sees."""
+        along = np.abs((slope @ self.reconciled.hidden).toarray())
+        size = (abs(slope) @ abs(self.reconciled.hidden)).toarray()
+        return not (along <= _BLIND * size).all()
+
+    def _class(self, value: float, slope: Matrix) -> str:
+        """Return the class of the one cell that a number is, whatever it is called."""
+        slope.eliminate_zeros()
+        if slope.nnz == 0:
+            return "exact"
+        cell = int(slope.indices[0])
+        single = slope.nnz == 1 and slope.data[0] == 1 and value == self.reconciled.point[cell]
+        return str(self.reconciled.classes[cell]) if single else "derived"
