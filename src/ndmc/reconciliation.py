@@ -120,7 +120,7 @@ def _adjusted(system: System, dropped: Any) -> Adjusted:
 def _start(system: System, size: int) -> Floats:
     """Return quantities as measured; those that are not start at the size of those that are."""
     with np.errstate(all="ignore"):
-        before, _ = _priors(system, np.ones(size))
+        before, _, _ = _priors(system, np.ones(size))
     found = before[len(system.mean) :]
     known = found[np.isfinite(found) & (found != 0)]
     return np.where(np.isfinite(found), found, np.median(np.abs(known)) if len(known) else 1.0)
@@ -168,11 +168,12 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
     unseen = sp.csr_array((count, found.hidden.shape[1]))
     hidden = sp.vstack([unseen, found.hidden], format="csr")[places]
     seen = np.concatenate([np.ones(count, dtype=np.bool_), found.observable])[places]
-    before, before_sd = _priors(system, point[count:])
+    before, before_sd, given = _priors(system, point[count:])
     after, after_sd = np.where(seen, point, np.nan), np.where(seen, _lengths(spread), np.nan)
     moved = before_sd**2 - after_sd**2
     moved[:count] = _lengths(found.moved) ** 2
-    able = moved > _STILL * before_sd**2
+    lost = np.asarray((given[:, cells] != 0).sum(axis=1) > 0).reshape(-1)
+    able = (moved > _STILL * before_sd**2) & ~lost
     test = np.full(len(after), np.nan)
     test[able] = (after - before)[able] / np.sqrt(moved[able])
     test[cells] = [one.test for one in dropped]
@@ -184,7 +185,7 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
         after=after,
         after_sd=after_sd,
         test=test,
-        classes=_classes(before_sd, able, seen, cells),
+        classes=_classes(before_sd, able, seen, lost),
         chi2=found.chi2,
         redundancy=found.redundancy,
         steps=found.steps,
@@ -208,33 +209,35 @@ def _lengths(matrix: Matrix) -> Floats:
     return np.asarray(np.sqrt(matrix.power(2).sum(axis=1))).reshape(-1)
 
 
-def _priors(system: System, y: Floats) -> tuple[Floats, Floats]:
-    """Return every cell as parameters alone have it, with its standard deviation."""
+def _priors(system: System, y: Floats) -> tuple[Floats, Floats, Matrix]:
+    """Return every cell as parameters alone have it, its sd, and its derivatives by them."""
     known = system.known(system.mean, y)
     count = len(system.mean)
     before = np.concatenate([system.mean, np.full(len(y), np.nan)])
-    spread = np.concatenate([_lengths(system.factor), np.full(len(y), np.nan)])
+    given = {name: sp.csr_array(known[name].by[:, :count]) for name in system.spans}
     for name, expression in system.priors.items():
         if name in system.quantities:
             slope = differentiate(expression, known, system.dims, count + len(y))
             rows = rows_in(expression.dims, system.dims_of[name], system.dims)
             before[system.spans[name]] = slope.value.reshape(-1)[rows]
-            spread[system.spans[name]] = _lengths(slope.by[:, :count] @ system.factor)[rows]
-    return before, spread
+            given[name] = slope.by[rows][:, :count]
+    by = sp.csr_array(sp.vstack([*given.values()], format="csr"))
+    return before, np.where(np.isnan(before), np.nan, _lengths(by @ system.factor)), by
 
 
 def _classes(
-    before_sd: Floats, able: npt.NDArray[np.bool_], seen: npt.NDArray[np.bool_], cells: list[int]
+    before_sd: Floats,
+    able: npt.NDArray[np.bool_],
+    seen: npt.NDArray[np.bool_],
+    lost: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.str_]:
-    """Say of each cell how it is known."""
+    """Say of each cell how it is known; what is measured by what was dropped is rejected."""
     known = np.isfinite(before_sd)
-    classes = np.select(
-        [known & (before_sd == 0), known & able, known, seen],
-        ["exact", "redundant", "not redundant", "observable"],
+    return np.select(
+        [lost, known & (before_sd == 0), known & able, known, seen],
+        ["rejected", "exact", "redundant", "not redundant", "observable"],
         "unobservable",
     )
-    classes[cells] = "rejected"
-    return classes
 
 
 @dataclass(frozen=True)

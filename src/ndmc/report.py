@@ -451,7 +451,7 @@ def print_validation(found: Validation) -> None:
     for status, title in titles.items():
         rows = [c for c in found.comparisons if c.status == status]
         if rows:
-            page.print(table_of(title, rows, status))
+            page.print(table_of(title, rows))
     _print_counts(page, found.comparisons)
     if found.worst is not None:
         page.print(f"largest open equation {found.worst:.1e} of the largest term")
@@ -459,28 +459,31 @@ def print_validation(found: Validation) -> None:
         page.print(f"compared under the variant {found.variant!r}")
 
 
-def _drawn_figures(title: str, rows: Sequence[Comparison], status: str) -> Table:
-    words = ("quantity", "at") if status in ("target", "soft") else ("quantity", "at", "why")
+def _drawn_figures(title: str, rows: Sequence[Comparison]) -> Table:
+    could_miss = rows[0].status in ("target", "soft")
+    words = ("quantity", "at") if could_miss else ("quantity", "at", "why")
     columns = ("published", "unit", "model", "95 % range", "off", "verdict")
     table = plain_table(title, *words, *columns, words=len(words))
     for c in rows:
         interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
-        reason = [c.note] if len(words) == 3 else []
+        reason = [] if could_miss else [c.note]
         figures = (number(c.published), c.unit, number(c.median), interval, _off(c), c.verdict)
         table.add_row(c.quantity, c.at, *reason, *figures, style=_style(c))
     return table
 
 
-def _reconciled_figures(title: str, rows: Sequence[Comparison], status: str) -> Table:
-    words = ("id", "quantity", "at", *(["why"] if status not in ("target", "soft") else []))
-    columns = ("published", "\N{PLUS-MINUS SIGN} %", "reconciled", "\N{PLUS-MINUS SIGN} %")
-    table = plain_table(title, *words, *columns, "deviation", "class", "verdict", words=len(words))
+def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
+    words = ("id", "quantity", "at")
+    columns = ("published", "± %", "reconciled", "± %", "deviation", "class", "verdict")
+    table = plain_table(title, *words, *columns, words=len(words))
     for c in rows:
-        reason = [c.note] if len(words) == 4 else []
         given = f"{number(c.published)} {c.unit}" if c.unit != "1" else number(c.published)
         figures = (given, _share(c.uncertainty), number(c.median), _share(c.cv))
-        known = (_off(c), c.known, c.verdict)
-        table.add_row(c.id, c.quantity, c.at, *reason, *figures, *known, style=_style(c))
+        table.add_row(
+            c.id, c.quantity, c.at, *figures, _off(c), c.known, c.verdict, style=_style(c)
+        )
+    notes = [f"{c.id or c.quantity}: {c.note}" for c in rows if c.note and c.verdict != "met"]
+    table.caption, table.caption_justify = "\n".join(notes), "left"
     return table
 
 
@@ -494,7 +497,7 @@ def _off(comparison: Comparison) -> str:
 
 
 def _share(value: float) -> str:
-    return number(100 * value) if math.isfinite(value) else "-"
+    return f"{100 * value:.3g}" if math.isfinite(value) else "-"
 
 
 def _print_counts(page: Console, comparisons: Sequence[Comparison]) -> None:
@@ -518,7 +521,7 @@ def _print_counts(page: Console, comparisons: Sequence[Comparison]) -> None:
     if lost:
         page.print(f"{len(lost)} published figures cannot be reproduced:")
     for c in lost:
-        page.print(f"  {c.id}: {number(c.published)} {c.unit}: {c.note}")
+        page.print(f"  {c.id or c.quantity}: {number(c.published)} {c.unit}: {c.note}")
 
 
 def print_reconciled(found: Reconciled) -> None:
