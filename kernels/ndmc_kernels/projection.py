@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ndmc_kernels._jit import inline, kernel
-from ndmc_kernels._lanes import WIDTH, lanes_of, load, prefetch, store
+from ndmc_kernels._lanes import WIDTH, lanes_of, load, store
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -58,12 +58,11 @@ def project(
 
 @inline
 def _fetch(rows: Floats, first: int, near: Floats) -> None:
-    """Copy lanes of all rows from a draw on to [row, lane], and ask for those after them."""
+    """Copy the draws that there are from one on to [row, lane]."""
     # The rows lie a power of two apart, so that few of them fit the first cache at once.
     count = min(rows.shape[1] - first, WIDTH)
     for row in range(rows.shape[0]):
         if count == WIDTH:
-            prefetch(rows, row, first + WIDTH)
             store(near, row, 0, load(rows, row, first))
         else:
             for lane in range(count):
@@ -72,7 +71,7 @@ def _fetch(rows: Floats, first: int, near: Floats) -> None:
 
 @inline
 def _put_back(near: Floats, rows: Floats, first: int) -> None:
-    """Copy [row, lane] to the draws that there are from one on."""
+    """Copy [row, lane] back to them."""
     count = min(rows.shape[1] - first, WIDTH)
     for row in range(rows.shape[0]):
         if count == WIDTH:
