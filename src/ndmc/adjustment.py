@@ -71,7 +71,8 @@ class Adjusted:
     ``spread`` is a factor of the reconciled covariance of x, and ``moved`` of that of its
     adjustment; ``slope`` is the derivative of y by x. Rows of y that are not ``observable`` are
     not determined by any equation: the columns of ``hidden`` are the directions of y that none
-    sees. ``chi2`` has ``redundancy`` degrees of freedom.
+    sees. ``gain`` [x and y, equation] is how all move to close equations that are open by 1.
+    ``chi2`` has ``redundancy`` degrees of freedom.
     """
 
     x: Floats
@@ -80,6 +81,7 @@ class Adjusted:
     moved: Matrix
     slope: Matrix
     hidden: Matrix
+    gain: Matrix
     observable: npt.NDArray[np.bool_]
     chi2: float
     redundancy: int
@@ -201,7 +203,8 @@ def _parts(errors: Matrix, by_y: Matrix) -> Iterator[tuple[Integers, Integers, I
 class _Part:
     """One step in one connected part of the equations.
 
-    ``basis`` are the directions of error that move, by their place in ``errors``.
+    ``basis`` are the directions of error that move, by their place in ``errors``; ``pull`` and
+    ``answer`` are how errors and ``columns`` move to close equations that are open by 1.
     """
 
     rows: Integers
@@ -212,6 +215,8 @@ class _Part:
     change: Floats
     slope: Floats
     hidden: Floats
+    pull: Floats
+    answer: Floats
 
 
 def _step(
@@ -244,13 +249,16 @@ def _reach(parts: Sequence[_Part], size: Floats, count: int) -> Floats:
 def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[str, Any]:
     """Return the covariances of all parts together; see `Adjusted`."""
     count = linear.by_y.shape[1]
-    taken, moved, slopes, hidden = _Blocks(), _Blocks(), _Blocks(), _Blocks()
+    taken, moved, slopes, hidden, gains = (_Blocks() for _ in range(5))
     columns, redundancy = sp.csc_array(factor), 0
     alone = np.setdiff1d(np.arange(count), [n for part in parts for n in part.columns])
     hidden.add(np.eye(len(alone)), alone, alone)
     for part in parts:
         touched = np.unique(columns[:, part.errors].indices)
-        along = factor[touched][:, part.errors].toarray() @ part.basis
+        errors = factor[touched][:, part.errors].toarray()
+        along = errors @ part.basis
+        gains.add(errors @ part.pull, touched, part.rows)
+        gains.add(part.answer, factor.shape[0] + part.columns, part.rows)
         moved.add(along, touched, redundancy + np.arange(along.shape[1]))
         taken.add(along @ part.basis.T, touched, part.errors)
         slopes.add(part.slope, part.columns, part.rows)
@@ -264,6 +272,7 @@ def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[st
         "moved": moved.matrix(factor.shape[0], redundancy),
         "slope": sp.csr_array(equations @ linear.by_x),
         "hidden": unseen,
+        "gain": gains.matrix(factor.shape[0] + count, len(linear.residual)),
         "observable": np.diff(unseen.indptr) == 0,
         "chi2": sum(float(part.scores @ part.scores) for part in parts),
         "redundancy": redundancy,
@@ -311,7 +320,7 @@ def _solve(
     combined = np.zeros((len(gap) - rank, len(gap)))
     combined[np.arange(len(bare)), bare] = 1.0
     combined[len(bare) :, mixed] = left[:, rank:].T
-    scores, basis = _shortest(combined, errors, gap, size, weight, names)
+    scores, basis, pull = _shortest(combined, errors, gap, size, weight, names)
     solved = upper[:rank, :rank]
     back = np.zeros((by_y.shape[1], len(gap)))
     back[np.ix_(order[:rank], mixed)] = -scipy.linalg.solve_triangular(solved, left[:, :rank].T)
@@ -323,7 +332,9 @@ def _solve(
     # A column of zeros is its own direction, of any length.
     hidden /= np.where(width > _TINY, width, 1.0)[:, np.newaxis]
     change = back @ (gap + errors @ scores)
-    return _Part(names, some, columns, scores, basis, change, back * weight, hidden)
+    answer = (back + back @ errors @ pull) * weight
+    slope = back * weight
+    return _Part(names, some, columns, scores, basis, change, slope, hidden, pull * weight, answer)
 
 
 def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:
@@ -354,8 +365,10 @@ def _shortest(
     size: Floats,
     weight: Floats,
     names: Integers,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Return the shortest scores that close what is left of the equations without y.
+
+    With them come the directions in which they lie, and how they answer to what is left open.
 
     ``combined`` are the combinations of equations in which no y is left. Those that no error
     can close must be closed already. Rows have been multiplied by ``weight``.
@@ -377,7 +390,9 @@ def _shortest(
     made = combined[others] - shares @ combined[independent]
     _refuse_contradictions(made, gap, size, weight, names)
     inner = basis[:, :rank]
-    return inner @ scipy.linalg.solve_triangular(solved, -left[independent], trans=1), inner
+    scores = inner @ scipy.linalg.solve_triangular(solved, -left[independent], trans=1)
+    pull = inner @ scipy.linalg.solve_triangular(solved, -combined[independent], trans=1)
+    return scores, inner, pull
 
 
 def _nothing(rows: Floats) -> tuple[Floats, Floats, Integers, int]:

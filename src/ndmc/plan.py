@@ -24,6 +24,7 @@ from ndmc.scenario import Scenario
 from ndmc.steps import (
     Balance,
     Cohort,
+    Conditioning,
     Falling,
     Formula,
     Ledger,
@@ -287,6 +288,8 @@ class _Compiler:
         wanted = [output.name for output in (*outputs, *extra)]
         wanted += [*self.file.flows, *self.file.stocks] if whole else []
         steps, needed = _needed(steps, wanted)
+        conditioning = self._conditioning(needed)
+        needed |= set(conditioning.parameters) if conditioning else set()
         parameters = frozenset(needed & set(self.scenario.parameters))
         drawn = samplers(self.scenario, parameters, self._ranges(steps))
         fixed, varying = _split({sampler.name for sampler in drawn}, steps)
@@ -308,7 +311,18 @@ class _Compiler:
             watches=(*self._range_watches(drawn), *watches),
             positive=self.positive & parameters,
             events=_events(steps).intersection(output.name for output in (*outputs, *extra)),
+            conditioning=conditioning,
         )
+
+    def _conditioning(self, needed: Set[str]) -> Conditioning | None:
+        """Return what reconciles the draws, if the scenario asks for it and any is needed."""
+        entry = self.file.reconcile
+        if entry is None or entry.draws == "as_drawn":
+            return None
+        from ndmc.conditioning import conditioning_of
+
+        found = conditioning_of(self.scenario, entry.draws)
+        return found if needed & set(found.parameters) else None
 
     def _ledgers(self) -> list[Ledger]:
         """Return the balance of every process over the dims that all its flows have."""

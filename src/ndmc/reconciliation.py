@@ -67,6 +67,7 @@ class Reconciled:
     point: Floats
     spread: Matrix
     hidden: Matrix
+    gain: Matrix
 
     @property
     def p(self) -> float:
@@ -195,6 +196,7 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
         point=point,
         spread=spread,
         hidden=hidden,
+        gain=found.gain[places],
     )
 
 

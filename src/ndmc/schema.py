@@ -297,6 +297,9 @@ class ReconcileEntry(_Entry):
     eliminate: bool = Field(
         False, description="drop the worst measurement while the global test fails"
     )
+    draws: Literal["projected", "active_set", "as_drawn"] = Field(
+        "projected", description="what becomes of the draws of parameters in a run"
+    )
 
 
 class VariantEntry(_Entry):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ __all__ = [
     "TILE",
     "Balance",
     "Cohort",
+    "Conditioning",
     "Falling",
     "Formula",
     "Initial",
@@ -345,6 +346,25 @@ class Output:
     note: str
 
 
+class Conditioning(Protocol):
+    """What makes draws of some parameters agree with the equations between them."""
+
+    @property
+    def method(self) -> str:
+        """How they are moved."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters that are moved."""
+
+    @property
+    def central(self) -> Floats:
+        """The values of their cells that a deterministic model would use."""
+
+    def apply(self, drawn: Floats) -> None:
+        """Move draws [cell of the parameters, draw] in place."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A scenario compiled to ordered steps over arrays.
@@ -365,6 +385,7 @@ class Plan:
     watches: tuple[Watch, ...]
     positive: frozenset[str]
     events: frozenset[str]
+    conditioning: Conditioning | None = None
 
     @functools.cached_property
     def tile(self) -> int:

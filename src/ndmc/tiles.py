@@ -12,10 +12,10 @@ import numpy as np
 from ndmc.cohorts import Members, driven, fed, log_nodes, profiled
 from ndmc.dims import Floats, align, flat
 from ndmc.expressions import evaluate_expression
-from ndmc.instructions import Arithmetic
+from ndmc.instructions import Arithmetic, Places
 from ndmc.rowcode import Fed, Loop, Other, Part, RowCode
 from ndmc.samplers import Group
-from ndmc.steps import Cohort, Profile, hidden
+from ndmc.steps import Cohort, Conditioning, Profile, hidden
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc_kernels import sampling
 from ndmc_kernels.cohort import weibull_cohorts
@@ -105,13 +105,29 @@ class Tile(Mapping[str, Floats]):
             sampling.cdf(scores, uniforms)
         for group in how.groups:
             _quantile(group, rows)
+        if self.code.plan.conditioning is not None:
+            self._condition(self.code.plan.conditioning)
         if rows is not self.rows:
             narrow(rows, how.targets, self.rows)
 
+    def _condition(self, conditioning: Conditioning) -> None:
+        """Make what was drawn agree with the equations of `reconcile`."""
+        places = self._places(conditioning.parameters)
+        drawn = self._drawn[places]
+        conditioning.apply(drawn)
+        self._drawn[places] = drawn
+
+    def _places(self, parameters: Iterable[str]) -> Places:
+        return np.concatenate([self.code.names[name].reshape(-1) for name in parameters])
+
     def central(self) -> None:
-        """Set every parameter to its mean."""
+        """Set every parameter to its mean, reconciled where draws are."""
         for sampler in self.code.plan.samplers:
             self.rows[self.code.names[sampler.name].reshape(-1)] = sampler.central
+        conditioning = self.code.plan.conditioning
+        if conditioning is not None:
+            places = self._places(conditioning.parameters)
+            self.rows[places] = conditioning.central[:, np.newaxis]
 
     # --- steps -------------------------------------------------------------------------------
 
