@@ -26,7 +26,14 @@ from ndmc.steps import Formula, Plan, hidden
 from ndmc_kernels.projection import add_products, nonnegative
 from ndmc_kernels.rows import COMPUTE
 
-__all__ = ["Conditioned", "Method", "conditioned", "conditioning_of"]
+__all__ = [
+    "Conditioned",
+    "Method",
+    "bounded_cells",
+    "conditioned",
+    "conditioning_of",
+    "shortened",
+]
 
 Method = Literal["projected", "active_set"]
 #: What an equation may leave open, over the sum of its terms; balances promise 64 eps.
@@ -211,27 +218,27 @@ def conditioned(found: Reconciled, method: Method) -> Conditioned:
     """Return the same of values that have been reconciled."""
     system = found.system
     names = [f"equation {n}" for n in range(len(system.relations))]
-    bounded = _bounded(found) if method == "active_set" else np.empty(0, np.int64)
+    bounded = bounded_cells(found) if method == "active_set" else np.empty(0, np.int64)
     return Conditioned(
         method=method,
         found=found,
         code=compile_rows(_plan_of(system, names)),
         names=tuple(system.spans),
         relations=tuple(names),
-        gain=_short(found.gain.toarray()),
-        lift=_short((found.spread @ found.spread[bounded].T).toarray()),
-        start=_short(found.point),
+        gain=shortened(found.gain.toarray()),
+        lift=shortened((found.spread @ found.spread[bounded].T).toarray()),
+        start=shortened(found.point),
         replaced=np.array([one.cell for one in found.rejected], dtype=np.int64),
         bounded=bounded,
     )
 
 
-def _short(values: Floats) -> Floats:
+def shortened(values: Floats) -> Floats:
     """Round to single precision: the last bits of linear algebra are not the same everywhere."""
     return np.ascontiguousarray(values.astype(np.float32).astype(np.float64))
 
 
-def _bounded(found: Reconciled) -> Places:
+def bounded_cells(found: Reconciled) -> Places:
     """Return the flows and stocks that are known and can be moved."""
     variance = np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1)
     cells = np.arange(len(found.point))

@@ -67,7 +67,13 @@ class Reconciled:
     point: Floats
     spread: Matrix
     hidden: Matrix
-    gain: Matrix
+    adjusted: Adjusted
+    places: npt.NDArray[np.int64]
+
+    @property
+    def gain(self) -> Matrix:
+        """How all cells move to close equations, [cell, equation]."""
+        return self.adjusted.gain[self.places]
 
     @property
     def p(self) -> float:
@@ -196,7 +202,8 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
         point=point,
         spread=spread,
         hidden=hidden,
-        gain=found.gain[places],
+        adjusted=found,
+        places=places,
     )
 
 

@@ -310,6 +310,14 @@ def seal(place: Place, document: Mapping[str, Any]) -> Store:
     return Store(place, sealed)
 
 
+def _title(scenario: Scenario, plan: Plan) -> str:
+    """Return the title of a scenario, which says so if its draws are reconciled."""
+    if plan.conditioning is None:
+        return scenario.file.title
+    how = {"projected": "projected", "active_set": "non-negative"}[plan.conditioning.method]
+    return f"{scenario.file.title or scenario.name} ({how} draws)"
+
+
 def now() -> str:
     """Return the time as stores record it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -532,10 +540,11 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
     groups = {dim: named for dim, named in scenario.dims.groups.items() if named}
     return {
         "ndmc_format": FORMAT,
-        "title": scenario.file.title,
+        "title": _title(scenario, plan),
         "scenario": scenario.name,
         "references": list(scenario.file.references),
         **identity(scenario, spec),
+        "reconciled": plan.conditioning.method if plan.conditioning else "",
         "rounding_error": 2.0 ** -(1 + (spec.bits or np.finfo(spec.dtype).nmant)),
         "draws": spec.draws,
         "block": spec.block,

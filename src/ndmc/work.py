@@ -372,4 +372,6 @@ def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range)
     hint = "look for a division by zero or a negative share, and at the ranges of its parameters"
     if values.dtype == np.float32 and np.isinf(values[(*cell, draw)]):
         hint += "; above 3e38, store it with --dtype float64"
+    if plan.conditioning is not None:
+        hint += "; or no values near the draw satisfy the equations of 'reconcile'"
     raise RunError(f"{name}{place} is {values[(*cell, draw)]} in draw {draws.start + draw}; {hint}")
