@@ -207,6 +207,10 @@ def test_classes_are_those_of_exact_null_spaces(case):
     system, exact = case
     found = system.adjusted()
     assert found.observable.tolist() == exact["observable"]
+    hidden = found.hidden.toarray()
+    unseen = reference.null_space(reference.fractions(system.by_y), system.by_y.shape[1])
+    assert np.linalg.matrix_rank(hidden) == len(unseen)
+    assert_allclose(system.by_y @ hidden, 0, atol=1e-12 * max(1.0, np.abs(hidden).max(initial=0)))
     assert found.redundancy == exact["redundancy"]
     moved = np.sqrt(found.moved.power(2).sum(axis=1)) > 1e-8
     before = reference.product(

@@ -66,14 +66,18 @@ def compare_reconciled(scenario: Scenario) -> tuple[list[Comparison], float]:
 
 
 class _Estimates:
-    """What is reconciled, with all names at two points that the equations cannot tell apart."""
+    """What is reconciled: all names where the equations hold, twice, and without what is unknown.
+
+    The equations cannot tell ``here`` from ``elsewhere``; in ``blank`` unknown cells are nan.
+    """
 
     def __init__(self, reconciled: Reconciled) -> None:
         self.reconciled = reconciled
-        hidden = reconciled.hidden
-        size = float(np.abs(reconciled.point).max(initial=1.0))
-        self.here = self._known(reconciled.point)
-        self.elsewhere = self._known(reconciled.point + hidden @ np.full(hidden.shape[1], size))
+        point, hidden = reconciled.point, reconciled.hidden
+        size = float(np.abs(point).max(initial=1.0))
+        self.here = self._known(point)
+        self.elsewhere = self._known(point + hidden @ np.full(hidden.shape[1], size))
+        self.blank = self._known(np.where(np.diff(hidden.indptr) > 0, np.nan, point))
 
     def _known(self, point: Floats) -> dict[str, Slope]:
         measured = len(self.reconciled.system.mean)
@@ -89,10 +93,12 @@ class _Estimates:
         if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
             return Estimate(known="derived", missing="unobservable")
         value, slope = self._number(figure, expression, view, self.here)
-        known = self._class(value, slope)
-        # A square of the difference of two unknowns is flat where they are equal: look twice.
+        blank, _ = self._number(figure, expression, view, self.blank)
         _, other = self._number(figure, expression, view, self.elsewhere)
-        if self._blind(slope) or self._blind(other):
+        # A product of two unknowns may be flat along their sum where both are equal: look twice.
+        told = not math.isnan(blank) or (self._cancels(slope) and self._cancels(other))
+        known = self._class(value, slope, told)
+        if not told:
             return Estimate(known=known, missing="unobservable")
         sd = math.sqrt((slope @ self.reconciled.spread).power(2).sum()) / factor
         middle, half = value / factor, NORMAL_95 * sd
@@ -105,26 +111,26 @@ class _Estimates:
         """Return the number that a figure means, and its derivatives by all cells, [1, cell]."""
         dims = self.reconciled.system.dims
         try:
-            all_of_it = differentiate(expression, names, dims, len(self.reconciled.point))
+            whole = differentiate(expression, names, dims, len(self.reconciled.point))
         except NotSmoothError as wrong:
             message = f"{wrong.operation}() has no derivative, so it has no reconciled error"
             raise InputError(message, figure.where) from None
         numbers = np.arange(dims.size(expression.dims)).reshape(dims.shape(expression.dims))
         cells = numbers[np.ix_(*view.positions)].reshape(-1)
-        slope = sp.csr_array(all_of_it.by[cells].sum(axis=0).reshape(1, -1))
-        return float(all_of_it.value.reshape(-1)[cells].sum()), slope
+        slope = sp.csr_array(whole.by[cells].sum(axis=0).reshape(1, -1))
+        return float(whole.value.reshape(-1)[cells].sum()), slope
 
-    def _blind(self, slope: Matrix) -> bool:
-        """Whether a number changes along a direction that no equation sees."""
+    def _cancels(self, slope: Matrix) -> bool:
+        """Whether a number changes with unknown cells, but not where no equation sees it."""
         along = np.abs((slope @ self.reconciled.hidden).toarray())
         size = (abs(slope) @ abs(self.reconciled.hidden)).toarray()
-        return not (along <= _BLIND * size).all()
+        return bool(size.any() and (along <= _BLIND * size).all())
 
-    def _class(self, value: float, slope: Matrix) -> str:
+    def _class(self, value: float, slope: Matrix, told: bool) -> str:
         """Return the class of the one cell that a number is, whatever it is called."""
         slope.eliminate_zeros()
-        if slope.nnz == 0:
-            return "exact"
-        cell = int(slope.indices[0])
-        single = slope.nnz == 1 and slope.data[0] == 1 and value == self.reconciled.point[cell]
-        return str(self.reconciled.classes[cell]) if single else "derived"
+        if slope.nnz == 1 and slope.data[0] == 1:
+            cell = int(slope.indices[0])
+            if value == self.reconciled.point[cell]:
+                return str(self.reconciled.classes[cell])
+        return "exact" if told and slope.nnz == 0 else "derived"

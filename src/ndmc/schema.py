@@ -319,9 +319,8 @@ class FigureEntry(_Entry):
     value: Text
     unit: Text = ""
     uncertainty: Annotated[
-        float | None,
+        Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,
         BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
-        Field(allow_inf_nan=False, gt=0),
     ] = Field(None, description="published standard deviation as a share of the value")
     status: Status
     note: str = ""
