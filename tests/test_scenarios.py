@@ -16,7 +16,7 @@ from ndmc_kernels import survival
 
 CASES = [(name, v) for name in ndmc.bundled() for v in ("", *bundled(name).file.variants)]
 each_case = pytest.mark.parametrize(("name", "variant"), CASES)
-VERDICTS = {"met", "missed", "reported", "input", "not modelled", "not reproducible", "unobservable"}
+VERDICTS = {"met", "missed", "reported", "input", "not modelled", "not reproducible"}
 FOLDERS = sorted({bundled(name).folder for name, _ in CASES})
 
 
