@@ -208,7 +208,7 @@ def test_agreement_is_what_the_readme_says():
     digit = [f"{100 * found:.1f}" == f"{100 * given:.1f}" for found, given in pairs]
     counts = (len(printed), sum(digit), sum(off <= 0.1), sum(off <= 0.2))
     assert len({row.split()[0] for row in printed.index}) == 31
-    text = (bundled(NAME).folder / "README.md").read_text(encoding="utf-8")
+    text = " ".join((bundled(NAME).folder / "README.md").read_text(encoding="utf-8").split())
     assert f"of its {counts[0]} uncertainties" in text
     digits, tenths, fifths = counts[1:]
     assert f"{digits} agree to the printed digit, {tenths} to a tenth and {fifths} to a" in text
