@@ -71,7 +71,7 @@ def _fetch(rows: Floats, first: int, near: Floats) -> None:
 
 @inline
 def _put_back(near: Floats, rows: Floats, first: int) -> None:
-    """Copy [row, lane] back to them."""
+    """Copy [row, lane] to the draws that there are from one on."""
     count = min(rows.shape[1] - first, WIDTH)
     for row in range(rows.shape[0]):
         if count == WIDTH:
@@ -84,10 +84,9 @@ def _put_back(near: Floats, rows: Floats, first: int) -> None:
 @inline
 def _add(rows: Floats, sign: float, matrix: Floats, others: Floats) -> None:
     """Add (1) or subtract (-1) the products of a matrix with others [other, lane] to each row."""
-    # Two rows at a time, so that their sums stay in 16 registers of 256 bits: 256 ns for a draw of
-    # 60 values and 25 equations in tiles from memory; three rows 295, four 350. In registers of 512
-    # bits they take 206, 192 and 183. Sums begin with nothing, and the row is added last: what
-    # little is left to correct is not rounded to the digits of the row.
+    # Two rows at a time, so that their sums stay in 16 registers of 256 bits: three and four take
+    # 1.1 and 1.25 times as long there, and 0.9 and 0.85 in registers of 512 bits. Sums begin with
+    # nothing and the row is added last: a small correction is not rounded to the digits of the row.
     last = matrix.shape[0] - 1
     for row in range(0, matrix.shape[0], 2):
         below = min(row + 1, last)
