@@ -3,6 +3,8 @@
 import bisect
 import decimal
 import functools
+import itertools
+import math
 import operator
 import re
 import struct
@@ -918,3 +920,50 @@ def _rounded(value, digits=40):
     """Return a fraction to so many digits."""
     with decimal.localcontext(prec=digits):
         return Fraction(decimal.Decimal(value.numerator) / decimal.Decimal(value.denominator))
+
+
+# --- projection ----------------------------------------------------------------------------------
+
+
+def add_products(rows, matrix, others):
+    """Return rows [row, draw] with the products of a matrix and others [other, draw] added."""
+    out = np.empty_like(rows)
+    for row, draw in np.ndindex(rows.shape):
+        terms = [matrix[row, n] * others[n, draw] for n in range(len(others))]
+        out[row, draw] = math.fsum([rows[row, draw], *terms])
+    return out
+
+
+def project(values, equations, constants, gain):
+    """Return values [value, draw] moved along a gain, and what equations left open before."""
+    open_ = add_products(
+        np.repeat(-constants[:, np.newaxis], values.shape[1], 1), equations, values
+    )
+    return add_products(values, -gain, open_), open_
+
+
+def nonnegative(z, covariance):
+    """Return all z + M l >= 0 with l >= 0 that is zero where the sum is not, with l, exactly.
+
+    Every set of rows is tried whose part of M can be inverted: where M is singular one sum may be
+    reached by several l.
+    """
+    [z], matrix = fractions([z]), fractions(covariance)
+    found = []
+    for chosen in itertools.product((False, True), repeat=len(z)):
+        rows = [n for n, used in enumerate(chosen) if used]
+        part = [[matrix[n][m] for m in rows] for n in rows]
+        if len(echelon(part)[1]) < len(rows):
+            continue
+        pulls = [Fraction(0)] * len(z)
+        for n, [value] in zip(
+            rows, solution(part, len(rows), [[-z[n]] for n in rows]), strict=True
+        ):
+            pulls[n] = value
+        sums = [
+            a + sum(b * c for b, c in zip(row, pulls, strict=True))
+            for a, row in zip(z, matrix, strict=True)
+        ]
+        if min([*sums, *pulls]) >= 0:
+            found.append((sums, pulls))
+    return found
