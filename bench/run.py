@@ -1,8 +1,8 @@
 """Hold ndmc against what a user would otherwise write: check that both agree, then time them.
 
-python bench/run.py               W1 to W8, about an hour
+python bench/run.py               W1 to W9, about an hour
 python bench/run.py W1 W3         some rows
-python bench/run.py --all         W1 to W8, then the rows of single steps, about two hours
+python bench/run.py --all         W1 to W9, then the rows of single steps, about two hours
 python bench/run.py --quick       small sizes: does everything run and agree?
 python bench/run.py --markdown    the table as README.md holds it
 """
@@ -25,6 +25,7 @@ import checks
 import cohort_model
 import large_loop
 import older
+import projection
 import random_inputs
 import scaling
 import stored_percentiles
@@ -63,6 +64,7 @@ MAIN = {
     "W6": Row(large_loop.check, large_loop.contests, alone=True),
     "W7": Row(no_check, scaling.contests),
     "W8": Row(no_check, whole_runs.starts),
+    "W9": Row(projection.check, projection.contests, alone=True),
 }
 ROWS = {**MAIN, **{name: Row(checks.check, partial(older.contests, name)) for name in older.ROWS}}
 

@@ -22,6 +22,7 @@ class Sizes:
     sorted: int = 1_000_000
     looped: int = 512
     looped_plain: int = 4
+    projected: int = 1_000_000
     scaling: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     threads: int = 200_000
     start: int = 1_000
@@ -47,6 +48,7 @@ QUICK = Sizes(
     sorted=3_000,
     looped=64,
     looped_plain=1,
+    projected=4_000,
     scaling=(2_048, 4_096),
     threads=4_096,
     start=300,
