@@ -119,10 +119,12 @@ class Conditioned:
         """Move draws until every equation is closed, and return those in which one is not."""
         for _ in range(_MOST_STEPS):
             left, size = equations.left(cells)
-            lost = ~(np.abs(left) <= _CLOSED * size).all(axis=0)
+            closed = np.abs(left) <= _CLOSED * size
+            lost = ~closed.all(axis=0)
             if not lost.any():
                 break
-            left[:, ~lost] = 0.0
+            # Rounding of large equations would keep those of flows near zero open.
+            left[closed] = 0.0
             add_products(cells, self.gain, left)
         return np.asarray(lost)
 

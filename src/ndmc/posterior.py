@@ -100,7 +100,7 @@ def moments(found: Reconciled, method: Way, seed: int, draws: int) -> Moments:
     if draws < 2:
         raise InputError(f"{draws} draws; a covariance takes 2 or more", "-n")
     size = len(found.point)
-    highest, total, squares, lost = -np.inf, 0.0, 0.0, 0
+    highest, total, squares, lost = float("-inf"), 0.0, 0.0, 0
     mean, spread = np.zeros(size), np.zeros((size, size))
     for cells, logs in blocks(found, method, seed, draws):
         sound = np.isfinite(logs)
@@ -109,16 +109,16 @@ def moments(found: Reconciled, method: Way, seed: int, draws: int) -> Moments:
             continue
         cells, logs = cells[:, sound], logs[sound]
         if logs.max() > highest:  # all weights are relative to the largest so far
-            shrink = np.exp(highest - logs.max())
+            shrink = float(np.exp(highest - logs.max()))
             total, squares, spread = total * shrink, squares * shrink**2, spread * shrink
             highest = float(logs.max())
         weights = np.exp(logs - highest)
-        own = weights.sum()
+        own = float(weights.sum())
         centre = cells @ weights / own
         away = cells - centre[:, np.newaxis]
         step = centre - mean
         spread += (away * weights) @ away.T + np.outer(step, step) * (total * own / (total + own))
-        total, squares = total + own, squares + weights @ weights
+        total, squares = total + own, squares + float(weights @ weights)
         mean = mean + step * (own / total)
     if not total:
         raise RunError(

@@ -8,8 +8,10 @@ flow or stock is negative (Cencic and Fruehwirth 2018).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
 import scipy.special
@@ -136,6 +138,7 @@ def _gain(found: Reconciled, dependent: Places) -> Floats:
 def log_density(cell: Marginal, values: Floats) -> Floats:
     """Return the logarithm of a distribution's density, but for a constant; -inf outside it."""
     numbers = cell.numbers
+    found: npt.NDArray[np.floating[Any]]
     with np.errstate(divide="ignore", invalid="ignore"):
         match cell.kind:
             case "normal" | "truncated_normal":

@@ -1,0 +1,168 @@
+"""Draws held against least squares: equations closed, moments as reconciled, bits of their own."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ndmc.conditioning import conditioned, conditioning_of
+from ndmc.errors import InputError
+from ndmc.evaluation import evaluate
+from ndmc.plan import compile_plan
+from ndmc.posterior import METHODS, blocks, moments
+from ndmc.reconciliation import reconcile_scenario
+from ndmc.scenario import load
+
+MARKET = """\
+format: 1
+name: market
+title: A market
+unit: t
+years: 2020..2020
+dims: {{element: [Nd, Dy]}}
+parameters:
+  imports_reported:
+    {{unit: t/yr, dims: [element], value: 100, distribution: normal, sd: 5,
+     errors: {{element: independent}}}}
+  exports_reported:
+    {{unit: t/yr, dims: [element], value: 40, distribution: normal, sd: 4,
+     errors: {{element: independent}}}}
+  use_reported:
+    {{unit: t/yr, dims: [element], value: {use}, distribution: normal, sd: 3,
+     errors: {{element: independent}}}}
+  waste_reported:
+    {{unit: t/yr, dims: [element], value: {waste}, distribution: normal, sd: 1.5,
+     errors: {{element: {errors}}}}}
+processes: [market]
+environment: [world, users, bin]
+flows:
+  imports: {{from: world, to: market, dims: [element], value: imports_reported}}
+  exports: {{from: market, to: world, dims: [element], value: exports_reported}}
+  waste: {{from: market, to: bin, dims: [element], value: waste_reported}}
+  use: {{from: market, to: users, dims: [element]}}
+reconcile:
+  measured: {{use: use_reported}}
+  draws: {draws}
+"""
+DRAWS = 40_000
+
+
+def market(tmp_path, *, use=44, waste=20, draws="projected", errors="independent"):
+    """Write a market that is measured on all sides, once more than need be, and load it."""
+    text = MARKET.format(use=use, waste=waste, draws=draws, errors=errors)
+    (tmp_path / "scenario.yaml").write_text(text, encoding="utf-8")
+    return load(tmp_path / "scenario.yaml")
+
+
+def sd_of(found):
+    """Return the reconciled standard deviation of every cell."""
+    return np.sqrt(np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_moments_are_those_of_least_squares(tmp_path, method):
+    """Where all is normal, linear and far from zero, every method has the reconciled moments."""
+    found = reconcile_scenario(market(tmp_path))
+    drawn, sd = moments(found, method, 1, DRAWS), sd_of(found)
+    error = 1 / np.sqrt(drawn.effective)
+    assert drawn.lost == 0
+    assert np.abs((drawn.mean - found.point) / sd).max() < 5 * error
+    exact = (found.spread @ found.spread.T).toarray()
+    # The variance of an entry of a sample covariance is at most 2 sd^2 sd^2 / n.
+    assert np.abs((drawn.covariance - exact) / np.outer(sd, sd)).max() < 5 * np.sqrt(2) * error
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["market", "china_nd_published", "uk_ree"])
+def test_equations_close(tmp_path, method, name):
+    """Every draw satisfies every equation to 64 eps of its terms."""
+    scenario = market(tmp_path, waste=1, use=63) if name == "market" else load(name)
+    if method == "weighted" and name != "market":
+        pytest.skip("weights need linear equations")
+    found = reconcile_scenario(scenario)
+    count = len(found.system.mean)
+    cells, logs = next(blocks(found, method, 1, 40))
+    for draw in cells[:, np.isfinite(logs)].T:
+        linear = found.system.linearise(draw[:count], draw[count:])
+        assert (np.abs(linear.residual) <= 64 * 2.0**-52 * linear.size).all()
+
+
+def test_a_run_is_reconciled(tmp_path):
+    """Parameters of a run agree: what closes the market is what measures it."""
+    plan = compile_plan(market(tmp_path), ["use", "use_reported"])
+    drawn = evaluate(plan, 1, range(300))
+    assert plan.conditioning is not None
+    assert plan.conditioning.method == "projected"
+    assert np.abs(drawn["use"][..., 0, :] / drawn["use_reported"] - 1).max() < 64 * 2.0**-52
+
+
+def test_draws_as_drawn_are_left_alone(tmp_path):
+    """Parameters keep their draws if the scenario says so."""
+    plan = compile_plan(market(tmp_path, draws="as_drawn"), ["use", "use_reported"])
+    drawn = evaluate(plan, 1, range(300))
+    assert plan.conditioning is None
+    assert np.abs(drawn["use"][..., 0, :] / drawn["use_reported"] - 1).max() > 0.01
+
+
+@pytest.mark.parametrize("method", ["projected", "active_set"])
+@pytest.mark.parametrize("name", ["market", "china_nd_published"])
+def test_a_draw_does_not_depend_on_others(tmp_path, method, name):
+    """A draw has the same bits alone, and in a tile of any width."""
+    scenario = market(tmp_path, waste=1, use=63) if name == "market" else load(name)
+    moved = conditioning_of(scenario, method)
+    found = moved.found
+    scores = np.random.default_rng(1).standard_normal((found.system.factor.shape[1], 70))
+    drawn = found.system.mean[:, np.newaxis] + found.system.factor @ scores
+    whole = moved.all_cells(drawn)
+    for first, stop in itertools.pairwise((0, 1, 18, 53, 70)):
+        part = moved.all_cells(np.ascontiguousarray(drawn[:, first:stop]))
+        assert np.array_equal(part, whole[:, first:stop], equal_nan=True)
+
+
+def test_no_flow_is_negative(tmp_path):
+    """The active set brings draws to the nearest without negative flows, and no others."""
+    found = reconcile_scenario(market(tmp_path, waste=1, use=63))
+    (free, _), (held, _) = (next(blocks(found, way, 1, 256)) for way in METHODS[:2])
+    flows = slice(len(found.system.mean), None)
+    negative = (free[flows] < 0).any(axis=0)
+    assert 20 < negative.sum() < 236
+    assert np.array_equal(free[:, ~negative], held[:, ~negative])
+    assert held[flows].min() > -1e-9
+    # The waste is the only one near zero: the others follow as if it were measured to be zero.
+    covariance = (found.spread @ found.spread.T).toarray()
+    for draw in np.flatnonzero(negative):
+        bad = len(found.system.mean) + np.flatnonzero(free[flows, draw] < 0)
+        pull = np.linalg.lstsq(covariance[np.ix_(bad, bad)], -free[bad, draw], rcond=1e-9)[0]
+        expected = free[:, draw] + covariance[:, bad] @ pull
+        assert np.allclose(held[:, draw], expected, atol=1e-4)
+
+
+def test_weights_leave_out_negative_flows(tmp_path):
+    """Weighted draws have the mean of a normal distribution that ends at zero."""
+    found = reconcile_scenario(market(tmp_path, waste=1, use=63))
+    drawn = moments(found, "weighted", 1, 200_000)
+    cells = found.system.spans["waste"]
+    mean, sd = found.point[cells], sd_of(found)[cells]
+    # Simulated from the reconciled distribution of the two, which are independent.
+    score = np.random.default_rng(1).standard_normal((2, 400_000)) * sd[:, None] + mean[:, None]
+    kept = score[:, (score > 0).all(axis=0)]
+    error = sd / np.sqrt(drawn.effective)
+    assert (np.abs(drawn.mean[cells] - kept.mean(axis=1)) < 5 * error).all()
+
+
+def test_what_cannot_be_weighted_is_refused(tmp_path):
+    """Shared errors and products of what is measured have no weights here."""
+    with pytest.raises(InputError, match="is shared with others"):
+        moments(reconcile_scenario(market(tmp_path, errors="shared")), "weighted", 1, 10)
+    with pytest.raises(InputError, match=r"scenario\.yaml:\d+: .* is not linear"):
+        moments(reconcile_scenario(load("china_nd_published")), "weighted", 1, 10)
+
+
+def test_a_lost_draw_is_nan(tmp_path):
+    """A draw that is not a number is lost, and only that one."""
+    moved = conditioned(reconcile_scenario(market(tmp_path)), "projected")
+    drawn = np.repeat(moved.central[:, np.newaxis], 3, axis=1)
+    drawn[0, 1] = np.nan
+    lost = np.isnan(moved.all_cells(drawn))
+    assert lost[:, 1].all()
+    assert not lost[:, [0, 2]].any()
