@@ -166,3 +166,14 @@ def test_a_lost_draw_is_nan(tmp_path):
     lost = np.isnan(moved.all_cells(drawn))
     assert lost[:, 1].all()
     assert not lost[:, [0, 2]].any()
+
+
+def test_the_command_holds_draws_against_estimates(tmp_path, cli):
+    """`ndmc reconcile -n` prints how far moments are off; an unknown method is named."""
+    market(tmp_path)
+    done = cli("reconcile", "scenario.yaml", "-n", "2000")
+    assert done.code == 0
+    assert "2,000 draws (projected), worth 2,000 of equal weight" in done.out
+    wrong = cli("reconcile", "scenario.yaml", "--method", "best")
+    assert wrong.code == 2
+    assert "'best' is not projected, active_set or weighted" in wrong.err

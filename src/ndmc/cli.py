@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -579,6 +579,13 @@ def validate(
         raise RunError(f"{missed} of {len(verdicts)} targets missed")
 
 
+def _method(text: str) -> Literal["projected", "active_set", "weighted"]:
+    for known in ("projected", "active_set", "weighted"):
+        if text == known:
+            return known
+    raise InputError(f"{text!r} is not projected, active_set or weighted", "--method")
+
+
 @app.command()
 def reconcile(
     scenario: ScenarioArgument,
@@ -588,6 +595,13 @@ def reconcile(
     picture: Annotated[
         str, typer.Option("--picture", help="Also draw what moved, and how far, to this .svg file.")
     ] = "",
+    draws: Annotated[
+        str, typer.Option("--draws", "-n", help="Also hold so many draws against the estimates.")
+    ] = "0",
+    method: Annotated[
+        str, typer.Option(help="How draws agree: projected, active_set or weighted.")
+    ] = "projected",
+    seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
 ) -> None:
     """Reconcile what is measured with the balances: before, after, classes and tests.
 
@@ -597,8 +611,15 @@ def reconcile(
     from ndmc.report import print_reconciled, write_csv
     from ndmc.scenario import load
 
+    count, number = _count(draws, "-n"), _count(seed, "--seed")
+    way = _method(method)
     found = reconcile_scenario(load(scenario, variant=variant, changes=_changes(set_)))
     print_reconciled(found)
+    if count:
+        from ndmc.posterior import moments
+        from ndmc.report import print_moments
+
+        print_moments(found, moments(found, way, number, count), way)
     if csv:
         write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
     if picture:

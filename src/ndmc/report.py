@@ -31,6 +31,7 @@ from ndmc.store import Store
 
 if TYPE_CHECKING:
     from ndmc.figures import Comparison
+    from ndmc.posterior import Moments
     from ndmc.reconciliation import Reconciled
     from ndmc.validation import Validation
 
@@ -548,6 +549,34 @@ def print_reconciled(found: Reconciled) -> None:
         f"a test beyond {found.critical:.2f} is marked"
     )
     _print_rejected(page, found)
+
+
+def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
+    """Print how far mean and covariance of draws are from those of least squares."""
+    import numpy as np
+
+    page = console()
+    sd = np.sqrt(np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1))
+    size = np.abs(found.point)
+    # Flows that are zero by the equations have only rounding for a deviation: 1e-13 of 1e3 t.
+    known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))
+    off = np.abs(drawn.mean - found.point)[known] / sd[known]
+    sds = np.sqrt(np.diag(drawn.covariance))[known]
+    covariance = (found.spread @ found.spread.T).toarray()[np.ix_(known, known)]
+    least = covariance / np.outer(sd[known], sd[known])
+    own = drawn.covariance[np.ix_(known, known)] / np.outer(sds, sds)
+    page.print(
+        f"{drawn.draws:,} draws ({method}), worth {drawn.effective:,.0f} of equal weight, "
+        f"{drawn.lost:,} without any; against least squares, over {known.sum()} cells:"
+    )
+    page.print(
+        f"  means differ by up to {number(off.max())} sd (one standard error is "
+        f"{number(drawn.effective**-0.5)})"
+    )
+    page.print(
+        f"  standard deviations by up to {number(100 * np.abs(sds / sd[known] - 1).max())} %"
+    )
+    page.print(f"  correlations by up to {number(np.abs(own - least).max())}")
 
 
 def _print_rejected(page: Console, found: Reconciled) -> None:
