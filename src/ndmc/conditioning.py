@@ -29,6 +29,7 @@ from ndmc_kernels.rows import COMPUTE
 __all__ = [
     "Conditioned",
     "Method",
+    "any_negative",
     "bounded_cells",
     "conditioned",
     "conditioning_of",
@@ -139,7 +140,7 @@ class Conditioned:
         lost = np.zeros(cells.shape[1], dtype=np.bool_)
         for _ in range(_MOST_TURNS):
             held = cells[self.bounded]
-            negative = ~lost & (held < -_ZERO * np.abs(held).max(axis=0, initial=0.0)).any(axis=0)
+            negative = ~lost & any_negative(held)
             if not negative.any():
                 break
             add_products(held, covariance, -forces)
@@ -238,6 +239,11 @@ def conditioned(found: Reconciled, method: Method) -> Conditioned:
 def shortened(values: Floats) -> Floats:
     """Round to single precision: the last bits of linear algebra are not the same everywhere."""
     return np.ascontiguousarray(values.astype(np.float32).astype(np.float64))
+
+
+def any_negative(held: Floats) -> npt.NDArray[np.bool_]:
+    """Return in which draws one of some flows and stocks [cell, draw] is below zero."""
+    return np.asarray((held < -_ZERO * np.abs(held).max(axis=0, initial=0.0)).any(axis=0))
 
 
 def bounded_cells(found: Reconciled) -> Places:

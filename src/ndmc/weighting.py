@@ -16,7 +16,7 @@ import scipy.linalg
 import scipy.sparse as sp
 import scipy.special
 
-from ndmc.conditioning import Conditioned, bounded_cells, conditioned, shortened
+from ndmc.conditioning import Conditioned, any_negative, bounded_cells, conditioned, shortened
 from ndmc.dims import Floats
 from ndmc.distributions import Marginal
 from ndmc.errors import InputError
@@ -27,8 +27,6 @@ __all__ = ["Weighted", "log_density", "weighted"]
 
 #: By how much derivatives of linear equations may differ between two points.
 _STRAIGHT = 1e-9
-#: Share of the largest flow or stock of a draw below which one counts as zero.
-_ZERO = 1e-12
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,7 @@ class Weighted:
         logs = np.zeros(drawn.shape[1])
         for cell in self.dependent:
             logs += log_density(self.marginals[cell], cells[cell])
-        held = cells[self.bounded]
-        negative = (held < -_ZERO * np.abs(held).max(axis=0, initial=0.0)).any(axis=0)
-        logs[negative | np.isnan(logs)] = -np.inf
+        logs[any_negative(cells[self.bounded]) | np.isnan(logs)] = -np.inf
         return cells, logs
 
 
