@@ -146,20 +146,17 @@ def raised(arguments, draws):
 @pytest.mark.parametrize("arguments", [STORED, KEPT_NONE], ids=["stored", "none"])
 def test_kills_while_draws_are_added(tmp_path, undisturbed, arguments):
     """Killed at random while -n is raised twice, a run ends as if all was asked for at once."""
-    whole, _ = undisturbed(raised(arguments, 100_000))
-    chance, tally = random.Random(7), Tally(tmp_path / "run.zarr")
-    ragged = set()
-    for draws in (10_000, 40_000, 100_000):
-        asked = raised(arguments, draws)
-        for _ in range(3):
-            before = len(tally.seen)
-            if not tally.run(asked, after=chance.uniform(1.5, 4.5), raised=ragged):
-                break
-            assert len(tally.seen) >= before
-        tally.finish(asked, ragged)
-        ragged = {max(name for name in tally.seen if int(name.removeprefix("block-")) < draws)}
-    assert tally.kills >= 3
-    assert_identical(tally.out, whole)
+    whole, seconds = undisturbed(raised(arguments, 100_000))
+    chance, kills, turn = random.Random(7), 0, 0
+    while kills < 5:
+        tally, ragged = Tally(tmp_path / f"{turn}.zarr"), set()
+        for draws in (10_000, 40_000, 100_000):
+            asked = raised(arguments, draws)
+            tally.run(asked, after=chance.uniform(0, seconds), raised=ragged)
+            tally.finish(asked, ragged)
+            ragged = {max(name for name in tally.seen if int(name.removeprefix("block-")) < draws)}
+        assert_identical(tally.out, whole)
+        kills, turn = kills + tally.kills, turn + 1
 
 
 def stat(path):
@@ -247,16 +244,20 @@ def damaged(tmp_path_factory):
 def test_kills_during_repair(tmp_path, undisturbed, damaged):
     """Killed at random while it repairs, the same command repairs the rest."""
     whole, _ = undisturbed(STORED)
-    chance = random.Random(9)
-    kills = 0
-    for turn in range(4):
+    repair = [*STORED, "--repair", "--out"]
+    shutil.copytree(damaged, tmp_path / "whole.zarr")
+    began = time.monotonic()
+    finishes(*repair, tmp_path / "whole.zarr")
+    seconds = time.monotonic() - began
+    chance, kills, turn = random.Random(9), 0, 0
+    while kills < 4:
         out = tmp_path / f"{turn}.zarr"
         shutil.copytree(damaged, out)
         for _ in range(2):
-            kills += killed(*STORED, "--repair", "--out", out, after=chance.uniform(0.8, 2.6))
-        finishes(*STORED, "--repair", "--out", out)
+            kills += killed(*repair, out, after=chance.uniform(0, seconds))
+        finishes(*repair, out)
         assert_identical(out, whole)
-    assert kills >= 4
+        turn += 1
 
 
 REPAIR = {
