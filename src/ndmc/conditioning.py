@@ -22,6 +22,7 @@ from ndmc.instructions import Arithmetic, Places
 from ndmc.reconciliation import Reconciled, reconcile_scenario
 from ndmc.rowcode import RowCode, compile_rows
 from ndmc.scenario import Scenario
+from ndmc.slopes import Slopes, slopes_of
 from ndmc.steps import Formula, Plan, hidden
 from ndmc_kernels.projection import add_products, nonnegative
 from ndmc_kernels.rows import COMPUTE
@@ -105,6 +106,19 @@ class Conditioned:
         self.idle.append(equations)
         cells[:, lost] = np.nan
         return cells
+
+    def slopes_at(self, cells: Floats) -> Floats:
+        """Return the derivatives of all equations by all cells in every draw; see `Slopes`."""
+        equations = self._equations(cells.shape[1])
+        with np.errstate(all="ignore"):
+            found = self.slopes.at(lambda some: equations.left(some)[0], cells)
+        self.idle.append(equations)
+        return found
+
+    @functools.cached_property
+    def slopes(self) -> Slopes:
+        """Which cells each equation reads."""
+        return slopes_of(self.found)
 
     def _equations(self, width: int) -> _Equations:
         """Return rows that no other thread uses."""

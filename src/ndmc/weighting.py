@@ -1,8 +1,9 @@
 """Draws that agree with equations by importance weights, whatever the distributions.
 
-As many measurements as there are equations to close are computed from the others, which are drawn
-as they are described; a draw weighs as much as what was computed is likely, and nothing where a
-flow or stock is negative (Cencic and Fruehwirth 2018).
+As many independent errors as there are equations to close are computed from the others, which are
+drawn as they are described; a draw weighs as much as what was computed is likely, and nothing
+where a flow or stock is negative. Where equations are not linear it weighs more, the steeper what
+was computed changes with the rest, in standard deviations of both (Cencic and Fruehwirth 2018).
 """
 
 from __future__ import annotations
@@ -13,39 +14,87 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-import scipy.sparse as sp
 import scipy.special
 
 from ndmc.conditioning import Conditioned, any_negative, bounded_cells, conditioned, shortened
 from ndmc.dims import Floats
 from ndmc.distributions import Marginal
-from ndmc.errors import InputError
 from ndmc.instructions import Places
 from ndmc.reconciliation import Reconciled
+from ndmc.slopes import Slopes
 
 __all__ = ["Weighted", "log_density", "weighted"]
 
 #: By how much derivatives of linear equations may differ between two points.
 _STRAIGHT = 1e-9
+#: Share of the largest singular value of all errors below which one is made of others.
+_RANK = 1e-10
 
 
 @dataclass(frozen=True)
 class Weighted:
-    """Draws of all but the ``dependent`` parameters' cells, and their weights."""
+    """Draws in which some errors follow from the others, and their weights.
+
+    ``alone`` are the cells with a dependent error of their own, by their distributions; ``scores``
+    gives the other dependent errors from what cells are off their means, [error, cell].
+    """
 
     conditioned: Conditioned
-    marginals: tuple[Marginal, ...]
-    dependent: Places
+    alone: tuple[tuple[int, Marginal], ...]
+    scores: Floats
     bounded: Places
+    curve: _Curve | None
 
     def all_cells(self, drawn: Floats) -> tuple[Floats, Floats]:
         """Return draws that satisfy the equations, [cell, draw], and the logs of their weights."""
         cells = self.conditioned.all_cells(drawn)
-        logs = np.zeros(drawn.shape[1])
-        for cell in self.dependent:
-            logs += log_density(self.marginals[cell], cells[cell])
+        system = self.conditioned.found.system
+        away = cells[: len(system.mean)] - system.mean[:, np.newaxis]
+        logs = -0.5 * ((self.scores @ away) ** 2).sum(axis=0)
+        for cell, marginal in self.alone:
+            logs += log_density(marginal, cells[cell])
+        if self.curve is not None:
+            logs += self.curve.log_areas(self.conditioned.slopes_at(cells))
         logs[any_negative(cells[self.bounded]) | np.isnan(logs)] = -np.inf
         return cells, logs
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """The equations and cells that tell how dependent errors change with the ``free`` ones.
+
+    ``unknown`` are cells that are not measured; ``dependent`` and ``free`` are the directions of
+    errors, [cell, error].
+    """
+
+    slopes: Slopes
+    rows: Places
+    unknown: Places
+    dependent: Floats
+    free: Floats
+
+    def log_areas(self, entries: Floats) -> Floats:
+        """Return the logs of the area that a unit of free errors takes in each draw."""
+        logs = np.full(entries.shape[1], np.nan)
+        for draw in np.flatnonzero(np.isfinite(entries).all(axis=0)):
+            by = self.slopes.matrix(entries[:, draw])[self.rows]
+            solved = np.hstack([by[:, self.unknown], by @ self.dependent])
+            along = np.linalg.solve(solved, by @ self.free)[len(self.unknown) :]
+            logs[draw] = 0.5 * np.linalg.slogdet(np.eye(len(along)) + along @ along.T)[1]
+        return shortened(logs)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Independent errors of what is measured: what they do to cells, and how cells tell them."""
+
+    factor: Floats
+    scores: Floats
+
+    def along(self, found: Reconciled) -> Floats:
+        """Return the directions of adjustment, [error, direction]."""
+        moved: Floats = self.scores @ found.adjusted.moved.toarray()
+        return moved
 
 
 def weighted(found: Reconciled) -> Weighted:
@@ -54,81 +103,129 @@ def weighted(found: Reconciled) -> Weighted:
     Raises
     ------
     InputError
-        With file and line: if equations are not linear in what is measured, or errors are not
-        independent, or a dependent measurement has no density.
+        With file and line: if an error that is not normal is shared, some errors are made of
+        others, or a dependent measurement has no density.
     """
+    errors = _errors(found)
+    dependent = _dependent(errors.along(found))
+    marginals = _marginals(found)
+    alone, normal = list[tuple[int, Marginal]](), list[int]()
+    for error in dependent:
+        cell = int(np.flatnonzero(errors.factor[:, error])[0])
+        if marginals[cell].kind == "normal":
+            normal.append(int(error))
+        else:
+            alone.append((cell, marginals[cell]))
+            _refuse_steps(found, cell)
+    moves = replace(conditioned(found, "projected"), gain=_gain(found, errors, dependent))
+    return Weighted(
+        conditioned=moves,
+        alone=tuple(alone),
+        scores=errors.scores[normal],
+        bounded=bounded_cells(found),
+        curve=None if _straight(found) else _curve(moves, errors, dependent),
+    )
+
+
+def _marginals(found: Reconciled) -> list[Marginal]:
+    parameters = found.system.scenario.parameters
+    return [cell for name in found.system.parameters for cell in parameters[name].marginals]
+
+
+def _errors(found: Reconciled) -> _Errors:
+    """Return the errors of all measurements that are not rejected."""
+    factor = found.system.factor.toarray()
+    factor[[one.cell for one in found.rejected]] = 0.0
+    factor = factor[:, factor.any(axis=0)]
+    _refuse_shared_errors(found, factor)
+    sd = np.linalg.norm(factor, axis=1)
+    scale = np.where(sd > 0, sd, 1.0)
+    scores = np.linalg.pinv(factor / scale[:, np.newaxis], rcond=_RANK) / scale
+    made = np.flatnonzero(np.abs(scores @ factor - np.eye(factor.shape[1])).max(axis=0) > 1e-6)
+    if len(made):
+        cell = int(np.flatnonzero(factor[:, made[0]])[0])
+        _refuse(found, cell, "the error of {} is made of those of others")
+    return _Errors(factor, scores)
+
+
+def _refuse_shared_errors(found: Reconciled, factor: Floats) -> None:
+    """Refuse errors that are shared and not normal: their joint density is not known."""
+    several = (factor != 0).sum(axis=0) > 1
+    shared = factor[:, several].any(axis=1) | ((factor != 0).sum(axis=1) > 1)
+    for cell, marginal in enumerate(_marginals(found)):
+        if shared[cell] and marginal.kind != "normal":
+            _refuse(found, cell, "the error of {} is shared with others and not normal")
+
+
+def _refuse_steps(found: Reconciled, cell: int) -> None:
+    if _marginals(found)[cell].kind == "discrete":
+        _refuse(found, cell, "{} is discrete and would have to follow from the others")
+
+
+def _refuse(found: Reconciled, cell: int, why: str) -> None:
     system = found.system
-    where = system.scenario.document
-    _refuse_curves(found)
-    _refuse_shared_errors(found)
-    parameters = system.scenario.parameters
-    marginals = tuple(cell for name in system.parameters for cell in parameters[name].marginals)
-    dependent = _dependent(found)
-    for cell in dependent:
-        if marginals[cell].kind == "discrete":
-            name = system.cell_names(system.parameters)[cell]
-            message = f"{name} is discrete and would have to follow from the others"
-            raise where.error(f"{message}; use --method projected", "reconcile")
-    moves = replace(conditioned(found, "projected"), gain=_gain(found, dependent))
-    return Weighted(moves, marginals, dependent, bounded_cells(found))
+    message = why.format(system.cell_names(system.parameters)[cell])
+    raise system.scenario.document.error(
+        f"{message}, so draws cannot be weighted; use --method projected or active_set",
+        "reconcile",
+    )
 
 
-def _refuse_curves(found: Reconciled) -> None:
-    """Refuse equations whose derivatives change: draws of a curve would need more than weights."""
-    system, count = found.system, len(found.system.mean)
+def _straight(found: Reconciled) -> bool:
+    """Whether derivatives are the same at two points."""
+    count = len(found.system.mean)
     deviations = np.asarray(np.sqrt(found.spread.power(2).sum(axis=1))).reshape(-1)
-    here = system.linearise(found.point[:count], found.point[count:])
     other = found.point + deviations + 0.01 * np.abs(found.point)
-    there = system.linearise(other[:count], other[count:])
-    for one, two in ((here.by_x, there.by_x), (here.by_y, there.by_y)):
-        rows = np.unique((abs(one - two) > _STRAIGHT * abs(one).max()).nonzero()[0])
-        if len(rows):
-            relation, text = system.equation(int(rows[0]))
-            raise InputError(
-                f"{text} is not linear, so draws cannot be weighted; use --method projected or "
-                "active_set",
-                relation.where,
-            )
+    here = found.system.linearise(found.point[:count], found.point[count:])
+    there = found.system.linearise(other[:count], other[count:])
+    pairs = ((here.by_x, there.by_x), (here.by_y, there.by_y))
+    return not any((abs(one - two) > _STRAIGHT * abs(one).max()).nnz for one, two in pairs)
 
 
-def _refuse_shared_errors(found: Reconciled) -> None:
-    system = found.system
-    shared = abs(system.factor @ system.factor.T - sp.diags_array(_variances(found))) > 0
-    if shared.nnz:
-        name = system.cell_names(system.parameters)[int(shared.nonzero()[0][0])]
-        message = f"the error of {name} is shared with others, so draws cannot be weighted"
-        raise system.scenario.document.error(f"{message}; use --method projected", "reconcile")
-
-
-def _variances(found: Reconciled) -> Floats:
-    return np.asarray(found.system.factor.power(2).sum(axis=1)).reshape(-1)
-
-
-def _dependent(found: Reconciled) -> Places:
-    """Return measurements that the equations give from the others, as independent as can be."""
-    along = _scaled(found)
+def _dependent(along: Floats) -> Places:
+    """Return errors that the equations give from the others, as independent as can be."""
     _, _, order = scipy.linalg.qr(along.T, mode="economic", pivoting=True)
     return np.sort(order[: along.shape[1]]).astype(np.int64)
 
 
-def _scaled(found: Reconciled) -> Floats:
-    """Return the directions of adjustment [measured cell, direction] in standard deviations."""
-    sd = np.sqrt(_variances(found))
-    scaled: Floats = found.adjusted.moved.toarray() / np.where(sd > 0, sd, 1.0)[:, np.newaxis]
-    return scaled
-
-
-def _gain(found: Reconciled, dependent: Places) -> Floats:
-    """Return how cells move to close equations if of those measured only some may."""
+def _gain(found: Reconciled, errors: _Errors, dependent: Places) -> Floats:
+    """Return how cells move to close equations if only some errors may."""
     adjusted, count = found.adjusted, len(found.system.mean)
-    sd = np.sqrt(_variances(found))
-    along = _scaled(found)
-    least = adjusted.gain.toarray()
-    wanted = along.T @ (least[:count] / np.where(sd > 0, sd, 1.0)[:, np.newaxis])
-    by_x = np.zeros_like(least[:count])
-    by_x[dependent] = sd[dependent, np.newaxis] * np.linalg.solve(along[dependent].T, wanted)
+    along, least = errors.along(found), adjusted.gain.toarray()
+    wanted = along.T @ (errors.scores @ least[:count])
+    by_x = errors.factor[:, dependent] @ np.linalg.solve(along[dependent].T, wanted)
     by_y = least[count:] + adjusted.slope @ (by_x - least[:count])
     return shortened(np.concatenate([by_x, by_y])[found.places])
+
+
+def _curve(moves: Conditioned, errors: _Errors, dependent: Places) -> _Curve:
+    """Choose as many equations, and cells that are not measured, as are independent."""
+    found, slopes = moves.found, moves.slopes
+    count, cells = len(found.system.mean), len(found.point)
+    directions = np.zeros((cells, errors.factor.shape[1]))
+    directions[:count] = errors.factor
+    by = slopes.matrix(moves.slopes_at(found.point[:, np.newaxis])[:, 0])
+    by = _alike(by * slopes.steps) / slopes.steps
+    rejected = np.array([one.cell for one in found.rejected], dtype=np.int64)
+    unknown = np.concatenate([rejected, np.arange(count, cells)])
+    known = len(unknown) - len(np.unique(found.hidden.tocoo().coords[1]))
+    _, order = scipy.linalg.qr((by * slopes.steps)[:, unknown], mode="r", pivoting=True)
+    unknown = unknown[order[:known]]
+    solved = np.hstack([by[:, unknown], by @ directions[:, dependent]])
+    _, rows = scipy.linalg.qr(_alike(solved.T), mode="r", pivoting=True)
+    return _Curve(
+        slopes=slopes,
+        rows=rows[: known + len(dependent)].astype(np.int64),
+        unknown=unknown,
+        dependent=directions[:, dependent],
+        free=np.delete(directions, dependent, axis=1),
+    )
+
+
+def _alike(rows: Floats) -> Floats:
+    """Return rows of the same length."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length > 0, length, 1.0)
 
 
 def log_density(cell: Marginal, values: Floats) -> Floats:
