@@ -133,6 +133,66 @@ def test_an_exact_share_stays():
     assert set(found.imports_class.values.flat) == {"exact"}
 
 
+def chain(**flows):
+    """Return what is measured of a shop, 510 +- 11 t in and 490 +- 13 t out, and what passes on."""
+    data = market(
+        dims={},
+        parameters={
+            "m_in": measured(510, cv="2 %"),
+            "m_out": measured(490, cv="3 %"),
+            "m_third": measured(500, cv="1 %"),
+            "none": number("t/yr", 0),
+            "trace": {"unit": "1", "value": 1e-15, "distribution": "normal", "cv": "10 %"},
+        },
+        flows={
+            "bought": {"from": "abroad", "to": "shop", "value": "m_in"},
+            "sold": {"from": "shop", "to": "plant"},
+            **flows,
+        },
+        reconcile={"measured": {"sold": "m_out"}},
+    )
+    return found_of(data)
+
+
+def test_what_an_exact_value_leaves_nothing_of_is_zero():
+    """No rounding of what flows beside it: 0 with no error, measured or not."""
+    found = chain(
+        made={"from": "plant", "to": "homes"},
+        given={"from": "shop", "to": "ground", "value": "none"},
+        doubled={"from": "abroad", "to": "shop", "value": "2 * given"},
+    )
+    for name in ("given", "doubled"):
+        assert (found[name].item(), found[f"{name}_sd"].item()) == (0, 0)
+    assert_allclose(found.made, found.sold, rtol=1e-15)
+    found = chain(made={"from": "plant", "to": "homes", "value": "none"})
+    for name in ("sold", "bought", "m_in"):
+        assert (found[name].item(), found[f"{name}_sd"].item()) == (0, 0)
+        assert found[f"{name}_class"] == "redundant"
+
+
+def test_what_cancels_is_zero():
+    """What the second process loses is the gap that the first balance has closed already."""
+    found = chain(
+        made={"from": "plant", "to": "homes", "value": "m_in + m_third / 3"},
+        bought_too={"from": "abroad", "to": "shop", "value": "m_third / 3"},
+        lost={"from": "plant", "to": "ground"},
+    )
+    assert (found.lost.item(), found.lost_sd.item()) == (0, 0)
+    assert found.lost_class == "observable"
+    assert found.sold_sd > 1
+
+
+def test_a_trace_beside_tonnes_keeps_its_value_and_error():
+    """A share of 1e-15 +- 10 % of what is sold: its error is that of both, and not rounding."""
+    found = chain(
+        trace_lost={"from": "plant", "to": "ground", "share": "trace"},
+        made={"from": "plant", "to": "homes"},
+    )
+    value, sd = found.trace_lost.item(), found.trace_lost_sd.item()
+    assert_allclose(value, 1e-15 * found.sold.item(), rtol=1e-12)
+    assert_allclose(sd / value, np.hypot(0.1, found.sold_sd / found.sold).item(), rtol=1e-9)
+
+
 def test_a_stock_may_shrink():
     """A balance with a stock closes by what the stock gains or loses."""
     data = market()

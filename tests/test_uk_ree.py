@@ -236,6 +236,15 @@ def test_reproduced_uncertainties(cli, variant):
     ) in cli("validate", NAME, "--variant", variant or "none").out
 
 
+@each_variant
+def test_zeros_are_zeros(variant):
+    """What follows from printed zeros is no rounding of what flows beside it, nor is its error."""
+    for name in ("metals_to_magnets", "magnets_to_generators", "generators_made", "recovered"):
+        assert not reconciled(variant)[name].any()
+        assert not reconciled(variant)[f"{name}_sd"].any()
+    assert reconciled(variant)["compounds_in_stock_sd"].item() == 0
+
+
 # --- what the added data do -------------------------------------------------------------------
 
 

@@ -579,7 +579,7 @@ def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
     page = console()
     sd = np.sqrt(np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1))
     size = np.abs(found.point)
-    # Flows that are zero by the equations have only rounding for a deviation: 1e-13 of 1e3 t.
+    # Of what has no deviation, or only rounding for one, there is nothing to compare.
     known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))
     off = np.abs(drawn.mean - found.point)[known] / sd[known]
     sds = np.sqrt(np.diag(drawn.covariance))[known]
