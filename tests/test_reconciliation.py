@@ -1,11 +1,12 @@
 """Reconciliation of labelled scenarios: equations, classes, tests, elimination, mistakes."""
 
+import csv
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from strategies import bundled, scenario
+from strategies import bundled, scenario, write
 
 import ndmc
 from ndmc.equations import system_of
@@ -360,3 +361,37 @@ def test_the_command_refuses_a_scenario_without_measurements(cli):
     done = cli("reconcile", "starter")
     assert done.code == 2
     assert "has no 'reconcile' section" in done.err
+
+
+def test_the_command_sets_values_of_labels(cli, tmp_path):
+    """--set reaches all labels, one of them and the section itself, as it does for a run."""
+    folder = write(market(), tmp_path / "market")
+    changes = ("m_in={Nd: 105, Dy: 10}", "parameters.m_homes.value.Nd=55", "reconcile.level=99 %")
+    options = [text for change in changes for text in ("--set", change)]
+    done = cli("reconcile", folder, *options, "--csv", "out.csv")
+    assert (done.code, done.err) == (0, "")
+    assert "at 99 %" in done.out  # and 105 - 50 - 55 is no gap
+    with open(tmp_path / "out.csv", newline="") as file:
+        found = {row["quantity"]: row for row in csv.DictReader(file)}
+    assert float(found["m_in [element=Nd]"]["after"]) == 105
+    assert float(found["m_in [element=Dy]"]["before"]) == 10
+
+
+SET = [
+    ("loss rate=4 %", "--set loss rate: no parameter 'loss rate'; did you mean 'loss_rate'?"),
+    ("parameters.loss rate.value=4 %", "nothing to set at 'parameters.loss rate'; did you mean"),
+    ("parameters.m_in.value.N d=1", "'N d' is no label of element; did you mean 'Nd'?"),
+    ("m_in [element=Nd]=1", "--set m_in [element: no parameter 'm_in [element'"),
+    ("m_in={Nd: 1}", "no value for element=Dy"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SET)
+def test_wrong_changes_are_refused_as_by_a_run(cli, tmp_path, change, message):
+    """Keys with spaces and cells as the table names them: exit 2, and the same message."""
+    folder = write(market(), tmp_path / "market")
+    refused = cli("reconcile", folder, "--set", change)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+    assert refused == cli("run", folder, "--set", change, "--out", "run.zarr")
+    assert not (tmp_path / "run.zarr").exists()
