@@ -216,6 +216,17 @@ def test_within_is_the_published_range(value, uncertainty, within):
     assert math.isnan(found.uncertainty) == (uncertainty is None)
 
 
+@pytest.mark.parametrize("uncertainty", ["8 %", "9 %", None])
+def test_cv_deviation_is_that_of_the_uncertainty(uncertainty):
+    """Sd / 10.2 over what is published, less one; nothing where nothing is published or known."""
+    sold, hidden = compared(
+        figure("sold", uncertainty=uncertainty), figure("parts", uncertainty=uncertainty)
+    )
+    wanted = SD / 10.2 / float(uncertainty.rstrip("% ")) * 100 - 1 if uncertainty else math.nan
+    assert_allclose([sold.cv_deviation, hidden.cv_deviation], [wanted, math.nan], rtol=1e-10)
+    assert_allclose(sold.row()["cv_deviation"], wanted, rtol=1e-10)
+
+
 def test_statuses():
     """An input is shown and not judged; what cannot be reproduced needs no quantity."""
     entered, lost, absent, soft = compared(
@@ -305,12 +316,42 @@ def test_the_command_prints_figures_and_counts(cli, tmp_path):
         "1 of 2 figures with a stated uncertainty are met within it (50%); 1 more are inputs\n"
         in done.out
     )
+    assert (
+        "0 of 2 stated uncertainties are reproduced to 10 %, 0 to 20 %; "
+        "of 1 more of inputs 0 and 0\n" in done.out
+    )
     assert "cannot be reproduced:\n  F4: 7 t: sold by [subscription]\n" in done.out
     assert "largest open equation" in done.out
     with open(tmp_path / "figures.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [one["within"] for one in rows] == ["yes", "yes", "no", ""]
     assert [one["class"] for one in rows] == ["redundant"] * 3 + [""]
+    off = [float(one["cv_deviation"]) for one in rows]
+    assert_allclose(off, SD / 10.2 / np.array([0.054, 0.02, 0.02, math.nan]) - 1, rtol=1e-10)
+
+
+NEAR = [
+    ({}, "2 of 5 stated uncertainties are reproduced to 10 %, 3 to 20 %", "2 and 2"),
+    (
+        {"target": "3 %", "soft": "50 %"},
+        "1 of 5 stated uncertainties are reproduced to 3 %, 4 to 50 %",
+        "0 and 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tolerance", "counts", "entered"), NEAR)
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_reproduced_uncertainties_are_counted(cli, tmp_path, tolerance, counts, entered, inputs):
+    """The model has 8.77 %; what it does not know is stated and not reproduced."""
+    figures = [figure("sold", "10 t", uncertainty=f"{x} %") for x in (8.75, 8, 10.7, 15)]
+    figures += [figure("parts", uncertainty="9 %", status="reported"), figure("sold", "10 t")]
+    figures += [figure("first", "10 t", at="", uncertainty="8 %", status="input")] * inputs
+    data = scales(published={"figures": figures, "tolerance": tolerance})
+    done = cli("validate", write(data, tmp_path / "counted"))
+    assert done.code == 0
+    more = f"; of 2 more of inputs {entered}" if inputs else ""
+    assert f"{counts}{more}\n" in done.out
 
 
 def test_an_unobservable_target_fails(cli, tmp_path):

@@ -1,11 +1,12 @@
 """Reconciliation of labelled scenarios: equations, classes, tests, elimination, mistakes."""
 
+import csv
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from strategies import bundled, scenario
+from strategies import bundled, scenario, write
 
 import ndmc
 from ndmc.equations import system_of
@@ -131,6 +132,66 @@ def test_an_exact_share_stays():
     found = found_of(data)
     assert_allclose(found.imports.sel(element="Nd"), 100, rtol=1e-14)
     assert set(found.imports_class.values.flat) == {"exact"}
+
+
+def chain(**flows):
+    """Return what is measured of a shop, 510 +- 11 t in and 490 +- 13 t out, and what passes on."""
+    data = market(
+        dims={},
+        parameters={
+            "m_in": measured(510, cv="2 %"),
+            "m_out": measured(490, cv="3 %"),
+            "m_third": measured(500, cv="1 %"),
+            "none": number("t/yr", 0),
+            "trace": {"unit": "1", "value": 1e-15, "distribution": "normal", "cv": "10 %"},
+        },
+        flows={
+            "bought": {"from": "abroad", "to": "shop", "value": "m_in"},
+            "sold": {"from": "shop", "to": "plant"},
+            **flows,
+        },
+        reconcile={"measured": {"sold": "m_out"}},
+    )
+    return found_of(data)
+
+
+def test_what_an_exact_value_leaves_nothing_of_is_zero():
+    """No rounding of what flows beside it: 0 with no error, measured or not."""
+    found = chain(
+        made={"from": "plant", "to": "homes"},
+        given={"from": "shop", "to": "ground", "value": "none"},
+        doubled={"from": "abroad", "to": "shop", "value": "2 * given"},
+    )
+    for name in ("given", "doubled"):
+        assert (found[name].item(), found[f"{name}_sd"].item()) == (0, 0)
+    assert_allclose(found.made, found.sold, rtol=1e-15)
+    found = chain(made={"from": "plant", "to": "homes", "value": "none"})
+    for name in ("sold", "bought", "m_in"):
+        assert (found[name].item(), found[f"{name}_sd"].item()) == (0, 0)
+        assert found[f"{name}_class"] == "redundant"
+
+
+def test_what_cancels_is_zero():
+    """What the second process loses is the gap that the first balance has closed already."""
+    found = chain(
+        made={"from": "plant", "to": "homes", "value": "m_in + m_third / 3"},
+        bought_too={"from": "abroad", "to": "shop", "value": "m_third / 3"},
+        lost={"from": "plant", "to": "ground"},
+    )
+    assert (found.lost.item(), found.lost_sd.item()) == (0, 0)
+    assert found.lost_class == "observable"
+    assert found.sold_sd > 1
+
+
+def test_a_trace_beside_tonnes_keeps_its_value_and_error():
+    """A share of 1e-15 +- 10 % of what is sold: its error is that of both, and not rounding."""
+    found = chain(
+        trace_lost={"from": "plant", "to": "ground", "share": "trace"},
+        made={"from": "plant", "to": "homes"},
+    )
+    value, sd = found.trace_lost.item(), found.trace_lost_sd.item()
+    assert_allclose(value, 1e-15 * found.sold.item(), rtol=1e-12)
+    assert_allclose(sd / value, np.hypot(0.1, found.sold_sd / found.sold).item(), rtol=1e-9)
 
 
 def test_a_stock_may_shrink():
@@ -300,3 +361,37 @@ def test_the_command_refuses_a_scenario_without_measurements(cli):
     done = cli("reconcile", "starter")
     assert done.code == 2
     assert "has no 'reconcile' section" in done.err
+
+
+def test_the_command_sets_values_of_labels(cli, tmp_path):
+    """--set reaches all labels, one of them and the section itself, as it does for a run."""
+    folder = write(market(), tmp_path / "market")
+    changes = ("m_in={Nd: 105, Dy: 10}", "parameters.m_homes.value.Nd=55", "reconcile.level=99 %")
+    options = [text for change in changes for text in ("--set", change)]
+    done = cli("reconcile", folder, *options, "--csv", "out.csv")
+    assert (done.code, done.err) == (0, "")
+    assert "at 99 %" in done.out  # and 105 - 50 - 55 is no gap
+    with open(tmp_path / "out.csv", newline="") as file:
+        found = {row["quantity"]: row for row in csv.DictReader(file)}
+    assert float(found["m_in [element=Nd]"]["after"]) == 105
+    assert float(found["m_in [element=Dy]"]["before"]) == 10
+
+
+SET = [
+    ("loss rate=4 %", "--set loss rate: no parameter 'loss rate'; did you mean 'loss_rate'?"),
+    ("parameters.loss rate.value=4 %", "nothing to set at 'parameters.loss rate'; did you mean"),
+    ("parameters.m_in.value.N d=1", "'N d' is no label of element; did you mean 'Nd'?"),
+    ("m_in [element=Nd]=1", "--set m_in [element: no parameter 'm_in [element'"),
+    ("m_in={Nd: 1}", "no value for element=Dy"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SET)
+def test_wrong_changes_are_refused_as_by_a_run(cli, tmp_path, change, message):
+    """Keys with spaces and cells as the table names them: exit 2, and the same message."""
+    folder = write(market(), tmp_path / "market")
+    refused = cli("reconcile", folder, "--set", change)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+    assert refused == cli("run", folder, "--set", change, "--out", "run.zarr")
+    assert not (tmp_path / "run.zarr").exists()

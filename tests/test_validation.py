@@ -118,6 +118,17 @@ def test_figures_are_reduced_and_converted(tmp_path):
     assert_allclose(got.deviation, got["median"] / got.published - 1)
 
 
+def test_drawn_uncertainties_are_held_against_published_ones(tmp_path):
+    """The sd of draws over their mean, over the share that is published, less one."""
+    stated = [{**one, "uncertainty": "4 %"} for one in FIGURES[:3]]
+    folder = write(model([*stated, *FIGURES[3:]]), tmp_path / "stated")
+    got = ndmc.validate(folder, draws=500)
+    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), 1, range(500))
+    total = v["total"][-1]
+    assert_allclose(got.cv_deviation[1], total.std() / total.mean() / 0.04 - 1, rtol=1e-10)
+    assert list(got.cv_deviation.isna()) == [False] * 3 + [True] * 4
+
+
 @pytest.mark.parametrize(
     ("tolerance", "offset", "verdict"),
     [

@@ -31,6 +31,8 @@ EXACT = 1e-9
 _SEEN = 1e-8
 #: Entries of orthonormal rows below this are rounding.
 _ROUNDING = 1e-13
+#: Share of its terms below which a sum is nothing but their rounding.
+_CANCELLED = 16 * 2.0**-52
 _TINY = 1e-300
 MOST_STEPS = 100
 
@@ -87,6 +89,12 @@ class Adjusted:
     redundancy: int
     steps: int
     linear: Linear
+
+    @property
+    def whole_spread(self) -> Matrix:
+        """A factor of the reconciled covariance of x and y."""
+        others = _told(self.slope @ self.spread, abs(self.slope) @ abs(self.spread))
+        return sp.vstack([self.spread, others], format="csr")
 
 
 def adjust(
@@ -147,6 +155,8 @@ def adjust(
         terms = np.maximum(np.maximum(linear.size, given), abs(linear.by_y) @ reach)
         if moved < RANK and _largest(linear.residual, terms) < EXACT:
             about = _assemble(linear, factor, parts)
+            terms = linear.size + abs(linear.by_x) @ np.abs(x - mean)
+            y[np.abs(y) < _CANCELLED * _reach(parts, terms, len(y))] = 0.0
             return Adjusted(x=x, y=y, steps=step, linear=linear, **about)
     left = np.abs(linear.residual) / np.maximum(np.maximum(linear.size, given), _TINY)
     left[np.isnan(left)] = np.inf
@@ -230,9 +240,15 @@ def _step(
     for part in _parts(errors, linear.by_y):
         solved = _solve(errors, linear.by_y, gap, size, part)
         scores[solved.errors] = solved.scores
-        y[solved.columns] += solved.change
+        y[solved.columns] = _sum(y[solved.columns], solved.change)
         parts.append(solved)
-    return mean + factor @ scores, y, parts
+    return _sum(mean, factor @ scores), y, parts
+
+
+def _sum(one: Floats, other: Floats) -> Floats:
+    """Return a sum that is zero where its terms cancel but for rounding."""
+    total = one + other
+    return np.where(np.abs(total) < _CANCELLED * np.abs(other), 0.0, total)
 
 
 def _reach(parts: Sequence[_Part], size: Floats, count: int) -> Floats:
@@ -268,7 +284,7 @@ def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[st
     unseen = hidden.matrix(count, count)
     unseen.eliminate_zeros()
     return {
-        "spread": sp.csr_array(factor - taken.matrix(*factor.shape)),
+        "spread": _told(factor - taken.matrix(*factor.shape), factor),
         "moved": moved.matrix(factor.shape[0], redundancy),
         "slope": sp.csr_array(equations @ linear.by_x),
         "hidden": unseen,
@@ -277,6 +293,12 @@ def _assemble(linear: Linear, factor: Matrix, parts: Sequence[_Part]) -> dict[st
         "chi2": sum(float(part.scores @ part.scores) for part in parts),
         "redundancy": redundancy,
     }
+
+
+def _told(total: Matrix, terms: Matrix) -> Matrix:
+    """Return rows, with zeros for those that cannot be told from the rounding of their terms."""
+    told = _deviations(total) > _ROUNDING * _deviations(terms)
+    return sp.csr_array(sp.diags_array(told.astype(np.float64)) @ total)
 
 
 class _Blocks:
@@ -323,7 +345,8 @@ def _solve(
     scores, basis, pull = _shortest(combined, errors, gap, size, weight, names)
     solved = upper[:rank, :rank]
     back = np.zeros((by_y.shape[1], len(gap)))
-    back[np.ix_(order[:rank], mixed)] = -scipy.linalg.solve_triangular(solved, left[:, :rank].T)
+    ranked = (by_y / width)[np.ix_(mixed, order[:rank])]
+    back[np.ix_(order[:rank], mixed)] = -_inverse(ranked, left[:, :rank], solved)
     back /= width[:, np.newaxis]
     free = scipy.linalg.solve_triangular(solved, upper[:rank, rank:])
     hidden = np.zeros((by_y.shape[1], by_y.shape[1] - rank))
@@ -343,6 +366,20 @@ def _row_weights(errors: Floats, by_y: Floats, size: Floats) -> Floats:
     other = np.abs(errors).max(axis=1, initial=0.0)
     height = np.where(height > 0, height, np.where(other > 0, other, size))
     return 1.0 / np.where(height > 0, height, 1.0)
+
+
+def _inverse(matrix: Floats, left: Floats, upper: Floats) -> Floats:
+    """Return the pseudoinverse of Q R = ``matrix``, with zeros where Q leaves rounding.
+
+    A kilotonne would otherwise move what is exactly zero by 1e-13 t. Of the entries that count as
+    rounding a step of Newton and Schulz returns those that are not, such as shares of 1e-15; what
+    no chain of equations links stays zero.
+    """
+    inverse, range_ = scipy.linalg.solve_triangular(upper, left.T), left @ left.T
+    least = _ROUNDING * np.abs(inverse).max(axis=1, initial=0.0, keepdims=True)
+    inverse = np.where(np.abs(inverse) > least, inverse, 0.0)
+    range_ = np.where(np.abs(range_) > _ROUNDING, range_, 0.0)
+    return inverse + inverse @ (range_ - matrix @ inverse)
 
 
 def _pivoted(

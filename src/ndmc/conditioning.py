@@ -276,18 +276,7 @@ def _plan_of(system: System, names: Sequence[str]) -> Plan:
     for name, relation in zip(names, system.relations, strict=True):
         for title, total in ((_left(name), _signed(relation)), (_size(name), _sized(relation))):
             steps.append(Formula(title, relation.dims, total))
-    return Plan(
-        dims=system.dims,
-        samplers=(),
-        constants={**system.constants, **shaped},
-        fixed=(),
-        steps=tuple(steps),
-        outputs=(),
-        ledgers=(),
-        watches=(),
-        positive=frozenset(),
-        events=frozenset(),
-    )
+    return Plan(system.dims, constants={**system.constants, **shaped}, steps=tuple(steps))
 
 
 def _signed(relation: Relation) -> Expression:

@@ -14,7 +14,7 @@ from ndmc.quantiles import View
 from ndmc.scenario import Figure, Scenario
 from ndmc.units import NONE, TIME, UnitError, parse_amount
 
-__all__ = ["NORMAL_95", "Comparison", "Estimate", "compare", "factor_of", "view_of"]
+__all__ = ["NORMAL_95", "Comparison", "Estimate", "compare", "factor_of", "tolerances", "view_of"]
 
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96
@@ -65,6 +65,11 @@ class Comparison:
         return self.median / self.published - 1 if self.published else math.nan
 
     @property
+    def cv_deviation(self) -> float:
+        """Model cv over the published uncertainty, less one; nan where either is missing."""
+        return self.cv / self.uncertainty - 1
+
+    @property
     def within(self) -> str:
         """Whether the model lies in the published 95 % range: yes, no, or "" if there is none."""
         if math.isnan(self.uncertainty) or self.verdict in _NOT_COMPUTED:
@@ -74,7 +79,8 @@ class Comparison:
 
     def row(self) -> dict[str, Any]:
         """Return all of it by column."""
-        row = {**self.__dict__, "deviation": self.deviation, "within": self.within}
+        off = {"deviation": self.deviation, "cv_deviation": self.cv_deviation}
+        row = {**self.__dict__, **off, "within": self.within}
         row["class"] = row.pop("known")
         return row
 
@@ -108,11 +114,16 @@ def _verdict(scenario: Scenario, status: str, missing: str, deviation: float) ->
         return "not reproducible"
     if missing:
         return missing
-    published = scenario.file.published
-    if published is None or status not in ("target", "soft"):
+    tolerance = tolerances(scenario)
+    if status not in tolerance:
         return "input" if status == "input" else "reported"
-    tolerance = {"target": 0.10, "soft": 0.20} | dict(published.tolerance)
     return "met" if abs(deviation) <= tolerance[status] else "missed"
+
+
+def tolerances(scenario: Scenario) -> dict[str, float]:
+    """Return how near targets and soft targets are to be met, as shares by status."""
+    published = scenario.file.published
+    return {"target": 0.10, "soft": 0.20} | dict(published.tolerance if published else {})
 
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:

@@ -73,18 +73,7 @@ def blocks(
 def _plan(found: Reconciled) -> Plan:
     """Return a plan that draws what is measured and computes nothing."""
     system = found.system
-    return Plan(
-        dims=system.dims,
-        samplers=samplers(system.scenario, frozenset(system.parameters), {}),
-        constants={},
-        fixed=(),
-        steps=(),
-        outputs=(),
-        ledgers=(),
-        watches=(),
-        positive=frozenset(),
-        events=frozenset(),
-    )
+    return Plan(system.dims, samplers(system.scenario, frozenset(system.parameters), {}))
 
 
 def moments(found: Reconciled, method: Way, seed: int, draws: int) -> Moments:

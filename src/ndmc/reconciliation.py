@@ -171,7 +171,7 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
     count = len(found.x)
     places = _places(count, len(found.y), cells)
     point = np.concatenate([found.x, found.y])[places]
-    spread = sp.vstack([found.spread, found.slope @ found.spread], format="csr")[places]
+    spread = found.whole_spread[places]
     unseen = sp.csr_array((count, found.hidden.shape[1]))
     hidden = sp.vstack([unseen, found.hidden], format="csr")[places]
     seen = np.concatenate([np.ones(count, dtype=np.bool_), found.observable])[places]
@@ -196,7 +196,7 @@ def _result(system: System, found: Adjusted, dropped: list[Rejected], level: flo
         chi2=found.chi2,
         redundancy=found.redundancy,
         steps=found.steps,
-        worst=float(np.max(np.abs(linear.residual) / linear.size.max(), initial=0.0)),
+        worst=float(np.abs(linear.residual).max(initial=0.0) / (linear.size.max(initial=0.0) or 1)),
         level=level,
         rejected=tuple(dropped),
         point=point,

@@ -453,7 +453,7 @@ def print_validation(found: Validation) -> None:
         rows = [c for c in found.comparisons if c.status == status]
         if rows:
             page.print(table_of(title, rows))
-    _print_counts(page, found.comparisons)
+    _print_counts(page, found)
     if found.worst is not None:
         page.print(f"largest open equation {found.worst:.1e} of the largest term")
     if found.variant:
@@ -501,20 +501,14 @@ def _share(value: float) -> str:
     return f"{100 * value:.3g}" if math.isfinite(value) else "-"
 
 
-def _print_counts(page: Console, comparisons: Sequence[Comparison]) -> None:
+def _print_counts(page: Console, found: Validation) -> None:
     """Print how many figures are met of those that could be missed, and what is left out."""
+    comparisons = found.comparisons
     for status, title in {"target": "targets", "soft": "soft targets"}.items():
         verdicts = [c.verdict for c in comparisons if c.status == status]
         if verdicts:
             page.print(f"{verdicts.count('met')} of {len(verdicts)} {title} are met")
-    stated = [c for c in comparisons if c.within]
-    within = [c.within for c in stated if c.status != "input"]
-    if stated:
-        share = f" ({within.count('yes') / len(within):.0%})" if within else ""
-        page.print(
-            f"{within.count('yes')} of {len(within)} figures with a stated uncertainty are met "
-            f"within it{share}; {len(stated) - len(within)} more are inputs"
-        )
+    _print_stated(page, [c for c in comparisons if c.within], found.tolerance)
     left = [c for c in comparisons if c.status == "not_modelled"]
     if left:
         page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
@@ -523,6 +517,33 @@ def _print_counts(page: Console, comparisons: Sequence[Comparison]) -> None:
         page.print(f"{len(lost)} published figures cannot be reproduced:")
     for c in lost:
         page.print(f"  {c.id or c.quantity}: {number(c.published)} {c.unit}: {c.note}")
+
+
+def _print_stated(
+    page: Console, stated: Sequence[Comparison], tolerance: Mapping[str, float]
+) -> None:
+    """Print how many figures are met within their uncertainty, and how many reproduce it."""
+    if not stated:
+        return
+    inputs = [c for c in stated if c.status == "input"]
+    others = [c for c in stated if c.status != "input"]
+    within = [c.within for c in others].count("yes")
+    share = f" ({within / len(others):.0%})" if others else ""
+    page.print(
+        f"{within} of {len(others)} figures with a stated uncertainty are met "
+        f"within it{share}; {len(inputs)} more are inputs"
+    )
+    tight, loose = tolerance["target"], tolerance["soft"]
+    more = f"; of {len(inputs)} more of inputs {_near(inputs, tight)} and {_near(inputs, loose)}"
+    page.print(
+        f"{_near(others, tight)} of {len(others)} stated uncertainties are reproduced to "
+        f"{percent(tight)}, {_near(others, loose)} to {percent(loose)}{more if inputs else ''}"
+    )
+
+
+def _near(comparisons: Sequence[Comparison], tolerance: float) -> int:
+    """Return of how many figures the model has the published uncertainty, to a tolerance."""
+    return sum(abs(c.cv_deviation) <= tolerance for c in comparisons)
 
 
 def print_reconciled(found: Reconciled) -> None:
@@ -558,7 +579,7 @@ def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
     page = console()
     sd = np.sqrt(np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1))
     size = np.abs(found.point)
-    # Flows that are zero by the equations have only rounding for a deviation: 1e-13 of 1e3 t.
+    # Of what has no deviation, or only rounding for one, there is nothing to compare.
     known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))
     off = np.abs(drawn.mean - found.point)[known] / sd[known]
     sds = np.sqrt(np.diag(drawn.covariance))[known]

@@ -376,15 +376,15 @@ class Plan:
     """
 
     dims: Dims
-    samplers: tuple[Sampler, ...]
-    constants: dict[str, Floats] = field(repr=False)
-    fixed: tuple[Step, ...]
-    steps: tuple[Step, ...]
-    outputs: tuple[Output, ...]
-    ledgers: tuple[Ledger, ...]
-    watches: tuple[Watch, ...]
-    positive: frozenset[str]
-    events: frozenset[str]
+    samplers: tuple[Sampler, ...] = ()
+    constants: dict[str, Floats] = field(default_factory=dict, repr=False)
+    fixed: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    ledgers: tuple[Ledger, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    positive: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
     conditioning: Conditioning | None = None
 
     @functools.cached_property

@@ -13,7 +13,7 @@ from ndmc.dims import Floats
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.expressions import Expression, evaluate_expression
-from ndmc.figures import Comparison, Estimate, compare, factor_of, view_of
+from ndmc.figures import Comparison, Estimate, compare, factor_of, tolerances, view_of
 from ndmc.place import place_of
 from ndmc.plan import compile_plan
 from ndmc.quantiles import quantile_of_sorted
@@ -35,12 +35,13 @@ _BLOCK = 8192
 class Validation:
     """Every published figure of a scenario beside the model, under a variant or none ("").
 
-    ``worst`` is the largest open equation as a share of its largest term if the model is
-    reconciled, None if it is drawn.
+    ``tolerance`` is the share by status to which figures are to be met. ``worst`` is the largest
+    open equation as a share of its largest term if the model is reconciled, None if it is drawn.
     """
 
     comparisons: list[Comparison]
     variant: str
+    tolerance: dict[str, float]
     worst: float | None = None
 
 
@@ -62,7 +63,8 @@ def validate(
     -------
     pandas.DataFrame
         One row per figure: published value and relative standard deviation (``uncertainty``),
-        model median, 95 % range and relative standard deviation (``cv``), status and verdict, and
+        model median, 95 % range and relative standard deviation (``cv``), status and verdict,
+        ``deviation`` and ``cv_deviation`` of the model from what is published, as shares of it, and
         whether the model lies ``within`` the published 95 % range. For a scenario with a
         ``reconcile`` section these are reconciled estimates, and ``class`` is how each is known.
 
@@ -90,8 +92,7 @@ def compare_source(
 ) -> Validation:
     """Compare a store or a scenario with its published figures."""
     if place_of(source).exists("zarr.json"):
-        store = open_store(source)
-        return Validation(compare_store(store), store.attrs["variant"])
+        return compare_store(open_store(source))
     return compare_scenario(source, draws, seed, variant)
 
 
@@ -107,16 +108,16 @@ def compare_scenario(source: str | Path, draws: int, seed: int, variant: str | N
         from ndmc.reconciled_figures import compare_reconciled  # imports SciPy
 
         comparisons, worst = compare_reconciled(scenario)
-        return Validation(comparisons, chosen, worst)
+        return Validation(comparisons, chosen, tolerances(scenario), worst)
     if not 1 <= draws <= _MOST_DRAWS:
         raise InputError(f"{draws} draws; validation takes 1 to {_MOST_DRAWS}", "-n")
     plan = _figure_plan(scenario)
     blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
     drawn = _compare(scenario, plan, (evaluate(plan, seed, block) for block in blocks))
-    return Validation(drawn, chosen)
+    return Validation(drawn, chosen, tolerances(scenario))
 
 
-def compare_store(store: Store) -> list[Comparison]:
+def compare_store(store: Store) -> Validation:
     """Compare the kept draws of a store with the published figures of its scenario."""
     scenario = scenario_of(store)
     if scenario.file.published is None:
@@ -126,7 +127,8 @@ def compare_store(store: Store) -> list[Comparison]:
     plan = _figure_plan(scenario)
     kept = {name for name, output in store.outputs.items()}
     expressions = {name: e for name, e in _expressions(plan).items() if e.names <= kept}
-    return _compare(scenario, plan, _stored(store, expressions), expressions)
+    drawn = _compare(scenario, plan, _stored(store, expressions), expressions)
+    return Validation(drawn, store.attrs["variant"], tolerances(scenario))
 
 
 def _stored(store: Store, expressions: Mapping[str, Expression]) -> Iterator[dict[str, Floats]]:
