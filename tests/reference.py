@@ -867,6 +867,22 @@ def reconcile(mean, factor, by_x, by_y, constant):
     }
 
 
+def combination(mean, factor, by_x, by_y, constant, chosen, own):
+    """Return the one combination of chosen equations without y, what it leaves open, its variance.
+
+    It takes the equation ``own`` once; ValueError if there is none or more than one.
+    """
+    mean, factor, constant = fractions(mean), fractions(factor), fractions(constant)
+    by_x, by_y = ([fractions(matrix)[n] for n in chosen] for matrix in (by_x, by_y))
+    unmeasured = len(by_y[0])
+    [row] = null_space(transposed(by_y), len(chosen)) if unmeasured else _unit(len(chosen))
+    row = [[value / row[chosen.index(own)] for value in row]]
+    out = zip(product(by_x, mean), [constant[n] for n in chosen], strict=True)
+    [[left]] = product(row, [[a + b] for [a], [b] in out])
+    errors = product(product(row, by_x), factor)
+    return row[0], left, sum(value**2 for value in errors[0])
+
+
 def _unit(size):
     return [[Fraction(int(n == m)) for m in range(size)] for n in range(size)]
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import EPS
 
-from ndmc.adjustment import ContradictionError, Linear, NoConvergenceError, adjust
+from ndmc.adjustment import (
+    ContradictionError,
+    Linear,
+    NoConvergenceError,
+    adjust,
+    redundant_equations,
+)
 
 unhurried = settings(deadline=None, max_examples=60)
 
@@ -48,6 +54,10 @@ class System:
         near = linear(self.by_x, self.by_y, self.constant)
         start = np.zeros(self.by_y.shape[1])
         return adjust(self.mean, sp.csr_array(self.factor), start, near)
+
+    def tested(self):
+        """Return the equations that test its measurements."""
+        return redundant_equations(self.adjusted(), self.mean, sp.csr_array(self.factor))
 
     def exact(self):
         """Return what the twin makes of it."""
@@ -383,6 +393,92 @@ def test_exact_values_stay(case):
     assert_array_equal(system.adjusted().x[sure], system.mean[sure])
 
 
+# --- nodal tests ---------------------------------------------------------------------------------
+
+
+def whitened(tested, linear, factor):
+    """Return what equations leave open in errors of their own: independent, of variance 1."""
+    errors = (tested.combined @ linear.by_x).toarray() @ factor
+    return np.linalg.solve(np.linalg.cholesky(errors @ errors.T), tested.open)
+
+
+def test_an_unmeasured_flow_merges_two_nodes():
+    """A over y to B, and C: A and B are tested together, C, of which all is measured, alone."""
+    # A: f1 - f2 - y; B: y - f3; C: f2 + f4 - f5.
+    by_x = [[1, -1, 0, 0, 0], [0, 0, -1, 0, 0], [0, 1, 0, 1, -1]]
+    tested = System(by_x, [100, 60, 45, 20, 87], [3, 2, 2, 1, 3], [[-1], [1], [0]]).tested()
+    assert_allclose(tested.combined.toarray(), [[1, 1, 0], [0, 0, 1]], rtol=16 * EPS)
+    assert tested.own.tolist() == [0, 2]
+    assert_allclose(tested.open, [100 - 60 - 45, 60 + 20 - 87], rtol=64 * EPS)
+    assert_allclose(tested.open_sd**2, [9 + 4 + 4, 4 + 1 + 9], rtol=64 * EPS)
+
+
+def test_measurements_stand_in_for_flows():
+    """Where every flow is unmeasured but said to be a measurement, balances are what is tested."""
+    # in - out - y = 0, y - loss = 0, and each flow but y is what was measured; loss twice.
+    by_y = np.zeros((6, 4))
+    by_y[0], by_y[1] = [1, -1, 0, -1], [0, 0, -1, 1]
+    by_y[[2, 3, 4, 5], [0, 1, 2, 2]] = 1
+    by_x = np.vstack([np.zeros((2, 4)), -np.eye(4)])
+    tested = System(by_x, [10, 6, 3, 5], [1, 1, 1, 1], by_y).tested()
+    assert tested.own.tolist() == [0, 4]
+    expected = [[1, 1, -1, 1, 0, 1], [0, 0, 0, 0, 1, -1]]
+    assert_allclose(tested.combined.toarray(), expected, rtol=16 * EPS)
+    assert_allclose(tested.open, [10 - 6 - 5, 5 - 3], rtol=64 * EPS)
+
+
+def test_what_follows_or_cannot_err_is_no_test():
+    """An equation said twice tests once, and one of exact values not at all."""
+    by_x = [[1, -1, 0, 0], [-2, 2, 0, 0], [0, 0, 1, -1]]
+    tested = System(by_x, [10, 12, 5, 5], [1, 1, 0, 0]).tested()
+    assert tested.own.tolist() in ([0], [1])
+    assert_allclose(abs(tested.open / tested.open_sd), [math.sqrt(2)], rtol=64 * EPS)
+
+
+@unhurried
+@given(solvable())
+def test_nodal_tests_are_the_twins(case):
+    """Each row is the only combination of its equations without y: fewer would not do."""
+    system, exact = case
+    tested = system.tested()
+    assert len(tested.own) == exact["redundancy"]
+    given = (system.mean, system.factor, system.by_x, system.by_y, system.constant)
+    for n, own in enumerate(tested.own.tolist()):
+        row = tested.combined[[n]]
+        chosen = row.indices.tolist()
+        expected, left, variance = reference.combination(*given, chosen, own)
+        assert all(expected)
+        assert_allclose(row.data, floats(expected), rtol=1e-10)
+        size = np.abs(floats(expected)).max() * largest(system, exact)
+        assert_allclose(tested.open[n], float(left), rtol=0, atol=1e-10 * size)
+        assert_allclose(tested.open_sd[n] ** 2, float(variance), rtol=1e-10)
+
+
+@unhurried
+@given(solvable())
+def test_nodal_tests_add_up_to_the_global_one(case):
+    """Made independent, what is open in each equation has squares that sum to chi2."""
+    system, _ = case
+    found, tested = system.adjusted(), system.tested()
+    own = whitened(tested, found.linear, system.factor)
+    assert math.isclose(own @ own, found.chi2, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@unhurried
+@given(solvable(), st.sampled_from([1e6, 1e-6]))
+def test_units_do_not_matter_to_nodal_tests(case, unit):
+    """Everything in another unit leaves the same open in that unit."""
+    system, exact = case
+    tested = system.tested()
+    other = System(
+        system.by_x, system.mean * unit, system.factor * unit, system.by_y, system.constant * unit
+    ).tested()
+    assert other.own.tolist() == tested.own.tolist()
+    size = np.abs(tested.combined.toarray()).max(initial=1.0) * largest(system, exact)
+    assert_allclose(other.open / unit, tested.open, rtol=0, atol=1e-10 * size)
+    assert_allclose(other.open_sd / unit, tested.open_sd, rtol=1e-10)
+
+
 # --- contradictions ------------------------------------------------------------------------------
 
 
@@ -473,6 +569,23 @@ def test_transfer_coefficient(inflow, share, scores, cv):
     assert_allclose(directions[2:] @ (pull * deviations.min()), 0, atol=1e-8)
 
 
+def test_products_are_tested_as_they_are_near_the_solution():
+    """Loss = tc in is open by what measurements leave of its tangent there; squares sum to chi2."""
+    mean, deviations = np.array([100.0, 30.0, 75.0, 0.2]), np.array([5.0, 2.0, 3.0, 0.02])
+    constant, by_x, matrices = [0, 0], [[1, -1, -1, 0], [0, 1, 0, 0]], np.zeros((2, 4, 4))
+    matrices[1, 0, 3] = matrices[1, 3, 0] = -1
+    factor = sp.diags_array(deviations)
+    found = adjust(mean, factor, np.empty(0), curved(constant, by_x, matrices))
+    tested = redundant_equations(found, mean, factor)
+    inflow, share = found.x[0], found.x[3]
+    tangent = (mean[1] - share * mean[0]) - inflow * (mean[3] - share)
+    assert_allclose(tested.open, [100 - 30 - 75, tangent], rtol=1e-12)
+    slopes = np.array([-share, 1, 0, -inflow])
+    assert_allclose(tested.open_sd**2, [25 + 4 + 9, (slopes**2) @ deviations**2], rtol=1e-12)
+    own = whitened(tested, found.linear, factor)
+    assert math.isclose(own @ own, found.chi2, rel_tol=1e-9)
+
+
 def test_an_unmeasured_transfer_coefficient_follows():
     """A share that is not measured is loss by inflow, with the variance of a quotient."""
     mean, deviations = np.array([200.0, 50.0]), np.array([10.0, 4.0])
@@ -493,7 +606,7 @@ def test_an_unmeasured_transfer_coefficient_follows():
 
 
 def test_many_flows_and_processes():
-    """2 000 flows between 800 processes, a quarter unmeasured: every balance closes."""
+    """2 000 flows between 800 processes, a quarter unmeasured: balances close and are tested."""
     rng, processes, flows = np.random.default_rng(5), 800, 2000
     # A ring through all processes and the environment, which is no equation, and flows across.
     start = np.concatenate([np.arange(processes + 1), rng.integers(0, processes + 1, flows)])
@@ -519,3 +632,8 @@ def test_many_flows_and_processes():
     assert_allclose(links @ values, 0, rtol=0, atol=64 * EPS * np.abs(values).max())
     after = found.spread.power(2).sum(axis=1)
     assert (after <= deviations**2 * (1 + 64 * EPS)).all()
+    tested = redundant_equations(found, mean[measured], sp.diags_array(deviations))
+    own = whitened(tested, found.linear, sp.diags_array(deviations))
+    assert math.isclose(own @ own, found.chi2, rel_tol=1e-10)
+    # Nodes hang together by unmeasured flows, so each is in one test at most.
+    assert (np.diff(tested.combined.tocsc().indptr) <= 1).all()

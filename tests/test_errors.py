@@ -229,6 +229,7 @@ MISSING_AND_MALFORMED = [
     ),
     case("parameter year", {"  shape: {": "  year: {"}, "year: {", "'year' is taken"),
     case("flow draw", {"  wasted:\n": "  draw:\n"}, "  draw:", "'draw' is taken"),
+    case("flow equation", {"  wasted:\n": "  equation:\n"}, "  equation:", "'equation' is taken"),
     case("indicator step", {"  total:": "  step:"}, "  step:", "'step' is taken"),
     case("flow tables", {"  wasted:\n": "  tables:\n"}, "  tables:", "'tables' is taken"),
     case(

@@ -17,7 +17,15 @@ import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
 
-__all__ = ["Adjusted", "ContradictionError", "Linear", "NoConvergenceError", "adjust"]
+__all__ = [
+    "Adjusted",
+    "ContradictionError",
+    "Linear",
+    "NoConvergenceError",
+    "Redundant",
+    "adjust",
+    "redundant_equations",
+]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
@@ -451,3 +459,88 @@ def _refuse_contradictions(
         part = np.abs(furthest) * np.maximum(size, np.abs(gap))
         left = float(furthest @ gap / np.abs(furthest * weight).max())
         raise ContradictionError(names[part > 1e-6 * part.max()], left)
+
+
+# --- what tests the measurements -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Redundant:
+    """Equations without what is unmeasured, and how far measurements leave them open.
+
+    Each row of ``combined`` [row, equation] is its ``own`` equation, taken once, with those that
+    say what is unmeasured in it. Every row has an error ``open_sd``, and none follows from others.
+    """
+
+    own: Integers
+    combined: Matrix
+    open: Floats
+    open_sd: Floats
+
+
+def redundant_equations(found: Adjusted, mean: Floats, factor: Matrix) -> Redundant:
+    """Return the equations that test measurements, each with as few others as its unknowns need.
+
+    They are taken as they are near the solution: open is what the measurements would leave open,
+    were the equations linear from there on.
+
+    Parameters
+    ----------
+    found
+        What `adjust` has made of the measurements.
+    mean, factor
+        As they were given to `adjust`.
+
+    Examples
+    --------
+    Two come in and five leave, by way of a flow that nobody measures:
+
+    >>> by_x, by_y = sp.csr_array(np.diag([1.0, -1.0])), sp.csr_array([[-1.0], [1.0]])
+    >>> def chain(x, y):
+    ...     return Linear(by_x @ x + by_y @ y, by_x, by_y, np.ones(2))
+    >>> mean, factor = np.array([2.0, 5.0]), sp.eye_array(2)
+    >>> found = redundant_equations(adjust(mean, factor, np.zeros(1), chain), mean, factor)
+    >>> found.combined.toarray().tolist(), found.open.round(12).tolist()
+    ([[1.0, 1.0]], [-3.0])
+    """
+    linear = found.linear
+    errors = sp.csr_array(linear.by_x @ sp.csr_array(factor))
+    blocks, tested = _Blocks(), list[int]()
+    for names, some, columns in _parts(errors, linear.by_y):
+        place, combined = _without_unknowns(linear.by_y[names][:, columns].toarray())
+        kept = _independent(combined, errors[names][:, some].toarray())
+        blocks.add(combined[kept], len(tested) + np.arange(len(kept)), names)
+        tested += names[place[kept]].tolist()
+    own = np.array(tested, dtype=np.int64)
+    rows = blocks.matrix(len(own), len(linear.residual))[np.argsort(own)]
+    rows.eliminate_zeros()
+    gap = linear.residual + linear.by_x @ (mean - found.x)
+    return Redundant(np.sort(own), rows, rows @ gap, _deviations(rows @ errors))
+
+
+def _without_unknowns(by_y: Floats) -> tuple[Integers, Floats]:
+    """Return the own equation of each combination without y, and the combinations.
+
+    Equations with one unknown say what that is, those with few are taken before those with many,
+    and the last before the first: so balances are tested, with measurements in their place.
+    """
+    rows = by_y / np.maximum(np.linalg.norm(by_y, axis=0), _TINY)
+    # Equations with one y get length 1, others 0.71 at most: pivots take the longest first.
+    height = np.abs(rows).max(axis=1, initial=0.0) * (rows != 0).sum(axis=1)
+    height = np.where(height > 0, height, 1.0) * np.linspace(1.0, 0.999, len(rows))
+    _, upper, order, rank = _pivoted((rows / height[:, np.newaxis]).T, "economic")
+    own, others = order[rank:], order[:rank]
+    shares = scipy.linalg.solve_triangular(upper[:rank, :rank], upper[:rank, rank:]).T
+    combined = np.zeros((len(own), len(rows)))
+    combined[np.arange(len(own)), own] = 1.0
+    combined[:, others] = np.where(np.abs(shares) > RANK, -shares, 0.0)
+    return own, combined * height[own, np.newaxis] / height
+
+
+def _independent(combined: Floats, errors: Floats) -> Integers:
+    """Return the rows that have an error, without those that follow from others."""
+    rows = combined @ errors
+    length = np.linalg.norm(rows, axis=1)
+    able = np.flatnonzero(length > RANK * (np.abs(combined) @ np.linalg.norm(errors, axis=1)))
+    _, _, order, rank = _pivoted((rows[able] / length[able, np.newaxis]).T, "economic")
+    return able[order[:rank]]

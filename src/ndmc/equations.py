@@ -6,12 +6,15 @@ than are needed or fewer: each is a sum of expressions over labelled names that 
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from ndmc.adjustment import Linear
@@ -22,11 +25,13 @@ from ndmc.expressions import Expression
 from ndmc.jacobian import Slope, differentiate
 from ndmc.samplers import central_values
 from ndmc.scenario import Scenario
+from ndmc.units import Dimension
 from ndmc.vocabulary import Vocabulary
 
 __all__ = ["Relation", "System", "system_of"]
 
 Matrix = Any  # a scipy.sparse array
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Relation:
     name: str
     text: str
     where: str
+    dimension: Dimension
     dims: tuple[str, ...]
     terms: tuple[tuple[float, Expression], ...]
 
@@ -85,12 +91,42 @@ class System:
 
     def equation(self, number: int) -> tuple[Relation, str]:
         """Return the relation of an equation, and the equation as a person reads it."""
-        for relation in self.relations:
-            size = self.dims.size(relation.dims)
-            if number < size:
-                return relation, _cell(relation.text, self.dims.cells(relation.dims)[number])
-            number -= size
-        raise IndexError(number)
+        relation, cells = next(self._by_relation(np.array([number])))
+        return relation, _cell(relation.text, self.dims.cells(relation.dims)[cells[0]])
+
+    def together(self, numbers: Integers) -> str:
+        """Return several equations as a person reads them, cells of one relation at once.
+
+        Dims of which all labels are meant are left out.
+        """
+        found = self._by_relation(numbers)
+        return " + ".join(text for part in found for text in self._texts(*part))
+
+    def _by_relation(self, numbers: Integers) -> Iterator[tuple[Relation, Integers]]:
+        """Yield relations and those of their cells that have the numbers."""
+        which = np.searchsorted(self._ends, numbers, side="right")
+        for n in dict.fromkeys(which.tolist()):
+            relation = self.relations[n]
+            first = self._ends[n] - self.dims.size(relation.dims)
+            yield relation, numbers[which == n] - first
+
+    @functools.cached_property
+    def _ends(self) -> Integers:
+        return np.cumsum([self.dims.size(relation.dims) for relation in self.relations])
+
+    def _texts(self, relation: Relation, cells: Integers) -> list[str]:
+        """Return one text for all cells if they are every mix of some labels, else one for each."""
+        places = np.unravel_index(cells, (*self.dims.shape(relation.dims), 1))
+        along = {dim: np.unique(some) for dim, some in zip(relation.dims, places, strict=False)}
+        if math.prod(map(len, along.values())) > len(cells):
+            return [text for cell in cells for text in self._texts(relation, cell[np.newaxis])]
+        labels = {dim: self.dims.labels[dim] for dim in relation.dims}
+        some = {
+            dim: "/".join(labels[dim][n] for n in found)
+            for dim, found in along.items()
+            if len(found) < len(labels[dim])
+        }
+        return [_cell(relation.text, some)]
 
     def linearise(self, x: Floats, y: Floats) -> Linear:
         """Return all equations near a point, for `ndmc.adjustment.adjust`."""
@@ -240,7 +276,8 @@ class _Compiler:
                     (-1.0, _summed(f"({self._change(stock)})", self.names.stock_dims(stock), dims))
                 )
             terms = [(sign, self.names.quantity(text, where)) for sign, text in texts]
-            yield Relation(process, f"the balance of {process!r}", where, dims, tuple(terms))
+            flow, text = self.scenario.units.flow, f"the balance of {process!r}"
+            yield Relation(process, text, where, flow, dims, tuple(terms))
 
     def _change(self, stock: str) -> str:
         """Return what a stock gains in a year; before the first it holds what is initial."""
@@ -275,6 +312,7 @@ class _Compiler:
                 name,
                 f"what measures {name!r}",
                 self.names.where(*key),
+                variable.dimension,
                 variable.dims,
                 ((1.0, own), (-1.0, expression)),
             )
@@ -292,11 +330,10 @@ class _Compiler:
             return
         expression = self.names.expression(text, *key)
         self.names.check_dims(flow, expression, dims, *key)
-        own = self.names.quantity(flow, self.names.where(*key))
         where = self.names.where(*key)
-        yield Relation(
-            flow, f"the {key[2]} of {flow!r}", where, dims, ((1.0, own), (-1.0, expression))
-        )
+        own = self.names.quantity(flow, where)
+        dimension, said = self.scenario.units.flow, f"the {key[2]} of {flow!r}"
+        yield Relation(flow, said, where, dimension, dims, ((1.0, own), (-1.0, expression)))
 
     def _closed(self, relations: list[Relation], also: frozenset[str]) -> list[Relation]:
         """Return the relations with the rules of every flow that they read, and so on."""

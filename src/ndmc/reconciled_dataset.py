@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ndmc.reconciliation import Reconciled, reconcile_scenario, unit_of
+from ndmc.reconciliation import Reconciled, equations, reconcile_scenario, unit_of
 from ndmc.scenario import load
 
 __all__ = ["reconcile", "to_dataset"]
@@ -38,8 +38,10 @@ def reconcile(
     -------
     xarray.Dataset
         For each flow, stock and parameter of the equations, with its dims: the reconciled value
-        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``. The
-        attributes hold the global test.
+        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``. For
+        each ``equation`` that tests the measurements: ``equation_open`` in its
+        ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
+        global test.
 
     Raises
     ------
@@ -53,6 +55,8 @@ def reconcile(
     >>> found = reconcile("china_nd_published")
     >>> found.attrs["rejected"][0]
     'automobiles_published'
+    >>> str(abs(found.equation_test).idxmax().values)
+    "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
     """
     return to_dataset(reconcile_scenario(load(source, variant=variant, changes=changes)))
 
@@ -89,4 +93,23 @@ def to_dataset(found: Reconciled) -> xr.Dataset:
         "worst_balance": found.worst,
         "rejected": [names[one.cell] for one in found.rejected],
     }
-    return xr.Dataset(variables, coords=coordinates, attrs=findings)
+    tests = _nodal_tests(found)
+    return xr.Dataset({**variables, **tests.data_vars}, {**coordinates, **tests.coords}, findings)
+
+
+def _nodal_tests(found: Reconciled) -> xr.Dataset:
+    """Return how far the measurements leave each equation open that tests them."""
+    tested = equations(found)
+    numbers = np.array([(one.open, one.open_sd, one.test) for one in tested]).reshape(-1, 3)
+    titles = {
+        "equation_open": "what the measurements leave open",
+        "equation_open_sd": "standard deviation of what the measurements leave open",
+        "equation_test": "what is open over its standard deviation",
+    }
+    variables = {
+        name: ("equation", column, {"long_name": title})
+        for (name, title), column in zip(titles.items(), numbers.T, strict=True)
+    }
+    names = np.array([one.equation for one in tested], dtype=np.str_)
+    units = np.array([one.unit for one in tested], dtype=np.str_)
+    return xr.Dataset(variables, {"equation": names, "equation_unit": ("equation", units)})

@@ -14,14 +14,30 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import scipy.special
 
-from ndmc.adjustment import Adjusted, ContradictionError, Linear, NoConvergenceError, adjust
+from ndmc.adjustment import (
+    Adjusted,
+    ContradictionError,
+    Linear,
+    NoConvergenceError,
+    adjust,
+    redundant_equations,
+)
 from ndmc.dims import Floats, rows_in
 from ndmc.equations import System, system_of
 from ndmc.errors import InputError, RunError
 from ndmc.jacobian import NotSmoothError, differentiate
 from ndmc.scenario import Scenario
 
-__all__ = ["Reconciled", "Rejected", "Row", "reconcile_scenario", "rows", "unit_of"]
+__all__ = [
+    "Equation",
+    "Reconciled",
+    "Rejected",
+    "Row",
+    "equations",
+    "reconcile_scenario",
+    "rows",
+    "unit_of",
+]
 
 Matrix = Any  # a scipy.sparse array
 #: Share of a variance below which an adjustment is rounding.
@@ -105,8 +121,8 @@ def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconcil
 
 def _adjusted(system: System, dropped: Any) -> Adjusted:
     """Solve the system without some of its measurements, which become unknown."""
-    size = sum(system.dims.size(system.dims_of[name]) for name in system.quantities)
-    without = _Without(system, np.array(dropped, dtype=np.int64), size)
+    without = _without(system, dropped)
+    size = without.size
     start = np.concatenate([_start(system, size), system.mean[without.dropped]])
     try:
         return adjust(system.mean, without.factor, start, without.linearise)
@@ -131,6 +147,11 @@ def _start(system: System, size: int) -> Floats:
     found = before[len(system.mean) :]
     known = found[np.isfinite(found) & (found != 0)]
     return np.where(np.isfinite(found), found, np.median(np.abs(known)) if len(known) else 1.0)
+
+
+def _without(system: System, dropped: Any) -> _Without:
+    size = sum(system.dims.size(system.dims_of[name]) for name in system.quantities)
+    return _Without(system, np.array(dropped, dtype=np.int64), size)
 
 
 @dataclass(frozen=True)
@@ -285,6 +306,45 @@ def rows(found: Reconciled) -> Iterator[Row]:
                 test=float(found.test[cell]),
                 known=str(found.classes[cell]),
             )
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation without unmeasured quantities, and how far the measurements leave it open."""
+
+    equation: str
+    unit: str
+    open: float
+    open_sd: float
+    test: float
+
+
+def equations(found: Reconciled) -> list[Equation]:
+    """Return the equations that test the measurements, in the order of the scenario.
+
+    Each is named by those that it takes together, the first of them taken once; those that only
+    say what one quantity is go without saying. ``open`` is what enters a process beyond what
+    leaves, or a quantity beyond what it is said to be: as measured, linear from the solution on.
+    """
+    system = found.system
+    without = _without(system, [one.cell for one in found.rejected])
+    tested = redundant_equations(found.adjusted, system.mean, without.factor)
+    plain = np.asarray((found.adjusted.linear.by_y != 0).sum(axis=1)).reshape(-1) == 1
+    # Of no rows np.split makes one, which zip drops.
+    taken = np.split(tested.combined.indices, tested.combined.indptr[1:-1])
+    name = system.scenario.units.name
+    return [
+        Equation(
+            equation=system.together(np.array([own, *(row if plain[own] else row[~plain[row]])])),
+            unit=name(system.equation(own)[0].dimension),
+            open=float(left),
+            open_sd=float(sd),
+            test=float(left / sd),
+        )
+        for own, row, left, sd in zip(
+            tested.own.tolist(), taken, tested.open, tested.open_sd, strict=False
+        )
+    ]
 
 
 def unit_of(found: Reconciled, name: str) -> tuple[str, float]:

@@ -569,6 +569,7 @@ def print_reconciled(found: Reconciled) -> None:
         f"largest open equation {found.worst:.1e} of the largest term, after {found.steps} steps; "
         f"a test beyond {found.critical:.2f} is marked"
     )
+    _print_open(page, found)
     _print_rejected(page, found)
 
 
@@ -598,6 +599,24 @@ def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
         f"  standard deviations by up to {number(100 * np.abs(sds / sd[known] - 1).max())} %"
     )
     page.print(f"  correlations by up to {number(np.abs(own - least).max())}")
+
+
+def _print_open(page: Console, found: Reconciled) -> None:
+    """Print the equations that are open further than measurements err, the furthest first."""
+    from ndmc.reconciliation import equations
+
+    tested = equations(found)
+    beyond = sorted((e for e in tested if abs(e.test) > found.critical), key=lambda e: -abs(e.test))
+    page.print(
+        f"nodal tests: as measured, {len(beyond)} of {len(tested)} equations are open by more than "
+        f"{found.critical:.2f} of their standard deviations"
+    )
+    if beyond:
+        table = plain_table("", "equation", "unit", "open", "sd", "test", words=1)
+        for one in beyond:
+            numbers = (number(one.open), number(one.open_sd), f"{one.test:+.2f}")
+            table.add_row(one.equation, one.unit, *numbers)
+        page.print(table)
 
 
 def _print_rejected(page: Console, found: Reconciled) -> None:

@@ -28,7 +28,17 @@ STARTER = "starter"
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 _MAX_YEARS = 2000
 # Names that a store needs for itself, and what it adds to the names of what it holds.
-_OWN = ("step", "draw", "quantile", "blocks", "inputs", "parameters", "percentiles", "tables")
+_OWN = (
+    "step",
+    "draw",
+    "quantile",
+    "equation",
+    "blocks",
+    "inputs",
+    "parameters",
+    "percentiles",
+    "tables",
+)
 _QUALITY_SUFFIXES = ("_scores", "_sensitivity", "_cv", "_distribution")
 _SUFFIXES = ("_low", "_high", "_mean", "_sd", "_group", "_source", "_confidence")
 
@@ -252,7 +262,7 @@ def _dims(document: Document, file: ScenarioFile) -> Dims:
         raise document.error(f"more than {_MAX_YEARS} years", "years")
     labels, groups = {}, {}
     for name, entry in file.dims.items():
-        if name in ("year", "cohort", "draw", "quantile", "quality_indicator"):
+        if name in ("year", "cohort", "draw", "quantile", "quality_indicator", "equation"):
             raise document.error(
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )
