@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ndmc.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
     from ndmc.dataset import percentiles
+    from ndmc.drawn_dataset import reconciled_draws
     from ndmc.errors import InputError, RunError
     from ndmc.evaluation import evaluate
     from ndmc.execution import run
@@ -35,6 +36,7 @@ __all__ = [
     "open",
     "percentiles",
     "reconcile",
+    "reconciled_draws",
     "run",
     "validate",
 ]
@@ -53,6 +55,7 @@ _HOMES = {
     "open": "ndmc.dataset",
     "percentiles": "ndmc.dataset",
     "reconcile": "ndmc.reconciled_dataset",
+    "reconciled_draws": "ndmc.drawn_dataset",
     "run": "ndmc.execution",
     "validate": "ndmc.validation",
 }

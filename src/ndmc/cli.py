@@ -602,6 +602,9 @@ def reconcile(
         str, typer.Option(help="How draws agree: projected, active_set or weighted.")
     ] = "projected",
     seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
+    out: Annotated[
+        str, typer.Option(help="Also write the draws to SCENARIO-METHOD.zarr in this folder.")
+    ] = "",
 ) -> None:
     """Reconcile what is measured with the balances: before, after, classes and tests.
 
@@ -613,6 +616,8 @@ def reconcile(
 
     count, number = _count(draws, "-n"), _count(seed, "--seed")
     way = _method(method)
+    if out and not count:
+        raise InputError("--out writes draws; say how many with -n", "--out")
     found = reconcile_scenario(load(scenario, variant=variant, changes=_changes(set_)))
     print_reconciled(found)
     if count:
@@ -620,6 +625,10 @@ def reconcile(
         from ndmc.report import print_moments
 
         print_moments(found, moments(found, way, number, count), way)
+    if out:
+        from ndmc.drawn_dataset import write_draws
+
+        print(f"draws: {write_draws(found, way, number, count, Path(out))}")
     if csv:
         write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
     if picture:
