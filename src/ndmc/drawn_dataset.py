@@ -62,7 +62,7 @@ def reconciled_draws(
     Examples
     --------
     >>> drawn = reconciled_draws("china_nd_published", 100)
-    >>> drawn.supply.sizes["draw"], drawn.attrs["method"]
+    >>> drawn.supply_published.sizes["draw"], drawn.attrs["method"]
     (100, 'projected')
     """
     found = reconcile_scenario(load(source, variant=variant, changes=changes))
