@@ -49,6 +49,11 @@ class System:
     def __repr__(self):
         return f"System({vars(self)})"
 
+    def times(self, unit):
+        """Return the same system with all measurements in another unit."""
+        parts = (self.by_x, self.mean * unit, self.factor * unit, self.by_y, self.constant * unit)
+        return System(*parts)
+
     def adjusted(self):
         """Return what `adjust` makes of it."""
         near = linear(self.by_x, self.by_y, self.constant)
@@ -349,9 +354,7 @@ def test_units_do_not_matter(case, unit):
     """Everything in another unit gives the same in that unit, and the same test."""
     system, exact = case
     found = system.adjusted()
-    other = System(
-        system.by_x, system.mean * unit, system.factor * unit, system.by_y, system.constant * unit
-    ).adjusted()
+    other = system.times(unit).adjusted()
     atol = 1e-11 * largest(system, exact)
     assert_allclose(other.x / unit, found.x, rtol=0, atol=atol)
     known = found.observable
@@ -470,9 +473,7 @@ def test_units_do_not_matter_to_nodal_tests(case, unit):
     """Everything in another unit leaves the same open in that unit."""
     system, exact = case
     tested = system.tested()
-    other = System(
-        system.by_x, system.mean * unit, system.factor * unit, system.by_y, system.constant * unit
-    ).tested()
+    other = system.times(unit).tested()
     assert other.own.tolist() == tested.own.tolist()
     size = np.abs(tested.combined.toarray()).max(initial=1.0) * largest(system, exact)
     assert_allclose(other.open / unit, tested.open, rtol=0, atol=1e-10 * size)

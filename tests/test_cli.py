@@ -306,7 +306,7 @@ def test_interrupted_run_says_how_to_go_on(scenario, cli, tmp_path):
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     assert running.returncode == 1
-    assert err == "error: stopped; the same command goes on where it stopped\n"
+    assert err == "error: stopped; a run goes on where it stopped by the same command\n"
     assert out == ""
     assert cli(*command).code == 0
 

@@ -27,7 +27,7 @@ SEED = ["--seed", 4, "--block", 1024, "--workers", 2]
 SHORT = ["run", "starter", "-n", 30_000, "--keep", "in_use", *SEED]
 STORED = ["run", "starter", "-n", 60_000, "--keep", "in_use,content", *SEED]
 KEPT_NONE = ["run", "starter", "-n", 150_000, "--keep", "none", *SEED]
-STOPPED = "error: stopped; the same command goes on where it stopped\n"
+STOPPED = "error: stopped; a run goes on where it stopped by the same command\n"
 #: Seconds in which a run that is asked to stop has ended.
 SOON = 5
 

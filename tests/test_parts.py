@@ -274,7 +274,7 @@ def test_parts_killed_at_random_make_one_run(start, seed, keep, cli, expected, t
     assert cli("info", "run.zarr", "--verify").code == 0
 
 
-_STOPPED = "error: stopped; the same command goes on where it stopped\n"
+_STOPPED = "error: stopped; a run goes on where it stopped by the same command\n"
 
 
 @pytest.mark.torture

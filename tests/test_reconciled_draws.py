@@ -7,7 +7,7 @@ from test_conditioning import market
 from torture import ndmc
 
 from ndmc import InputError, reconcile, reconciled_draws
-from ndmc.drawn_dataset import write_draws
+from ndmc.drawn_dataset import DrawWriter
 from ndmc.posterior import METHODS, moments
 from ndmc.reconciliation import reconcile_scenario
 
@@ -20,10 +20,13 @@ def test_a_store_holds_the_draws(tmp_path, method):
     """What is written in parts is what is returned at once, and says how it was made."""
     scenario = market(tmp_path, waste=1, use=63)
     drawn = reconciled_draws(tmp_path, DRAWS, method=method, seed=3)
-    path = write_draws(reconcile_scenario(scenario), method, 3, DRAWS, tmp_path / "out")
+    found = reconcile_scenario(scenario)
+    writer = DrawWriter(found, method, 3, tmp_path / "out")
+    moments(found, method, 3, DRAWS, writer.add)
+    path = writer.finish()
     assert path.name == f"market-{method}.zarr"
     with xr.open_zarr(path, consolidated=False) as stored:
-        xr.testing.assert_identical(stored.load(), drawn.assign_coords(element=stored.element))
+        xr.testing.assert_identical(stored.load(), drawn)
     assert drawn.attrs == {
         "title": f"A market (reconciled, {method})",
         "scenario": "market",

@@ -7,13 +7,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ndmc.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from ndmc.dims import Floats
+    from ndmc.posterior import Moments, Way
+    from ndmc.reconciliation import Reconciled
     from ndmc.scenario import Scenario
     from ndmc.scheduling import Executor
     from ndmc.steps import Plan
@@ -32,7 +35,7 @@ app = typer.Typer(
 #: The family of errors of typer's own; where it lies has moved between its versions.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
-_STOPPED = "stopped; the same command goes on where it stopped"
+_STOPPED = "stopped; a run goes on where it stopped by the same command"
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A bundled name, a scenario folder or file.")]
 StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.")]
@@ -579,7 +582,8 @@ def validate(
         raise RunError(f"{missed} of {len(verdicts)} targets missed")
 
 
-def _method(text: str) -> Literal["projected", "active_set", "weighted"]:
+def _method(text: str) -> Way:
+    known: Way
     for known in ("projected", "active_set", "weighted"):
         if text == known:
             return known
@@ -611,7 +615,7 @@ def reconcile(
     Example: ndmc reconcile china_nd_published --picture shifts.svg
     """
     from ndmc.reconciliation import reconcile_scenario, rows
-    from ndmc.report import print_reconciled, write_csv
+    from ndmc.report import print_moments, print_reconciled, write_csv
     from ndmc.scenario import load
 
     count, number = _count(draws, "-n"), _count(seed, "--seed")
@@ -619,16 +623,13 @@ def reconcile(
     if out and not count:
         raise InputError("--out writes draws; say how many with -n", "--out")
     found = reconcile_scenario(load(scenario, variant=variant, changes=_changes(set_)))
+    if count:
+        drawn, stored = _drawn(found, way, number, count, out)
     print_reconciled(found)
     if count:
-        from ndmc.posterior import moments
-        from ndmc.report import print_moments
-
-        print_moments(found, moments(found, way, number, count), way)
+        print_moments(found, drawn, way)
     if out:
-        from ndmc.drawn_dataset import write_draws
-
-        print(f"draws: {write_draws(found, way, number, count, Path(out))}")
+        print(f"draws: {stored}")
     if csv:
         write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
     if picture:
@@ -640,6 +641,31 @@ def reconcile(
             for row in moved
         ]
         write_picture(Path(picture), found.system.scenario.file.title or scenario, shifts)
+
+
+def _drawn(
+    found: Reconciled, way: Way, seed: int, count: int, out: str
+) -> tuple[Moments, Path | None]:
+    """Make draws, store them if they are asked for, and return their moments and the store."""
+    from ndmc.posterior import moments
+    from ndmc.report import progress_bar
+
+    writer, done = None, 0
+    if out:
+        from ndmc.drawn_dataset import DrawWriter  # imports xarray
+
+        writer = DrawWriter(found, way, seed, Path(out))
+    with progress_bar(found.system.scenario.name) as bar:
+
+        def each(cells: Floats, logs: Floats) -> None:
+            nonlocal done
+            done += len(logs)
+            bar(done, count)
+            if writer is not None:
+                writer.add(cells, logs)
+
+        drawn = moments(found, way, seed, count, each)
+    return drawn, writer.finish() if writer else None
 
 
 @app.command()

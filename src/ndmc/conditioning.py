@@ -262,9 +262,8 @@ def any_negative(held: Floats) -> npt.NDArray[np.bool_]:
 
 def bounded_cells(found: Reconciled) -> Places:
     """Return the flows and stocks that are known and can be moved."""
-    variance = np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1)
     cells = np.arange(len(found.point))
-    free = variance > _FIXED * found.point**2
+    free = found.deviations**2 > _FIXED * found.point**2
     return cells[free & np.isfinite(found.after) & (cells >= len(found.system.mean))]
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from ndmc.dims import Floats
 from ndmc.errors import InputError
 from ndmc.posterior import Way, blocks
+from ndmc.reconciled_dataset import coordinates_of
 from ndmc.reconciliation import Reconciled, reconcile_scenario, unit_of
 from ndmc.scenario import load
 
-__all__ = ["reconciled_draws", "write_draws"]
+__all__ = ["DrawWriter", "reconciled_draws"]
 
 #: Draws that are written at once: 205 cells of them take 13 MB.
 _BATCH = 8192
@@ -65,48 +65,54 @@ def reconciled_draws(
     >>> drawn.supply_published.sizes["draw"], drawn.attrs["method"]
     (100, 'projected')
     """
+    if draws < 1:
+        raise InputError(f"{draws} draws; 1 or more can be made", "draws")
     found = reconcile_scenario(load(source, variant=variant, changes=changes))
-    return xr.concat([*_batches(found, method, seed, draws)], "draw", data_vars="minimal")
+    made = [*blocks(found, method, seed, draws)]
+    cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
+    return _labelled(found, method, seed, 0, cells, logs)
 
 
-def write_draws(found: Reconciled, method: Way, seed: int, draws: int, folder: Path) -> Path:
-    """Write draws to a Zarr store that has the scenario's and the method's name.
+class DrawWriter:
+    """A Zarr store that takes draws as they are made, named for the scenario and the method.
 
     Raises
     ------
     InputError
-        If there is such a store already, or the method does not fit the scenario.
+        If there is such a store already.
     """
-    path = folder / f"{found.system.scenario.name}-{method}.zarr"
-    if path.exists():
-        raise InputError(f"{path} exists; choose another folder, or remove it", "--out")
-    partial = path.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, batch in enumerate(_batches(found, method, seed, draws)):
-        whole = batch.chunk({"draw": _BATCH})
-        if number:
-            whole.to_zarr(partial, append_dim="draw", consolidated=False)
-        else:
-            whole.to_zarr(partial, mode="w", consolidated=False)
-    partial.rename(path)
-    return path
 
+    def __init__(self, found: Reconciled, method: Way, seed: int, folder: Path) -> None:
+        self.path = folder / f"{found.system.scenario.name}-{method}.zarr"
+        if self.path.exists():
+            raise InputError(f"{self.path} exists; choose another folder, or remove it", "--out")
+        self.partial = self.path.with_suffix(".partial")
+        shutil.rmtree(self.partial, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.found, self.method, self.seed = found, method, seed
+        self.waiting: list[tuple[Floats, Floats]] = []
+        self.written = 0
 
-def _batches(found: Reconciled, method: Way, seed: int, draws: int) -> Iterator[xr.Dataset]:
-    """Yield so many draws at once as labelled data."""
-    if draws < 1:
-        raise InputError(f"{draws} draws; 1 or more can be made", "-n")
-    waiting: list[tuple[Floats, Floats]] = []
-    first, count = 0, 0
-    for cells, logs in blocks(found, method, seed, draws):
-        waiting.append((cells, logs))
-        count += len(logs)
-        if count == min(_BATCH, draws - first):
-            cells, logs = (np.concatenate(some, axis=-1) for some in zip(*waiting, strict=True))
-            yield _labelled(found, method, seed, first, cells, logs)
-            first, count = first + count, 0
-            waiting.clear()
+    def add(self, cells: Floats, logs: Floats) -> None:
+        """Take the next block of draws."""
+        self.waiting.append((cells, logs))
+        if sum(len(logs) for _, logs in self.waiting) >= _BATCH:
+            self._write()
+
+    def finish(self) -> Path:
+        """Write what is left, and give the store its name."""
+        if self.waiting:
+            self._write()
+        self.partial.rename(self.path)
+        return self.path
+
+    def _write(self) -> None:
+        cells, logs = (np.concatenate(some, axis=-1) for some in zip(*self.waiting, strict=True))
+        self.waiting.clear()
+        batch = _labelled(self.found, self.method, self.seed, self.written, cells, logs)
+        more: dict[str, Any] = {"append_dim": "draw"} if self.written else {"mode": "w"}
+        batch.chunk({"draw": _BATCH}).to_zarr(self.partial, consolidated=False, **more)
+        self.written += len(logs)
 
 
 def _labelled(
@@ -123,15 +129,8 @@ def _labelled(
         variables[name] = (dims, values.reshape(shape), {"units": unit})
     if method == "weighted":
         variables["log_weight"] = ("draw", logs, {"long_name": "logarithm of the draw's weight"})
-    used = {dim for name in system.spans for dim in system.dims_of[name]}
-    labels = {dim: _coordinate(system.dims.coordinate(dim)) for dim in system.dims.ordered(used)}
-    labels["draw"] = np.arange(first, first + len(logs))
+    labels = {**coordinates_of(system), "draw": np.arange(first, first + len(logs))}
     scenario = system.scenario
     title = f"{scenario.file.title or scenario.name} (reconciled, {method})"
     about = {"title": title, "scenario": scenario.name, "method": method, "seed": seed}
     return xr.Dataset(variables, labels, about)
-
-
-def _coordinate(labels: tuple[int, ...] | tuple[str, ...]) -> npt.NDArray[Any]:
-    """Return labels, text as objects: Zarr has no stable type for text of fixed length."""
-    return np.array(labels, dtype=object if isinstance(labels[0], str) else np.int64)

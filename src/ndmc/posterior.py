@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ from ndmc.weighting import weighted
 __all__ = ["METHODS", "Moments", "Way", "blocks", "moments"]
 
 Way = Literal["projected", "active_set", "weighted"]
+Each = Callable[[Floats, Floats], None]
 METHODS: tuple[Way, ...] = ("projected", "active_set", "weighted")
 
 
@@ -76,8 +77,10 @@ def _plan(found: Reconciled) -> Plan:
     return Plan(system.dims, samplers(system.scenario, frozenset(system.parameters), {}))
 
 
-def moments(found: Reconciled, method: Way, seed: int, draws: int) -> Moments:
-    """Return the mean and the covariance of weighted draws.
+def moments(
+    found: Reconciled, method: Way, seed: int, draws: int, each: Each | None = None
+) -> Moments:
+    """Return the mean and the covariance of weighted draws; ``each`` sees every block of them.
 
     Raises
     ------
@@ -92,6 +95,8 @@ def moments(found: Reconciled, method: Way, seed: int, draws: int) -> Moments:
     highest, total, squares, lost = float("-inf"), 0.0, 0.0, 0
     mean, spread = np.zeros(size), np.zeros((size, size))
     for cells, logs in blocks(found, method, seed, draws):
+        if each is not None:
+            each(cells, logs)
         sound = np.isfinite(logs)
         lost += int((~sound).sum())
         if not sound.any():

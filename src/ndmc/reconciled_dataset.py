@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
+from ndmc.equations import System
 from ndmc.reconciliation import Reconciled, equations, reconcile_scenario, unit_of
 from ndmc.scenario import load
 
-__all__ = ["reconcile", "to_dataset"]
+__all__ = ["coordinates_of", "reconcile", "to_dataset"]
 
 _KINDS = {
     "": "reconciled",
@@ -80,8 +82,6 @@ def to_dataset(found: Reconciled) -> xr.Dataset:
             shaped = scaled.reshape(system.dims.shape(system.dims_of[name]))
             about = {"long_name": title, **({"units": unit} if number < 4 else {})}
             variables[name + suffix] = (system.dims_of[name], shaped, about)
-    used = {dim for name in system.spans for dim in system.dims_of[name]}
-    coordinates = {dim: np.array(system.dims.coordinate(dim)) for dim in system.dims.ordered(used)}
     names = system.cell_names(system.parameters)
     findings: dict[str, Any] = {
         "scenario": system.scenario.name,
@@ -93,8 +93,18 @@ def to_dataset(found: Reconciled) -> xr.Dataset:
         "worst_balance": found.worst,
         "rejected": [names[one.cell] for one in found.rejected],
     }
-    tests = _nodal_tests(found)
-    return xr.Dataset({**variables, **tests.data_vars}, {**coordinates, **tests.coords}, findings)
+    estimates = xr.Dataset(variables, coordinates_of(system), findings)
+    return estimates.merge(_nodal_tests(found), combine_attrs="override")
+
+
+def coordinates_of(system: System) -> dict[str, npt.NDArray[Any]]:
+    """Return the labels of all dims, text as objects: Zarr has no stable type for fixed length."""
+    used = {dim for name in system.spans for dim in system.dims_of[name]}
+    labels = {dim: system.dims.coordinate(dim) for dim in system.dims.ordered(used)}
+    return {
+        dim: np.array(some, dtype=object if isinstance(some[0], str) else np.int64)
+        for dim, some in labels.items()
+    }
 
 
 def _nodal_tests(found: Reconciled) -> xr.Dataset:
@@ -110,6 +120,6 @@ def _nodal_tests(found: Reconciled) -> xr.Dataset:
         name: ("equation", column, {"long_name": title})
         for (name, title), column in zip(titles.items(), numbers.T, strict=True)
     }
-    names = np.array([one.equation for one in tested], dtype=np.str_)
-    units = np.array([one.unit for one in tested], dtype=np.str_)
+    names = np.array([one.equation for one in tested], dtype=object)
+    units = np.array([one.unit for one in tested], dtype=object)
     return xr.Dataset(variables, {"equation": names, "equation_unit": ("equation", units)})

@@ -92,6 +92,11 @@ class Reconciled:
         return self.adjusted.gain[self.places]
 
     @property
+    def deviations(self) -> Floats:
+        """Standard deviations of all cells at ``point``, of those that nothing determines too."""
+        return _lengths(self.spread)
+
+    @property
     def p(self) -> float:
         """How likely the measurements are further from the balances, were there no gross error."""
         return float(scipy.special.chdtrc(self.redundancy, self.chi2)) if self.redundancy else 1.0

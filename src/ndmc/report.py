@@ -578,7 +578,7 @@ def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
     import numpy as np
 
     page = console()
-    sd = np.sqrt(np.asarray(found.spread.power(2).sum(axis=1)).reshape(-1))
+    sd = found.deviations
     size = np.abs(found.point)
     # Of what has no deviation, or only rounding for one, there is nothing to compare.
     known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))

@@ -33,7 +33,7 @@ _OWN = (
     "draw",
     "quantile",
     "equation",
-    "blocks",
+    "ledger",
     "inputs",
     "parameters",
     "percentiles",

@@ -60,7 +60,7 @@ class Slopes:
 def slopes_of(found: Reconciled) -> Slopes:
     """Return which cells the equations of reconciled values read, there and nearby."""
     system, count = found.system, len(found.system.mean)
-    height = np.maximum(np.abs(found.point), np.sqrt(found.spread.power(2).sum(axis=1)))
+    height = np.maximum(np.abs(found.point), found.deviations)
     read = sp.csc_array((found.gain.shape[1], len(height)))
     for point in (found.point, found.point + 1.01 * height):
         linear = system.linearise(point[:count], point[count:])

@@ -8,6 +8,7 @@ was computed changes with the rest, in standard deviations of both (Cencic and F
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,8 +80,9 @@ class _Curve:
         for draw in np.flatnonzero(np.isfinite(entries).all(axis=0)):
             by = self.slopes.matrix(entries[:, draw])[self.rows]
             solved = np.hstack([by[:, self.unknown], by @ self.dependent])
-            along = np.linalg.solve(solved, by @ self.free)[len(self.unknown) :]
-            logs[draw] = 0.5 * np.linalg.slogdet(np.eye(len(along)) + along @ along.T)[1]
+            with contextlib.suppress(np.linalg.LinAlgError):  # where it stands upright
+                along = np.linalg.solve(solved, by @ self.free)[len(self.unknown) :]
+                logs[draw] = 0.5 * np.linalg.slogdet(np.eye(len(along)) + along @ along.T)[1]
         return shortened(logs)
 
 
@@ -174,8 +176,7 @@ def _refuse(found: Reconciled, cell: int, why: str) -> None:
 def _straight(found: Reconciled) -> bool:
     """Whether derivatives are the same at two points."""
     count = len(found.system.mean)
-    deviations = np.asarray(np.sqrt(found.spread.power(2).sum(axis=1))).reshape(-1)
-    other = found.point + deviations + 0.01 * np.abs(found.point)
+    other = found.point + found.deviations + 0.01 * np.abs(found.point)
     here = found.system.linearise(found.point[:count], found.point[count:])
     there = found.system.linearise(other[:count], other[count:])
     pairs = ((here.by_x, there.by_x), (here.by_y, there.by_y))
