@@ -430,7 +430,7 @@ def test_a_stopped_client_leaves_idle_workers_and_goes_on(
         process.send_signal(getattr(signal, name))
         error = process.communicate(timeout=30)[1]
     assert process.returncode == 1
-    assert "the same command goes on" in one_message(error)
+    assert "a run goes on where it stopped" in one_message(error)
     until(lambda: not dask.busy(), "idle workers", 5)
     assert not open_store(store).complete
     written = blocks(store)
@@ -641,7 +641,7 @@ def test_processes_end_with_their_client(name, cli, expected, tmp_path):
         until(lambda: not any(one.is_running() for one in family), "no processes", 30)
     if name != "SIGKILL":
         assert process.returncode == 1
-        assert "the same command goes on" in one_message(error)
+        assert "a run goes on where it stopped" in one_message(error)
     assert not open_store(store).complete
     assert cli(*RUN, "--out", "run.zarr").code == 0
     assert_identical(store, expected)

@@ -233,10 +233,10 @@ MISSING_AND_MALFORMED = [
     case("indicator step", {"  total:": "  step:"}, "  step:", "'step' is taken"),
     case("flow tables", {"  wasted:\n": "  tables:\n"}, "  tables:", "'tables' is taken"),
     case(
-        "stock blocks",
-        {"  in_use:\n": "  blocks:\n", "headline: [in_use]": "headline: []"},
-        "  blocks:",
-        "'blocks' is taken",
+        "stock ledger",
+        {"  in_use:\n": "  ledger:\n", "headline: [in_use]": "headline: []"},
+        "  ledger:",
+        "'ledger' is taken",
     ),
     case(
         "flow like a percentile",

@@ -6,7 +6,6 @@ import os
 import pytest
 from conftest import PRODUCTION, TINY
 from numpy.testing import assert_allclose
-from test_conditioning import market
 
 import ndmc
 from ndmc.dependence import Errors
@@ -384,14 +383,3 @@ def test_comments_quotes_and_order_mean_nothing(scenario):
         "headline: [in_use]": "headline:\n  - in_use",
     }
     assert load(scenario("other", changes)).file == load(scenario()).file
-
-
-@pytest.mark.parametrize("name", ["ledger", "equation"])
-def test_names_that_stores_need_are_taken(tmp_path, name):
-    """A flow of a name that ndmc writes itself is refused before anything is computed."""
-    market(tmp_path)
-    path = tmp_path / "scenario.yaml"
-    text = path.read_text(encoding="utf-8").replace("  exports:", f"  {name}:")
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"scenario\.yaml:\d+: the name '{name}' is taken"):
-        load(tmp_path)
