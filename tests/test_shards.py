@@ -1,12 +1,15 @@
 """Files of draws, written by hand, are those that Zarr would write."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
+import ndmc
 from ndmc.shards import encoded, output_document
 
 
@@ -58,3 +61,41 @@ def test_files_are_those_of_zarr(tmp_path, dtype, shape, shard, inner):
         for folder in (ours, tmp_path / "theirs")
     ]
     assert sizes[0] == sizes[1]
+
+
+TWO_DOORS = """
+import sys, threading, time
+import numpy as np
+from ndmc.shards import encoded, output_document
+from ndmc.store import open_store
+
+class Aside:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numcodecs.zlib" and not other.ident:
+            other.start()
+            time.sleep(0.3)
+
+def write():
+    about = output_document((8,), (8,), (8,), "float64", ("draw",), {})
+    done.append(len([*encoded(np.zeros(8), about)]))
+
+def read():
+    done.append(len(store.arrays))
+
+done, store = [], open_store(sys.argv[1])
+first, second = (read, write) if sys.argv[2] == "read" else (write, read)
+other = threading.Thread(target=second)
+sys.meta_path.insert(0, Aside())
+first()
+other.join()
+assert len(done) == 2
+"""
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_one_thread_reads_while_another_writes_for_the_first_time(tmp_path, first):
+    """A thread in the middle of importing what both need does not fail another, or itself."""
+    ndmc.run("starter", draws=64, seed=1, out=tmp_path / "run.zarr")
+    command = [sys.executable, "-c", TWO_DOORS, str(tmp_path / "run.zarr"), first]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

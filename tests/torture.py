@@ -150,7 +150,8 @@ class Started:
     def kill(self):
         """Kill the whole process group; return whether it was killed and had not ended before."""
         self.send(signal.SIGKILL)
-        self.process.communicate(timeout=PATIENCE)
+        _, err = self.process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in err, err
         return self.process.returncode == -signal.SIGKILL
 
     def result(self):

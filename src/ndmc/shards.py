@@ -107,6 +107,9 @@ def _pieces(
 
 
 def _compressed(values: npt.NDArray[Any]) -> bytes:
+    # The whole package first, here as where a store is opened: of two threads that enter it by
+    # different doors, one can meet modules that are not ready.
+    import numcodecs  # noqa: F401
     from numcodecs.blosc import SHUFFLE, Blosc
 
     codec = Blosc(cname="zstd", clevel=1, shuffle=SHUFFLE, typesize=values.dtype.itemsize)

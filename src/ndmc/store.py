@@ -89,6 +89,7 @@ class Store:
     @functools.cached_property
     def root(self) -> Any:
         """The Zarr group, with the metadata of every array as the document has it."""
+        import numcodecs  # noqa: F401 - before Zarr: see ndmc.shards
         import zarr
 
         with quiet(), told():
