@@ -416,12 +416,25 @@ def test_rows_are_in_the_units_of_the_file():
         ({"reconcile__measured": {"imports": "m_inn"}}, "unknown name 'm_inn'"),
         ({"reconcile": None}, "no 'reconcile' section"),
         ({"reconcile__level": "150 %"}, "level"),
+        (
+            {"parameters__m_in": measured({"Nd": 100, "Dy": 0})},
+            r"yaml:\d+: parameter 'm_in' \[Dy\] is measured as 0, .* give sd",
+        ),
     ],
 )
 def test_mistakes_are_named(changes, message):
     """What cannot be reconciled is refused before anything is computed."""
     with pytest.raises(InputError, match=message):
         system_of(scenario(market(**changes)))
+
+
+def test_a_zero_with_an_sd_is_measured():
+    """A measured zero has the spread that it is given, or none if it is said to be exact."""
+    zero = measured({"Nd": 100, "Dy": 0}, sd=1)
+    del zero["cv"]
+    assert found_of(market(parameters__m_in=zero)).m_in_sd.sel(element="Dy").item() > 0
+    zero = measured({"Nd": 100, "Dy": 0}, cv="0 %")
+    assert found_of(market(parameters__m_in=zero)).imports.sel(element="Dy").item() == 0
 
 
 def test_exact_values_that_contradict_are_named():

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from ndmc.adjustment import Linear
 from ndmc.covariance import factor_of
 from ndmc.dims import Dims, Floats, rows_in
-from ndmc.errors import nearest
+from ndmc.errors import InputError, nearest
 from ndmc.expressions import Expression
 from ndmc.jacobian import Slope, differentiate
 from ndmc.samplers import central_values
@@ -307,6 +307,7 @@ class _Compiler:
                     *key,
                 )
             self.names.check_dims(name, expression, variable.dims, *key)
+            self._refuse_cv_of_zero(text.strip())
             own = self.names.quantity(name, self.names.where(*key))
             yield Relation(
                 name,
@@ -315,6 +316,16 @@ class _Compiler:
                 variable.dimension,
                 variable.dims,
                 ((1.0, own), (-1.0, expression)),
+            )
+
+    def _refuse_cv_of_zero(self, name: str) -> None:
+        """Refuse what is measured as 0 with a cv: it would be exact without anybody saying so."""
+        parameter = self.scenario.parameters.get(name)
+        for cell, where in parameter.of_zero if parameter else ():
+            raise InputError(
+                f"{cell} is measured as 0, of which a cv is no spread; give sd (in a table, row by "
+                "row), 0 if it is exact",
+                where,
             )
 
     def _rules(self, flow: str) -> Iterator[Relation]:

@@ -34,6 +34,7 @@ class Parameter:
     ``marginals``, ``sources``, ``confidences``, ``grades``, ``ratings`` and ``where`` have one
     entry per cell, in array order; numbers are in model units, ``factor`` is what one ``unit`` is
     in them. ``range`` is None where the file does not say it, a rating where a cell has no scores.
+    ``of_zero`` has name and place of the cells without spread, as their cv is a share of 0.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Parameter:
     grades: tuple[str, ...]
     ratings: tuple[Rating | None, ...]
     where: tuple[str, ...]
+    of_zero: tuple[tuple[str, str], ...] = ()
     title: str = ""
     note: str = ""
 
@@ -85,7 +87,7 @@ class Reader:
         except UnitError as wrong:
             raise self.document.error(str(wrong), *key, "unit") from None
         cells, table = self._cells(entry, key, dims)
-        marginals, grades, wheres = [], [], []
+        marginals, grades, wheres, of_zero = [], [], [], []
         ratings: list[Rating | None] = []
         scorers: dict[str, Scorer] = {}
         for labels, cell in cells.items():
@@ -100,9 +102,15 @@ class Reader:
             )
             if scorer:
                 scorers[grade_name] = scorer
-            marginals.append(
-                self._marginal(entry, grade, rated, factor, where, name, labels, distribution)
-            )
+            if distribution is None:
+                message = f"parameter {name!r} says neither distribution nor grade; if it is exact"
+                raise self.document.error(f"{message}, say 'distribution: constant'", *key)
+            scale = factor * self._row_scale(entry, cell, where)
+            given = _given(entry, grade, rated, scale, distribution)
+            found = _marginal(entry, given, factor, distribution, _cell_name(name, labels), where)
+            if found.kind == "constant" and given.get("cv"):
+                of_zero.append((_cell_name(name, labels), where))
+            marginals.append(found)
             ratings.append(rating)
             grades.append(grade_name)
             wheres.append(where)
@@ -129,6 +137,7 @@ class Reader:
             grades=tuple(grades),
             ratings=tuple(ratings),
             where=tuple(wheres),
+            of_zero=tuple(of_zero),
             title=entry.title,
             note=entry.note,
         )
@@ -310,52 +319,6 @@ class Reader:
         at = ("grades", name, "quality")
         return Scorer(self.document, grade.quality, at, table, dims, spread)
 
-    def _marginal(
-        self,
-        entry: ParameterEntry,
-        grade: GradeEntry | None,
-        cell: Cell,
-        factor: float,
-        where: str,
-        name: str,
-        labels: tuple[str, ...],
-        distribution: str | None,
-    ) -> Marginal:
-        if distribution is None:
-            message = (
-                f"parameter {name!r} says neither distribution nor grade; if it is exact, say "
-            )
-            raise self.document.error(message + "'distribution: constant'", "parameters", name)
-        own = _own(entry)
-        given: dict[str, float] = {"cv": grade.cv} if grade and grade.cv is not None else {}
-        if "sd" in own or "sd" in cell.numbers:
-            given.pop("cv", None)
-        given |= {k: v for k, v in own.items() if k != "value"}
-        given |= cell.numbers
-        scale = factor * self._row_scale(entry, cell, where)
-        given = {k: v * scale if k in _WITH_UNIT else v for k, v in given.items()}
-        if "mu" in given:
-            given["mu"] += math.log(scale)
-        lists: Mapping[str, list[float]] = {
-            k: v
-            for k, v in (
-                ("values", [v * factor for v in entry.values] if entry.values else None),
-                ("weights", entry.weights),
-            )
-            if v is not None
-        }
-        if distribution == "constant":
-            given = {k: v for k, v in given.items() if k in ("value", "mean")}
-        try:
-            found = marginal(distribution, given, lists)
-            if not all(map(math.isfinite, (found.central, *found.numbers))):
-                raise OverflowError
-            return found
-        except (ValueError, ArithmeticError) as wrong:
-            extreme = isinstance(wrong, ArithmeticError)
-            reason = "the numbers are too large or too small to compute with" if extreme else wrong
-            raise InputError(f"{_cell_name(name, labels)}: {reason}", where) from None
-
     def _refuse_superfluous(
         self, entry: ParameterEntry, key: tuple[str, ...], grades: list[str]
     ) -> None:
@@ -438,6 +401,52 @@ def _cell_name(name: str, labels: tuple[str, ...]) -> str:
 
 def _own(entry: ParameterEntry) -> dict[str, float]:
     return {k: getattr(entry, k) for k in KEYS if getattr(entry, k, None) is not None}
+
+
+def _given(
+    entry: ParameterEntry,
+    grade: GradeEntry | None,
+    cell: Cell,
+    scale: float,
+    distribution: str,
+) -> dict[str, float]:
+    """Return the numbers of a distribution in model units, the nearest to the cell first."""
+    own = _own(entry)
+    given: dict[str, float] = {"cv": grade.cv} if grade and grade.cv is not None else {}
+    if "sd" in own or "sd" in cell.numbers:
+        given.pop("cv", None)
+    given |= {k: v for k, v in own.items() if k != "value"}
+    given |= cell.numbers
+    given = {k: v * scale if k in _WITH_UNIT else v for k, v in given.items()}
+    if "mu" in given:
+        given["mu"] += math.log(scale)
+    if distribution == "constant":
+        return {k: v for k, v in given.items() if k in ("value", "mean")}
+    return given
+
+
+def _marginal(
+    entry: ParameterEntry,
+    given: Mapping[str, float],
+    factor: float,
+    distribution: str,
+    name: str,
+    where: str,
+) -> Marginal:
+    lists: dict[str, list[float]] = {}
+    if entry.values:
+        lists["values"] = [value * factor for value in entry.values]
+    if entry.weights is not None:
+        lists["weights"] = entry.weights
+    try:
+        found = marginal(distribution, given, lists)
+        if not all(map(math.isfinite, (found.central, *found.numbers))):
+            raise OverflowError
+        return found
+    except (ValueError, ArithmeticError) as wrong:
+        extreme = isinstance(wrong, ArithmeticError)
+        reason = "the numbers are too large or too small to compute with" if extreme else wrong
+        raise InputError(f"{name}: {reason}", where) from None
 
 
 def _with_spread(table: Table, cell: Cell, dims: tuple[str, ...]) -> Cell:
