@@ -521,6 +521,16 @@ def test_rounding_is_no_contradiction():
     assert found.x.tolist() == [0.1, 0.2, 0.3]
 
 
+def test_rounding_of_combinations_is_no_contradiction():
+    """An equation that says the same twice stays at ease where the flows of others come to zero."""
+    by_y = [[1, -1, 0], [0, 1, 1], [0, -1, -1], [1, -1, 0]]
+    system = System([[0], [1], [1], [0]], [1], [1], by_y)
+    found = system.adjusted()
+    assert_allclose(found.x, 0, atol=1e-10)
+    assert math.isclose(found.chi2, 1)
+    assert not found.observable.any()
+
+
 def curved(constant, by_x, matrices):
     """Return constant + by_x x + x' matrix x / 2 = 0 as `adjust` wants it."""
     constant, by_x, matrices = (np.array(part, dtype=float) for part in (constant, by_x, matrices))

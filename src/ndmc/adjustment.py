@@ -432,12 +432,20 @@ def _shortest(
     solved = upper[:rank, :rank]
     # Rows are combinations of the independent ones; so must be what is left of them.
     shares = scipy.linalg.solve_triangular(solved, upper[:rank, rank:]).T
-    made = combined[others] - shares @ combined[independent]
+    made = _remainder(combined[others], shares, combined[independent])
     _refuse_contradictions(made, gap, size, weight, names)
     inner = basis[:, :rank]
     scores = inner @ scipy.linalg.solve_triangular(solved, -left[independent], trans=1)
     pull = inner @ scipy.linalg.solve_triangular(solved, -combined[independent], trans=1)
     return scores, inner, pull
+
+
+def _remainder(rows: Floats, shares: Floats, others: Floats) -> Floats:
+    """Return rows less shares of others, with zeros where only rounding is left."""
+    found = rows - shares @ others
+    terms = np.abs(rows) + np.abs(shares) @ np.abs(others)
+    least = _ROUNDING * terms.max(axis=1, initial=0.0, keepdims=True)
+    return np.where(np.abs(found) > least, found, 0.0)
 
 
 def _nothing(rows: Floats) -> tuple[Floats, Floats, Integers, int]:
