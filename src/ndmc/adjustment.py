@@ -546,9 +546,11 @@ def _without_unknowns(by_y: Floats) -> tuple[Integers, Floats]:
 
 
 def _independent(combined: Floats, errors: Floats) -> Integers:
-    """Return the rows that have an error, without those that follow from others."""
+    """Return the rows that have an error, without those that follow from others before them."""
     rows = combined @ errors
     length = np.linalg.norm(rows, axis=1)
     able = np.flatnonzero(length > RANK * (np.abs(combined) @ np.linalg.norm(errors, axis=1)))
-    _, _, order, rank = _pivoted((rows[able] / length[able, np.newaxis]).T, "economic")
+    # Of equations that say the same the first is slightly longer, whatever their rounding.
+    longer = np.linspace(1.0, 0.999, len(able))[:, np.newaxis]
+    _, _, order, rank = _pivoted((longer * rows[able] / length[able, np.newaxis]).T, "economic")
     return able[order[:rank]]
