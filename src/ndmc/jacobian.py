@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from ndmc.dims import Dims, Floats, expand, rows_in
 from ndmc.expressions import COMPARISONS, Expression, evaluate_expression
 
-__all__ = ["NotSmoothError", "Slope", "differentiate"]
+__all__ = ["NotSmoothError", "Slope", "degree", "differentiate"]
 
 _LINEAR = ("sum", "mean", "at", "cumsum", "lag")
 Matrix = Any  # a scipy.sparse array
@@ -69,6 +69,46 @@ def differentiate(
         return _Differentiator(known, dims, variables).visit(expression)
 
 
+def degree(expression: Expression, degrees: Mapping[str, int]) -> int:
+    """Return 0 for what is constant, 1 for what is linear, 2 for anything else.
+
+    Derivatives of what is linear are the same everywhere. What is linear only because terms cancel
+    counts as anything else.
+
+    Parameters
+    ----------
+    expression
+        A checked expression.
+    degrees
+        Of every name it reads.
+
+    Examples
+    --------
+    >>> from ndmc.expressions import Variable, compile_expression
+    >>> from ndmc.units import NONE
+    >>> dims, degrees = Dims({"year": ("2001",)}), {"x": 1, "y": 1, "k": 0}
+    >>> names = {name: Variable((), NONE) for name in degrees}
+    >>> texts = ["k * k", "x / k - 2 * y", "where(k > 1, x, y)", "x * y", "where(x > 1, 2, 1)"]
+    >>> [degree(compile_expression(text, names, dims), degrees) for text in texts]
+    [0, 1, 1, 2, 2]
+    """
+    if expression.operation == "name":
+        return degrees[expression.name]
+    match expression.operation, [degree(part, degrees) for part in expression.arguments]:
+        case (("add" | "subtract" | "negative"), parts):
+            return max(parts)
+        case "multiply", ([0, part] | [part, 0]):
+            return part
+        case "divide", [part, 0]:
+            return part
+        case "where", [0, *parts]:
+            return max(parts)
+        case operation, [part] if operation in _LINEAR:
+            return part
+        case _, parts:
+            return 2 if any(parts) else 0
+
+
 @dataclass(frozen=True)
 class _Differentiator:
     known: Mapping[str, Slope]
@@ -89,13 +129,15 @@ class _Differentiator:
             np.broadcast_to(expand(part.value, argument.dims, node.dims), self._shape(node))
             for part, argument in zip(parts, node.arguments, strict=True)
         ]
-        slope = sp.csr_array((self.dims.size(node.dims), self.variables))
-        factors = _RULES[node.operation](*values)
-        for factor, part, argument in zip(factors, parts, node.arguments, strict=True):
-            if part.by.nnz:
-                rows = part.by[rows_in(argument.dims, node.dims, self.dims)]
-                slope = slope + sp.diags_array(factor.reshape(-1)) @ rows
-        return Slope(self._value(node, values), sp.csr_array(slope))
+        slopes = [
+            _scaled(part.by[rows_in(argument.dims, node.dims, self.dims)], factor.reshape(-1))
+            for factor, part, argument in zip(
+                _RULES[node.operation](*values), parts, node.arguments, strict=True
+            )
+            if part.by.nnz
+        ]
+        by = sum(slopes[1:], slopes[0]) if slopes else self._nothing(node)
+        return Slope(self._value(node, values), by)
 
     def _shape(self, node: Expression) -> tuple[int, ...]:
         return (*self.dims.shape(node.dims), 1)
@@ -116,7 +158,10 @@ class _Differentiator:
             for part, argument in zip(parts, node.arguments, strict=True)
         ]
         value = self._value(node, values) if values else evaluate_expression(node, {})
-        return Slope(value, sp.csr_array((self.dims.size(node.dims), self.variables)))
+        return Slope(value, self._nothing(node))
+
+    def _nothing(self, node: Expression) -> Matrix:
+        return sp.csr_array((self.dims.size(node.dims), self.variables))
 
     def _linear(self, node: Expression, part: Slope) -> Slope:
         """Sum, pick and shift: the matrix that does it is what they make of a unit matrix."""
@@ -136,6 +181,18 @@ class _Differentiator:
         matrix = evaluate_expression(plain, {"inner": unit}).reshape(-1, size)
         value = evaluate_expression(plain, {"inner": part.value})
         return Slope(value, sp.csr_array(sp.csr_array(matrix) @ part.by))
+
+
+def _scaled(matrix: Matrix, factor: Floats) -> Matrix:
+    """Return the rows of a matrix times their factors; 0 is nothing, even of what is infinite.
+
+    A product with a diagonal matrix does the same and takes four times as long.
+    """
+    found = sp.csr_array(matrix, copy=True)
+    each = np.repeat(factor, np.diff(found.indptr))
+    found.data = np.multiply(found.data, each, out=np.zeros_like(found.data), where=each != 0)
+    found.eliminate_zeros()
+    return found
 
 
 def _power(base: Floats, exponent: Floats) -> tuple[Floats, Floats]:
