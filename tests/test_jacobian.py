@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ndmc.dims import Dims
 from ndmc.expressions import Variable, compile_expression, evaluate_expression
-from ndmc.jacobian import NotSmoothError, Slope, differentiate
+from ndmc.jacobian import NotSmoothError, Slope, degree, differentiate
 from ndmc.units import NONE
 
 DIMS = Dims(
@@ -154,6 +154,21 @@ sums = st.recursive(
 def test_chains_of_operations(text):
     """The chain rule holds through any nesting."""
     near(expression(text))
+
+
+@settings(deadline=None, max_examples=100)
+@given(sums, st.sets(st.sampled_from("abcd")))
+def test_what_is_linear_has_the_same_derivatives_everywhere(text, constants):
+    """Those of what is constant are zero, and those of what is linear the same at two points."""
+    tree, degrees = expression(text), {name: int(name not in constants) for name in NAMES}
+    here, there = known(), known(POINT[::-1] + 0.1)
+    for name in constants:
+        here[name] = there[name] = Slope(here[name].value, sp.csr_array((SIZES[name], VARIABLES)))
+    one, other = (differentiate(tree, names, DIMS, VARIABLES).by for names in (here, there))
+    if degree(tree, degrees) < 2:
+        assert_array_equal(one.toarray(), other.toarray())
+    if degree(tree, degrees) == 0:
+        assert one.nnz == 0
 
 
 def test_only_what_is_read_has_derivatives():

@@ -456,6 +456,18 @@ def test_a_lifetime_is_no_equation_of_a_year():
         system_of(scenario(data))
 
 
+@pytest.mark.parametrize("of", ["to_plant", "m_plant", "most"])
+def test_what_has_no_derivative_is_refused(of):
+    """Of a flow, a parameter or a constant: the section is named."""
+    data = market(years="2020..2022")
+    data["parameters"]["most"] = number("t/yr", {"Nd": 55, "Dy": 5}) | {"dims": ["element"]}
+    data["parameters"]["m_kept"] = measured(60)
+    data["indicators"] = {"kept": f"sum(carry({of} + 0 * year * most), over=element) / step"}
+    data["reconcile"]["measured"]["kept"] = "m_kept"
+    with pytest.raises(InputError, match=r"yaml:\d+: .*carry\(\), which least squares cannot"):
+        reconcile_scenario(scenario(data))
+
+
 def test_no_solution_ends_with_the_worst_equation():
     """Equations without a solution are given up, and the worst is named."""
     data = market()

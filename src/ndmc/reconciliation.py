@@ -127,9 +127,8 @@ def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconcil
 def _adjusted(system: System, dropped: Any) -> Adjusted:
     """Solve the system without some of its measurements, which become unknown."""
     without = _without(system, dropped)
-    size = without.size
-    start = np.concatenate([_start(system, size), system.mean[without.dropped]])
     try:
+        start = np.concatenate([_start(system, without.size), system.mean[without.dropped]])
         return adjust(system.mean, without.factor, start, without.linearise)
     except ContradictionError as wrong:
         raise _contradiction(system, wrong) from None
