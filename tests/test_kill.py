@@ -4,6 +4,8 @@ import itertools
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -341,6 +343,40 @@ def test_a_stopped_run_says_so_in_one_line(tmp_path, undisturbed):
         assert not open_store(out).complete
     finishes(*SHORT, "--out", out)
     assert_identical(out, whole)
+
+
+IN_A_CALLBACK = """
+import ctypes, os, signal, sys, time
+from ndmc import cli
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+@cli.app.command()
+def busy():
+    callback()
+    callback()
+    time.sleep(60)
+    print("not stopped")
+
+number, sys.argv = getattr(signal, sys.argv[1]), ["ndmc", "busy"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_in_a_callback_is_not_lost(name):
+    """Compiling calls back from C, where Python can raise nothing: the run ends all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_CALLBACK, name],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", STOPPED)
 
 
 @pytest.mark.torture

@@ -35,6 +35,7 @@ app = typer.Typer(
 #: The family of errors of typer's own; where it lies has moved between its versions.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+_A_LITTLE = 0.05  # seconds, in which a callback ends
 _STOPPED = "stopped; a run goes on where it stopped by the same command"
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A bundled name, a scenario folder or file.")]
@@ -699,6 +700,7 @@ def schema() -> None:
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
     try:
+        sys.unraisablehook = _interrupt_again
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
                 signal.signal(number, _interrupt)
@@ -740,9 +742,18 @@ def _interrupt(number: int, frame: object) -> None:
     raise _Interrupted
 
 
+def _interrupt_again(lost: Any) -> None:
+    """Interrupt a little later where Python could not: in a callback of C, or in __del__."""
+    if not isinstance(lost.exc_value, _Interrupted):
+        sys.__unraisablehook__(lost)
+    else:
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _A_LITTLE)
+
+
 def _ignore_signals() -> None:
     """Let nothing change how the command ends, now that it does."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
