@@ -11,7 +11,7 @@ import xarray as xr
 from workload import FLOWS, SEED, Workload, draws_first
 
 import ndmc
-from ndmc.steps import TILE
+from ndmc.tile_width import TILE
 
 LEVELS = [0.025, 0.5, 0.975]
 

@@ -13,7 +13,7 @@ from workload import SEED, Workload
 
 import ndmc
 from ndmc.evaluation import fill
-from ndmc.steps import TILE
+from ndmc.tile_width import TILE
 
 VARIANT = "content_ranges"
 CHANGES = {f"parameters.{name}.distribution": "lognormal" for name in ("scale", "shape")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ndmc.steps import TILE
+from ndmc.tile_width import TILE
 
 
 @dataclass(frozen=True)

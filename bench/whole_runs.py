@@ -19,7 +19,7 @@ from numpy_inputs import Inputs
 from workload import SEED, Workload
 
 import ndmc
-from ndmc.steps import TILE
+from ndmc.tile_width import TILE
 
 STORED = ("final_products", "in_use", "end_of_life")
 IMPORTS = "import numba, xarray, zarr, dask.array"

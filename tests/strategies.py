@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import ndmc
 from ndmc.document import parse_document
 from ndmc.evaluation import evaluate
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.scenario import build
 
 EPS = np.finfo(np.float64).eps

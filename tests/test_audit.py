@@ -11,7 +11,7 @@ import ndmc
 from ndmc import RunError
 from ndmc.audit import LIMIT, Audit
 from ndmc.evaluation import evaluate, evaluate_central
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.rowcode import compile_rows
 from ndmc.tiles import Tile
 

@@ -8,7 +8,7 @@ import pytest
 from ndmc.conditioning import conditioned, conditioning_of
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.posterior import METHODS, blocks, moments
 from ndmc.reconciliation import reconcile_scenario
 from ndmc.scenario import load

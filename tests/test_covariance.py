@@ -12,7 +12,7 @@ from test_distributions import CASES, model
 from ndmc.covariance import factor_of
 from ndmc.distributions import deviation
 from ndmc.evaluation import evaluate
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 
 DRAWS = 200_000
 SEED = 11

@@ -12,7 +12,7 @@ from strategies import bundled, draw, one_parameter, scenario
 from ndmc import dependence
 from ndmc.dependence import cholesky, parse_errors, stream
 from ndmc.errors import InputError
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.samplers import samplers
 from ndmc_kernels import sampling
 

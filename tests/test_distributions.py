@@ -14,7 +14,7 @@ from strategies import draw, one_parameter, scenario, write
 import ndmc
 from ndmc import evaluation, tiles
 from ndmc.distributions import marginal
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 
 DRAWS = 20_000
 

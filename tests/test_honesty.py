@@ -9,7 +9,7 @@ import xarray as xr
 import ndmc
 from ndmc.audit import Audit
 from ndmc.errors import InputError, RunError
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.store import open_store
 
 LOSS = 'loss_rate: {unit: "%", low: 2, mode: 4, high: 10, distribution: triangular}'

@@ -17,7 +17,7 @@ from ndmc import InputError, RunError
 from ndmc.audit import LIMIT, Audit
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.lifetimes import canonical, outlived
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 
 CONVENTIONS = ["start", "middle", "end", "uniform"]
 YEARS = 20

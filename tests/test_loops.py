@@ -15,7 +15,7 @@ from ndmc.audit import LIMIT, Audit
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.execution import check_central
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.steps import March
 
 DRAWS = 8

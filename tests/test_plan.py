@@ -13,7 +13,8 @@ from strategies import bundled, imbalance, one_parameter, scenario, stock_model,
 
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate, evaluate_central
-from ndmc.plan import compile_plan, describe
+from ndmc.model import compile_plan
+from ndmc.plan import describe
 from ndmc.steps import Balance, Cohort, Formula, March, Share, hidden
 
 random_systems = settings(

@@ -12,7 +12,7 @@ import ndmc
 from ndmc import InputError
 from ndmc.audit import LIMITS, Audit
 from ndmc.evaluation import evaluate
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc_kernels.rows import ROUND
 
 SINGLE = float(np.finfo(np.float32).eps)

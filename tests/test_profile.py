@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ndmc.bounds import Need, needs, shares_of_bound
 from ndmc.cli import app
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.rowcode import compile_rows
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc_kernels import peaks

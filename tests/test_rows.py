@@ -12,8 +12,9 @@ from ndmc.cohorts import Members
 from ndmc.dims import Dims
 from ndmc.evaluation import evaluate
 from ndmc.instructions import Arithmetic, Writer
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.rowcode import compile_rows
+from ndmc.tile_width import tile_width
 from ndmc.tiles import Tile
 from ndmc_kernels.rows import EMIT, OPERATIONS, SURVEY, compute
 
@@ -181,7 +182,7 @@ def test_survival_that_no_draw_changes_is_computed_once(monkeypatch):
     counted = []
     whole = Members.parts_by_age
     monkeypatch.setattr(Members, "parts_by_age", lambda *a: counted.append(1) or whole(*a))
-    found = evaluate(plan, 1, range(3 * plan.tile))
+    found = evaluate(plan, 1, range(3 * tile_width(plan)))
     assert len(counted) == 1
     ages = np.arange(found["sales"].shape[1]) + 0.5
     left = np.exp(-((ages / 7.0) ** 2))

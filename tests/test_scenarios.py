@@ -10,7 +10,7 @@ from strategies import bundled, bundled_draws, imbalance
 
 import ndmc
 from ndmc.audit import LIMIT, Audit
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.validation import compare_scenario
 from ndmc_kernels import survival
 

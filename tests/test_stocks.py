@@ -17,7 +17,7 @@ from ndmc import InputError, RunError
 from ndmc.audit import LIMIT, Audit
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.execution import check_central
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 
 YEARS = 16
 INFLOW = np.random.default_rng(8).lognormal(3, 0.4, YEARS)

@@ -19,7 +19,7 @@ from strategies import bundled, python, scenario, stock_model, write
 import ndmc
 from ndmc.errors import InputError, RunError
 from ndmc.evaluation import evaluate
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.store import open_store
 
 KEEP = ["sales", "in_use", "end_of_life", "recycled_share", "content", "production"]

@@ -10,7 +10,7 @@ from strategies import scenario
 from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.execution import check_central
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.scenario import bundled, load
 from ndmc.system import close_flows
 from ndmc.vocabulary import Vocabulary

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ndmc.evaluation import evaluate
     from ndmc.execution import run
     from ndmc.flodym import from_flodym
-    from ndmc.plan import compile_plan
+    from ndmc.model import compile_plan
     from ndmc.reconciled_dataset import reconcile
     from ndmc.scenario import Scenario, bundled, load
     from ndmc.steps import Plan
@@ -48,7 +48,7 @@ _HOMES = {
     "RunError": "ndmc.errors",
     "Scenario": "ndmc.scenario",
     "bundled": "ndmc.scenario",
-    "compile_plan": "ndmc.plan",
+    "compile_plan": "ndmc.model",
     "evaluate": "ndmc.evaluation",
     "from_flodym": "ndmc.flodym",
     "load": "ndmc.scenario",

@@ -45,7 +45,7 @@ def needs(code: RowCode, cells: int, itemsize: int) -> dict[str, Need]:
 
     Examples
     --------
-    >>> from ndmc.plan import compile_plan
+    >>> from ndmc.model import compile_plan
     >>> from ndmc.rowcode import compile_rows
     >>> from ndmc.scenario import load
     >>> code = compile_rows(compile_plan(load("china_nd"), ["in_use"]))

@@ -121,7 +121,7 @@ def check(
 
     Example: ndmc check china_nd --graph china.svg
     """
-    from ndmc.plan import compile_plan
+    from ndmc.model import compile_plan
     from ndmc.scenario import load
 
     changes = _changes(set_)

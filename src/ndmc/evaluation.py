@@ -20,6 +20,7 @@ from ndmc.dims import Floats
 from ndmc.rowcode import RowCode, compile_rows
 from ndmc.steps import Plan
 from ndmc.stopwatch import SILENT, Stopwatch
+from ndmc.tile_width import tile_width
 from ndmc.tiles import Tile
 from ndmc_kernels.rows import EMIT, ROUND
 
@@ -68,7 +69,7 @@ def evaluate(
 
     Examples
     --------
-    >>> from ndmc.plan import compile_plan
+    >>> from ndmc.model import compile_plan
     >>> from ndmc.scenario import load
     >>> plan = compile_plan(load("china_nd"), ["in_use"])
     >>> evaluate(plan, 1, range(3))["in_use"].shape
@@ -110,10 +111,10 @@ def fill(
     """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
-    with compiled.tile(plan.tile, compute) as tile, np.errstate(all="ignore"):
+    with compiled.tile(tile_width(plan), compute) as tile, np.errstate(all="ignore"):
         # What is not finite is found and named by the run.
         watch.start()
-        for first, here, there in _tiles(draws, plan.tile):
+        for first, here, there in _tiles(draws, tile_width(plan)):
             tile.sample(seed, first)
             watch.lap("sample")
             tile.run(compiled.code.each, watch)

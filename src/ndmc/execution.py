@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc import convergence, limits
 from ndmc.audit import LIMITS, Audit
-from ndmc.convergence import Target
+from ndmc.convergence import Target, achieved, confidence, looks, parse_target, rows_wanted
 from ndmc.dataset import open_dataset
 from ndmc.digest import Series, Sheet
 from ndmc.errors import InputError, RunError, nearest
 from ndmc.evaluation import evaluate, evaluate_central
 from ndmc.integrity import forget
+from ndmc.limits import MEMORY, Estimate, check, estimate, memory_of
 from ndmc.place import Place, place_of
 from ndmc.quantiles import DEFAULT_QUANTILES
 from ndmc.replay import plan_of, work_of
@@ -33,6 +33,7 @@ from ndmc.steps import Plan
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store, check_same, create, existing, open_store, raise_draws, restore
 from ndmc.streaming import enter, percentiles_of, tidy, write_percentiles
+from ndmc.tile_width import tile_width
 from ndmc.units import UnitError, parse_amount
 from ndmc.work import FATAL, StoppedError, Work, check_draws, kernels_of, series_of
 from ndmc_kernels.beside import compile_beside
@@ -69,7 +70,7 @@ class Options:
     dtype: str = "float32"
     compute: str = "float64"
     bits: int = 0
-    memory: int = limits.MEMORY
+    memory: int = MEMORY
     part: tuple[int, int] | None = None
     repair: bool = False
     watch: Stopwatch = SILENT
@@ -113,7 +114,7 @@ def run(
     dtype: str = "float32",
     compute: str = "float64",
     bits: int = 0,
-    memory: int = limits.MEMORY,
+    memory: int = MEMORY,
     part: tuple[int, int] | None = None,
     client: Any = None,
     repair: bool = False,
@@ -225,7 +226,7 @@ def execute(
     options: Options,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    planned: Callable[[limits.Estimate], None] | None = None,
+    planned: Callable[[Estimate], None] | None = None,
 ) -> Store:
     """Run a loaded scenario and return its store, with percentiles once all draws are there.
 
@@ -242,7 +243,7 @@ def execute(
         if known is None or not known.complete or known.spec.draws < draws:
             _try_first_draws(asked.plan, asked.spec)
             found = _estimate(asked, place, known)
-            limits.check(found, options.memory)
+            check(found, options.memory)
             if planned is not None:
                 planned(found)
         store = create(place, scenario, asked.plan, asked.first)
@@ -297,21 +298,21 @@ def check_asked(scenario: Scenario, draws: int, *, seed: int, options: Options) 
 
 def _asked(scenario: Scenario, draws: int, seed: int, options: Options) -> _Asked:
     workers = options.workers if options.workers is not None else _cores()
-    targets = [convergence.parse_target(text) for text in options.until]
+    targets = [parse_target(text) for text in options.until]
     plan, spec = _plan(scenario, draws, seed, options, targets, workers)
     for target in targets:
-        convergence.rows_wanted(target, series_of(plan, spec)[0], plan.dims)
-    return _Asked(plan, spec, workers, targets, convergence.looks(draws) if targets else ())
+        rows_wanted(target, series_of(plan, spec)[0], plan.dims)
+    return _Asked(plan, spec, workers, targets, looks(draws) if targets else ())
 
 
-def _estimate(asked: _Asked, place: Place, known: Store | None) -> limits.Estimate:
+def _estimate(asked: _Asked, place: Place, known: Store | None) -> Estimate:
     """Return what a run will take from now on."""
     done, spec = 0, asked.spec
     if known is not None:
         done = sum(Work(asked.plan, known).done(block) for block in blocks(known.spec))
         spec = replace(known.spec, draws=max(spec.draws, known.spec.draws))
     _, sheets = series_of(asked.plan, spec)
-    return limits.estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
+    return estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
 
 
 def _is_done(store: Store, asked: _Asked, options: Options) -> bool:
@@ -328,7 +329,7 @@ def _is_done(store: Store, asked: _Asked, options: Options) -> bool:
 
 def plan_only(
     scenario: Scenario, draws: int, *, seed: int, out: str | Path, options: Options
-) -> limits.Estimate:
+) -> Estimate:
     """Return what a run would take, and compute nothing else."""
     place = place_of(out)
     return _estimate(_asked(scenario, draws, seed, options), place, existing(place))
@@ -409,7 +410,7 @@ class _Run:
     def until(self) -> Store:
         """Double the draws until every target is reached, or no more are allowed."""
         looked = self.asked.looked
-        level = convergence.confidence(len(looked))
+        level = confidence(len(looked))
         left = [draws for draws in looked if draws >= self.spec.draws] or [self.spec.draws]
         for draws in left:
             self._raise(draws)
@@ -425,8 +426,8 @@ class _Run:
         return write_percentiles(self.work, merged, rows, limit, until=targets)
 
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
-        sheet, wanted = convergence.rows_wanted(target, self.work.layout[0], self.work.plan.dims)
-        half = convergence.achieved(target, rows[sheet], wanted, self.spec.quantiles)
+        sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
+        half = achieved(target, rows[sheet], wanted, self.spec.quantiles)
         return {
             "target": target.text,
             "tolerance": target.tolerance,
@@ -541,7 +542,7 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     """
     compile_beside(kernels_of(plan, spec))
     check_central(plan)
-    draws = range(min(spec.draws, plan.tile))
+    draws = range(min(spec.draws, tile_width(plan)))
     audit = Audit(plan)
     precision = {"dtype": spec.dtype, "compute": spec.compute}
     results = evaluate(plan, spec.seed, draws, audit=audit, **precision)
@@ -607,7 +608,7 @@ def staged(
     """
     last = [*stages(spec)][-1]
     kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
-    fits = max(kept, limits.memory_of(plan, spec, sheets, workers)) <= memory
+    fits = max(kept, memory_of(plan, spec, sheets, workers)) <= memory
     if fits or spec.counted or spec.pilot or not last.start or last.start < begun:
         return spec
     return replace(spec, counted=last.start)

@@ -18,6 +18,7 @@ from ndmc.evaluation import code_of, evaluate
 from ndmc.place import Place
 from ndmc.stages import GRAIN, Spec, blocks, expected, stages
 from ndmc.steps import Plan
+from ndmc.tile_width import tile_width
 from ndmc.work import at_once
 
 __all__ = ["MEMORY", "Estimate", "check", "estimate", "parse_size", "size_text"]
@@ -124,7 +125,7 @@ def estimate(
 
 def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
     """Time a few draws in every worker at once: threads share more than processors."""
-    draws = range(min(spec.draws, 2 * plan.tile))
+    draws = range(min(spec.draws, 2 * tile_width(plan)))
 
     def work(_: int) -> None:
         audit = Audit(plan)
@@ -166,7 +167,7 @@ def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> 
     sums = sum(s.rows * s.dtype.itemsize for s in sheets[1:])
     # A tile of all rows, and what is computed apart; a piece of results, with sums; the draws of a
     # block to be stored, and again while they are compressed.
-    tile = 8 * plan.tile * (code_of(plan).rows + plan.held)
+    tile = 8 * tile_width(plan) * (code_of(plan).rows + plan.held)
     each: float = tile + piece * (plan.cells * item + sums) + 2 * cells * item * most
     each += max(_kept_in_block(spec, stage) for stage in stages(spec)) * rows * 1.5
     segment = sum(min(s.rows, SEGMENT) / max(s.rows, 1) * expected(spec, s.rows) for s in sheets)

@@ -8,7 +8,7 @@ become one step. What cannot be solved is named.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -43,49 +43,27 @@ from ndmc.system import Equation, close_flows
 from ndmc.units import NONE, Dimension, UnitError
 from ndmc.vocabulary import Vocabulary
 
-__all__ = ["compile_plan", "describe"]
+__all__ = ["build_plan", "describe"]
 
 
-def compile_plan(
+def build_plan(
     scenario: Scenario,
     keep: Iterable[str] | None = None,
     quantities: Mapping[str, tuple[str, str]] | None = None,
     *,
     whole: bool = False,
+    conditioning: Callable[[], Conditioning] | None = None,
 ) -> Plan:
-    """Compile a scenario.
+    """Turn a checked scenario into an ordered plan, as `ndmc.compile_plan` does.
 
     Parameters
     ----------
-    scenario
-        A checked scenario.
-    keep
-        Names of the flows, stocks, indicators and parameters to compute; all flows, stocks and
-        indicators if None. Only what they need is part of the plan.
-    quantities
-        Further outputs by name: an expression, and where it stands, for messages.
-    whole
-        Compute every flow and stock even if not kept, so that every balance can be checked.
-
-    Returns
-    -------
-    Plan
-        Ordered steps; nothing has been computed.
-
-    Raises
-    ------
-    InputError
-        With file and line: what is undetermined, contradictory or circular, and units and dims
-        that do not fit.
-
-    Examples
-    --------
-    >>> from ndmc.scenario import load
-    >>> plan = compile_plan(load("china_nd"), ["in_use"])
-    >>> [output.unit for output in plan.outputs]
-    ['t']
+    scenario, keep, quantities, whole
+        As of `ndmc.compile_plan`.
+    conditioning
+        Makes what reconciles the draws; called once it is known that the plan can be made.
     """
-    return _Compiler(scenario).plan(keep, quantities or {}, whole)
+    return _Compiler(scenario).plan(keep, quantities or {}, whole, conditioning)
 
 
 class _Compiler:
@@ -276,7 +254,11 @@ class _Compiler:
     # --- the plan --------------------------------------------------------------------------
 
     def plan(
-        self, keep: Iterable[str] | None, quantities: Mapping[str, tuple[str, str]], whole: bool
+        self,
+        keep: Iterable[str] | None,
+        quantities: Mapping[str, tuple[str, str]],
+        whole: bool,
+        conditioning: Callable[[], Conditioning] | None,
     ) -> Plan:
         outputs = [self._output(name) for name in self._kept(keep)]
         extra, steps = [], [*self.steps]
@@ -288,8 +270,10 @@ class _Compiler:
         wanted = [output.name for output in (*outputs, *extra)]
         wanted += [*self.file.flows, *self.file.stocks] if whole else []
         steps, needed = _needed(steps, wanted)
-        conditioning = self._conditioning(needed)
-        needed |= set(conditioning.parameters) if conditioning else set()
+        moved = conditioning() if conditioning else None
+        if moved and needed.isdisjoint(moved.parameters):
+            moved = None
+        needed |= set(moved.parameters) if moved else set()
         parameters = frozenset(needed & set(self.scenario.parameters))
         drawn = samplers(self.scenario, parameters, self._ranges(steps))
         fixed, varying = _split({sampler.name for sampler in drawn}, steps)
@@ -311,18 +295,8 @@ class _Compiler:
             watches=(*self._range_watches(drawn), *watches),
             positive=self.positive & parameters,
             events=_events(steps).intersection(output.name for output in (*outputs, *extra)),
-            conditioning=conditioning,
+            conditioning=moved,
         )
-
-    def _conditioning(self, needed: Set[str]) -> Conditioning | None:
-        """Return what reconciles the draws, if the scenario asks for it and any is needed."""
-        entry = self.file.reconcile
-        if entry is None or entry.draws == "as_drawn":
-            return None
-        from ndmc.conditioning import conditioning_of
-
-        found = conditioning_of(self.scenario, entry.draws)
-        return found if needed & set(found.parameters) else None
 
     def _ledgers(self) -> list[Ledger]:
         """Return the balance of every process over the dims that all its flows have."""

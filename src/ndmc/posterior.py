@@ -14,7 +14,8 @@ from ndmc.errors import InputError, RunError
 from ndmc.reconciliation import Reconciled
 from ndmc.rowcode import compile_rows
 from ndmc.samplers import samplers
-from ndmc.steps import TILE, Plan
+from ndmc.steps import Plan
+from ndmc.tile_width import TILE
 from ndmc.tiles import Tile
 from ndmc.weighting import weighted
 

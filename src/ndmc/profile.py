@@ -9,6 +9,7 @@ from ndmc.report import console, plain_table
 from ndmc.steps import Plan
 from ndmc.stopwatch import Stopwatch
 from ndmc.store import Store
+from ndmc.tile_width import tile_width
 from ndmc.work import series_of
 from ndmc_kernels.peaks import measure
 
@@ -54,5 +55,5 @@ def _shares(plan: Plan, store: Store, watch: Stopwatch) -> dict[str, float]:
     code = code_of(plan)
     _, sheets = series_of(plan, store.spec)
     found: dict[str, Need] = needs(code, sheets[0].rows, sheets[0].dtype.itemsize)
-    peaks = measure(8 * code.rows * plan.tile)
+    peaks = measure(8 * code.rows * tile_width(plan))
     return shares_of_bound(watch.seconds, watch.draws, found, peaks)

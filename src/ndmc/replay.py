@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ndmc.document import parse_document
 from ndmc.errors import InputError
-from ndmc.plan import compile_plan
+from ndmc.model import compile_plan
 from ndmc.scenario import Scenario, build
 from ndmc.stages import Spec
 from ndmc.steps import Plan

@@ -95,7 +95,7 @@ def compile_rows(plan: Plan) -> RowCode:
 
     Examples
     --------
-    >>> from ndmc.plan import compile_plan
+    >>> from ndmc.model import compile_plan
     >>> from ndmc.scenario import load
     >>> code = compile_rows(compile_plan(load("china_nd"), ["sales"]))
     >>> [type(part).__name__ for part in code.each]

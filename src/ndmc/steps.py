@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,11 +13,7 @@ from ndmc.dims import Dims, Floats
 from ndmc.expressions import Expression
 from ndmc.samplers import Sampler
 
-#: The most draws computed together, and the fewest: fewer pay more Python per draw.
-TILE, _LEAST = 256, 64
-
 __all__ = [
-    "TILE",
     "Balance",
     "Cohort",
     "Conditioning",
@@ -37,18 +32,7 @@ __all__ = [
     "Term",
     "Watch",
     "hidden",
-    "level_2_cache",
 ]
-
-
-@functools.cache
-def level_2_cache() -> int:
-    """Return the bytes of the level-2 cache of a core; 1 MiB where the system does not say."""
-    try:
-        text = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text(encoding="ascii")
-        return 1024 * int(text.strip().removesuffix("K"))
-    except (OSError, ValueError):
-        return 2**20
 
 
 def hidden(name: str, what: str) -> str:
@@ -386,19 +370,6 @@ class Plan:
     positive: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
     conditioning: Conditioning | None = None
-
-    @functools.cached_property
-    def tile(self) -> int:
-        """The number of draws computed together: fewer where a draw is large against the cache.
-
-        A draw takes about twice the rows it has values. All of china_nd (3,697 values; 512 KiB of
-        level-2 cache): 48 us a draw with 64 and 128, 66 with 256, 99 with 512 draws, in a busy
-        hour; in-use stock alone (1,785): 14.4 with 64, 13.1 with 128, 13.7 with 256, 16.9 with 512.
-        """
-        width = TILE
-        while width > _LEAST and self.held * width > level_2_cache():
-            width //= 2
-        return width
 
     @functools.cached_property
     def held(self) -> int:

@@ -14,8 +14,8 @@ from ndmc.errors import InputError
 from ndmc.evaluation import evaluate
 from ndmc.expressions import Expression, evaluate_expression
 from ndmc.figures import Comparison, Estimate, compare, factor_of, tolerances, view_of
+from ndmc.model import compile_plan
 from ndmc.place import place_of
-from ndmc.plan import compile_plan
 from ndmc.quantiles import quantile_of_sorted
 from ndmc.replay import scenario_of
 from ndmc.scenario import Scenario, load

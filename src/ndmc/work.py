@@ -32,6 +32,7 @@ from ndmc.stages import GRAIN, Spec
 from ndmc.steps import Plan, Watch
 from ndmc.stopwatch import SILENT, Stopwatch
 from ndmc.store import Store
+from ndmc.tile_width import tile_width
 
 __all__ = ["StoppedError", "Work", "at_once", "check_draws", "kernels_of", "series_of"]
 
@@ -88,7 +89,7 @@ def kernels_of(plan: Plan, spec: Spec) -> list[Any]:
 def at_once(plan: Plan, spec: Spec) -> int:
     """Return how many draws are evaluated at a time: whole tiles, whose results fit the memory."""
     fitting = _RESULTS // max(plan.cells * np.dtype(spec.dtype).itemsize, 1)
-    return max(min(fitting, _AT_ONCE) // plan.tile, 1) * plan.tile
+    return max(min(fitting, _AT_ONCE) // tile_width(plan), 1) * tile_width(plan)
 
 
 @dataclass(frozen=True)

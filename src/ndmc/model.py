@@ -1,0 +1,60 @@
+"""A scenario to the plan that is run: compiled, and its draws reconciled where it asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from ndmc.plan import build_plan
+from ndmc.scenario import Scenario
+from ndmc.steps import Plan
+
+__all__ = ["compile_plan"]
+
+
+def compile_plan(
+    scenario: Scenario,
+    keep: Iterable[str] | None = None,
+    quantities: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    whole: bool = False,
+) -> Plan:
+    """Compile a scenario.
+
+    Parameters
+    ----------
+    scenario
+        A checked scenario.
+    keep
+        Names of the flows, stocks, indicators and parameters to compute; all flows, stocks and
+        indicators if None. Only what they need is part of the plan.
+    quantities
+        Further outputs by name: an expression, and where it stands, for messages.
+    whole
+        Compute every flow and stock even if not kept, so that every balance can be checked.
+
+    Returns
+    -------
+    Plan
+        Ordered steps; nothing has been computed.
+
+    Raises
+    ------
+    InputError
+        With file and line: what is undetermined, contradictory or circular, and units and dims
+        that do not fit.
+
+    Examples
+    --------
+    >>> from ndmc.scenario import load
+    >>> plan = compile_plan(load("china_nd"), ["in_use"])
+    >>> [output.unit for output in plan.outputs]
+    ['t']
+    """
+    entry = scenario.file.reconcile
+    if entry is None or entry.draws == "as_drawn":
+        return build_plan(scenario, keep, quantities, whole=whole)
+    from ndmc.conditioning import conditioning_of
+
+    made = partial(conditioning_of, scenario, entry.draws)
+    return build_plan(scenario, keep, quantities, whole=whole, conditioning=made)
