@@ -11,7 +11,7 @@ import xarray as xr
 from workload import FLOWS, SEED, Workload, draws_first
 
 import ndmc
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 
 LEVELS = [0.025, 0.5, 0.975]
 

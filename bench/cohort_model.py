@@ -13,7 +13,7 @@ from measure import Contest, Run, clocked, interleaved
 from peers import PEERS, Peer, scipy_shifted
 from workload import Workload, draws_last
 
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 from ndmc_kernels import survival
 from ndmc_kernels.cohort import weibull_cohorts
 

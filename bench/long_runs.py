@@ -13,13 +13,15 @@ from measure import Contest, Run, interleaved
 from workload import SEED, Workload
 
 import ndmc
-from ndmc.audit import Audit
-from ndmc.execution import Options, execute
-from ndmc.integrity import verify
-from ndmc.ledger import Ledger
-from ndmc.scheduling import Cluster, Executor, connect
-from ndmc.store import Store, open_store
-from ndmc.work import Work
+from ndmc.engine.audit import Audit
+from ndmc.runs.block import Work
+from ndmc.runs.cluster import Cluster, connect
+from ndmc.runs.executors import Executor
+from ndmc.runs.options import Options
+from ndmc.runs.run import execute
+from ndmc.store.integrity import verify
+from ndmc.store.ledger import Ledger
+from ndmc.store.store import Store, open_store
 
 AT_ONCE = 2048
 STORED = ["in_use", "end_of_life", "final_products"]

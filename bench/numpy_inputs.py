@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 import ndmc
-from ndmc.parameters import Parameter
+from ndmc.scenario.parameters import Parameter
 
 GENERATORS = (np.random.SFC64, np.random.PCG64, np.random.Philox, np.random.MT19937)
 CALLS = (200, 500, 1000)

@@ -15,7 +15,7 @@ from sizes import Sizes
 from workload import SEED, Workload, draws_first
 
 import ndmc
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 
 
 class Side(NamedTuple):

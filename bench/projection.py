@@ -12,7 +12,7 @@ from checks import assert_same
 from measure import Contest, Run, interleaved, timed
 from workload import SEED, Workload
 
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 from ndmc_kernels.projection import project
 
 FLOWS, PROCESSES = 60, 25

@@ -12,8 +12,8 @@ from numpy_inputs import Inputs, fastest
 from workload import SEED, Workload
 
 import ndmc
-from ndmc.evaluation import fill
-from ndmc.tile_width import TILE
+from ndmc.engine.evaluation import fill
+from ndmc.engine.tile_width import TILE
 
 VARIANT = "content_ranges"
 CHANGES = {f"parameters.{name}.distribution": "lognormal" for name in ("scale", "shape")}

@@ -9,7 +9,8 @@ from functools import partial
 from measure import Contest, Run, clocked, interleaved
 from workload import SEED, Workload
 
-from ndmc.execution import Options, execute
+from ndmc.runs.options import Options
+from ndmc.runs.run import execute
 
 
 def contests(work: Workload) -> Iterator[Contest]:

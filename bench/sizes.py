@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 
 
 @dataclass(frozen=True)

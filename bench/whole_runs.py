@@ -19,7 +19,7 @@ from numpy_inputs import Inputs
 from workload import SEED, Workload
 
 import ndmc
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 
 STORED = ("final_products", "in_use", "end_of_life")
 IMPORTS = "import numba, xarray, zarr, dask.array"

@@ -17,7 +17,7 @@ from measure import Run, process
 from sizes import Sizes
 
 import ndmc
-from ndmc.tile_width import TILE
+from ndmc.engine.tile_width import TILE
 from ndmc_kernels import survival
 from ndmc_kernels.cohort import convolve
 

@@ -11,10 +11,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 import ndmc
-from ndmc.document import parse_document
-from ndmc.evaluation import evaluate
+from ndmc.engine.evaluation import evaluate
 from ndmc.model import compile_plan
-from ndmc.scenario import build
+from ndmc.scenario.document import parse_document
+from ndmc.scenario.load import build
 
 EPS = np.finfo(np.float64).eps
 FOLDER = Path(__file__).parent

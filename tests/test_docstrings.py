@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import ndmc_kernels
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
-    f"{package.__name__}.{path.stem}"
+    module.name
     for package in (ndmc, ndmc_kernels)
-    for path in Path(package.__file__).parent.glob("*.py")
-    if not path.stem.startswith("__")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.endswith("__main__")
 )
 
 
@@ -42,7 +43,7 @@ def test_public_functions_are_documented(name):
 @pytest.mark.parametrize("document", ["README.md", "docs/scenario-format.md"])
 def test_documents_name_only_commands_that_exist(document):
     """Every `ndmc COMMAND` in the documents is a command."""
-    from ndmc.cli import app
+    from ndmc.cli.app import app
 
     known = {command.callback.__name__ for command in app.registered_commands}
     text = (ROOT / document).read_text(encoding="utf-8")

@@ -10,18 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ndmc.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
-    from ndmc.dataset import percentiles
-    from ndmc.drawn_dataset import reconciled_draws
+    from ndmc.engine.evaluation import evaluate
     from ndmc.errors import InputError, RunError
-    from ndmc.evaluation import evaluate
-    from ndmc.execution import run
-    from ndmc.flodym import from_flodym
     from ndmc.model import compile_plan
-    from ndmc.reconciled_dataset import reconcile
-    from ndmc.scenario import Scenario, bundled, load
-    from ndmc.steps import Plan
-    from ndmc.validation import validate
+    from ndmc.plan.steps import Plan
+    from ndmc.reconciliation.datasets import reconcile, reconciled_draws
+    from ndmc.runs.run import run
+    from ndmc.scenario.flodym.writer import from_flodym
+    from ndmc.scenario.load import bundled, load
+    from ndmc.scenario.scenario import Scenario
+    from ndmc.store.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
+    from ndmc.store.dataset import percentiles
+    from ndmc.studies.validation import validate
 
 __all__ = [
     "InputError",
@@ -44,20 +44,20 @@ __all__ = [
 # Imported on first use, so that `import ndmc` and `ndmc --help` stay light.
 _HOMES = {
     "InputError": "ndmc.errors",
-    "Plan": "ndmc.steps",
+    "Plan": "ndmc.plan.steps",
     "RunError": "ndmc.errors",
-    "Scenario": "ndmc.scenario",
-    "bundled": "ndmc.scenario",
+    "Scenario": "ndmc.scenario.scenario",
+    "bundled": "ndmc.scenario.load",
     "compile_plan": "ndmc.model",
-    "evaluate": "ndmc.evaluation",
-    "from_flodym": "ndmc.flodym",
-    "load": "ndmc.scenario",
-    "open": "ndmc.dataset",
-    "percentiles": "ndmc.dataset",
-    "reconcile": "ndmc.reconciled_dataset",
-    "reconciled_draws": "ndmc.drawn_dataset",
-    "run": "ndmc.execution",
-    "validate": "ndmc.validation",
+    "evaluate": "ndmc.engine.evaluation",
+    "from_flodym": "ndmc.scenario.flodym.writer",
+    "load": "ndmc.scenario.load",
+    "open": "ndmc.store.dataset",
+    "percentiles": "ndmc.store.dataset",
+    "reconcile": "ndmc.reconciliation.datasets",
+    "reconciled_draws": "ndmc.reconciliation.datasets",
+    "run": "ndmc.runs.run",
+    "validate": "ndmc.studies.validation",
 }
 _NAMES = {"open": "open_dataset"}
 

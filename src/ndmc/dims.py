@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Dims", "Floats", "align", "expand", "flat", "rows_in", "rows_of"]
+from ndmc.typing import Floats
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["Dims", "align", "expand", "flat", "rows_in", "rows_of"]
 
 
 # Dims whose labels are years, but for the cohort label `before`.

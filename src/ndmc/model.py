@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from ndmc.plan import build_plan
-from ndmc.scenario import Scenario
-from ndmc.steps import Plan
+from ndmc.plan.compiler import build_plan
+from ndmc.plan.steps import Plan
+from ndmc.scenario.scenario import Scenario
 
 __all__ = ["compile_plan"]
 
@@ -46,7 +46,7 @@ def compile_plan(
 
     Examples
     --------
-    >>> from ndmc.scenario import load
+    >>> from ndmc.scenario.load import load
     >>> plan = compile_plan(load("china_nd"), ["in_use"])
     >>> [output.unit for output in plan.outputs]
     ['t']
@@ -54,7 +54,7 @@ def compile_plan(
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
         return build_plan(scenario, keep, quantities, whole=whole)
-    from ndmc.conditioning import conditioning_of
+    from ndmc.reconciliation.conditioning import conditioning_of
 
     made = partial(conditioning_of, scenario, entry.draws)
     return build_plan(scenario, keep, quantities, whole=whole, conditioning=made)

@@ -1,0 +1,134 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ndmc.cli.reconcile import reconcile
+from ndmc.cli.run import finish, job, run
+from ndmc.cli.scenario import check, new, scenarios, schema
+from ndmc.cli.store import info, percentiles, validate
+from ndmc.errors import InputError, RunError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+#: The family of errors of typer's own; where it lies has moved between its versions.
+_UsageError: Any = typer.BadParameter.__base__
+
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+_A_LITTLE = 0.05  # seconds, in which a callback ends
+
+_STOPPED = "stopped; a run goes on where it stopped by the same command"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("ndmc"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out."""
+
+
+for command in (
+    scenarios, check, run, finish, job, info, percentiles, validate, reconcile, new, schema
+):  # fmt: skip
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
+    try:
+        sys.unraisablehook = _interrupt_again
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
+                signal.signal(number, _interrupt)
+        code = app(prog_name="ndmc", standalone_mode=False)
+    except _UsageError as wrong:
+        _quit_usage(wrong)
+    except InputError as wrong:
+        _quit(str(wrong), 2)
+    except RunError as failed:
+        _quit(str(failed), 1)
+    except KeyboardInterrupt:
+        _quit(_STOPPED, 1)
+    except MemoryError:
+        _quit("out of memory; lower --block or --workers", 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as failed:
+        _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
+    else:
+        if code == _INTERRUPTED:
+            _quit(_STOPPED, 1)
+        _ignore_signals()
+        sys.exit(code)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM.
+
+    Python ends by the signal, whatever is caught, where a plain one is raised while text is
+    executed, as dataclasses do when they are imported.
+    """
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it."""
+    if number == signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Interrupted
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Interrupt a little later where Python could not: in a callback of C, or in __del__."""
+    if not isinstance(lost.exc_value, _Interrupted):
+        sys.__unraisablehook__(lost)
+    else:
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _A_LITTLE)
+
+
+def _ignore_signals() -> None:
+    """Let nothing change how the command ends, now that it does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _quit_usage(wrong: Any) -> None:
+    """Say what is wrong with a command in one line; where nothing is given, show the help."""
+    text = wrong.format_message()
+    if "\n" in text:
+        print(text, file=sys.stderr)
+        sys.exit(2)
+    path = wrong.ctx.command_path if wrong.ctx else "ndmc"
+    _quit(f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help", 2)
+
+
+def _quit(message: str, code: int) -> None:
+    _ignore_signals()
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,170 @@
+"""What a person reads on the terminal: tables, progress, the next command to type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
+from ndmc.store.store import Store
+
+__all__ = ["plan_printer", "print_findings", "print_run", "print_targets"]
+
+
+# --- run and percentiles ----------------------------------------------------------------------
+
+
+def plan_printer(progress: Any) -> Any:
+    """Return a function that shows on a terminal what a run will take."""
+    page = Console(stderr=True, markup=False)
+
+    def show(estimate: object) -> None:
+        if page.is_terminal:
+            page.print(f"{estimate}", highlight=False, soft_wrap=True)
+
+    return show
+
+
+def print_run(store: Store) -> None:
+    """Print the closing table of a run, what left its range, and what to type next."""
+    page, attrs = console(), store.attrs
+    if not store.complete:
+        missing = store.missing()
+        page.print(
+            f"this part is done; of {store.path} {len(missing):,} of {len(store.written):,} blocks "
+            "are left to other parts. The last to be done merges the percentiles; "
+            f"ndmc finish {store.path} does it by hand",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return
+    headline = [name for name in attrs["headline"] if name in store.spec.percentiles]
+    if not headline:
+        headline = [n for n in store.spec.percentiles if store.computed[n].kind != "parameter"][:3]
+    by_dims: dict[tuple[str, ...], list[str]] = {}
+    for name in headline:
+        by_dims.setdefault(store.computed[name].dims, []).append(name)
+    for names in by_dims.values():
+        _print_headline(page, store, names)
+    print_findings(page, store)
+    print_targets(page, store)
+    page.print(f"{attrs['draws']:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
+    example = headline[0] if headline else next(iter(store.computed))
+    page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
+
+
+def print_targets(page: Console, store: Store) -> None:
+    """Print which of the targets of ``--until`` are reached."""
+    for found in store.attrs.get("until", []):
+        word = "reached" if found["met"] else "not reached"
+        half = "unknown" if found["half_width"] is None else f"{found['half_width']:.2%}"
+        page.print(
+            f"{word}: {found['target']}; it is known to {half} after {found['draws']:,} draws "
+            f"(limits of {found['confidence']:.2%}, so that all of {found['looks']} looks "
+            "together have 95 %)",
+            style="" if found["met"] else "yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _print_headline(page: Console, store: Store, names: list[str]) -> None:
+    """Print outputs of the same dims side by side, or below each other on a narrow page."""
+    if page.width < WIDE and len(names) > 1:
+        for name in names:
+            _print_headline(page, store, [name])
+        return
+    dims = store.computed[names[0]].dims
+    others = tuple(dim for dim in dims if dim != "year")
+    totals = all(f"percentiles/{name}_total" in store.metadata for name in names)
+    blocks = [_last_year(store, name, totals) for name in names]
+    heads = [percent(q) for q in store.spec.quantiles]
+    columns = [
+        f"{store.computed[name].title}, {store.computed[name].unit}\n{_padded(heads, block)}"
+        for name, block in zip(names, blocks, strict=True)
+    ]
+    year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
+    title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
+    table = plain_table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
+    labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
+    for row, label in enumerate([*labels, *["total"] * totals]):
+        if row == len(labels):
+            table.add_section()
+        table.add_row(label, *(_padded(block[row], block) for block in blocks))
+    page.print(table)
+
+
+def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
+    """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
+    rows: list[list[float]] = []
+    for title in [name, *[f"{name}_total"] * total]:
+        values = store.percentile(title)
+        if "year" in store.computed[name].dims:
+            values = values[..., -1]
+        rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()
+    return [[number_or_never(value) for value in row] for row in rows]
+
+
+def _padded(texts: list[str], block: list[list[str]]) -> str:
+    """Return texts in the width of the widest of their block."""
+    width = max(6, *(len(text) for row in block for text in row))
+    return "  ".join(f"{text:>{width}}" for text in texts)
+
+
+def print_findings(page: Console, store: Store) -> None:
+    """Print what draws were counted of, and how well the processes balance."""
+    draws = store.attrs["draws"]
+    for name, kind, count in store.counted:
+        what, remedy = _WARNINGS[kind]
+        text = f"warning: {what.format(repr(name))} in {count:,} of {draws:,} draws; {remedy}"
+        page.print(text, style="yellow", soft_wrap=True)
+    balance = store.attrs["balance"]
+    if "worst" in balance and balance["checked"]:
+        left, count = balance["not_computed"], len(balance["checked"])
+        rest = f"; not computed whole: {', '.join(left)}" if left else ""
+        page.print(
+            f"balanced in every draw and year: {count} process{'es' * (count > 1)}, worst residual "
+            f"{balance['worst']:.2g} of the largest flow or stock{rest}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+_WARNINGS = {
+    "range": (
+        "parameter {} left its physical range",
+        "its values were used as drawn. Choose a distribution that stays inside (lognormal, beta, "
+        "truncated_normal), or say 'range: any' if they are possible",
+    ),
+    "negative": (
+        "flow {}, closed by a balance, is negative",
+        "it was kept as it came out. More leaves its process than enters: look at the uncertainty "
+        "of the flows beside it",
+    ),
+    "given_negative": (
+        "flow {} is negative, as its value or share says,",
+        "look at the parameters it is computed from",
+    ),
+    "negative_stock": (
+        "the stock {} is prescribed below zero",
+        "look at the parameters it is computed from",
+    ),
+    "clip": ("a clip() in {} took effect in at least one cell and year", "as its limits ask"),
+    "negative_inflow": (
+        "the prescribed stock {} falls faster than its cohorts leave, so its inflow is negative",
+        "negative_inflow: clip or early_retirement would answer otherwise",
+    ),
+    "clipped_inflow": (
+        "the prescribed stock {} falls faster than its cohorts leave",
+        "nothing flowed in then, and it is larger than prescribed (negative_inflow: clip)",
+    ),
+    "early_retirement": (
+        "the prescribed stock {} falls faster than its cohorts leave",
+        "of all cohorts the same share left early then (negative_inflow: early_retirement)",
+    ),
+    "short_start": (
+        "less than 20 % of what enters the stock {} is there at the end of the year",
+        "its inflow swings from year to year; use inflow_at: uniform or end",
+    ),
+}

@@ -1,0 +1,127 @@
+"""A store on a terminal: percentiles, provenance, damage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ndmc.cli.print_run import print_findings, print_targets
+from ndmc.cli.tables import console, limits_in_words, number_or_never, percent, plain_table
+from ndmc.store.store import Store
+from ndmc.store.stored_percentiles import Summary
+from ndmc.store.view import labels_of, unit_of
+from ndmc.store.widths import widths
+
+__all__ = ["percentile_rows", "print_damage", "print_info", "print_percentiles"]
+
+
+def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""
+    chosen = summary.view
+    cells: list[dict[str, Any]] = [{}]
+    for dim in chosen.kept:
+        cells = [{**c, dim: label} for c in cells for label in labels_of(store, chosen, dim)]
+    count = len(summary.quantiles)
+    parts = [part.reshape(count, -1) for part in (summary.values, summary.low, summary.high)]
+    mean, sd = summary.mean.reshape(-1), summary.sd.reshape(-1)
+    for n, cell in enumerate(cells):
+        row: dict[str, Any] = {"variable": chosen.name, **cell, "unit": unit_of(store, chosen)}
+        for q, quantile in enumerate(summary.quantiles):
+            values = (float(part[q, n]) for part in parts)
+            for suffix, value in zip(("", "_low", "_high"), values, strict=True):
+                row[f"p{quantile * 100:g}{suffix}"] = value
+        yield {**row, "mean": float(mean[n]), "sd": float(sd[n])}
+
+
+def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
+    """Print percentiles, each with its 95 % confidence limits."""
+    page = console()
+    for name, summary in summaries.items():
+        output, kept = store.computed[name], summary.view.kept
+        columns = [text for q in summary.quantiles for text in (percent(q), "(95 % limits)")]
+        title = f"{output.title}, {unit_of(store, summary.view)}"
+        table = plain_table(title, *kept, *columns, words=len(kept))
+        for row in percentile_rows(store, summary):
+            cells = []
+            for q in summary.quantiles:
+                key = f"p{q * 100:g}"
+                cells += [
+                    number_or_never(row[key]),
+                    limits_in_words(row[key + "_low"], row[key + "_high"]),
+                ]
+            table.add_row(*(str(row[dim]) for dim in kept), *cells)
+        page.print(table)
+    page.print(f"{store.attrs['draws']:,} draws, seed {store.attrs['seed']}")
+
+
+def _stored_as(store: Store) -> str:
+    bits = store.spec.bits
+    rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
+    return store.spec.dtype + rounded * (bits > 0)
+
+
+def print_info(store: Store) -> None:
+    """Print what a store is, how complete it is and where it comes from."""
+    page, attrs = console(), store.attrs
+    written = store.written
+    state = "complete"
+    if not store.complete:
+        state = f"not complete: {written.sum()} of {len(written)} blocks"
+    facts = {
+        "scenario": f"{attrs['scenario']}: {attrs['title']}",
+        "scenario hash": attrs["scenario_hash"],
+        "variant": attrs["variant"] or "none",
+        "changes": ", ".join(f"{k}={v}" for k, v in attrs["changes"].items()) or "none",
+        "draws": f"{attrs['draws']:,} in {len(written)} block{'s' * (len(written) != 1)}",
+        "seed": str(attrs["seed"]),
+        "state": state,
+        "started": attrs["started"],
+        "finished": attrs.get("finished", "-"),
+        "versions": ", ".join(
+            f"{k} {v}" for k, v in {"ndmc": attrs["ndmc"], **attrs["versions"]}.items()
+        ),
+        "computed in": store.spec.compute,
+        "stored as": _stored_as(store),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in facts.items():
+        table.add_row(key, value)
+    page.print(table)
+    outputs = plain_table("", "output", "dims", "unit", "title", "draws", words=5)
+    for output in store.computed.values():
+        stored = output.name in store.outputs
+        dims = (*["draw"] * stored, *reversed(output.dims))
+        kept = "stored" if stored else "percentiles only"
+        outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
+    page.print(outputs)
+    print_findings(page, store)
+    if store.complete:
+        print_targets(page, store)
+        _print_widths(page, store)
+
+
+def _print_widths(page: Console, store: Store) -> None:
+    """Print how well the percentiles of each output are known, the worst cell of each."""
+    table = plain_table("how well percentiles are known", "output", "worst", "95 % limits", words=2)
+    for name, quantile, half, cell in widths(store):
+        known = f"within {half:.2%}" if math.isfinite(half) else "no limit: too few draws"
+        where = f" of {cell}" if cell else ""
+        table.add_row(name, f"{percent(quantile)}{where}", known)
+    page.print(table)
+
+
+def print_damage(store: Store, damaged: Sequence[Any]) -> None:
+    """Print what is damaged, or that nothing is."""
+    page = console()
+    if not damaged:
+        entries = len(store.ledger.names)
+        page.print(f"every file of {store.path} is what was written: {entries:,} ledger entries")
+        return
+    table = plain_table("", "block or part", "file", "what is wrong", words=3)
+    for found in damaged:
+        table.add_row(found.entry or "-", found.key, found.reason)
+    page.print(table)

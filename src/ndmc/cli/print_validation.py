@@ -1,0 +1,126 @@
+"""A model beside published figures on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from ndmc.cli.tables import console, number, percent, plain_table
+
+if TYPE_CHECKING:
+    from ndmc.studies.figures import Comparison
+    from ndmc.studies.validation import Validation
+
+__all__ = ["print_validation"]
+
+
+def print_validation(found: Validation) -> None:
+    """Print published figures against the model, in groups, misses in red, and the sums of it."""
+    page = console()
+    titles = {
+        "target": "targets",
+        "soft": "soft targets",
+        "contradiction": "published figures that contradict each other or their own tables",
+        "reported": "reported, no tolerance claimed",
+        "input": "inputs of the scenario, no evidence for it",
+    }
+    table_of = _drawn_figures if found.worst is None else _reconciled_figures
+    for status, title in titles.items():
+        rows = [c for c in found.comparisons if c.status == status]
+        if rows:
+            page.print(table_of(title, rows))
+    _print_counts(page, found)
+    if found.worst is not None:
+        page.print(f"largest open equation {found.worst:.1e} of the largest term")
+    if found.variant:
+        page.print(f"compared under the variant {found.variant!r}")
+
+
+def _drawn_figures(title: str, rows: Sequence[Comparison]) -> Table:
+    could_miss = rows[0].status in ("target", "soft")
+    words = ("quantity", "at") if could_miss else ("quantity", "at", "why")
+    columns = ("published", "unit", "model", "95 % range", "off", "verdict")
+    table = plain_table(title, *words, *columns, words=len(words))
+    for c in rows:
+        interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
+        reason = [] if could_miss else [c.note]
+        figures = (number(c.published), c.unit, number(c.median), interval, _off(c), c.verdict)
+        table.add_row(c.quantity, c.at, *reason, *figures, style=_style(c))
+    return table
+
+
+def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
+    words = ("id", "quantity", "at")
+    columns = ("published", "± %", "reconciled", "± %", "deviation", "class", "verdict")
+    table = plain_table(title, *words, *columns, words=len(words))
+    for c in rows:
+        given = f"{number(c.published)} {c.unit}" if c.unit != "1" else number(c.published)
+        figures = (given, _share(c.uncertainty), number(c.median), _share(c.cv))
+        table.add_row(
+            c.id, c.quantity, c.at, *figures, _off(c), c.known, c.verdict, style=_style(c)
+        )
+    notes = [f"{c.id or c.quantity}: {c.note}" for c in rows if c.note and c.verdict != "met"]
+    table.caption, table.caption_justify = "\n".join(notes), "left"
+    return table
+
+
+def _style(comparison: Comparison) -> str:
+    return "red" if comparison.verdict in ("missed", "unobservable") else ""
+
+
+def _off(comparison: Comparison) -> str:
+    deviation = comparison.deviation
+    return f"{deviation:+.1%}" if math.isfinite(deviation) else "-"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.3g}" if math.isfinite(value) else "-"
+
+
+def _print_counts(page: Console, found: Validation) -> None:
+    """Print how many figures are met of those that could be missed, and what is left out."""
+    comparisons = found.comparisons
+    for status, title in {"target": "targets", "soft": "soft targets"}.items():
+        verdicts = [c.verdict for c in comparisons if c.status == status]
+        if verdicts:
+            page.print(f"{verdicts.count('met')} of {len(verdicts)} {title} are met")
+    _print_stated(page, [c for c in comparisons if c.within], found.tolerance)
+    left = [c for c in comparisons if c.status == "not_modelled"]
+    if left:
+        page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
+    lost = [c for c in comparisons if c.status == "not_reproducible"]
+    if lost:
+        page.print(f"{len(lost)} published figures cannot be reproduced:")
+    for c in lost:
+        page.print(f"  {c.id or c.quantity}: {number(c.published)} {c.unit}: {c.note}")
+
+
+def _print_stated(
+    page: Console, stated: Sequence[Comparison], tolerance: Mapping[str, float]
+) -> None:
+    """Print how many figures are met within their uncertainty, and how many reproduce it."""
+    if not stated:
+        return
+    inputs = [c for c in stated if c.status == "input"]
+    others = [c for c in stated if c.status != "input"]
+    within = [c.within for c in others].count("yes")
+    share = f" ({within / len(others):.0%})" if others else ""
+    page.print(
+        f"{within} of {len(others)} figures with a stated uncertainty are met "
+        f"within it{share}; {len(inputs)} more are inputs"
+    )
+    tight, loose = tolerance["target"], tolerance["soft"]
+    more = f"; of {len(inputs)} more of inputs {_near(inputs, tight)} and {_near(inputs, loose)}"
+    page.print(
+        f"{_near(others, tight)} of {len(others)} stated uncertainties are reproduced to "
+        f"{percent(tight)}, {_near(others, loose)} to {percent(loose)}{more if inputs else ''}"
+    )
+
+
+def _near(comparisons: Sequence[Comparison], tolerance: float) -> int:
+    """Return of how many figures the model has the published uncertainty, to a tolerance."""
+    return sum(abs(c.cv_deviation) <= tolerance for c in comparisons)

@@ -1,0 +1,130 @@
+"""Tables, numbers and progress on a terminal, and rows in a CSV."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ndmc.errors import RunError
+
+__all__ = [
+    "WIDE",
+    "console",
+    "limits_in_words",
+    "number",
+    "number_or_never",
+    "percent",
+    "plain_table",
+    "progress_bar",
+    "write_csv",
+]
+
+WIDE = 110  # characters that three outputs side by side need
+
+
+def console() -> Console:
+    """Return the terminal, or a wide page where there is none."""
+    # Titles and labels are the user's: brackets in them are no markup.
+    return Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=120)
+
+
+def number(value: float) -> str:
+    """Return a number with four significant digits, and all those before the point.
+
+    Examples
+    --------
+    >>> number(115032.7), number(0.0123456), number(-3.0)
+    ('115,033', '0.01235', '-3')
+    """
+    if not math.isfinite(value):
+        return {math.inf: "none", -math.inf: "none"}.get(value, "-")
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def number_or_never(value: float) -> str:
+    """Return a percentile as people read it: what is beyond all years never happens."""
+    return "never" if value == math.inf else number(value)
+
+
+def limits_in_words(low: float, high: float) -> str:
+    """Return confidence limits: none where there are too few draws for one."""
+    return f"{number_or_never(low)} .. {'never' if low == math.inf else number(high)}"
+
+
+def percent(quantile: float) -> str:
+    """Return a share as a percent sign people write: 2.5 %."""
+    return f"{quantile * 100:g} %"
+
+
+def plain_table(title: str, *columns: str, words: int = 1, no_wrap: bool = False) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        if index < words:
+            table.add_column(column, overflow="fold", no_wrap=no_wrap)
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+# --- progress ---------------------------------------------------------------------------------
+
+
+class _Rate(ProgressColumn):
+    """Draws per second so far."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f} draws/s")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Any]:
+    """Yield a function (done, total) that moves a progress bar; silent when not on a terminal."""
+    page = Console(stderr=True, markup=False)
+    columns = (
+        TextColumn(title, markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=page, transient=True, disable=not page.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, with the columns of all of them.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written.
+    """
+    held = [dict(row) for row in rows]
+    columns = list(dict.fromkeys(key for row in held for key in row))
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(held)
+    except OSError as failed:
+        raise RunError(f"cannot write {str(path)!r}: {failed.strerror}") from None

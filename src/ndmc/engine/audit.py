@@ -1,0 +1,242 @@
+"""What every tile of draws is checked for: that processes balance, and what is worth counting."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import align
+from ndmc.engine.row_code import RowCode
+from ndmc.engine.tiles import Tile
+from ndmc.plan.steps import Plan, Watch, hidden
+from ndmc.scenario.expressions import evaluate_expression
+from ndmc.typing import Floats
+from ndmc_kernels.rows import SURVEY
+
+__all__ = ["LIMIT", "LIMITS", "Audit"]
+
+#: The largest residual of a balance, as a share of the largest flow or stock of the process in
+#: the draw.
+LIMIT = 64 * float(np.finfo(np.float64).eps)
+
+#: The same for each precision of the computation.
+LIMITS = {"float64": LIMIT, "float32": 64 * float(np.finfo(np.float32).eps)}
+
+# A loop that returns this share of what enters it has no answer worth having: what enters is
+# multiplied by 1e9.
+_WHOLE = 1.0 - 1e-9
+
+# Rounding leaves this much of a closed flow, and of a stock that is just sustained, by the bytes
+# of a value.
+_FLOW_NOISE = {8: 1e-9, 4: 1e-5}
+
+_STOCK_NOISE = {8: 1e-12, 4: 1e-5}
+
+# Below this, amounts have fewer digits than a balance is held to.
+_NOTHING = {8: 1e-290, 4: 1e-30}
+
+Mask = npt.NDArray[np.bool_]
+
+#: Watches that the extremes of a draw decide.
+_BY_EXTREMES = ("range", "negative", "given_negative")
+
+
+class Audit:
+    """Checks tiles of draws, and remembers the worst balance and how many draws to count.
+
+    Attributes
+    ----------
+    worst
+        Largest residual of a balance so far, relative to the process's largest flow or stock.
+    place
+        Process, year and draw of it.
+    counts
+        Number of draws per watch of the plan, in its order.
+    draws
+        Number of draws seen.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.worst = 0.0
+        self.place: tuple[str, int, int] | None = None
+        self.counts = [0] * len(plan.watches)
+        self.draws = 0
+        self._groups: _Groups | None = None
+
+    def examine(self, tile: Tile, first: int, here: slice) -> None:
+        """Check a tile: its first draw, and the draws of it that are wanted."""
+        self._groups = self._groups or _Groups(tile.code)
+        seen = _Seen(tile, self._groups)
+        self.draws += len(range(tile.width)[here])
+        for number, watch in enumerate(self.plan.watches):
+            found = _ASKED[watch.kind](watch, seen)
+            if found is not None:
+                found = np.broadcast_to(found, (tile.width,))[here]
+                self.counts[number] += int(np.count_nonzero(found))
+        if self.plan.ledgers:
+            self._balance(seen, first, here)
+
+    def _balance(self, seen: _Seen, first: int, here: slice) -> None:
+        """Keep the worst of all balances."""
+        off, largest = seen.off[:, here], seen.largest_held[:, here]
+        some = ~(largest <= _NOTHING[seen.itemsize])
+        share = np.divide(off, largest, out=np.zeros_like(off), where=some)
+        if share.max(initial=0.0) <= self.worst:
+            return
+        for number, ledger in enumerate(self.plan.ledgers):
+            worst = float(np.max(share[number], initial=0.0))
+            if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
+                draw = int(np.argmax(share[number]))
+                net = seen.tile.rows[seen.tile.code.nets[number].reshape(-1)][:, here]
+                row = int(np.argmax(np.abs(net[:, draw])))
+                year = self.plan.dims.years[row % len(self.plan.dims.years)]
+                self.worst = worst
+                self.place = (ledger.process, year, first + (here.start or 0) + draw)
+
+    def count(self, kind: str) -> dict[str, int]:
+        """Return the number of draws per name, for one kind of watch."""
+        pairs = zip(self.plan.watches, self.counts, strict=True)
+        return {watch.name: number for watch, number in pairs if watch.kind == kind}
+
+
+class _Groups:
+    """Rows of which the least and the greatest value of each draw is wanted.
+
+    They are those of names and, after them, the nets of the ledgers.
+    """
+
+    def __init__(self, code: RowCode) -> None:
+        plan = code.plan
+        watched = [w for w in plan.watches if w.kind in _BY_EXTREMES]
+        self.flows = {w.name for w in watched if w.kind != "range"}
+        self.flows |= {output.name for output in plan.outputs if output.kind == "flow"}
+        names = [*(w.name for w in watched), *sorted(self.flows)]
+        names += [name for ledger in plan.ledgers for name in ledger.names]
+        looped = [name for w in plan.watches if w.kind == "gain" for name in w.group]
+        names += [name for name in looped if name in code.names]
+        self.number = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        places = [code.names[name] for name in self.number] + list(code.nets)
+        self.rows = np.concatenate([np.empty(0, np.int64), *(p.reshape(-1) for p in places)])
+        self.ends = np.cumsum([p.size for p in places], dtype=np.int64)
+        self.held = _padded([[self.number[name] for name in v.names] for v in plan.ledgers])
+
+
+def _padded(lists: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+    """Return lists of numbers as an array, in which short ones repeat their first."""
+    most = max(map(len, lists), default=0)
+    return np.array([[*one, *[one[0]] * (most - len(one))] for one in lists], dtype=np.int64)
+
+
+class _Seen:
+    """A tile, and what is asked of it more than once: extremes are [group, draw]."""
+
+    def __init__(self, tile: Tile, groups: _Groups) -> None:
+        self.tile, self.plan, self.groups = tile, tile.code.plan, groups
+        self.itemsize = tile.rows.itemsize
+        tile.run(tile.code.audit)
+        self.least = np.empty((len(groups.ends), tile.width))
+        self.most = np.empty_like(self.least)
+        find = SURVEY[self.itemsize]
+        find(tile.rows, groups.rows, groups.ends, self.least, self.most)
+        self.size = np.maximum(-self.least, self.most)
+        self.lowest = self.least.min(axis=1, initial=np.inf).tolist()
+        self.highest = self.most.max(axis=1, initial=-np.inf).tolist()
+
+    @property
+    def off(self) -> Floats:
+        """The largest residual of each ledger and draw."""
+        return self.size[len(self.groups.number) :]
+
+    @property
+    def largest_held(self) -> Floats:
+        """The largest flow or stock of each ledger and draw."""
+        return np.asarray(self.size[self.groups.held].max(axis=1))
+
+    def largest(self, names: Iterable[str]) -> Floats:
+        """Return the largest absolute value of each draw among the values of names."""
+        numbers = [self.groups.number[name] for name in names]
+        return np.asarray(self.size[numbers].max(axis=0, initial=0.0))
+
+    @functools.cached_property
+    def largest_flow(self) -> Floats:
+        """The largest flow of each draw."""
+        return self.largest(self.groups.flows)
+
+
+# --- what is counted ------------------------------------------------------------------------
+
+
+def _any(mask: npt.NDArray[np.bool_]) -> Mask:
+    return np.asarray(mask.reshape(-1, mask.shape[-1]).any(axis=0))
+
+
+def _outside(watch: Watch, seen: _Seen) -> Mask | None:
+    number, positive = seen.groups.number[watch.name], watch.name in seen.plan.positive
+    lowest, highest = seen.lowest[number], seen.highest[number]
+    if not (lowest < watch.low or highest > watch.high or (positive and lowest <= 0.0)):
+        return None  # as nearly always
+    least, most = seen.least[number], seen.most[number]
+    return np.asarray((least <= 0.0 if positive else least < watch.low) | (most > watch.high))
+
+
+def _negative(watch: Watch, seen: _Seen) -> Mask | None:
+    number = seen.groups.number[watch.name]
+    if not seen.lowest[number] < 0.0:  # as nearly always
+        return None
+    return np.asarray(seen.least[number] < -_FLOW_NOISE[seen.itemsize] * seen.largest_flow)
+
+
+def _below_zero(watch: Watch, seen: _Seen) -> Mask:
+    assert watch.value is not None
+    return _any(evaluate_expression(watch.value, seen.tile) < 0.0)
+
+
+def _clipped(watch: Watch, seen: _Seen) -> Mask:
+    assert watch.value is not None
+    inner, low, high = (
+        align(evaluate_expression(part, seen.tile), part.dims, watch.value.dims, seen.plan.dims)
+        for part in watch.value.arguments
+    )
+    return _any((inner < low) | (inner > high))
+
+
+def _falling(watch: Watch, seen: _Seen) -> Mask:
+    stock = seen.tile[watch.name]
+    largest = np.abs(stock).max(axis=-2, initial=0.0).reshape(-1, stock.shape[-1])
+    return _any(seen.tile[hidden(watch.name, "shortfall")] < -_STOCK_NOISE[seen.itemsize] * largest)
+
+
+def _short(watch: Watch, seen: _Seen) -> Mask:
+    return _any(seen.tile[hidden(watch.name, "first share")] < watch.high)
+
+
+def _gaining(watch: Watch, seen: _Seen) -> Mask:
+    """Tell draws in which a loop returns all that enters it, or so much that flows are negative.
+
+    Above a gain of 1 the equations may still have a good answer, if something else than a return
+    flow closes them (a given outflow of which more enters than leaves, for one).
+    """
+    gain = seen.tile[hidden(watch.name, "gain")]
+    known = [name for name in watch.group if name in seen.groups.number]
+    lowest = seen.least[[seen.groups.number[name] for name in known]].min(axis=0)
+    sound = lowest >= -_FLOW_NOISE[seen.itemsize] * seen.largest(known)
+    return np.asarray(~((gain < _WHOLE) | (sound & (gain > 2.0 - _WHOLE))))
+
+
+_ASKED: dict[str, Callable[[Watch, _Seen], Mask | None]] = {
+    "range": _outside,
+    "negative": _negative,
+    "given_negative": _negative,
+    "negative_stock": _below_zero,
+    "clip": _clipped,
+    "negative_inflow": _falling,
+    "clipped_inflow": _falling,
+    "early_retirement": _falling,
+    "short_start": _short,
+    "no_start": _short,
+    "gain": _gaining,
+}

@@ -1,0 +1,208 @@
+"""Evaluate a plan: a pure function of (plan, seed, draws).
+
+Draws are computed in tiles of a fixed width at fixed places, whatever range is asked for, so that
+a draw's bits depend on nothing but its number. Everything else (blocks, threads, stores) is
+built outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.engine.audit import Audit
+from ndmc.engine.row_code import RowCode, compile_rows
+from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.engine.tile_width import tile_width
+from ndmc.engine.tiles import Tile
+from ndmc.plan.steps import Plan
+from ndmc.typing import Floats
+from ndmc_kernels.rows import EMIT, ROUND
+
+__all__ = ["Sheets", "code_of", "evaluate", "evaluate_central", "fill"]
+
+#: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
+Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
+
+
+def evaluate(
+    plan: Plan,
+    seed: int,
+    draws: range,
+    *,
+    dtype: npt.DTypeLike = np.float64,
+    compute: str = "float64",
+    audit: Audit | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the outputs of a plan for a range of draws.
+
+    Parameters
+    ----------
+    plan
+        A compiled scenario.
+    seed
+        From 0 to 2**64 - 1.
+    draws
+        Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
+    dtype
+        Precision of the result, float32 or float64.
+    compute
+        Precision of the computation: float64, or float32, in which parameters are drawn in float64
+        and rounded, and results have an error of some 1e-6.
+    audit
+        Where balances are checked and draws counted, if given.
+
+    Returns
+    -------
+    dict of array
+        Per output, its dims in order and then the draws, in the output's unit.
+
+    Raises
+    ------
+    ValueError
+        If the seed, the draws or the precision are out of range.
+
+    Examples
+    --------
+    >>> from ndmc.model import compile_plan
+    >>> from ndmc.scenario.load import load
+    >>> plan = compile_plan(load("china_nd"), ["in_use"])
+    >>> evaluate(plan, 1, range(3))["in_use"].shape
+    (17, 21, 3)
+    """
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed} but must lie in 0 .. 2**64 - 1")
+    if draws.step != 1 or draws.start < 0:
+        raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
+    for name, precision in (("dtype", dtype), ("compute", compute)):
+        if np.dtype(precision) not in (np.float32, np.float64):
+            raise ValueError(f"{name} is {precision!r} but must be float32 or float64")
+    names = tuple(output.name for output in plan.outputs)
+    sheet = np.empty((plan.cells, len(draws)), dtype)
+    fill({names: sheet}, plan, seed, draws, audit, compute=compute)
+    found, first = {}, 0
+    for output in plan.outputs:
+        shape = plan.dims.shape(output.dims)
+        stop = first + plan.dims.size(output.dims)
+        found[output.name] = sheet[first:stop].reshape(*shape, len(draws))
+        first = stop
+    return found
+
+
+def fill(
+    sheets: Sheets,
+    plan: Plan,
+    seed: int,
+    draws: range,
+    audit: Audit | None = None,
+    watch: Stopwatch = SILENT,
+    *,
+    compute: str = "float64",
+    bits: int = 0,
+) -> None:
+    """Fill sheets with outputs as `evaluate` does, timed by a stopwatch.
+
+    With ``bits`` results are rounded to so many bits of their mantissa.
+    """
+    compiled = _compiled(plan)
+    targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
+    with compiled.tile(tile_width(plan), compute) as tile, np.errstate(all="ignore"):
+        # What is not finite is found and named by the run.
+        watch.start()
+        for first, here, there in _tiles(draws, tile_width(plan)):
+            tile.sample(seed, first)
+            watch.lap("sample")
+            tile.run(compiled.code.each, watch)
+            for rows, scales, sheet in targets:
+                stop = there + here.stop - here.start
+                EMIT[tile.rows.itemsize, sheet.itemsize](
+                    tile.rows, rows, scales, here.start, sheet, there
+                )
+                _shorten(sheet, there, stop, bits)
+            watch.lap("results")
+            if audit is not None:
+                audit.examine(tile, first, here)
+                watch.lap("balances")
+
+
+def _shorten(sheet: npt.NDArray[Any], start: int, stop: int, bits: int) -> None:
+    """Round results to so many bits of their mantissa, unless all are wanted."""
+    dropped = np.finfo(sheet.dtype).nmant - bits
+    if bits and dropped > 0:
+        ROUND[sheet.itemsize](sheet.view(f"i{sheet.itemsize}"), start, stop, dropped)
+
+
+def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, int]]:
+    """Yield the first draw of each tile, the part of it that is wanted, and where that goes."""
+    for first in range(draws.start // width * width, draws.stop, width):
+        start, stop = max(first, draws.start), min(first + width, draws.stop)
+        yield first, slice(start - first, stop - first), start - draws.start
+
+
+def _rows_and_scales(
+    plan: Plan, code: RowCode, names: tuple[str, ...]
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return the row of every cell of some outputs, and by what it is multiplied."""
+    places = [code.names[name].reshape(-1) for name in names]
+    scales = [
+        np.full(len(some), plan.output(name).scale)
+        for name, some in zip(names, places, strict=True)
+    ]
+    return np.concatenate([np.empty(0, np.int64), *places]), np.concatenate([[], *scales])
+
+
+class _Compiled:
+    """The code of a plan, and tiles that no thread uses at the moment."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.code = compile_rows(plan)
+        self._idle: dict[str, list[Tile]] = {"float32": [], "float64": []}
+
+    @contextlib.contextmanager
+    def tile(self, width: int, compute: str) -> Iterator[Tile]:
+        """Lend a tile; one that fails is not used again."""
+        idle = self._idle[np.dtype(compute).name]
+        try:
+            tile = idle.pop()
+        except IndexError:
+            tile = Tile(self.code, width, compute)
+        yield tile
+        idle.append(tile)
+
+
+def code_of(plan: Plan) -> RowCode:
+    """Return the row code of a plan, compiled once."""
+    return _compiled(plan).code
+
+
+_LOCK = threading.Lock()
+
+
+def _compiled(plan: Plan) -> _Compiled:
+    """Return what is kept beside a plan, as long as the plan is."""
+    with _LOCK:
+        if "_compiled" not in vars(plan):
+            vars(plan)["_compiled"] = _Compiled(plan)
+        found: _Compiled = vars(plan)["_compiled"]
+        return found
+
+
+def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats]:
+    """Return the outputs of a plan with every parameter at its mean, as [dims...].
+
+    This is what a deterministic model would report; medians of draws differ where the model is
+    not linear.
+    """
+    code = code_of(plan)
+    with np.errstate(all="ignore"):
+        tile = Tile(code, 1)
+        tile.central()
+        tile.run(code.each)
+        if audit is not None:
+            audit.examine(tile, 0, slice(0, 1))
+    return {o.name: tile.rows[code.names[o.name], 0] * o.scale for o in plan.outputs}

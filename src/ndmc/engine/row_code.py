@@ -1,0 +1,417 @@
+"""Compile a plan to row code: where every quantity lies in a tile, and what is done to its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
+from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
+from ndmc.plan.steps import (
+    Balance,
+    Cohort,
+    Formula,
+    Ledger,
+    March,
+    Plan,
+    Profile,
+    Share,
+    Step,
+    Term,
+    hidden,
+)
+from ndmc.scenario.expressions import Expression
+from ndmc.typing import Floats
+
+__all__ = ["Fed", "Loop", "Other", "Part", "RowCode", "compile_rows"]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A Weibull stock that its inflow feeds: the first rows of what is read and written."""
+
+    step: Cohort
+    cells: int
+    years: int
+    scale: int
+    shape: int
+    inflow: int
+    stock: int
+    release: int | None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop whose own rows begin at ``first``."""
+
+    step: March
+    first: int
+
+
+@dataclass(frozen=True)
+class Other:
+    """A step computed from arrays; ``targets`` are the first rows of what it computes.
+
+    ``inflow`` is the first row of what feeds a stock; ``certain`` says that its shares by age are
+    the same in every draw and for every cohort.
+    """
+
+    step: Cohort | Profile
+    targets: dict[str, int]
+    inflow: int = -1
+    certain: bool = False
+
+
+Part = Arithmetic | Fed | Loop | Other
+
+
+@dataclass(frozen=True)
+class RowCode:
+    """A plan as row code.
+
+    ``rows`` are needed in all and ``numbers`` says which hold one number for good; ``once`` is run
+    for a new tile, ``each`` for every tile of draws, ``audit`` where balances are checked. Rows of
+    ``nets`` are what enters each process and neither leaves nor stays.
+    """
+
+    plan: Plan
+    rows: int
+    numbers: tuple[npt.NDArray[np.int64], Floats]
+    names: dict[str, Places]
+    fixed: frozenset[str]
+    sampling: Sampling
+    once: tuple[Part, ...]
+    each: tuple[Part, ...]
+    audit: tuple[Part, ...]
+    nets: tuple[Places, ...]
+
+
+def compile_rows(plan: Plan) -> RowCode:
+    """Return the row code of a plan.
+
+    Examples
+    --------
+    >>> from ndmc.model import compile_plan
+    >>> from ndmc.scenario.load import load
+    >>> code = compile_rows(compile_plan(load("china_nd"), ["sales"]))
+    >>> [type(part).__name__ for part in code.each]
+    ['Arithmetic']
+    """
+    return _Compiler(plan).code()
+
+
+class _Compiler(Writer[Part]):
+    """One compilation; rows are numbered as they are needed."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.dims)
+        self.plan = plan
+        self.names: dict[str, Places] = {}
+        self.fixed: frozenset[str] = frozenset()
+
+    def code(self) -> RowCode:
+        for name, values in self.plan.constants.items():
+            self.names[name] = self.holding(values[..., 0])
+        once = self._compiled(self.plan.fixed)
+        self.fixed = frozenset(self.names)
+        sampling = self._sampling()
+        each = self._compiled(self.plan.steps)
+        nets = [self._net(ledger) for ledger in self.plan.ledgers]
+        audit = self.taken()
+        filled = [*self.set, *((np.array(row), np.array(v)) for v, row in self.numbers.items())]
+        return RowCode(
+            plan=self.plan,
+            rows=self.rows + self.most_scratch,
+            numbers=(_flat(p for p, _ in filled), _flat(v for _, v in filled).astype(np.float64)),
+            names=self.names,
+            fixed=self.fixed,
+            sampling=sampling,
+            once=self.finished(once),
+            each=self.finished(each),
+            audit=self.finished(audit),
+            nets=tuple(nets),
+        )
+
+    # --- steps -----------------------------------------------------------------------------
+
+    def _compiled(self, steps: Sequence[Step]) -> list[Any]:
+        for step in steps:
+            self.scratch_rows = 0
+            match step:
+                case Formula():
+                    found = self.kept(self._value(step.expression, self.take))
+                    self.names[step.target] = self.spread(found, step.expression.dims, step.dims)
+                case Share():
+                    self.names[step.target] = self._share(step)
+                case Balance():
+                    self.names[step.target] = self._sum(step.terms, step.dims, self.take)
+                case March():
+                    self._loop(step)
+                case Cohort() if _is_fed(step) and not self._is_certain(step):
+                    self._fed(step)
+                case Cohort() | Profile():
+                    self._other(step)
+        return self.taken()
+
+    def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: Room) -> Places:
+        """Add up quantities over the dims that are not wanted."""
+        parts = [(term.sign, rows) for term in terms for rows in self._members(term, wants)]
+        if not parts:
+            return np.broadcast_to(self.number(0.0), self.shape(wants))
+        parts.sort(key=lambda part: -part[0])  # what enters first
+        (sign, first), *others = parts
+        if not others and sign > 0:
+            return np.asarray(first)
+        total = room(self.shape(wants))
+        if not others or sign < 0:
+            self.do("negative", total, first)
+        else:
+            (sign, second), *others = others
+            self.do("add" if sign > 0 else "subtract", total, first, second)
+        for sign, rows in others:
+            self.do("gain" if sign > 0 else "lose", total, rows)
+        return total
+
+    def _members(self, term: Term, wants: tuple[str, ...]) -> Places:
+        """Return the rows of a quantity [label, wants...], for each label that is added up."""
+        extra = [n for n, dim in enumerate(term.dims) if dim not in wants]
+        places: Places = np.moveaxis(self.names[term.name], extra, range(len(extra)))
+        members: Places = places.reshape(-1, *places.shape[len(extra) :])
+        return members
+
+    def _share(self, step: Share) -> Places:
+        total = self._sum(step.inflows, step.total_dims, self.scratch)
+        share = self._value(step.expression, self.scratch)
+        target = self.take(self.shape(step.dims))
+        whole = self.spread(total, step.total_dims, step.dims)
+        self.do("multiply", target, whole, self.spread(share, step.expression.dims, step.dims))
+        return target
+
+    def _fed(self, step: Cohort) -> None:
+        cells = step.dims[:-1]
+        numbers = dict(step.lifetime.arguments)
+        scale, shape = (
+            self.solid(
+                self.spread(self._value(numbers[name], self.take), numbers[name].dims, cells)
+            )
+            for name in ("scale", "shape")
+        )
+        inflow = self._sum(step.inflows, step.dims, self.take)
+        first = self.solid(inflow)
+        size = self.shape(step.dims)
+        stock = self.names[step.target] = self.take(size)
+        release = self.names[step.release] = self.take(size) if step.release else stock
+        if step.inflow:
+            self.names[step.inflow] = inflow
+        self.parts.append(
+            Fed(
+                step,
+                self.dims.size(cells),
+                size[-1],
+                scale,
+                shape,
+                first,
+                int(stock.flat[0]),
+                int(release.flat[0]) if step.release else None,
+            )
+        )
+
+    def _other(self, step: Cohort | Profile) -> None:
+        inflow, certain = -1, False
+        if isinstance(step, Cohort) and step.level is None:
+            inflow = self.solid(self._sum(step.inflows, step.dims, self.take))
+            certain = self._is_certain(step)
+        targets = {}
+        for name in step.targets:
+            places = self.names[name] = self.take(self.shape(step.dims))
+            targets[name] = int(places.flat[0])
+        self.parts.append(Other(step, targets, inflow, certain))
+
+    def _is_certain(self, step: Cohort) -> bool:
+        """Whether shares by age are the same in every draw and for every cohort: known for good."""
+        names = frozenset[str]().union(*(e.names for e in step.expressions))
+        return names <= self.fixed and not step.lifetime.varies
+
+    def _loop(self, step: March) -> None:
+        program = step.program
+        first = self.rows
+        rows = self.take((program.rows,))
+        for at, number in program.constants:
+            self.set.append((rows[at : at + 1], np.array([number])))
+        for at, expression in program.inputs:
+            self.scratch_rows = 0
+            size = self.shape(expression.dims)
+            target = rows[at : at + self.dims.size(expression.dims)].reshape(size)
+            self.do("copy", target, self._value(expression, self.scratch))
+        self.parts.append(Loop(step, first))
+        for name, (at, has) in program.series.items():
+            if name in step.targets:
+                span = rows[at : at + self.dims.size(has)]
+                self.names[name] = span.reshape(self.shape(has))
+        for at, names in program.gains:
+            self.names[hidden(names[0], "gain")] = rows[at]
+
+    # --- expressions -------------------------------------------------------------------------
+
+    def _value(self, expression: Expression, room: Room) -> Places:
+        """Return the rows of an expression; what is computed last is written to the room."""
+        match expression.operation:
+            case "number":
+                return self.number(expression.value)
+            case "name":
+                return self.names[expression.name]
+            case "series":
+                return np.array([int(self.number(float(n))) for n in expression.positions])
+            case "sum" | "mean" | "at" | "lag" | "cumsum" | "carry" | "first_year":
+                inner = self._value(expression.arguments[0], self.scratch)
+                return _ALONG[expression.operation](self, inner, expression, room)
+        operation, arguments = _merged(expression)
+        spread = [
+            self.spread(self._value(part, self.scratch), part.dims, expression.dims)
+            for part in arguments
+        ]
+        target = room(self.shape(expression.dims))
+        if operation == "clip":
+            value, low, high = spread
+            self.do("max", target, value, low)
+            middle, target = target, room(target.shape)
+            self.do("min", target, middle, high)
+        else:
+            self.do(operation, target, *spread)
+        return target
+
+    def _added(self, parts: Sequence[Any], room: Room) -> Places:
+        if len(parts) == 1:
+            return np.asarray(parts[0])
+        total = room(parts[0].shape)
+        self.do("add", total, parts[0], parts[1])
+        for part in parts[2:]:
+            self.do("gain", total, part)
+        return total
+
+    def _total(self, inner: Places, expression: Expression, room: Room) -> Places:
+        parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
+        return self._added(parts, room)
+
+    def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
+        total = self._total(inner, expression, self.scratch)
+        target = room(total.shape)
+        self.do("divide", target, total, self.number(float(inner.shape[expression.axis])))
+        return target
+
+    def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
+        parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
+        return self._added(parts, room)
+
+    def _lagged(self, inner: Places, expression: Expression, room: Room) -> Places:
+        years = min(int(expression.value), inner.shape[expression.axis])
+        early = np.full_like(inner, self.number(0.0))
+        both = np.concatenate([early, inner], axis=expression.axis)
+        size = inner.shape[expression.axis]
+        return both.take(range(size - years, 2 * size - years), axis=expression.axis)
+
+    def _running(self, inner: Places, expression: Expression, room: Room) -> Places:
+        """Return the sums up to each year, or what is carried over from year to year."""
+        axis, carried = expression.axis, expression.operation == "carry"
+        target, size = room(inner.shape), inner.shape[axis]
+        start = (target.take([0], axis=axis), inner.take([0], axis=axis))
+        if carried:
+            self.do("max", *start, self.number(0.0))
+        else:
+            self.do("copy", *start)
+        later, before = (target.take(range(n, size - 1 + n), axis=axis) for n in (1, 0))
+        rest = inner.take(range(1, size), axis=axis)
+        self.do("hold" if carried else "add", later, before, rest)
+        return target
+
+    def _first_year(self, inner: Places, expression: Expression, room: Room) -> Places:
+        condition = np.moveaxis(inner, expression.axis, 0)
+        target = room(condition.shape[1:])
+        self.do("copy", target, self.number(np.inf))
+        for year, holds in zip(expression.positions[::-1], condition[::-1], strict=True):
+            self.do("since", target, holds, self.number(float(year)))
+        return target
+
+    # --- sampling ----------------------------------------------------------------------------
+
+    def _sampling(self) -> Sampling:
+        drawn = Drawn(self, self.plan.samplers)
+        for sampler in self.plan.samplers:
+            self.names[sampler.name] = drawn.add(sampler)
+        parts = self.finished(self.taken())
+        fields = tuple(part for part in parts if isinstance(part, Arithmetic))
+        groups = gathered(drawn.groups)
+        cdf = tuple(drawn.cdf)
+        return Sampling(drawn.normals, drawn.uniforms, fields, cdf, groups, self.rows)
+
+    # --- balances ----------------------------------------------------------------------------
+
+    def _net(self, ledger: Ledger) -> Places:
+        """Return the rows of what enters a process and neither leaves nor stays."""
+        self.scratch_rows = 0
+        net = self.take(self.shape(ledger.dims))
+        self.do("copy", net, self.number(0.0))
+        parts = [(t.sign, rows) for t in ledger.terms for rows in self._members(t, ledger.dims)]
+        if ledger.stock:
+            for held in self._members(Term(ledger.stock, ledger.stock_dims), ledger.dims):
+                parts += [(-1.0, held), (1.0, self._year_before(held))]
+        for sign, rows in parts:
+            self.do("gain" if sign > 0 else "lose", net, rows)
+        if ledger.before is not None:
+            self._add_before(net, ledger.before, ledger.stock_dims[:-1], ledger.dims[:-1])
+        return net
+
+    def _year_before(self, held: Places) -> Places:
+        early = np.broadcast_to(self.number(0.0), (*held.shape[:-1], 1))
+        return np.concatenate([early, held[..., :-1]], axis=-1)
+
+    def _add_before(
+        self, net: Places, before: Expression, cells: tuple[str, ...], wants: tuple[str, ...]
+    ) -> None:
+        """Add the stock before the first year to the net of that year."""
+        value = self.spread(self._value(before, self.scratch), before.dims, cells)
+        extra = [n for n, dim in enumerate(cells) if dim not in wants]
+        value = np.moveaxis(value, extra, range(len(extra)))
+        for rows in value.reshape(-1, *value.shape[len(extra) :]):
+            self.do("gain", net[..., 0], rows)
+
+
+_ALONG: dict[str, Callable[[_Compiler, Places, Expression, Room], Places]] = {
+    "sum": _Compiler._total,
+    "mean": _Compiler._mean,
+    "at": _Compiler._picked,
+    "lag": _Compiler._lagged,
+    "cumsum": _Compiler._running,
+    "carry": _Compiler._running,
+    "first_year": _Compiler._first_year,
+}
+
+
+def _is_fed(step: Cohort) -> bool:
+    """Whether a stock is one that a single kernel computes."""
+    lifetime = step.lifetime
+    names = {name for name, _ in lifetime.arguments}
+    plain = step.level is None and step.initial is None and not step.removals
+    weibull = lifetime.kind == "weibull" and names == {"scale", "shape"}
+    timeless = lifetime.factor is None and not lifetime.varies
+    return plain and weibull and timeless and lifetime.convention != "pdf_integer"
+
+
+def _merged(expression: Expression) -> tuple[str, tuple[Expression, ...]]:
+    """Return the operation of an expression with its arguments, two in one where that is known."""
+    operation, arguments = expression.operation, expression.arguments
+    if operation in ("multiply", "add"):
+        for inner, other in (arguments, arguments[::-1]):
+            if inner.operation == "multiply" and inner.dims == expression.dims:
+                if operation == "multiply":
+                    return "product", (*inner.arguments, other)
+                return "fused", (other, *inner.arguments)
+    return operation, arguments
+
+
+def _flat(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate([np.empty(0, np.int64), *(array.reshape(-1) for array in arrays)])

@@ -1,0 +1,167 @@
+"""How parameters are drawn: streams, fields of correlated scores, and marginals, as rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.engine.instructions import Arithmetic, Places, Writer
+from ndmc.plan.samplers import Group, Sampler
+from ndmc.scenario.dependence import Errors
+
+__all__ = ["SCORED", "Drawn", "Sampling", "gathered"]
+
+#: Distributions made from normal scores; all others are made from uniforms.
+SCORED = ("normal", "lognormal")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How parameters are drawn: streams from a first row on, fields of scores, then marginals.
+
+    It all happens in the first ``rows``; those of ``targets`` are the parameters. Rows in ``cdf``,
+    a first source, a first target and a number, are turned to uniforms.
+    """
+
+    normals: tuple[npt.NDArray[np.uint64], int]
+    uniforms: tuple[npt.NDArray[np.uint64], int]
+    fields: tuple[Arithmetic, ...]
+    cdf: tuple[tuple[int, int, int], ...]
+    groups: tuple[Group, ...]
+    rows: int
+
+    @property
+    def targets(self) -> Places:
+        """The rows that are drawn."""
+        return np.concatenate([np.empty(0, np.int64), *(g.target_of for g in self.groups)])
+
+
+class Drawn:
+    """How parameters are drawn, as far as known."""
+
+    def __init__(self, writer: Writer[Any], samplers: Sequence[Sampler]) -> None:
+        self.writer = writer
+        self.raw: dict[tuple[str, str], Places] = {}
+        self.fields: dict[str, Places] = {}
+        self.cdf: list[tuple[int, int, int]] = []
+        self.groups: list[Group] = []
+        self.normals = self._streams("normals", samplers)
+        self.uniforms = self._streams("uniforms", samplers)
+
+    def _streams(
+        self, kind: str, samplers: Sequence[Sampler]
+    ) -> tuple[npt.NDArray[np.uint64], int]:
+        """Return all streams of a kind and the first of their rows, which lie together."""
+        found = {one.name: one.streams for s in samplers for one in _needed(kind, s)}
+        first = self.writer.rows
+        for name, streams in found.items():
+            self.raw[kind, name] = self.writer.take((len(streams),))
+        return np.concatenate([np.empty(0, np.uint64), *found.values()]), first
+
+    def add(self, sampler: Sampler) -> Places:
+        """Return the rows of a parameter, and note how they are filled."""
+        target = self.writer.take((len(sampler.central),))
+        self.writer.set.append((target[sampler.certain], sampler.central[sampler.certain, 0]))
+        for group in sampler.groups:
+            source = self._source(sampler, scored=group.kind in SCORED)[group.source_of]
+            places = target[group.target_of]
+            self.groups.append(Group(group.kind, source, places, group.numbers, group.choices))
+        return target.reshape(self.writer.dims.shape(sampler.dims))
+
+    def _source(self, sampler: Sampler, *, scored: bool) -> Places:
+        """Return the rows of scores or uniforms that the marginals of a parameter are made from."""
+        if sampler.direct and not scored:
+            return self.raw["uniforms", sampler.name]
+        scores = self._field(sampler)
+        if scored:
+            return scores
+        uniforms = self.writer.take(scores.shape)
+        self.cdf.append((self.writer.solid(scores), int(uniforms[0]), len(uniforms)))
+        return uniforms
+
+    def _field(self, sampler: Sampler) -> Places:
+        """Return the rows of the correlated scores of a parameter."""
+        if not sampler.partners:
+            if sampler.name not in self.fields:
+                own = self.raw["normals", sampler.name]
+                self.fields[sampler.name] = self._chained(own, sampler.errors)
+            return self.fields[sampler.name]
+        writer = self.writer
+        parts = [self._field(partner) for partner in sampler.partners]
+        total = writer.take(parts[0].shape)
+        writer.do("multiply", total, parts[0], writer.number(sampler.weights[0]))
+        for part, weight in zip(parts[1:], sampler.weights[1:], strict=True):
+            before, total = total, writer.take(total.shape)
+            writer.do("fused", total, before, part, writer.number(weight))
+        return total
+
+    def _chained(self, scores: Places, errors: dict[str, Errors]) -> Places:
+        """Turn independent scores into correlated ones, along one dim after the other."""
+        labels = self.writer.dims.labels
+        sizes = [error.common + len(labels[dim]) * error.own for dim, error in errors.items()]
+        field = scores.reshape(sizes)
+        for axis, error in enumerate(errors.values()):
+            if error.kind == "mixed":
+                field = self._mixed(field, axis, error.value)
+            elif error.kind == "ar1":
+                field = self._followed(field, axis, error.value)
+        return field.reshape(-1)
+
+    def _mixed(self, field: Places, axis: int, weight: float) -> Places:
+        """Give the labels of an axis a part in its first score, which is common to them."""
+        writer = self.writer
+        common, own = np.split(field, [1], axis=axis)
+        shared, target = writer.take(common.shape), writer.take(own.shape)
+        writer.do("multiply", shared, common, writer.number(math.sqrt(weight)))
+        writer.do("fused", target, shared, own, writer.number(math.sqrt(1 - weight)))
+        return target
+
+    def _followed(self, field: Places, axis: int, rho: float) -> Places:
+        """Let each label of an axis follow the one before."""
+        writer = self.writer
+        size, target = field.shape[axis], writer.take(field.shape)
+        first, rest = (target.take(n, axis=axis) for n in ([0], range(1, size)))
+        writer.do("copy", first, field.take([0], axis=axis))
+        own = writer.take(rest.shape)
+        writer.do(
+            "multiply",
+            own,
+            field.take(range(1, size), axis=axis),
+            writer.number(math.sqrt(1 - rho**2)),
+        )
+        before = target.take(range(size - 1), axis=axis)
+        writer.do("fused", rest, own, before, writer.number(rho))
+        return target
+
+
+def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:
+    """Return the samplers whose own uniforms or scores a parameter is made from."""
+    scored = {group.kind in SCORED for group in sampler.groups}
+    if kind == "uniforms":
+        return (sampler,) if sampler.direct and False in scored else ()
+    if sampler.direct:
+        return (sampler,) if True in scored else ()
+    return sampler.partners or (sampler,)
+
+
+def gathered(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """Put groups of one kind together, so that one call draws them all."""
+    found: dict[tuple[str, int, int], list[Group]] = {}
+    for group in groups:
+        key = (group.kind, group.numbers.shape[1], group.choices.shape[1])
+        found.setdefault(key, []).append(group)
+    return tuple(
+        Group(
+            some[0].kind,
+            *(
+                np.concatenate([getattr(group, name) for group in some])
+                for name in ("source_of", "target_of", "numbers", "choices")
+            ),
+        )
+        for some in found.values()
+    )

@@ -1,0 +1,258 @@
+"""A tile of draws while it is computed: its rows, and the kernels that fill them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ndmc.dims import align, flat
+from ndmc.engine.cohorts import Members, driven, fed, log_nodes, profiled
+from ndmc.engine.instructions import Arithmetic, Places
+from ndmc.engine.row_code import Fed, Loop, Other, Part, RowCode
+from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.plan.samplers import Group
+from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
+from ndmc.scenario.expressions import evaluate_expression
+from ndmc.typing import Floats
+from ndmc_kernels import sampling
+from ndmc_kernels.cohort import weibull_cohorts
+from ndmc_kernels.march import MARCH
+from ndmc_kernels.rows import COMPUTE, narrow
+
+__all__ = ["Tile"]
+
+_MARGINALS = {
+    "normal": sampling.normal,
+    "lognormal": sampling.lognormal,
+    "uniform": sampling.uniform,
+    "triangular": sampling.triangular,
+    "truncated_normal": sampling.truncated_normal,
+}
+
+
+class Tile(Mapping[str, Floats]):
+    """Rows [row, draw] of a plan, used for one tile after the other.
+
+    By name it gives the values of a quantity [dims..., draw] in double precision, with one draw
+    where they are the same in all. In single precision parameters are drawn in double precision
+    and rounded, and stocks other than Weibull ones are computed in it.
+    """
+
+    def __init__(self, code: RowCode, width: int, compute: str = "float64") -> None:
+        self.code, self.width = code, width
+        self.rows = _aligned(code.rows, width, compute)
+        self._drawn: Floats = self.rows
+        if self.rows.itemsize == 4:
+            self._drawn = _aligned(code.sampling.rows, width, "float64")
+        self._others: dict[str, Floats] = {}
+        self._shares: dict[str, list[Floats]] = {}
+        places, numbers = code.numbers
+        for rows in (self.rows, self._drawn):
+            known = places < len(rows)
+            rows[places[known]] = numbers[known, np.newaxis]
+        self.run(code.once)
+
+    def __getitem__(self, name: str) -> Floats:
+        if name in self._others:
+            return self._others[name]
+        places = self.code.names[name]
+        few = slice(1 if name in self.code.fixed else None)
+        flat_places = places.reshape(-1)
+        first, count = int(flat_places[0]) if places.size else 0, places.size
+        if np.array_equal(flat_places, np.arange(first, first + count)):
+            found = self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
+        else:
+            found = self.rows[places][..., few]
+        return np.asarray(found, dtype=np.float64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._others, **self.code.names})
+
+    def __len__(self) -> int:
+        return len({**self._others, **self.code.names})
+
+    def _block(self, first: int, *shape: int) -> Any:
+        """Return rows from a first one on as [shape..., draw]."""
+        count = int(np.prod(shape, dtype=np.int64))
+        return self.rows[first : first + count].reshape(*shape, self.width)
+
+    def _double(self, first: int, *shape: int) -> Floats:
+        """Return the same in double precision, a copy in single precision."""
+        return np.asarray(self._block(first, *shape), dtype=np.float64)
+
+    @functools.cached_property
+    def _nothing(self) -> Floats:
+        return np.empty((0, 1, self.width))
+
+    # --- sampling ----------------------------------------------------------------------------
+
+    def sample(self, seed: int, first: int) -> None:
+        """Draw every parameter for the draws from ``first`` on."""
+        how, rows = self.code.sampling, self._drawn
+        for kernel, (streams, at) in (
+            (sampling.normals, how.normals),
+            (sampling.uniforms, how.uniforms),
+        ):
+            if len(streams):
+                kernel(np.uint64(seed), streams, first, rows[at : at + len(streams)])
+        for part in how.fields:
+            COMPUTE[8](part.instructions, rows)
+        for source, target, count in how.cdf:
+            scores, uniforms = (rows[at : at + count] for at in (source, target))
+            sampling.cdf(scores, uniforms)
+        for group in how.groups:
+            _quantile(group, rows)
+        if self.code.plan.conditioning is not None:
+            self._condition(self.code.plan.conditioning)
+        if rows is not self.rows:
+            narrow(rows, how.targets, self.rows)
+
+    def _condition(self, conditioning: Conditioning) -> None:
+        """Make what was drawn agree with the equations of `reconcile`."""
+        places = self._places(conditioning.parameters)
+        drawn = self._drawn[places]
+        conditioning.apply(drawn)
+        self._drawn[places] = drawn
+
+    def _places(self, parameters: Iterable[str]) -> Places:
+        return np.concatenate([self.code.names[name].reshape(-1) for name in parameters])
+
+    def central(self) -> None:
+        """Set every parameter to its mean, reconciled where draws are."""
+        for sampler in self.code.plan.samplers:
+            self.rows[self.code.names[sampler.name].reshape(-1)] = sampler.central
+        conditioning = self.code.plan.conditioning
+        if conditioning is not None:
+            places = self._places(conditioning.parameters)
+            self.rows[places] = conditioning.central[:, np.newaxis]
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def run(self, parts: Iterable[Part], watch: Stopwatch = SILENT) -> None:
+        """Compute some parts of the code."""
+        for part in parts:
+            match part:
+                case Arithmetic():
+                    COMPUTE[self.rows.itemsize](part.instructions, self.rows)
+                    watch.lap("flows")
+                case Fed():
+                    self._fed(part)
+                    watch.lap("stocks")
+                case Loop():
+                    self._loop(part)
+                    watch.lap("loops")
+                case Other(step=Profile() as step):
+                    self._profile(step, part.targets)
+                    watch.lap("stocks")
+                case Other(step=Cohort() as step):
+                    self._cohort(part, step)
+                    watch.lap("stocks")
+
+    def _fed(self, part: Fed) -> None:
+        """Compute a Weibull stock and what it releases."""
+        size = (part.cells, part.years)
+        log_ages, weights = log_nodes(part.step.lifetime, part.years)
+        given = ((part.scale, size[:1]), (part.shape, size[:1]), (part.inflow, size))
+        scale, shape, inflow = (self._double(at, *dims) for at, dims in given)
+        stock = self._double(part.stock, *size)
+        release = self._nothing if part.release is None else self._double(part.release, *size)
+        weibull_cohorts(scale, shape, log_ages, weights, inflow, stock, release)
+        if self.rows.itemsize == 4:
+            self._block(part.stock, *size)[...] = stock
+            if part.release is not None:
+                self._block(part.release, *size)[...] = release
+
+    def _loop(self, part: Loop) -> None:
+        program = part.step.program
+        rows = self.rows[part.first : part.first + program.rows]
+        for at, _ in program.gains:
+            rows[at] = 0.0
+        self._load_stocks(part, rows)
+        march = MARCH[rows.itemsize]
+        march(program.once, 1, rows)
+        march(program.yearly, len(self.code.plan.dims.years), rows)
+
+    def _load_stocks(self, part: Loop, rows: Floats) -> None:
+        """Write the age shares of every stock of a loop, and what its initial stock adds."""
+        program, dims = part.step.program, self.code.plan.dims
+        years, width = len(dims.years), self.width
+        stocks = [member for member in part.step.members if isinstance(member, Cohort)]
+        for number, stock in enumerate(stocks):
+            members = Members(replace(stock, release="all"), self, dims, width)
+            places = [(some, at) for n, some, at in program.tables if n == number]
+            span = years if stock.lifetime.varies else 1
+            for cohort in range(span if places else 0):
+                shares = members.parts_by_age(cohort)
+                for some, at in places:
+                    table = rows[at : at + members.cells * span * years]
+                    table = table.reshape(members.cells, span, years, width)
+                    table[:, cohort, : shares[some].shape[1]] = shares[some]
+            starts = [(some, at) for n, some, at in program.starts if n == number]
+            initial = members.initial() if starts else np.empty(0)
+            for some, at in starts:
+                rows[at : at + members.cells * years] = initial[some].reshape(-1, width)
+
+    def _cohort(self, part: Other, step: Cohort) -> None:
+        """Compute a stock of any other kind."""
+        dims, width = self.code.plan.dims, self.width
+        members = Members(step, self, dims, width)
+        grid = (members.cells, members.years, width)
+        if step.level is None:
+            inflow = self._double(part.inflow, *grid[:2])
+            if part.certain and step.target not in self._shares:
+                self._shares[step.target] = members.parts_by_age()
+            parts = fed(members, inflow, self._shares.get(step.target))
+        else:
+            level = evaluate_expression(step.level, self)
+            level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
+            found = driven(members, level, step.answer)
+            parts, inflow = found.parts, found.inflow
+            self._keep(hidden(step.target, "kept"), found.kept, part.targets)
+            self._others[hidden(step.target, "shortfall")] = found.shortfall
+            self._others[hidden(step.target, "first share")] = found.first
+        names = [step.target, step.release, *(flow for flow, _ in step.removals)]
+        for name, values in (*zip(names, parts, strict=False), (step.inflow, inflow)):
+            self._keep(name, values, part.targets)
+
+    def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
+        dims, width = self.code.plan.dims, self.width
+        members = Members(replace(step.cohort, release="all"), self, dims, width)
+        grid = (members.cells, members.years, width)
+        inflow = flat(self[step.cohort.inflow], width).reshape(grid)
+        kept = flat(self[step.cohort.kept], width).reshape(grid) if step.cohort.kept else None
+        self._keep(step.target, profiled(step, members, inflow, kept, dims), targets)
+
+    def _keep(self, name: str, values: Floats, targets: Mapping[str, int]) -> None:
+        """Write what a step computed to the rows of its name, if it has any."""
+        if name in targets:
+            values = values.reshape(-1, self.width)
+            self.rows[targets[name] : targets[name] + len(values)] = values
+
+
+def _aligned(rows: int, width: int, dtype: str) -> Any:
+    """Return zeros that begin at a cache line: vectors across two of them load at half speed."""
+    spare = np.zeros(rows * width + 16, dtype)
+    first = -spare.ctypes.data % 64 // spare.itemsize
+    return spare[first : first + rows * width].reshape(rows, width)
+
+
+def _quantile(group: Group, rows: Floats) -> None:
+    """Make a parameter's cells from its scores or uniforms."""
+    places, numbers = (group.source_of, group.target_of), group.numbers
+    if group.kind == "beta":
+        rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
+    elif group.kind == "discrete":
+        sampling.discrete(rows, *places, numbers, group.choices, rows)
+    else:
+        _MARGINALS[group.kind](rows, *places, numbers, rows)
+
+
+def _beta_quantile(numbers: Floats, uniforms: Floats) -> Any:
+    from scipy.special import betaincinv
+
+    a, b, low, width = (column[:, np.newaxis] for column in numbers.T)
+    return low + width * betaincinv(a, b, uniforms)

@@ -1,0 +1,52 @@
+"""A step in words, as people and stores are told how a quantity is determined."""
+
+from __future__ import annotations
+
+from ndmc.plan.steps import Balance, Cohort, March, Profile, Share, Step
+from ndmc.scenario.scenario import Scenario
+
+__all__ = ["describe"]
+
+
+def describe(step: Step, name: str, scenario: Scenario) -> str:
+    """Return, in a few words, what determines a quantity that a step computes."""
+    flows, file = scenario.file.flows, scenario.file
+    match step:
+        case March(members=members):
+            member = next(member for member in members if name in member.targets)
+            return describe(member, name, scenario)
+        case Cohort(target=target) if name != target:
+            return f"removal {file.stocks[target].removals[name]} of what {target} holds"
+        case Cohort(target=target):
+            return _lifetime_in_words(step, scenario)
+        case Profile(cohort=cohort, of=of, by=by):
+            return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
+        case Share():
+            origin = flows[name].origin
+            held = any(s.process == origin and s.kind == "lifetime" for s in file.stocks.values())
+            what = "the stock releases in" if held else "enters"
+            return f"share {flows[name].share} of what {what} {origin}"
+        case Balance(process=process, kind=kind):
+            return _CLOSINGS[kind].format(process)
+        case _ if name in flows and flows[name].value is not None:
+            return f"given: {flows[name].value}"
+        case _ if name in flows:
+            return "what the buffer cannot cover"
+        case _ if name in file.stocks:
+            stock = file.stocks[name]
+            return f"{stock.kind}: what enters {stock.process} and does not leave"
+    return str(file.indicators[name].value)
+
+
+_CLOSINGS = {
+    "balance": "balance of {}",
+    "release": "what the stock of {} releases",
+    "inflow": "what the prescribed stock of {} takes in",
+}
+
+
+def _lifetime_in_words(step: Cohort, scenario: Scenario) -> str:
+    stock = scenario.file.stocks[step.target]
+    given = f"given: {stock.value}; " if stock.value is not None else ""
+    at = "" if step.lifetime.kind == "survival" else f", inflow at {stock.inflow_at}"
+    return f"{given}{stock.lifetime}{at}"

@@ -1,0 +1,396 @@
+"""What a plan is made of: ordered steps over arrays, and the outputs they lead to."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import Dims
+from ndmc.plan.samplers import Sampler
+from ndmc.scenario.expressions import Expression
+from ndmc.typing import Floats
+
+__all__ = [
+    "Balance",
+    "Cohort",
+    "Conditioning",
+    "Falling",
+    "Formula",
+    "Initial",
+    "Ledger",
+    "Lifetime",
+    "March",
+    "Output",
+    "Plan",
+    "Profile",
+    "Program",
+    "Share",
+    "Step",
+    "Term",
+    "Watch",
+    "hidden",
+]
+
+
+def hidden(name: str, what: str) -> str:
+    """Return the name of something about a stock or loop that no scenario can name itself.
+
+    Examples
+    --------
+    >>> hidden("in_use", "release")
+    'in_use release'
+    """
+    return f"{name} {what}"
+
+
+@dataclass(frozen=True)
+class Term:
+    """A flow in a sum, with its dims and sign."""
+
+    name: str
+    dims: tuple[str, ...]
+    sign: float = 1.0
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A quantity computed from others."""
+
+    target: str
+    dims: tuple[str, ...]
+    expression: Expression
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return self.expression.names
+
+
+@dataclass(frozen=True)
+class Share:
+    """A flow that is a share of all that enters its source."""
+
+    target: str
+    dims: tuple[str, ...]
+    inflows: tuple[Term, ...]
+    total_dims: tuple[str, ...]
+    expression: Expression
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return self.expression.names | {term.name for term in self.inflows}
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A flow that closes an equation of a process, or what is left over in it.
+
+    The equation is its balance, what its stock releases, or what its prescribed stock takes in.
+    """
+
+    target: str
+    dims: tuple[str, ...]
+    process: str
+    kind: Literal["balance", "release", "inflow"]
+    terms: tuple[Term, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        return frozenset(term.name for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a cohort stays: a distribution with its numbers, and when in its year it came.
+
+    ``factor`` stretches lifetimes year by year, for the cohorts in use too; ``panels`` is in how
+    many parts a year is integrated over if the inflow is spread over it.
+    """
+
+    kind: str
+    arguments: tuple[tuple[str, Expression], ...]
+    convention: str
+    normalise: str
+    factor: Expression | None
+    panels: int = 1
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Everything the lifetime is computed from."""
+        return (*(e for _, e in self.arguments), *([self.factor] if self.factor else []))
+
+    @property
+    def varies(self) -> bool:
+        """Whether cohorts differ in how long they stay."""
+        return any("year" in expression.dims for expression in self.expressions)
+
+
+@dataclass(frozen=True)
+class Initial:
+    """What a stock holds before the first year, and how old it is; ``ages`` back are followed."""
+
+    value: Expression
+    rule: Literal["stationary", "growing", "spin_up", "given"]
+    number: Expression | None
+    ages: int
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A stock with a lifetime: what remains of every inflow, and what leaves.
+
+    The names of what nothing reads are empty. With a ``level`` the stock is prescribed and the
+    inflow follows; ``answer`` says what happens if it would be negative.
+    """
+
+    target: str
+    dims: tuple[str, ...]
+    inflows: tuple[Term, ...]
+    lifetime: Lifetime
+    initial: Initial | None
+    removals: tuple[tuple[str, Expression], ...]
+    level: Expression | None
+    answer: str
+    inflow: str
+    release: str
+    kept: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        others = (self.inflow, self.release, self.kept, *(flow for flow, _ in self.removals))
+        return (self.target, *(name for name in others if name))
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Everything but the inflow that the stock is computed from."""
+        found = [*self.lifetime.expressions, *(share for _, share in self.removals)]
+        if self.initial:
+            found += [self.initial.value, *([self.initial.number] if self.initial.number else [])]
+        return (*found, *([self.level] if self.level else []))
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        names = frozenset[str]().union(*(e.names for e in self.expressions))
+        return names if self.level else names | {term.name for term in self.inflows}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A stock or its release by age or cohort, or its mean age."""
+
+    target: str
+    dims: tuple[str, ...]
+    cohort: Cohort
+    of: Literal["stock", "outflow"]
+    by: Literal["age", "cohort", "mean_age"]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return (self.target,)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        own = {self.cohort.target, self.cohort.inflow, self.cohort.kept} - {""}
+        names = frozenset[str]().union(*(e.names for e in self.cohort.expressions))
+        return names | own
+
+
+@dataclass(frozen=True)
+class Program:
+    """Row operations that compute a loop year by year; see `ndmc_kernels.march`.
+
+    ``rows`` are needed in all; ``inputs`` say where expressions are loaded, ``tables`` where the
+    age shares of a part of a cohort stock are, ``series`` where each quantity comes to lie.
+    """
+
+    rows: int
+    constants: tuple[tuple[int, float], ...]
+    inputs: tuple[tuple[int, Expression], ...]
+    tables: tuple[tuple[int, int, int], ...]
+    starts: tuple[tuple[int, int, int], ...]
+    series: dict[str, tuple[int, tuple[str, ...]]]
+    gains: tuple[tuple[int, tuple[str, ...]], ...]
+    once: npt.NDArray[np.int64] = field(repr=False)
+    yearly: npt.NDArray[np.int64] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class March:
+    """A loop: steps that need each other, solved together, one year after the other."""
+
+    target: str
+    members: tuple[Step, ...]
+    program: Program
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names this step computes."""
+        return tuple(name for member in self.members for name in member.targets)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names this step reads."""
+        names = frozenset[str]().union(*(member.inputs for member in self.members))
+        return names - set(self.targets)
+
+
+Step = Formula | Share | Balance | Cohort | Profile | March
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The balance of one process: its flows with their signs, its stock, the dims they share."""
+
+    process: str
+    dims: tuple[str, ...]
+    terms: tuple[Term, ...]
+    stock: str
+    stock_dims: tuple[str, ...]
+    before: Expression | None
+    unit: str
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names it reads."""
+        return frozenset(self.names) | (self.before.names if self.before else set())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its flows and its stock."""
+        return (*(term.name for term in self.terms), *([self.stock] if self.stock else []))
+
+
+#: What is done where a prescribed stock falls faster than its cohorts leave.
+Falling = Literal["negative_inflow", "clipped_inflow", "early_retirement"]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Something that draws are counted of, and when: see `ndmc.engine.audit`.
+
+    ``value`` is the expression it looks at, if it looks at one.
+    """
+
+    name: str
+    kind: (
+        Literal[
+            "range",
+            "negative",
+            "given_negative",
+            "negative_stock",
+            "clip",
+            "short_start",
+            "no_start",
+            "gain",
+        ]
+        | Falling
+    )
+    value: Expression | None = None
+    low: float = -np.inf
+    high: float = np.inf
+    where: str = ""
+    loop: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """A quantity a run can keep; model numbers times ``scale`` are in ``unit``."""
+
+    name: str
+    dims: tuple[str, ...]
+    unit: str
+    scale: float
+    kind: str
+    title: str
+    note: str
+
+
+class Conditioning(Protocol):
+    """What makes draws of some parameters agree with the equations between them."""
+
+    @property
+    def method(self) -> str:
+        """How they are moved."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters that are moved."""
+
+    @property
+    def central(self) -> Floats:
+        """The values of their cells that a deterministic model would use."""
+
+    def apply(self, drawn: Floats) -> None:
+        """Move draws [cell of the parameters, draw] in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A scenario compiled to ordered steps over arrays.
+
+    ``fixed`` steps have no uncertain input and are computed once, ``steps`` for every tile of
+    draws. ``ledgers`` are the balances that can be checked, ``watches`` what draws are counted of;
+    ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
+    outputs that may be +inf: a first year that never comes, and what is computed from one.
+    """
+
+    dims: Dims
+    samplers: tuple[Sampler, ...] = ()
+    constants: dict[str, Floats] = field(default_factory=dict, repr=False)
+    fixed: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    ledgers: tuple[Ledger, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    positive: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
+    conditioning: Conditioning | None = None
+
+    @functools.cached_property
+    def held(self) -> int:
+        """The number of values one draw has while it is computed."""
+        return sum(
+            self.dims.size(self.dims_of(step, name)) for step in self.steps for name in step.targets
+        )
+
+    def output(self, name: str) -> Output:
+        """Return the output ``name``."""
+        return next(output for output in self.outputs if output.name == name)
+
+    @property
+    def cells(self) -> int:
+        """The number of values one draw of all outputs has."""
+        return sum(self.dims.size(output.dims) for output in self.outputs)
+
+    def dims_of(self, step: Step, name: str) -> tuple[str, ...]:
+        """Return the dims of a name that a step computes."""
+        if isinstance(step, March):
+            member = next(m for m in step.members if name in m.targets)
+            return self.dims_of(member, name)
+        return step.dims

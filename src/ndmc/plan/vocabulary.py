@@ -1,0 +1,157 @@
+"""The names of a scenario with their dims and units: what expressions are compiled against."""
+
+from __future__ import annotations
+
+import ast
+from typing import NoReturn
+
+from ndmc.errors import InputError
+from ndmc.plan.steps import Formula, Term
+from ndmc.scenario.expressions import (
+    Expression,
+    ExpressionError,
+    Variable,
+    compile_expression,
+    parse,
+)
+from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.schema import IndicatorEntry
+from ndmc.scenario.units import NONE, TIME
+
+__all__ = ["Vocabulary"]
+
+
+class Vocabulary:
+    """What a compiler asks of a scenario: dims, terms, expressions, and the place of a mistake."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.file = scenario.file
+        self.dims = scenario.dims
+        self.where = scenario.document.where
+        self.holders = {stock.process: name for name, stock in self.file.stocks.items()}
+        self.variables = self._variables()
+        self.indicators: dict[str, Formula] = {}
+        for name in self.file.indicators:
+            self._indicator(name, ())
+
+    def flow_dims(self, name: str) -> tuple[str, ...]:
+        """Return the dims of a flow."""
+        return self.dims.ordered((*self.file.flows[name].dims, "year"))
+
+    def stock_dims(self, name: str) -> tuple[str, ...]:
+        """Return the dims of a stock."""
+        return self.dims.ordered((*self.file.stocks[name].dims, "year"))
+
+    def inflows(self, process: str) -> tuple[Term, ...]:
+        """Return the flows into a process.
+
+        By name, not as the file has them: the order of a sum decides its last bit.
+        """
+        return tuple(
+            Term(name, self.flow_dims(name))
+            for name, flow in sorted(self.file.flows.items())
+            if flow.target == process
+        )
+
+    def outflows(self, process: str) -> tuple[Term, ...]:
+        """Return the flows out of a process, by name."""
+        return tuple(
+            Term(name, self.flow_dims(name))
+            for name, flow in sorted(self.file.flows.items())
+            if flow.origin == process
+        )
+
+    def fail(self, message: str, *key: str | int) -> NoReturn:
+        """Raise a mistake at a place of the scenario file."""
+        raise self.scenario.document.error(message, *key)
+
+    def expression(self, text: str, *key: str | int) -> Expression:
+        """Return the expression at a place of the scenario file."""
+        return self.quantity(text, self.where(*key))
+
+    def quantity(self, text: str, where: str) -> Expression:
+        """Return an expression that stands elsewhere."""
+        try:
+            return compile_expression(text, self.variables, self.dims)
+        except ExpressionError as wrong:
+            raise InputError(str(wrong), where) from None
+
+    def check_dims(
+        self, name: str, expression: Expression, dims: tuple[str, ...], *key: str | int
+    ) -> None:
+        """Refuse an expression with a dim that what it is for has not."""
+        extra = [dim for dim in expression.dims if dim not in dims]
+        if extra and extra[0] == "year":
+            self.fail(f"this cannot change with the years, as {expression.dims} does", *key)
+        if extra:
+            self.fail(
+                f"the expression has the dim {extra[0]!r}, which {name!r} has not; "
+                f"add it to dims or sum over it: sum(..., over={extra[0]})",
+                *key,
+            )
+
+    def _variables(self) -> dict[str, Variable]:
+        units = self.scenario.units
+        parameters = {
+            name: Variable(p.dims, p.dimension) for name, p in self.scenario.parameters.items()
+        }
+        flows = {name: Variable(self.flow_dims(name), units.flow) for name in self.file.flows}
+        stocks = {name: Variable(self.stock_dims(name), units.stock) for name in self.file.stocks}
+        return {**parameters, **flows, **stocks}
+
+    # --- indicators ------------------------------------------------------------------------
+
+    def _indicator(self, name: str, within: tuple[str, ...]) -> None:
+        """Compile an indicator after those it reads, since they decide its dims and unit."""
+        if name in self.indicators or name in self.variables:
+            return
+        if name in within:
+            cycle = " -> ".join((*within[within.index(name) :], name))
+            self.fail(f"indicators define each other in a circle: {cycle}", "indicators", name)
+        entry = self.file.indicators[name]
+        if entry.value is None:
+            self.variables[name] = self._profile(name, entry)
+            return
+        for key in ("stock", "outflow", "by"):
+            if getattr(entry, key) is not None:
+                self.fail(f"give either value or {key}, not both", "indicators", name, key)
+        for other in _names(entry.value) & set(self.file.indicators):
+            self._indicator(other, (*within, name))
+        expression = self.expression(entry.value, "indicators", name)
+        self.indicators[name] = Formula(name, expression.dims, expression)
+        self.variables[name] = Variable(expression.dims, expression.dimension or NONE)
+
+    def _profile(self, name: str, entry: IndicatorEntry) -> Variable:
+        """Return the dims and unit of an indicator by age or cohort."""
+        key = ("indicators", name)
+        if (entry.stock is None) == (entry.outflow is None) or entry.by is None:
+            self.fail(
+                "an indicator has a value, or a stock or an outflow and by: age, cohort or "
+                "mean_age",
+                *key,
+            )
+        word = "stock" if entry.stock is not None else "outflow"
+        stock = entry.stock or entry.outflow or ""
+        if stock not in self.file.stocks:
+            self.fail(f"unknown stock {stock!r}; choose one of {[*self.file.stocks]}", *key, word)
+        if self.file.stocks[stock].kind != "lifetime":
+            self.fail(f"the stock {stock!r} has no lifetime, so it is not known by age", *key, word)
+        dims = self.stock_dims(stock)
+        for dim in entry.over:
+            if dim not in dims or dim == "year":
+                allowed = [d for d in dims if d != "year"]
+                self.fail(f"cannot sum over {dim!r}; choose one of {allowed}", *key, "over")
+        extra = () if entry.by == "mean_age" else (entry.by,)
+        left = self.dims.ordered({*dims, *extra} - set(entry.over))
+        units = self.scenario.units
+        amount = units.stock if word == "stock" else units.flow
+        return Variable(left, TIME if entry.by == "mean_age" else amount)
+
+
+def _names(text: str) -> set[str]:
+    try:
+        tree = parse(text)
+    except ExpressionError:
+        return set()  # reported by the compiler of the expression
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -1,0 +1,6 @@
+"""A run from what is asked to its last file: blocks, workers, parts, resume.
+
+Decides what is computed where and when, never what a draw is.
+"""
+
+__all__ = ["cluster", "executors", "forecast", "jobs", "options", "replay", "run"]

@@ -1,0 +1,213 @@
+"""What a run will take, said before it begins: disk, memory, time."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ndmc.engine.audit import Audit
+from ndmc.engine.evaluation import code_of, evaluate
+from ndmc.engine.tile_width import tile_width
+from ndmc.errors import InputError
+from ndmc.plan.steps import Plan
+from ndmc.runs.block import at_once
+from ndmc.store.brackets import Sheet
+from ndmc.store.digest import SEGMENT
+from ndmc.store.place import Place
+from ndmc.store.spec import GRAIN, Spec, blocks, expected, stages
+
+__all__ = ["MEMORY", "Estimate", "check", "estimate", "memory_of", "parse_size", "size_text"]
+
+#: Memory a run may take for what grows with its blocks, its digests and its outputs, if not said.
+MEMORY = 2 * 2**30
+
+#: Files smaller than this take as much on most disks.
+_FILE = 4096
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?\s*")
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+_UNITS |= {"ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def parse_size(text: str, option: str = "--memory") -> int:
+    """Return a number of bytes written with a unit.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_size("1.5 GiB")
+    1610612736
+    """
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise InputError(f"{text!r} is not a size; write it like 500MB or 2GiB", option)
+    return int(float(found[1]) * _UNITS[found[2] or ""])
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> size_text(1610612736)
+    '1.5 GiB'
+    """
+    unit, size = 0, float(size)
+    while size >= 1024 and unit < 4:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.3g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run takes: ``memory`` is that of all workers, ``seconds`` of the draws to come."""
+
+    blocks: int
+    block: int
+    disk: float
+    memory: float
+    free: int | None
+    seconds: float
+    passes: int
+
+    def __str__(self) -> str:
+        free = "" if self.free is None else f" of {size_text(self.free)} free"
+        passes = " in two passes" if self.passes == 2 else ""
+        return (
+            f"{self.blocks:,} blocks of at most {self.block:,} draws{passes}, "
+            f"{size_text(self.disk)} on disk{free}, {size_text(self.memory)} in memory, "
+            f"about {_duration(self.seconds)}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def estimate(
+    plan: Plan, spec: Spec, sheets: Sequence[Sheet], place: Place, workers: int, done: int = 0
+) -> Estimate:
+    """Return what a run takes, its speed measured on a few draws.
+
+    Parameters
+    ----------
+    plan, spec, sheets
+        What is computed.
+    place
+        Where it is written.
+    workers
+        Threads or processes that compute at once.
+    done
+        Draws that are written already.
+    """
+    cut = blocks(spec)
+    passes = 2 if spec.counted else 1
+    seconds = _seconds_per_draw(plan, spec, workers) * (spec.draws - done) * passes
+    return Estimate(
+        len(cut),
+        max(len(block) for block in cut),
+        disk_of(plan, spec, sheets, done),
+        memory_of(plan, spec, sheets, workers),
+        place.free(),
+        seconds,
+        passes,
+    )
+
+
+def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
+    """Time a few draws in every worker at once: threads share more than processors."""
+    draws = range(min(spec.draws, 2 * tile_width(plan)))
+
+    def work(_: int) -> None:
+        audit = Audit(plan)
+        evaluate(plan, spec.seed, draws, dtype=spec.dtype, compute=spec.compute, audit=audit)
+
+    work(0)  # compiles what is not compiled yet
+    start = time.perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    # Digests and files take about two fifths more.
+    return 1.4 * (time.perf_counter() - start) / len(draws) / workers
+
+
+def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> float:
+    """Return the bytes a run writes from now on: draws as if none compressed, digests, percentiles.
+
+    What is kept in digests is largest just before those of a stage are merged.
+    """
+    item = np.dtype(spec.dtype).itemsize
+    cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
+    rows, width = sum(s.rows for s in sheets), len(spec.quantiles)
+    values = float(sum(expected(spec, s.rows) * s.dtype.itemsize for s in sheets))
+    fixed = float((16 * width + 32) * rows * len(blocks(spec)))
+    if spec.counted:
+        fixed += 256 * width * rows * len(blocks(spec))
+        values /= 32
+    share = (spec.draws - done) / spec.draws
+    files = _FILE * 3 * len(blocks(spec)) * (1 + len(spec.keep))
+    return share * (cells * item * spec.draws + 2 * values + fixed + files) + rows * 128
+
+
+def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> float:
+    """Return the bytes that grow with blocks, outputs and workers."""
+    item = np.dtype(spec.dtype).itemsize
+    cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
+    rows = sum(s.rows * s.dtype.itemsize for s in sheets)
+    most = max(len(block) for block in blocks(spec))
+    piece = min(at_once(plan, spec), most)
+    sums = sum(s.rows * s.dtype.itemsize for s in sheets[1:])
+    # A tile of all rows, and what is computed apart; a piece of results, with sums; the draws of a
+    # block to be stored, and again while they are compressed.
+    tile = 8 * tile_width(plan) * (code_of(plan).rows + plan.held)
+    each: float = tile + piece * (plan.cells * item + sums) + 2 * cells * item * most
+    each += max(_kept_in_block(spec, stage) for stage in stages(spec)) * rows * 1.5
+    segment = sum(min(s.rows, SEGMENT) / max(s.rows, 1) * expected(spec, s.rows) for s in sheets)
+    return workers * each + 24 * segment / (32 if spec.counted else 1)
+
+
+def _kept_in_block(spec: Spec, stage: range) -> float:
+    """Return about how many draws of a row are kept in the digest of a block of a stage."""
+    size = min(spec.block, len(stage))
+    if not stage.start:
+        return min(size, stage.stop)
+    spread = 12 / math.sqrt(stage.start)
+    return min(size, len(spec.quantiles) * (spread / 2 * size + 64))
+
+
+def check(found: Estimate, memory: int) -> None:
+    """Refuse a run that takes more than there is.
+
+    Raises
+    ------
+    InputError
+        With both numbers, and the option to change.
+    """
+    if found.memory > memory:
+        fewer = "--block or " if found.block > GRAIN else ""
+        raise InputError(
+            f"blocks of {found.block:,} draws need {size_text(found.memory)} of memory on all "
+            f"workers but at most {size_text(memory)} are used; lower {fewer}--workers, name "
+            "fewer outputs with --percentiles, sum indicators by age and cohort over a dim, or "
+            "raise --memory",
+            "--memory",
+        )
+    if found.free is not None and found.disk > found.free:
+        raise InputError(
+            f"the run needs {size_text(found.disk)} of disk but {size_text(found.free)} are free; "
+            "store fewer draws (--keep none, or fewer names), lower -n, or choose another --out",
+            "--keep",
+        )

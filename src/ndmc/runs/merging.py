@@ -1,0 +1,221 @@
+"""From digests of blocks to percentiles: the brackets of each stage, and the last merge."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndmc.errors import RunError
+from ndmc.runs.block import Work
+from ndmc.runs.executors import Task
+from ndmc.store.brackets import Brackets
+from ndmc.store.bundle import Bundle, DamagedError
+from ndmc.store.creation import without_percentiles, write_shapes
+from ndmc.store.description import write_coordinates
+from ndmc.store.ledger import Entry, Files, block_name, stage_name
+from ndmc.store.merged import Merged, Narrowing, Rows, closer, merge, summarise_rows
+from ndmc.store.place import Place
+from ndmc.store.ranks import CONFIDENCE, wanted_ranks
+from ndmc.store.spec import blocks, cut, stages
+from ndmc.store.store import Store, now, seal
+from ndmc.store.zarr_v3 import gather, group_document, put_array, settle_arrays
+from ndmc.typing import Floats
+
+__all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
+
+_REPAIR = "run the same command again with --repair"
+
+
+# --- stages ---------------------------------------------------------------------------------------
+
+
+def enter(work: Work, stage: range) -> None:
+    """Make sure of the brackets of a stage, once all blocks before it are written."""
+    name = stage_name(stage.start)
+    with work.place.lock("merge", wait=True):
+        if work.store.ledger.read(name):
+            return
+        try:
+            _enter(work, stage, name)
+        except RunError:
+            # Where there are no locks another may have merged, and removed what was merged.
+            if not work.store.ledger.read(name):
+                raise
+
+
+def _enter(work: Work, stage: range, name: str) -> None:
+    files: Files = {}
+    if stage.start == 0:
+        brackets = work.first_brackets()
+    else:
+        previous = next(s for s in stages(work.spec) if s.stop == stage.start)
+        counted = stage.start == work.spec.counted
+        narrowing = Narrowing(merged_until(work, previous), work.spec.quantiles, counted=counted)
+        key = f"ledger/digests/{name}.state"
+        with _damage(work):  # digests are read while the merged one is written
+            files[key] = work.place.write(key, narrowing.pack())
+        brackets = narrowing.brackets
+    _record(work, name, brackets, files)
+    tidy(work)
+
+
+def _record(work: Work, name: str, brackets: Brackets, files: Files, draws: int = 0) -> None:
+    key = f"ledger/digests/{name}.brackets"
+    files[key] = work.place.write(key, brackets.pack())
+    work.store.ledger.write(Entry(name, files, draws=draws))
+
+
+def tidy(work: Work) -> None:
+    """Remove digests that are merged in that of a later stage."""
+    newest = work.store.stage
+    for name in work.place.names("ledger/digests"):
+        block = re.fullmatch(r"(\d+)-(\d+)", name)
+        state = re.fullmatch(r"stage-(\d+)\.state", name)
+        if (block and int(block[2]) <= newest) or (state and int(state[1]) < newest):
+            work.place.remove(f"ledger/digests/{name}")
+
+
+def merged_until(work: Work, stage: range) -> Merged:
+    """Return the digests of all draws to the end of a stage, together."""
+    keys = [f"ledger/digests/{stage_name(stage.start)}.state"] if stage.start else []
+    for block in cut(stage, work.spec):
+        entry = work.store.ledger.read(block_name(block.start))
+        keys += [piece.digest for piece in entry.pieces] if entry else []
+    merged = _merged(work, work.brackets(stage_name(stage.start)), keys)
+    if merged.draws != stage.stop:
+        message = f"{merged.draws:,} of {stage.stop:,} draws are in the ledger of {work.place}"
+        raise RunError(f"{message}; {_REPAIR}")
+    return merged
+
+
+def _merged(work: Work, brackets: Brackets, keys: Iterable[str]) -> Merged:
+    bundles: list[Bundle] = []
+    with _damage(work):
+        bundles += [work.bundle(key) for key in keys]
+        return merge(brackets, bundles)
+
+
+@contextlib.contextmanager
+def _damage(work: Work) -> Iterator[None]:
+    try:
+        yield
+    except (DamagedError, FileNotFoundError) as broken:
+        raise RunError(f"a digest in {work.place} is damaged: {broken}; {_REPAIR}") from None
+
+
+# --- percentiles ----------------------------------------------------------------------------------
+
+Run = Callable[[Sequence[Task]], None]
+
+
+def percentiles_of(
+    work: Work, run: Run, confidence: float = CONFIDENCE
+) -> tuple[Merged, list[Rows]]:
+    """Return the digests of all draws together, and the percentiles of every row.
+
+    Where draws were only counted, or a bracket missed, a second pass over all blocks is made with
+    the closest brackets that are known to hold every rank.
+    """
+    spec, last = work.spec, [*stages(work.spec)][-1]
+    merged = merged_until(work, last)
+    with _damage(work):
+        rows = None if merged.tallies else summarise_rows(merged, spec.quantiles, confidence)
+    if rows is not None:
+        return merged, rows
+    name = f"again-{spec.draws:016d}-{confidence:.6f}"
+    if not work.store.ledger.read(name):
+        ranks = [wanted_ranks(spec.draws, q, confidence) for q in spec.quantiles]
+        _record(work, name, closer(merged, ranks), {}, spec.draws)
+    run([Task(block, again=name) for block in blocks(spec)])
+    keys = [f"ledger/digests/{name}-{block.start:016d}" for block in blocks(spec)]
+    merged = _merged(work, work.brackets(name), keys)
+    with _damage(work):
+        rows = summarise_rows(merged, spec.quantiles, confidence)
+    if rows is None:
+        raise RunError(f"a percentile lies outside its bracket in {work.place}; {_REPAIR}")
+    return merged, rows
+
+
+def write_percentiles(
+    work: Work, merged: Merged, rows: Sequence[Rows], limit: float, **found: Any
+) -> Store:
+    """Write the percentiles of every series, mark the run as whole and return its store.
+
+    ``found`` are further attributes of the whole run.
+    """
+    place, written = work.place, _Written(work.place)
+    store = without_percentiles(work.store)
+    for number, one in enumerate(work.layout[0]):
+        output = work.plan.output(one.view.name)
+        for suffix, values in _statistics(rows[one.sheet], one.rows).items():
+            dims = one.view.kept if values.ndim == 1 else ("quantile", *one.view.kept)
+            shaped = values.reshape((*values.shape[:-1], *one.view.shape))
+            title = output.title + _WORDS[suffix]
+            written.put(one.title + suffix, shaped, dims, output.unit, title)
+        if one.above:
+            share = (merged.above[number] / merged.draws).reshape((-1, *one.view.shape))
+            dim, title = f"{one.title}_limit", f"share of draws with {output.title} above"
+            written.put(f"{one.title}_exceedance", share, (dim, *one.view.kept), "1", title)
+            written.put(dim, np.array(one.above), (dim,), output.unit, "limit")
+    levels = np.array(work.spec.quantiles)
+    written.put("quantile", levels, ("quantile",), "1", "share of draws below")
+    used = {dim for one in work.layout[0] for dim in one.view.kept}
+    labels, further = write_coordinates(place, "percentiles", work.plan.dims, used)
+    about = {**further, "count": merged.draws}
+    return _finish(store, written.metadata | labels, about, limit, found)
+
+
+class _Written:
+    """Small arrays of the group of percentiles, and their metadata by key."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.metadata: dict[str, Any] = {}
+
+    def put(self, name: str, values: Floats, dims: tuple[str, ...], unit: str, title: str) -> None:
+        key, about = f"percentiles/{name}", {"units": unit, "long_name": title}
+        self.metadata[key] = put_array(self.place, key, values, dims, about)
+
+
+def _finish(
+    store: Store,
+    metadata: dict[str, Any],
+    attributes: dict[str, Any],
+    limit: float,
+    found: dict[str, Any],
+) -> Store:
+    """Make percentiles durable, and after them mark the run as whole."""
+    settle_arrays(store.place, metadata)
+    write_shapes(store)
+    group = gather(store.place, "percentiles", attributes, metadata)
+    counts, worst = store.findings()
+    about = {
+        **store.attrs,
+        "complete": True,
+        "finished": now(),
+        "counted": counts,
+        "balance": {**store.attrs["balance"], "worst": worst, "limit": limit},
+        **found,
+    }
+    everything = {**store.metadata, "percentiles": group, **metadata}
+    return seal(store.place, group_document(about, everything))
+
+
+_WORDS = {
+    "": "",
+    "_low": ", lower 95 % confidence limit",
+    "_high": ", upper 95 % confidence limit",
+    "_mean": ", mean",
+    "_sd": ", standard deviation",
+    "_min": ", lowest draw",
+    "_max": ", highest draw",
+}
+
+
+def _statistics(rows: Rows, some: slice) -> dict[str, Floats]:
+    parts = (rows.values, rows.low, rows.high, rows.mean, rows.sd, rows.least, rows.most)
+    return {suffix: part[..., some] for suffix, part in zip(_WORDS, parts, strict=True)}

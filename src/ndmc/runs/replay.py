@@ -1,0 +1,49 @@
+"""A run from its store alone: the scenario, the plan and the work, on any machine that sees it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from ndmc.errors import InputError
+from ndmc.model import compile_plan
+from ndmc.plan.steps import Plan
+from ndmc.runs.block import Work
+from ndmc.scenario.document import parse_document
+from ndmc.scenario.load import build
+from ndmc.scenario.scenario import Scenario
+from ndmc.store.spec import Spec
+from ndmc.store.store import Store, open_store, tables_of
+
+__all__ = ["plan_of", "scenario_of", "work_of"]
+
+
+def scenario_of(store: Store) -> Scenario:
+    """Rebuild the scenario of a run from the texts its store carries.
+
+    Raises
+    ------
+    InputError
+        If a text is not where it could have come from.
+    """
+    attrs = store.attrs
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in tables_of(store).items():
+            place = (Path(folder) / name).resolve()
+            if not place.is_relative_to(Path(folder).resolve()):
+                raise InputError(f"its file {name!r} leads out of a folder", store.path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
+        return build(document, Path(folder), attrs["variant"], attrs["changes"])
+
+
+def plan_of(scenario: Scenario, spec: Spec) -> Plan:
+    """Return the plan of a run: all it keeps or wants percentiles of."""
+    return compile_plan(scenario, dict.fromkeys([*spec.percentiles, *spec.keep]))
+
+
+def work_of(where: str) -> Work:
+    """Return the work of the run in a store."""
+    store = open_store(where)
+    return Work(plan_of(scenario_of(store), store.spec), store)

@@ -1,0 +1,432 @@
+"""Run a scenario: stages of blocks, each computed once, and percentiles of all draws at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndmc.engine.audit import LIMITS, Audit
+from ndmc.engine.evaluation import evaluate
+from ndmc.engine.refusals import check_central, check_draws
+from ndmc.engine.tile_width import tile_width
+from ndmc.errors import InputError, RunError
+from ndmc.plan.steps import Plan
+from ndmc.runs.block import StoppedError, Work
+from ndmc.runs.executors import Executor, Task, Threads
+from ndmc.runs.forecast import MEMORY, Estimate, check, estimate
+from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
+from ndmc.runs.options import Asked, Options, cores, read_asked, staged
+from ndmc.runs.replay import work_of
+from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
+from ndmc.scenario.load import load
+from ndmc.scenario.scenario import Scenario
+from ndmc.store.creation import check_same, create, existing, raise_draws, restore
+from ndmc.store.dataset import open_dataset
+from ndmc.store.integrity import forget
+from ndmc.store.place import Place, place_of
+from ndmc.store.ranks import DEFAULT_QUANTILES
+from ndmc.store.series import kernels_of, series_of
+from ndmc.store.spec import Spec, blocks, cut, stages
+from ndmc.store.store import Store, open_store
+from ndmc_kernels.beside import compile_beside
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["execute", "finish", "plan_only", "run"]
+
+Progress = Callable[[int, int], None]
+
+
+def run(
+    scenario: Scenario | str | Path,
+    draws: int,
+    *,
+    seed: int,
+    out: str | Path,
+    keep: Iterable[str] | None = None,
+    percentiles: Iterable[str] | None = None,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    exceed: Sequence[tuple[str, float | str]] = (),
+    until: Sequence[str] = (),
+    workers: int | None = None,
+    block: int | None = None,
+    dtype: str = "float32",
+    compute: str = "float64",
+    bits: int = 0,
+    memory: int = MEMORY,
+    part: tuple[int, int] | None = None,
+    client: Any = None,
+    repair: bool = False,
+    variant: str = "",
+    changes: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Run a scenario and return its kept draws, lazily.
+
+    Parameters
+    ----------
+    scenario
+        A loaded scenario, or what `load` takes.
+    draws
+        Number of draws. A later call may ask for more: the run goes on.
+    seed
+        From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.
+    out
+        Path or URL of the store, which must not exist unless it holds this same run.
+    keep
+        Outputs and parameters whose draws are stored; what the scenario says if None,
+        ``["none"]`` for none.
+    percentiles
+        Outputs whose percentiles are computed, kept or not; all outputs if None, ``["kept"]`` for
+        those that are stored.
+    quantiles
+        Shares from 0 to 1.
+    exceed
+        Pairs of an output and a limit, a number in its unit or a text such as ``"100 kt"``: the
+        share of draws above it is computed.
+    until
+        Targets such as ``"in_use@2021 p97.5 within 0.5 %"``: the run ends when all are reached,
+        at the latest after ``draws``.
+    workers
+        Threads; the processor's cores if None.
+    block
+        Draws per block, rounded up to a power of two; chosen by size if None.
+    dtype
+        Precision in which draws are stored and ranked, float32 or float64.
+    compute
+        Precision of the computation, float64 or float32; see `evaluate`.
+    bits
+        Bits of the mantissa that results are rounded to, which then compress better: 10 bits keep
+        a relative error of 2**-11. All bits if 0.
+    memory
+        Bytes for blocks and digests. Where digests of one pass would hold more, two are made.
+    part
+        ``(3, 16)`` computes the third of 16 parts; whoever completes the run merges.
+    client
+        A `distributed.Client` whose workers compute, instead of threads.
+    repair
+        Compute anew the blocks that are damaged.
+    variant, changes
+        As in `load`; only where ``scenario`` is not loaded yet.
+
+    Returns
+    -------
+    xarray.Dataset
+        The kept outputs with dims (draw, year, ...). Percentiles: `ndmc.percentiles`.
+
+    Raises
+    ------
+    InputError
+        If something asked for is wrong; nothing is written.
+    RunError
+        If the run cannot be finished; the same call goes on where it stopped.
+
+    Examples
+    --------
+    >>> import ndmc, tempfile
+    >>> out = tempfile.mkdtemp() + "/run.zarr"
+    >>> draws = ndmc.run("china_nd", 100, seed=1, out=out, keep=["in_use"])
+    >>> draws.in_use.dims
+    ('draw', 'year', 'product')
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = load(scenario, variant=variant, changes=changes)
+    elif variant or changes:
+        raise InputError("variant and changes belong to load() when the scenario is loaded already")
+    options = Options(
+        keep=keep,
+        percentiles=percentiles,
+        quantiles=[float(quantile) for quantile in quantiles],
+        exceed=[exceed] if len(exceed) and isinstance(exceed[0], str) else exceed,
+        until=[until] if isinstance(until, str) else until,
+        workers=workers,
+        block=block,
+        dtype=dtype,
+        compute=compute,
+        bits=bits,
+        memory=memory,
+        part=part,
+        repair=repair,
+    )
+    executor = None
+    if client is not None:
+        from ndmc.runs.cluster import Cluster
+
+        executor = Cluster(client)
+    store = execute(scenario, draws, seed=seed, out=out, options=options, executor=executor)
+    return open_dataset(store.path)
+
+
+def execute(
+    scenario: Scenario,
+    draws: int,
+    *,
+    seed: int,
+    out: str | Path,
+    options: Options,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    planned: Callable[[Estimate], None] | None = None,
+) -> Store:
+    """Run a loaded scenario and return its store, with percentiles once all draws are there.
+
+    Parameters are those of `run`; ``progress`` is called with the draws done and the draws asked
+    for, from the threads that do the work, ``planned`` with what the run will take.
+    """
+    asked = read_asked(scenario, draws, seed, options)
+    place = place_of(out)
+    with _one_message(place.url):
+        known = existing(place)
+        if known is not None:
+            asked = asked.within(known)
+            check_same(known, scenario, asked.spec)
+        if known is None or not known.complete or known.spec.draws < draws:
+            _try_first_draws(asked.plan, asked.spec)
+            found = _estimate(asked, place, known)
+            check(found, options.memory)
+            if planned is not None:
+                planned(found)
+        store = create(place, scenario, asked.plan, asked.first)
+        if _is_done(store, asked, options):
+            return store
+        with place.lock("run", shared=options.part is not None):
+            store = open_store(place)
+            if options.repair:
+                restore(store, scenario, asked.plan)
+                store = forget(store)
+            under_way = _Run(store, asked, executor or Threads(asked.workers), options, progress)
+            store = under_way.until() if asked.targets else under_way.to(draws)
+        if options.part is not None and store.complete:
+            with contextlib.suppress(BlockingIOError), place.lock("run"):
+                place.sweep()  # what killed parts have left, unless another part is still there
+        return store
+
+
+def _estimate(asked: Asked, place: Place, known: Store | None) -> Estimate:
+    """Return what a run will take from now on."""
+    done, spec = 0, asked.spec
+    if known is not None:
+        done = sum(Work(asked.plan, known).done(block) for block in blocks(known.spec))
+        spec = replace(known.spec, draws=max(spec.draws, known.spec.draws))
+    _, sheets = series_of(asked.plan, spec)
+    return estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
+
+
+def _is_done(store: Store, asked: Asked, options: Options) -> bool:
+    """Whether a store holds all that is asked for already."""
+    found, draws = store.spec.draws, asked.spec.draws
+    if not asked.targets and found > draws:
+        message = f"the store holds {found:,} draws, {draws:,} asked for"
+        raise InputError(f"{message}; ask for as many or more, or choose another --out", "-n")
+    if not store.complete or found != draws or asked.targets or options.repair:
+        return False
+    store.check_whole()
+    return True
+
+
+def plan_only(
+    scenario: Scenario, draws: int, *, seed: int, out: str | Path, options: Options
+) -> Estimate:
+    """Return what a run would take, and compute nothing else."""
+    place = place_of(out)
+    return _estimate(read_asked(scenario, draws, seed, options), place, existing(place))
+
+
+@contextlib.contextmanager
+def _one_message(url: str) -> Iterator[None]:
+    """Turn what stops a run into one message that says how to go on."""
+    go_on = "run the same command again to go on"
+    try:
+        with _stoppable():
+            yield
+    except BlockingIOError:
+        raise RunError(f"another run writes to {url!r}; wait for it, or stop it") from None
+    except StoppedError:
+        raise KeyboardInterrupt from None
+    except OSError as failed:
+        remedy = "make room and " if failed.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        reason = failed.strerror or f"{failed}" or type(failed).__name__
+        raise RunError(f"cannot write {url!r}: {reason}; {remedy}{go_on}") from None
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: blocks in hand are dropped, the rest is safe."""
+    taken = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    if taken or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Run:
+    """A run under way: the work, who does it, and how far it has come."""
+
+    def __init__(
+        self,
+        store: Store,
+        asked: Asked,
+        executor: Executor,
+        options: Options,
+        progress: Progress | None,
+    ) -> None:
+        self.work, self.asked = Work(asked.plan, store, options.watch), asked
+        self.executor, self.options, self.progress = executor, options, progress
+        self.done = 0
+
+    @property
+    def spec(self) -> Spec:
+        """What is run."""
+        return self.work.spec
+
+    def to(self, draws: int) -> Store:
+        """Compute all draws up to a number, and write their percentiles once they are there."""
+        self._raise(draws)
+        if self._blocks():
+            with self.work.place.lock("finish", wait=True):
+                newest = open_store(self.work.place)
+                if newest.complete:
+                    return newest
+                self.work.watch.start()
+                found = percentiles_of(self.work, self._run)
+                store = write_percentiles(self.work, *found, LIMITS[self.spec.compute])
+                self.work.watch.lap("merge")
+                return store
+        return self.work.store
+
+    def until(self) -> Store:
+        """Double the draws until every target is reached, or no more are allowed."""
+        looked = self.asked.looked
+        level = confidence(len(looked))
+        left = [draws for draws in looked if draws >= self.spec.draws] or [self.spec.draws]
+        for draws in left:
+            self._raise(draws)
+            self._blocks()
+            merged, rows = percentiles_of(self.work, self._run, level)
+            reached = [self._reached(target, rows) for target in self.asked.targets]
+            if all(found["met"] for found in reached) or draws == left[-1]:
+                break
+        merged, rows = percentiles_of(self.work, self._run)
+        looks = {"looks": len(looked), "confidence": level, "draws": draws}
+        targets = [{**found, **looks} for found in reached]
+        limit = LIMITS[self.spec.compute]
+        return write_percentiles(self.work, merged, rows, limit, until=targets)
+
+    def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
+        sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
+        half = achieved(target, rows[sheet], wanted, self.spec.quantiles)
+        return {
+            "target": target.text,
+            "tolerance": target.tolerance,
+            "half_width": half if np.isfinite(half) else None,
+            "met": half <= target.tolerance,
+        }
+
+    def _raise(self, draws: int) -> None:
+        """Make room for more draws, if there is not enough yet."""
+        if draws <= self.spec.draws:
+            return
+        with self.work.place.lock("finish", wait=True):
+            store = open_store(self.work.place)  # another part may have been quicker
+            before = store.spec.draws
+            if draws > before:
+                spec = replace(store.spec, draws=draws)
+                sheets, memory = self.work.layout[1], self.options.memory
+                spec = staged(self.work.plan, spec, sheets, memory, self.asked.workers, before)
+                store = raise_draws(store, spec)
+            self.work = Work(self.work.plan, store, self.options.watch)
+
+    def _blocks(self) -> bool:
+        """Compute the blocks of every stage; return whether all are there."""
+        self.done = sum(self.work.done(block) for block in blocks(self.spec))
+        self._report(0)
+        if self.options.part is None:
+            self.work.place.sweep()
+        tidy(self.work)
+        newest = self.work.store.stage
+        for stage in stages(self.spec):
+            self.work.watch.start()
+            if stage.start >= newest:
+                enter(self.work, stage)
+            self.work.watch.lap("merge")
+            waiting = [b for b in cut(stage, self.spec) if self.work.done(b) < len(b)]
+            # What is missing of merged stages is repaired: nobody needs its digests any more.
+            under = max(stage.start, newest)
+            self._run([Task(block, under) for block in self._own(stage, waiting)])
+        return not self.work.store.missing()
+
+    def _own(self, stage: range, waiting: Sequence[range]) -> Sequence[range]:
+        """Return the blocks a part computes: its share of the last stage.
+
+        Of earlier stages it does what nobody has done yet, beginning at a place of its own, so that
+        no part waits for another.
+        """
+        if self.options.part is None or not waiting:
+            return waiting
+        part, parts = self.options.part
+        if stage.stop < self.spec.draws:
+            turn = len(waiting) * (part - 1) // parts
+            return [*waiting[turn:], *waiting[:turn]]
+        mine = cut(stage, self.spec)[part - 1 :: parts]
+        return [block for block in waiting if block in mine]
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        self.executor.run(self.work, tasks, self._report)
+
+    def _report(self, draws: int) -> None:
+        self.done += draws
+        if self.progress is not None:
+            self.progress(min(self.done, self.spec.draws), self.spec.draws)
+
+
+def finish(out: str | Path, options: Options, progress: Progress | None = None) -> Store:
+    """Merge the percentiles of a run whose blocks are all there, from its store alone.
+
+    Raises
+    ------
+    RunError
+        If blocks are missing.
+    """
+    work = work_of(os.fspath(out))
+    missing = work.store.missing()
+    if missing:
+        count = sum(len(block) - work.done(block) for block in missing)
+        raise RunError(
+            f"{count:,} of {work.spec.draws:,} draws are still missing, the first of them in draws "
+            f"{missing[0].start:,} to {missing[0].stop - 1:,}; run the parts that were not "
+            "finished again"
+        )
+    if work.store.complete:
+        return work.store
+    workers = options.workers if options.workers is not None else cores()
+    asked = Asked(work.plan, work.spec, workers)
+    with _one_message(work.place.url), work.place.lock("run", shared=True):
+        under_way = _Run(work.store, asked, Threads(workers), options, progress)
+        return under_way.to(work.spec.draws)
+
+
+def _try_first_draws(plan: Plan, spec: Spec) -> None:
+    """Compute a few draws before anything is written: most models that fail, fail in all draws.
+
+    It also compiles the kernels once, not in every thread, and those it does not call beside it.
+    """
+    compile_beside(kernels_of(plan, spec))
+    check_central(plan)
+    draws = range(min(spec.draws, tile_width(plan)))
+    audit = Audit(plan)
+    precision = {"dtype": spec.dtype, "compute": spec.compute}
+    results = evaluate(plan, spec.seed, draws, audit=audit, **precision)
+    check_draws(plan, audit, results, draws, LIMITS[spec.compute])

@@ -1,0 +1,21 @@
+"""How a study is written, read and checked, and the small languages in it.
+
+Nothing here draws a number or orders a computation: a `Scenario` is text understood.
+"""
+
+__all__ = [
+    "dependence",
+    "distributions",
+    "document",
+    "expressions",
+    "flodym",
+    "lifetimes",
+    "load",
+    "parameters",
+    "quality",
+    "scenario",
+    "schema",
+    "starter",
+    "tables",
+    "units",
+]

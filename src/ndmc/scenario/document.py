@@ -1,0 +1,196 @@
+"""Read YAML as plain data that remembers its lines, refusing everything a scenario never needs.
+
+Anchors, aliases, tags, tabs, duplicate keys, deep nesting and huge files are errors: they are
+how a text file becomes an attack or a silent mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ndmc.errors import InputError
+
+__all__ = ["Document", "parse_document", "read_document", "read_text"]
+
+_MAX_YAML_BYTES = 2**20
+
+_MAX_DEPTH = 12
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data from a YAML text, and the line of every key and item in it."""
+
+    path: Path
+    text: str
+    data: dict[str, Any]
+    lines: dict[Key, int] = field(default_factory=dict)
+    overrides: dict[Key, str] = field(default_factory=dict)
+
+    def where(self, *key: str | int) -> str:
+        """Return ``file:line`` of the nearest enclosing entry of ``key``."""
+        for end in range(len(key), -1, -1):
+            if key[:end] in self.overrides:
+                return self.overrides[key[:end]]
+            if key[:end] in self.lines:
+                return f"{self.path}:{self.lines[key[:end]]}"
+        return str(self.path)
+
+    def error(self, message: str, *key: str | int) -> InputError:
+        """Return the input error that points at ``key``."""
+        return InputError(message, self.where(*key))
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Return the text of a file, refusing those that are missing, huge or not UTF-8."""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError("not a regular file", str(path))
+        if size > limit:
+            raise InputError(
+                f"the file has {size / 2**20:.1f} MiB but at most {limit / 2**20:g} MiB is read; "
+                "is it the right file?",
+                str(path),
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError("the file does not exist", str(path)) from None
+    except UnicodeDecodeError as broken:
+        raise InputError(
+            f"not UTF-8 text: {broken.reason} at byte {broken.start}", str(path)
+        ) from None
+    except OSError as failed:
+        raise InputError(f"cannot be read: {failed.strerror}", str(path)) from None
+
+
+def read_document(path: Path) -> Document:
+    """Return the YAML file at ``path`` as data with line numbers.
+
+    Raises
+    ------
+    InputError
+        With file and line, for anything that is not plain YAML data.
+    """
+    text = read_text(path, _MAX_YAML_BYTES)
+    return parse_document(text, path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Return YAML ``text`` as data with line numbers; ``path`` is for messages only."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    for number, line in enumerate(text.splitlines(), 1):
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            raise InputError("a tab in the indentation; YAML wants spaces", f"{path}:{number}")
+    yaml = YAML(typ="safe", pure=True)
+    reader = _Reader(path, yaml, yaml.parse(text))
+    try:
+        data = reader.document()
+    except MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        line_of = mark.line + 1 if mark else 1
+        problem = (broken.problem or broken.context or "broken YAML").splitlines()[0]
+        raise InputError(f"not valid YAML: {problem}", f"{path}:{line_of}") from None
+    except (YAMLError, ValueError) as broken:
+        if isinstance(broken, InputError):
+            raise
+        raise InputError(f"not valid YAML: {str(broken).splitlines()[0]}", str(path)) from None
+    if not isinstance(data, dict):
+        raise InputError("expected a mapping of keys to values at the top", f"{path}:1")
+    return Document(path, text, data, reader.lines)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Builds plain data straight from the events of the parser.
+
+    Nothing is built that an event does not hold, so aliases cannot multiply; what YAML can do
+    beyond plain data is refused where it stands.
+    """
+
+    path: Path
+    yaml: Any
+    events: Iterator[Any]
+    lines: dict[Key, int] = field(default_factory=dict)
+
+    def document(self) -> Any:
+        from ruamel.yaml.events import DocumentStartEvent, StreamEndEvent, StreamStartEvent
+
+        data = None
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent):
+                if data is not None:
+                    raise self._refused(event, "a second document; keep one to a file")
+                data = self._value(next(self.events), ())
+            elif isinstance(event, StreamStartEvent | StreamEndEvent):
+                continue
+        return data
+
+    def _refused(self, event: Any, message: str) -> InputError:
+        return InputError(message, f"{self.path}:{event.start_mark.line + 1}")
+
+    def _value(self, event: Any, key: Key) -> Any:
+        from ruamel.yaml.events import AliasEvent, MappingStartEvent, SequenceStartEvent
+
+        if isinstance(event, AliasEvent) or event.anchor:
+            message = "anchors and aliases (& and *) are not part of the scenario format"
+            raise self._refused(event, message)
+        if event.tag is not None:
+            message = f"the tag {event.tag} is not part of the scenario format"
+            raise self._refused(event, message)
+        if len(key) > _MAX_DEPTH:
+            raise self._refused(event, f"nested deeper than {_MAX_DEPTH} levels")
+        self.lines.setdefault(key, event.start_mark.line + 1)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(key)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(key)
+        return self._scalar(event)
+
+    def _sequence(self, key: Key) -> list[Any]:
+        from ruamel.yaml.events import SequenceEndEvent
+
+        found: list[Any] = []
+        for event in self.events:
+            if isinstance(event, SequenceEndEvent):
+                break
+            found.append(self._value(event, (*key, len(found))))
+        return found
+
+    def _mapping(self, key: Key) -> dict[str, Any]:
+        from ruamel.yaml.events import MappingEndEvent, ScalarEvent
+
+        found: dict[str, Any] = {}
+        for event in self.events:
+            if isinstance(event, MappingEndEvent):
+                break
+            if not isinstance(event, ScalarEvent) or event.anchor:
+                raise self._refused(event, "a key must be a plain word")
+            name = str(event.value)
+            if name in found:
+                first = self.lines[(*key, name)]
+                message = f"the key {name!r} stands twice (first on line {first}); keep one"
+                raise self._refused(event, message)
+            self.lines[(*key, name)] = event.start_mark.line + 1
+            found[name] = self._value(next(self.events), (*key, name))
+        return found
+
+    def _scalar(self, event: Any) -> Any:
+        from ruamel.yaml.nodes import ScalarNode
+
+        plain = event.implicit[0]
+        tag = self.yaml.resolver.resolve(ScalarNode, event.value, (plain, not plain))
+        kind = str(tag).rpartition(":")[2]
+        if kind not in ("null", "bool", "int", "float"):
+            return event.value
+        try:
+            return self.yaml.constructor.construct_object(ScalarNode(tag, event.value))
+        except Exception:  # a number YAML's rules accept and Python's do not
+            raise self._refused(event, f"cannot read {event.value!r} as {kind}") from None

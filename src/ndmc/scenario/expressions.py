@@ -1,0 +1,549 @@
+"""The safe expression grammar: arithmetic over labelled names, checked for dims and units.
+
+A text is parsed once into a tree of plain values; nothing in it can run code. Names broadcast
+against each other by dim name, and every sum must be a sum of like with like.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import keyword
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndmc.dims import Dims, expand
+from ndmc.errors import nearest
+from ndmc.scenario.units import NONE, TIME, Dimension
+from ndmc.typing import Floats
+
+__all__ = [
+    "COMPARISONS",
+    "Expression",
+    "ExpressionError",
+    "Variable",
+    "compile_expression",
+    "evaluate_expression",
+    "parse",
+]
+
+_MAX_CHARACTERS = 2000
+
+_MAX_DEPTH = 100
+
+_AMOUNT = re.compile(r"\s*[-+\d.eE]+\s*[A-Za-z%]")
+
+_STEP = "step"
+
+_YEAR = "year"
+
+
+class ExpressionError(ValueError):
+    """An expression that cannot be read, or does not make sense."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What an expression needs to know of a name: its dims and its physical dimension."""
+
+    dims: tuple[str, ...]
+    dimension: Dimension
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked expression, or a part of one.
+
+    ``dimension`` is None for the literal 0, which may stand beside anything.
+    """
+
+    dims: tuple[str, ...]
+    dimension: Dimension | None
+    operation: str
+    arguments: tuple[Expression, ...] = ()
+    value: float = 0.0
+    name: str = ""
+    axis: int = -1
+    positions: tuple[int, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names this expression reads."""
+        own = frozenset({self.name}) if self.operation == "name" else frozenset()
+        return own.union(*(argument.names for argument in self.arguments))
+
+    def parts(self, operation: str) -> list[Expression]:
+        """Return the parts of this expression that are of one operation."""
+        own = [self] if self.operation == operation else []
+        return own + [found for part in self.arguments for found in part.parts(operation)]
+
+
+def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims) -> Expression:
+    """Return ``text`` as a checked expression.
+
+    Parameters
+    ----------
+    text
+        For example ``"production * content"`` or ``"sum(sales, over=product)"``.
+    variables
+        The names that may be used.
+    dims
+        The dims and labels of the scenario.
+
+    Raises
+    ------
+    ExpressionError
+        For anything outside the grammar, unknown names, and units that do not fit.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car"), "year": ("2001", "2002")})
+    >>> sales = Variable(("product", "year"), NONE)
+    >>> compile_expression("sum(sales, over=product) / 2", {"sales": sales}, dims).dims
+    ('year',)
+    """
+    try:
+        return _Compiler(variables, dims).visit(parse(text))
+    except OverflowError:
+        raise ExpressionError("numbers must be finite") from None
+
+
+def parse(text: str) -> ast.expr:
+    """Return the syntax tree of a text, short and shallow enough to walk.
+
+    Raises
+    ------
+    ExpressionError
+        For anything that is not one expression of Python's syntax.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
+            tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as broken:
+        hint = "; a number with a unit is a parameter" if _AMOUNT.match(text) else ""
+        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+        hint = f"; {words[0]!r} cannot be a name here, rename it" if words else hint
+        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{hint}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise ExpressionError("nested too deeply, or not a text") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
+    return tree
+
+
+@dataclass(frozen=True)
+class _Compiler:
+    variables: Mapping[str, Variable]
+    dims: Dims
+
+    def visit(self, node: ast.AST) -> Expression:
+        match node:
+            case ast.Constant(value=bool()):
+                pass
+            case ast.Constant(value=int() | float() as number):
+                if not np.isfinite(float(number)):
+                    raise ExpressionError("numbers must be finite")
+                return Expression((), NONE if number else None, "number", value=float(number))
+            case ast.Name(id=name):
+                return self._name(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.visit(operand)
+                if inner.operation == "number":
+                    return Expression((), inner.dimension, "number", value=-inner.value)
+                return Expression(inner.dims, inner.dimension, "negative", (inner,))
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.visit(operand)
+            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in _BINARY:
+                return self._apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _BINARY
+            ):
+                return self._apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+                return self._call(name, arguments, keywords)
+        raise ExpressionError(
+            f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
+            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
+        )
+
+    def _name(self, name: str) -> Expression:
+        if name == _STEP:
+            return Expression((), TIME, "number", value=1.0)
+        if name == _YEAR:
+            return Expression((_YEAR,), NONE, "series", positions=self.dims.years, axis=0)
+        if name not in self.variables:
+            suggestion = nearest(name, [*self.variables, _STEP, _YEAR])
+            raise ExpressionError(f"unknown name {name!r}; {suggestion}")
+        known = self.variables[name]
+        return Expression(known.dims, known.dimension, "name", name=name)
+
+    def _apply(self, operation: str, *arguments: Expression) -> Expression:
+        dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
+        dimension = _DIMENSIONS[operation](operation, arguments)
+        return Expression(dims, dimension, operation, arguments)
+
+    def _call(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        if name in _FUNCTIONS:
+            return self._function(name, [self.visit(a) for a in arguments], bool(keywords))
+        if name in _OVER:
+            return self._over(name, arguments, keywords)
+        if name in _ALONG:
+            return self._along(name, arguments, keywords)
+        if name == "at":
+            return self._at(arguments, keywords)
+        if name in _PATHS:
+            return self._path(name, arguments, keywords)
+        raise ExpressionError(f"unknown function {name!r}; {nearest(name, _CALLABLE)}")
+
+    def _function(self, name: str, arguments: list[Expression], named: bool) -> Expression:
+        count = _FUNCTIONS[name]
+        if not named and name in ("min", "max") and len(arguments) > count:
+            first, *others = arguments
+            return functools.reduce(functools.partial(self._apply, name), others, first)
+        if named or len(arguments) != count:
+            raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
+        return self._apply(name, *arguments)
+
+    def _path(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        """Compile a path over the years through given points: year, value, year, value, ..."""
+        count = len(arguments)
+        if keywords or count < 4 or count % 2 or (name != "interpolate" and count > 4):
+            more = ", ..." if name == "interpolate" else ""
+            raise ExpressionError(f"write {name}(year, value, year, value{more})")
+        parts = [self.visit(argument) for argument in arguments]
+        years, values = parts[0::2], parts[1::2]
+        for before, after in itertools.pairwise(years):
+            if before.operation == after.operation == "number" and before.value >= after.value:
+                message = f"the years must rise, found {before.value:g} before {after.value:g}"
+                raise ExpressionError(f"{name}(): {message}")
+        if any("year" in part.dims for part in years):
+            raise ExpressionError(f"the years of {name}() cannot change with the years")
+        path = values[0]
+        for n in range(len(years) - 1):
+            part = self._way(name, years[n], years[n + 1])
+            rise = self._apply("subtract", values[n + 1], values[n])
+            path = self._apply("add", path, self._apply("multiply", part, rise))
+        return path
+
+    def _way(self, name: str, start: Expression, end: Expression) -> Expression:
+        """Return the share of the way from one year to another that is done, for every year."""
+        span = self._apply("subtract", end, start)
+        if name != "logistic":
+            done = self._apply("subtract", self._name(_YEAR), start)
+            return self._apply(
+                "max",
+                self._apply("min", self._apply("divide", done, span), _number(1.0)),
+                _number(0.0),
+            )
+        # 10 % of the way is done at the first year and 90 % at the second: a slope of ln(81).
+        middle = self._apply("divide", self._apply("add", start, end), _number(2.0))
+        left = self._apply("subtract", middle, self._name(_YEAR))
+        slope = self._apply("multiply", _number(math.log(81.0)), self._apply("divide", left, span))
+        growth = self._apply("add", _number(1.0), self._apply("exp", slope))
+        return self._apply("divide", _number(1.0), growth)
+
+    def _over(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        match arguments, keywords:
+            case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
+                return self.reduce(name, self.visit(inner), dim)
+        raise ExpressionError(f"write {name}(x, over=dim)")
+
+    def reduce(self, name: str, inner: Expression, dim: str) -> Expression:
+        if dim not in inner.dims:
+            raise ExpressionError(
+                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
+                f"{nearest(dim, inner.dims)}"
+            )
+        rest = tuple(d for d in inner.dims if d != dim)
+        dimension = inner.dimension or NONE
+        if dim == "year" and name == "sum":
+            dimension = dimension * TIME
+        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
+
+    def _along(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        years = 1
+        match arguments:
+            case [_, ast.Constant(value=int() as given)] if name == "lag" and given >= 0:
+                years = given
+            case [_]:
+                pass
+            case _:
+                raise ExpressionError(
+                    "write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)"
+                )
+        inner = self.visit(arguments[0])
+        if keywords or "year" not in inner.dims:
+            raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
+        dimension = inner.dimension or NONE
+        axis = inner.dims.index("year")
+        if name == "first_year":
+            if dimension != NONE:
+                raise ExpressionError("the argument of first_year() must be a comparison")
+            rest = tuple(dim for dim in inner.dims if dim != "year")
+            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
+        if name != "lag":
+            dimension = dimension * TIME
+        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
+
+    def _at(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
+        match arguments, keywords:
+            case [inner], [ast.keyword(arg=str() as dim, value=ast.Name(id=label))]:
+                return self.pick(self.visit(inner), dim, label)
+            case [inner], [ast.keyword(arg=str() as dim, value=ast.Constant(value=label))]:
+                return self.pick(self.visit(inner), dim, str(label))
+        raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
+
+    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
+        if dim not in inner.dims:
+            message = f"cannot pick {dim}={label}: {_describe_dims(inner.dims)}"
+            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
+        try:
+            positions = self.dims.positions(dim, label)
+        except KeyError:
+            suggestion = nearest(label, self.dims.known(dim))
+            raise ExpressionError(f"{dim} has no label {label!r}; {suggestion}") from None
+        rest = tuple(d for d in inner.dims if d != dim)
+        axis = inner.dims.index(dim)
+        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
+
+
+def _number(value: float) -> Expression:
+    return Expression((), NONE if value else None, "number", value=value)
+
+
+def _describe_dims(dims: tuple[str, ...]) -> str:
+    return f"the argument has the dims {list(dims)}" if dims else "the argument has no dims"
+
+
+def _product(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    left, right = (argument.dimension for argument in arguments)
+    if operation == "multiply":
+        return None if left is None or right is None else left * right
+    if right is None:
+        raise ExpressionError("division by zero")
+    return None if left is None else left / right
+
+
+def _power(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    base, exponent = arguments
+    if exponent.dimension not in (NONE, None):
+        raise ExpressionError(f"an exponent must be a plain number, not {exponent.dimension}")
+    if base.dimension in (NONE, None):
+        return NONE
+    if exponent.operation != "number":
+        raise ExpressionError(
+            f"the power of a quantity ({base.dimension}) must be a literal number"
+        )
+    return base.dimension**exponent.value if base.dimension else NONE
+
+
+def _like(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    dimensions = [argument.dimension for argument in arguments if argument.dimension is not None]
+    if any(dimension != dimensions[0] for dimension in dimensions):
+        kinds = " and ".join(f"[{dimension}]" for dimension in dict.fromkeys(dimensions))
+        raise ExpressionError(f"cannot {_VERBS.get(operation, operation)} {kinds}")
+    return dimensions[0] if dimensions else None
+
+
+def _compare(operation: str, arguments: tuple[Expression, ...]) -> Dimension:
+    _like("compare", arguments)
+    return NONE
+
+
+def _choose(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    if arguments[0].dimension not in (NONE, None):
+        raise ExpressionError("the first argument of where() must be a comparison")
+    return _like(operation, arguments[1:])
+
+
+def _plain(operation: str, arguments: tuple[Expression, ...]) -> Dimension:
+    if arguments[0].dimension not in (NONE, None):
+        raise ExpressionError(
+            f"{operation}() wants a plain number, not [{arguments[0].dimension}]; divide first"
+        )
+    return NONE
+
+
+def _root(operation: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    dimension = arguments[0].dimension
+    return None if dimension is None else dimension**0.5
+
+
+_VERBS = {
+    "add": "add",
+    "subtract": "subtract",
+    "min": "take the min of",
+    "max": "take the max of",
+    "where": "choose by where() between",
+}
+
+_BINARY: dict[type, str] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.Pow: "power",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+}
+
+_FUNCTIONS = {
+    "min": 2,
+    "max": 2,
+    "where": 3,
+    "clip": 3,
+    "abs": 1,
+    "sqrt": 1,
+    "exp": 1,
+    "log": 1,
+}
+
+_OVER = ("sum", "mean")
+
+_ALONG = ("cumsum", "lag", "carry", "first_year")
+
+_PATHS = ("ramp", "logistic", "interpolate")
+
+_CALLABLE = (*_FUNCTIONS, *_OVER, *_ALONG, *_PATHS, "at")
+
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+
+_DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]] = {
+    "add": _like,
+    "subtract": _like,
+    "multiply": _product,
+    "divide": _product,
+    "power": _power,
+    "min": _like,
+    "max": _like,
+    "where": _choose,
+    "clip": _like,
+    "abs": _like,
+    "sqrt": _root,
+    "exp": _plain,
+    "log": _plain,
+    **dict.fromkeys(COMPARISONS, _compare),
+}
+
+_UFUNCS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "power")},
+    **{name: getattr(np, name) for name in (*COMPARISONS, "negative", "sqrt", "exp", "log")},
+    "min": np.minimum,
+    "max": np.maximum,
+    "abs": np.abs,
+    "where": np.where,
+    "clip": np.clip,
+}
+
+
+def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) -> Floats:
+    """Return the values of ``expression``: its dims, then the draws.
+
+    Parameters
+    ----------
+    expression
+        A checked expression.
+    values
+        The array of every name it reads, draws last (one draw where it is the same in all).
+    """
+    match expression.operation:
+        case "number":
+            return np.full((1,), expression.value)
+        case "name":
+            return values[expression.name]
+        case "series":
+            return np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
+        case "sum" | "mean" | "at" | "cumsum" | "lag" | "carry" | "first_year":
+            inner = evaluate_expression(expression.arguments[0], values)
+            return _ALONG_AXIS[expression.operation](inner, expression)
+    arguments = [
+        expand(evaluate_expression(argument, values), argument.dims, expression.dims)
+        for argument in expression.arguments
+    ]
+    result: Floats = _UFUNCS[expression.operation](*arguments)
+    return result if result.dtype == np.float64 else result.astype(np.float64)
+
+
+def _sum(inner: Floats, expression: Expression) -> Floats:
+    total: Floats = np.add.reduce(inner, axis=expression.axis)
+    return total
+
+
+def _mean(inner: Floats, expression: Expression) -> Floats:
+    return np.asarray(_sum(inner, expression) / inner.shape[expression.axis])
+
+
+def _pick(inner: Floats, expression: Expression) -> Floats:
+    first, *more = expression.positions
+    if not more:
+        return np.asarray(inner.take(first, axis=expression.axis))
+    return _sum(np.asarray(inner.take(expression.positions, axis=expression.axis)), expression)
+
+
+def _lag(inner: Floats, expression: Expression) -> Floats:
+    years = int(expression.value)
+    out = np.zeros_like(inner)
+    if years < inner.shape[expression.axis]:
+        source, target = (
+            np.moveaxis(inner, expression.axis, 0),
+            np.moveaxis(out, expression.axis, 0),
+        )
+        target[years:] = source[: len(source) - years]
+    return out
+
+
+def _carry(inner: Floats, expression: Expression) -> Floats:
+    surplus = np.moveaxis(inner, expression.axis, 0)
+    held = np.maximum(surplus, 0.0)
+    for year in range(1, len(held)):
+        held[year] = np.maximum(held[year - 1] + surplus[year], 0.0)
+    return np.ascontiguousarray(np.moveaxis(held, 0, expression.axis))
+
+
+def _cumsum(inner: Floats, expression: Expression) -> Floats:
+    return np.cumsum(inner, axis=expression.axis)
+
+
+def _first_year(inner: Floats, expression: Expression) -> Floats:
+    """Return the first year in which something holds, infinity for never; nan does not hold."""
+    condition = np.moveaxis(inner, expression.axis, 0)
+    first = np.full(condition.shape[1:], np.inf)
+    for year, value in zip(expression.positions[::-1], condition[::-1], strict=True):
+        np.copyto(first, year, where=(value != 0.0) & ~np.isnan(value))
+    return first
+
+
+_ALONG_AXIS: dict[str, Callable[[Floats, Expression], Floats]] = {
+    "sum": _sum,
+    "mean": _mean,
+    "at": _pick,
+    "lag": _lag,
+    "carry": _carry,
+    "cumsum": _cumsum,
+    "first_year": _first_year,
+}

@@ -1,0 +1,3 @@
+"""Definitions and tables of flodym, written as a scenario."""
+
+__all__ = ["writer"]

@@ -1,0 +1,87 @@
+"""The dims of a scenario: years, ages, groups, and their labels."""
+
+from __future__ import annotations
+
+import re
+
+from ndmc.dims import Dims
+from ndmc.errors import nearest
+from ndmc.scenario.document import Document
+from ndmc.scenario.schema import ScenarioFile
+
+__all__ = ["read_dims"]
+
+_YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
+
+_MAX_YEARS = 2000
+
+
+def read_dims(document: Document, file: ScenarioFile) -> Dims:
+    match = _YEARS.fullmatch(file.years)
+    if not match:
+        message = f"years is {file.years!r}; write the first and the last, such as 2001..2021"
+        raise document.error(message, "years")
+    first, last = int(match[1]), int(match[2])
+    if last < first:
+        message = f"years run backwards, from {first} to {last}; write {last}..{first}"
+        raise document.error(message, "years")
+    if last - first >= _MAX_YEARS:
+        raise document.error(f"more than {_MAX_YEARS} years", "years")
+    labels, groups = {}, {}
+    for name, entry in file.dims.items():
+        if name in ("year", "cohort", "draw", "quantile", "quality_indicator", "equation"):
+            raise document.error(
+                f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
+            )
+        if len(set(entry.labels)) < len(entry.labels):
+            twice = next(label for label in entry.labels if entry.labels.count(label) > 1)
+            raise document.error(f"the label {twice!r} stands twice", "dims", name)
+        labels[name] = tuple(entry.labels)
+        groups[name] = read_groups(document, name, entry.labels, entry.groups)
+    years = tuple(str(year) for year in range(first, last + 1))
+    labels |= age_labels(document, file, labels.pop("age", None), years)
+    return Dims({**labels, "year": years}, groups)
+
+
+def age_labels(
+    document: Document,
+    file: ScenarioFile,
+    given: tuple[str, ...] | None,
+    years: tuple[str, ...],
+) -> dict[str, tuple[str, ...]]:
+    """Return the dims age and cohort, if the scenario has them."""
+    wanted = {str(entry.by) for entry in file.indicators.values()}
+    wanted |= {dim for entry in file.parameters.values() for dim in entry.dims}
+    own = {}
+    if given is not None and given != tuple(str(age) for age in range(len(given))):
+        message = "the labels of age must be whole years without gaps: 0, 1, 2, ..."
+        raise document.error(message, "dims", "age")
+    if given is not None or "age" in wanted:
+        own["age"] = given or tuple(str(age) for age in range(len(years)))
+    if "cohort" in wanted:
+        shown = {e.stock or e.outflow for e in file.indicators.values() if e.by == "cohort"}
+        before = any(name in shown and s.initial is not None for name, s in file.stocks.items())
+        own["cohort"] = (*["before"] * before, *years)
+    return own
+
+
+def read_groups(
+    document: Document, dim: str, labels: list[str], groups: dict[str, list[str]]
+) -> dict[str, tuple[str, ...]]:
+    key = ("dims", dim, "groups")
+    seen: dict[str, str] = {}
+    for group, members in groups.items():
+        if group in labels:
+            raise document.error(f"the group {group!r} has the name of a label", *key, group)
+        for member in members:
+            if member not in labels:
+                message = f"{dim} has no label {member!r}; {nearest(member, labels)}"
+                raise document.error(message, *key, group)
+            if member in seen:
+                message = f"{member!r} is in the groups {seen[member]!r} and {group!r}"
+                raise document.error(message, *key, group)
+            seen[member] = group
+    left = [label for label in labels if label not in seen] if groups else []
+    if left:
+        raise document.error(f"{left[0]!r} is in no group; every label must be in one", *key)
+    return {group: tuple(members) for group, members in groups.items()}

@@ -1,0 +1,224 @@
+"""Lifetimes: how they are written, and the share of a cohort that outlives an age."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ndmc.errors import nearest
+from ndmc.scenario.expressions import ExpressionError, parse
+from ndmc.scenario.units import NONE, TIME, Dimension
+from ndmc.typing import Floats
+
+__all__ = ["TABLE", "Argument", "canonical", "outlived", "parse_lifetime"]
+
+#: The lifetime that is given as a table of shares, not as a distribution.
+TABLE = "survival"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A number of a lifetime: its name, dimension and whether it must be above zero."""
+
+    name: str
+    dimension: Dimension
+    positive: bool = True
+
+
+_MEAN, _SD, _CV = Argument("mean", TIME), Argument("sd", TIME), Argument("cv", NONE)
+
+_SCALE, _SHAPE = Argument("scale", TIME), Argument("shape", NONE)
+
+# The first form of each is the one that is written without names.
+_FORMS: dict[str, tuple[tuple[Argument, ...], ...]] = {
+    "fixed": ((Argument("years", TIME, positive=False),),),
+    "normal": ((_MEAN, _SD),),
+    "truncated_normal": ((_MEAN, _SD),),
+    "folded_normal": ((_MEAN, _SD),),
+    "lognormal": ((_MEAN, _SD), (Argument("mu", NONE, positive=False), Argument("sigma", NONE))),
+    "weibull": ((_SCALE, _SHAPE), (_MEAN, _CV)),
+    "gamma": ((_MEAN, _CV), (_SHAPE, _SCALE)),
+    "loglogistic": ((_SCALE, _SHAPE), (_MEAN, _SHAPE)),
+    "gompertz": ((Argument("c", NONE), Argument("g", TIME**-1)),),
+    TABLE: ((Argument("table", NONE, positive=False),),),
+}
+
+
+def parse_lifetime(text: str) -> tuple[str, dict[Argument, str]]:
+    """Return the kind of a lifetime and the text of each of its arguments.
+
+    Raises
+    ------
+    ExpressionError
+        For anything that is not a known lifetime with all its arguments, each once.
+
+    Examples
+    --------
+    >>> kind, arguments = parse_lifetime("weibull(scale, shape=2)")
+    >>> kind, {argument.name: text for argument, text in arguments.items()}
+    ('weibull', {'scale': 'scale', 'shape': '2'})
+    """
+    match parse(text):
+        case ast.Call(func=ast.Name(id=kind), args=args, keywords=keywords) if kind in _FORMS:
+            return kind, _arguments(kind, args, keywords)
+        case ast.Call(func=ast.Name(id=kind)):
+            raise ExpressionError(f"unknown lifetime {kind!r}; {nearest(kind, _FORMS)}")
+    raise ExpressionError(f"lifetime is {text!r}; write one such as {_written('weibull')}")
+
+
+def _written(kind: str) -> str:
+    forms = (
+        f"{kind}({', '.join(a.name + '=' * (n > 0) for a in form)})"
+        for n, form in enumerate(_FORMS[kind])
+    )
+    return " or ".join(forms)
+
+
+def _arguments(kind: str, args: list[ast.expr], keywords: list[ast.keyword]) -> dict[Argument, str]:
+    first = _FORMS[kind][0]
+    if len(args) > len(first):
+        raise ExpressionError(f"{len(args)} arguments given; write {_written(kind)}")
+    given = [(argument.name, node) for argument, node in zip(first, args, strict=False)]
+    given += [(keyword.arg or "**", keyword.value) for keyword in keywords]
+    names = [name for name, _ in given]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ExpressionError(f"{twice!r} is given twice; write {_written(kind)}")
+    for form in _FORMS[kind]:
+        if {argument.name for argument in form} == set(names):
+            texts = dict(given)
+            return {argument: ast.unparse(texts[argument.name]) for argument in form}
+    known = {argument.name for form in _FORMS[kind] for argument in form}
+    if set(names) <= known and any({a.name for a in f} < set(names) for f in _FORMS[kind]):
+        raise ExpressionError(f"the lifetime is given twice; write {_written(kind)}")
+    raise ExpressionError(f"the arguments do not fit; write {_written(kind)}")
+
+
+def canonical(kind: str, given: Mapping[str, Floats]) -> tuple[Floats, ...]:
+    """Return the numbers that `outlived` wants from those of any form of a lifetime."""
+    convert = _CONVERSIONS.get((kind, *given))
+    return convert(*given.values()) if convert else tuple(given.values())
+
+
+def _lognormal_of_mean(mean: Floats, sd: Floats) -> tuple[Floats, ...]:
+    variance = np.log1p((sd / mean) ** 2)
+    return np.log(mean) - variance / 2, np.sqrt(variance)
+
+
+def _weibull_of_mean(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    from scipy.special import gamma
+
+    shape = _weibull_shape(cv)
+    return mean / gamma(1 + 1 / shape), shape
+
+
+def _weibull_shape(cv: Floats) -> Floats:
+    """Solve cv**2 + 1 = G(1 + 2/b) / G(1 + 1/b)**2 for the shape b, by Newton on log b."""
+    from scipy.special import gammaln, psi
+
+    target = np.log1p(cv**2)
+    x = np.log(np.clip(cv**-1.086, 0.05, 100.0))  # Justus et al. 1978: within 1 % near shape 2
+    for _ in range(50):
+        inverse = np.exp(-x)
+        value = gammaln(1 + 2 * inverse) - 2 * gammaln(1 + inverse) - target
+        slope = 2 * inverse * (psi(1 + inverse) - psi(1 + 2 * inverse))
+        change = np.clip(value / slope, -1.0, 1.0)
+        # What has converged stays, so that a draw's bits do not depend on its neighbours.
+        change[np.abs(change) < 1e-15 * np.maximum(np.abs(x), 1.0)] = 0.0
+        x = x - change
+        if not change.any():
+            break
+    return np.exp(x)
+
+
+def _gamma_of_mean(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    return cv**-2, mean * cv**2
+
+
+def _loglogistic_of_mean(mean: Floats, shape: Floats) -> tuple[Floats, ...]:
+    # Shapes of 1 and below have no mean: nan, which the run names.
+    return np.where(shape > 1, mean * np.sinc(1 / shape), np.nan), shape
+
+
+_CONVERSIONS: dict[tuple[str, ...], Callable[..., tuple[Floats, ...]]] = {
+    ("lognormal", "mean", "sd"): _lognormal_of_mean,
+    ("weibull", "mean", "cv"): _weibull_of_mean,
+    ("gamma", "mean", "cv"): _gamma_of_mean,
+    ("loglogistic", "mean", "shape"): _loglogistic_of_mean,
+}
+
+
+def outlived(kind: str, ages: Floats, numbers: tuple[Floats, ...]) -> Floats:
+    """Return the share of a cohort that outlives each age.
+
+    Parameters
+    ----------
+    kind
+        Name of the lifetime, but not the table.
+    ages
+        Years since the inflow, from 0 on; broadcasts against the numbers.
+    numbers
+        What `canonical` returns.
+
+    Examples
+    --------
+    >>> outlived("fixed", np.array([3.0, 4.0]), (np.array(3.5),)).tolist()
+    [1.0, 0.0]
+    """
+    return np.asarray(_SURVIVAL[kind](ages, *numbers), dtype=np.float64)
+
+
+def _fixed(age: Floats, years: Floats) -> Floats:
+    return np.asarray(age < years, dtype=np.float64)
+
+
+def _normal(age: Floats, mean: Floats, sd: Floats) -> Floats:
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr((mean - age) / sd))
+
+
+def _truncated_normal(age: Floats, mean: Floats, sd: Floats) -> Floats:
+    return _normal(age, mean, sd) / _normal(np.zeros(1), mean, sd)
+
+
+def _folded_normal(age: Floats, mean: Floats, sd: Floats) -> Floats:
+    return _normal(age, mean, sd) + _normal(age, -mean, sd)
+
+
+def _lognormal(age: Floats, mu: Floats, sigma: Floats) -> Floats:
+    return _normal(np.log(age), mu, sigma)
+
+
+def _weibull(age: Floats, scale: Floats, shape: Floats) -> Floats:
+    return np.exp(-((age / scale) ** shape))
+
+
+def _gamma(age: Floats, shape: Floats, scale: Floats) -> Floats:
+    from scipy.special import gammaincc
+
+    return np.asarray(gammaincc(shape, age / scale))
+
+
+def _loglogistic(age: Floats, scale: Floats, shape: Floats) -> Floats:
+    return 1.0 / (1.0 + (age / scale) ** shape)
+
+
+def _gompertz(age: Floats, c: Floats, g: Floats) -> Floats:
+    return np.exp(-c * np.expm1(g * age))
+
+
+_SURVIVAL: dict[str, Callable[..., Floats]] = {
+    "fixed": _fixed,
+    "normal": _normal,
+    "truncated_normal": _truncated_normal,
+    "folded_normal": _folded_normal,
+    "lognormal": _lognormal,
+    "weibull": _weibull,
+    "gamma": _gamma,
+    "loglogistic": _loglogistic,
+    "gompertz": _gompertz,
+}

@@ -1,0 +1,162 @@
+"""Scores of cells: keys of a parameter or its grade, and columns of its table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ndmc.errors import InputError
+from ndmc.scenario.document import Document
+from ndmc.scenario.quality import BASIC, EXPERT, INDICATORS, SENSITIVE, Rating, ScoreError, rate
+from ndmc.scenario.schema import QualityEntry
+from ndmc.scenario.tables import Cell, Table
+
+__all__ = ["Scorer"]
+
+_LEVEL = "sensitivity"
+
+# So near to the name of a column of scores that it is a misspelt one.
+_NEAR = 0.85
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Rates the cells of a parameter by a ``quality`` entry and the columns of a table.
+
+    ``key`` is where the entry stands; ``dims`` are the columns that hold labels, whatever
+    their names; ``spread`` is the key of the parameter, if any, that overrides the entry.
+    """
+
+    document: Document
+    entry: QualityEntry
+    key: tuple[str, ...]
+    table: Table | None
+    dims: tuple[str, ...]
+    spread: str = ""
+
+    @property
+    def own(self) -> dict[str, float]:
+        """The scores that hold for every cell that does not say otherwise."""
+        names = dict.fromkeys((*(n for group in INDICATORS.values() for n in group), BASIC))
+        given = {name: getattr(self.entry, name) for name in names}
+        return {name: float(score) for name, score in given.items() if score is not None}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that are read."""
+        names = INDICATORS[self.entry.method]
+        if self.entry.method == "laner":
+            names += (_LEVEL, *(f"{name}_{_LEVEL}" for name in SENSITIVE))
+        elif self.entry.method != "hedbrant_soerme":
+            names += (BASIC,)
+        return tuple(name for name in names if name not in self.dims)
+
+    def row(self, cell: Cell) -> dict[str, str]:
+        """Return what the row of a cell says of its quality; empty cells say nothing."""
+        return {name: cell.words[name] for name in self.columns if cell.words.get(name)}
+
+    def rate(self, cell: Cell, name: str, where: str) -> tuple[Cell, Rating | None]:
+        """Return a cell with the cv that follows from its scores, and its rating.
+
+        A row that says its own cv or sd has no rating.
+
+        Raises
+        ------
+        InputError
+            With file and line of the row or the key that is wrong.
+        """
+        row = self.row(cell)
+        spread = self.spread or next((name for name in ("cv", "sd") if name in cell.numbers), "")
+        if spread:
+            if row:
+                message = f"both {next(iter(row))} and {spread}: give either scores or {spread}"
+                raise InputError(message, where)
+            return cell, None
+        rating = self._rated(cell, row, where)
+        mean = cell.numbers.get("value", cell.numbers.get("mean"))
+        if mean is not None and mean <= 0:
+            message = f"{name}: the mean is {mean:g}, but scores give a cv, a share of the mean"
+            raise InputError(f"{message}; give sd instead (in a table, row by row)", where)
+        return replace(cell, numbers={**cell.numbers, "cv": rating.cv}), rating
+
+    def _rated(self, cell: Cell, row: Mapping[str, str], where: str) -> Rating:
+        scores = self._scores(cell.line, row)
+        try:
+            levels = self._levels(row, scores)
+            rounded = self.entry.rounded is not False
+            return rate(self.entry.method, scores, levels, rounded=rounded)
+        except ScoreError as wrong:
+            raise self._error(wrong, cell, row, where) from None
+
+    def _scores(self, line: int, row: Mapping[str, str]) -> dict[str, float]:
+        found = {
+            name: self._number(line, name, text) for name, text in row.items() if _LEVEL not in name
+        }
+        own = self.own
+        if EXPERT in found:
+            own = {}  # an expert's estimate in a row replaces all that holds elsewhere
+        elif found:
+            own.pop(EXPERT, None)
+        return own | found
+
+    def _number(self, line: int, name: str, text: str) -> float:
+        assert self.table is not None
+        number = self.table.number(line, name, text)
+        if name != BASIC and not text.isdecimal():
+            message = f"column {name!r} holds {text!r}; a score must be a whole number such as 2"
+            raise InputError(message, self.table.where(line))
+        return number
+
+    def _levels(self, row: Mapping[str, str], scores: Mapping[str, float]) -> dict[str, str]:
+        """Return the level of each score: the row comes before the key, one before all."""
+        said = self.entry.sensitivity if self.entry.method == "laner" else None
+        scored = [name for name in SENSITIVE if name in scores]
+        if _LEVEL in row and not scored:
+            raise ScoreError(f"a sensitivity without a score of {', '.join(SENSITIVE)}", _LEVEL)
+        found = dict.fromkeys(scored, said) if isinstance(said, str) else {}
+        if isinstance(said, dict):
+            found |= {name: level for name, level in said.items() if name in scored}
+        if _LEVEL in row:
+            found = dict.fromkeys(scored, row[_LEVEL])
+        each = {name: row.get(f"{name}_{_LEVEL}") for name in SENSITIVE}
+        return {**found, **{name: level for name, level in each.items() if level}}
+
+    def _error(
+        self, wrong: ScoreError, cell: Cell, row: Mapping[str, str], where: str
+    ) -> InputError:
+        in_key = wrong.item in self.own and wrong.item not in row
+        if cell.line and not in_key and any(name in cell.words for name in self.columns):
+            return InputError(str(wrong), where)
+        return self.document.error(str(wrong), *self.key, wrong.item)
+
+    def check(self, ratings: list[Rating | None]) -> None:
+        """Refuse keys that mean nothing to any cell, and columns that are misspelt.
+
+        Raises
+        ------
+        InputError
+            With file and line.
+        """
+        scored = {name for rating in ratings if rating for name, _ in rating.sensitivities}
+        said, key = self.entry.sensitivity, (*self.key, _LEVEL)
+        if said is not None and self.entry.method != "laner":
+            raise self.document.error(f"{self.entry.method} knows no sensitivity; remove it", *key)
+        if isinstance(said, str) and not scored:
+            message = f"a sensitivity but no score of {', '.join(SENSITIVE)}; remove it"
+            raise self.document.error(message, *key)
+        for name in said if isinstance(said, dict) else ():
+            if name not in scored:
+                message = f"a sensitivity for {name} but no score; give the score or remove it"
+                raise self.document.error(message, *key, name)
+        if self.entry.rounded is not None and self.entry.method != "laner":
+            message = f"{self.entry.method} has no rounded table; remove it"
+            raise self.document.error(message, *self.key, "rounded")
+        self._check_header()
+
+    def _check_header(self) -> None:
+        for name in self.table.header if self.table else ():
+            near = difflib.get_close_matches(name, self.columns, n=1, cutoff=_NEAR)
+            if near and name not in self.columns and name not in self.dims:
+                message = f"the column {name!r} is not read; did you mean {near[0]!r}?"
+                raise InputError(message, self.table.where() if self.table else "")

@@ -1,0 +1,56 @@
+"""A checked scenario: what every other room is given."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ndmc.dims import Dims
+from ndmc.scenario.document import Document
+from ndmc.scenario.parameters import Parameter
+from ndmc.scenario.schema import FigureEntry, ScenarioFile
+from ndmc.scenario.units import UnitSystem
+
+__all__ = ["Figure", "Scenario"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure, and where it was read."""
+
+    entry: FigureEntry
+    where: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One complete description of a material cycle.
+
+    ``tables`` holds the text of every table it uses, so that a store can carry them;
+    ``hash`` identifies their content together with the changes made to them.
+    """
+
+    name: str
+    folder: Path
+    document: Document
+    file: ScenarioFile
+    dims: Dims
+    units: UnitSystem
+    parameters: dict[str, Parameter]
+    correlations: tuple[tuple[tuple[str, ...], tuple[tuple[float, ...], ...]], ...]
+    figures: tuple[Figure, ...]
+    variant: str
+    changes: dict[str, str]
+    tables: dict[str, str] = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of every text, the variant and the changes."""
+        parts = [
+            self.document.text,
+            *sorted(self.tables.items()),
+            ("variant", self.variant),
+            *sorted(self.changes.items()),
+        ]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,25 @@
+"""What a run leaves: files that can be trusted, and exact percentiles of them.
+
+Knows draws only as arrays of outputs: nothing here can compute one.
+"""
+
+__all__ = [
+    "brackets",
+    "bundle",
+    "creation",
+    "dataset",
+    "description",
+    "digest",
+    "integrity",
+    "ledger",
+    "merged",
+    "place",
+    "ranks",
+    "series",
+    "spec",
+    "store",
+    "stored_percentiles",
+    "view",
+    "widths",
+    "zarr_v3",
+]

@@ -1,0 +1,252 @@
+"""A store made, restored, and raised to more draws."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, RunError
+from ndmc.plan.steps import Output, Plan
+from ndmc.scenario.scenario import Scenario
+from ndmc.store.description import write_labels
+from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
+from ndmc.store.place import Folder, Place, told
+from ndmc.store.spec import Spec
+from ndmc.store.store import FORMAT, ROOT, Store, now, open_store, place_in_store, seal, tables_of
+from ndmc.store.zarr_v3 import gather, group_document, output_document, put_array
+
+__all__ = [
+    "check_same",
+    "create",
+    "existing",
+    "raise_draws",
+    "restore",
+    "without_percentiles",
+    "write_shapes",
+]
+
+# Smaller inner chunks cost more in per-chunk overhead than they save in reading one year.
+_INNER_BYTES = 2**20
+
+
+def _title(scenario: Scenario, plan: Plan) -> str:
+    """Return the title of a scenario, which says so if its draws are reconciled."""
+    if plan.conditioning is None:
+        return scenario.file.title
+    how = {"projected": "projected", "active_set": "non-negative"}[plan.conditioning.method]
+    return f"{scenario.file.title or scenario.name} ({how} draws)"
+
+
+def existing(place: Place) -> Store | None:
+    """Return the store there is at a place, if there is one."""
+    if not place.exists() or _is_begun(place):
+        return None
+    return open_store(place)
+
+
+def create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> Store:
+    """Return the store of a run: a new one, or the one an earlier attempt began.
+
+    Raises
+    ------
+    InputError
+        If the path belongs to something else; nothing is touched.
+    RunError
+        If it cannot be written.
+    """
+    store = existing(place)
+    if store is not None:
+        check_same(store, scenario, spec)
+        return store
+    try:
+        with told(), place.begin() as begun:
+            _create(begun, scenario, plan, spec)
+    except OSError as failed:
+        reason = f"cannot write {place.url!r}: {failed.strerror or failed}"
+        if isinstance(failed, FileNotFoundError) and not isinstance(place, Folder):
+            raise InputError(f"{reason}; choose another --out", "--out") from None
+        remedy = "choose another --out, or make room and run the same command again"
+        raise RunError(f"{reason}; {remedy}") from None
+    store = open_store(place)
+    check_same(store, scenario, spec)  # another may have been quicker
+    return store
+
+
+def _is_begun(place: Place) -> bool:
+    """Whether an object store holds no more than the beginning of a store: its root comes last."""
+    if isinstance(place, Folder) or place.exists(ROOT):
+        return False
+    return place.exists("ledger/zarr.json") or not place.names("")
+
+
+def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
+    """Refuse a store whose run is not the one asked for, and show the difference."""
+    wanted = identity(scenario, spec)
+    for key in IDENTITY:
+        found = store.attrs.get(key, BEFORE.get(key))
+        if found == wanted[key]:
+            continue
+        shown = f"{found!r}, asked for {wanted[key]!r}"
+        if key == "scenario_hash":
+            shown = _difference(store, scenario)
+        raise InputError(
+            f"the store belongs to another run ({key.replace('_hash', '')}: {shown}); "
+            "choose another --out or remove it",
+            store.path,
+        )
+
+
+def _difference(store: Store, scenario: Scenario) -> str:
+    """Return the first lines in which the texts of two scenarios differ."""
+    before = {"scenario.yaml": store.attrs["scenario_text"], **tables_of(store)}
+    after = {"scenario.yaml": scenario.document.text, **scenario.tables}
+    for name in {**before, **after}:
+        old, new = (texts.get(name, "").splitlines() for texts in (before, after))
+        lines = difflib.unified_diff(old, new, n=0, lineterm="")
+        changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+        if changed:
+            return f"another text, in {name}: {' / '.join(line.strip() for line in changed[:2])}"
+    return "another text"
+
+
+def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
+    kept = [output for output in plan.outputs if output.name in spec.keep]
+    if kept:
+        _create_outputs(place, kept, plan.dims, spec, "; ".join(scenario.file.references))
+    keys = [f"{place_in_store(output)}/zarr.json" for output in kept]
+    metadata = {key.removesuffix("/zarr.json"): json.loads(place.read(key)) for key in keys}
+    labels, attributes = write_labels(place, scenario, kept, plan)
+    metadata |= labels
+    for group in filter(None, attributes):
+        metadata[group] = gather(place, group, attributes[group], metadata)
+    place.settle(keys)
+    # An array, whose folder nobody searches for arrays, and which is not listed in the root.
+    put_array(place, "ledger", np.array(0), (), {"long_name": "see files beside this"})
+    about = {**_attributes(scenario, plan, spec), **attributes[""]}
+    seal(place, group_document(about, metadata))
+
+
+def restore(store: Store, scenario: Scenario, plan: Plan) -> None:
+    """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
+    write_labels(store.place, scenario, [*store.outputs.values()], plan)
+    for key, about in store.metadata.items():
+        if about["node_type"] == "group" and key != "percentiles":
+            gather(store.place, key, about["attributes"], store.metadata)
+        elif about["node_type"] == "array" and not key.startswith("percentiles/"):
+            store.place.write(f"{key}/zarr.json", json.dumps(about).encode())
+
+
+def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
+    groups = {dim: named for dim, named in scenario.dims.groups.items() if named}
+    return {
+        "ndmc_format": FORMAT,
+        "title": _title(scenario, plan),
+        "scenario": scenario.name,
+        "references": list(scenario.file.references),
+        **identity(scenario, spec),
+        "reconciled": plan.conditioning.method if plan.conditioning else "",
+        "rounding_error": 2.0 ** -(1 + (spec.bits or np.finfo(spec.dtype).nmant)),
+        "draws": spec.draws,
+        "block": spec.block,
+        "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
+        "complete": False,
+        "started": now(),
+        "versions": {p: version_of(p) for p in ("numpy", "numba", "scipy", "zarr", "dask")}
+        | {"python": platform.python_version()},
+        "machine": platform.machine(),
+        "dims": {dim: list(labels) for dim, labels in scenario.dims.labels.items()},
+        "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
+        "headline": list(scenario.file.headline),
+        "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],
+        "watched": [[watch.name, watch.kind] for watch in plan.watches],
+        "counted": [],
+        "balance": {
+            "checked": [ledger.process for ledger in plan.ledgers],
+            "not_computed": [
+                process
+                for process in scenario.file.processes
+                if process not in {ledger.process for ledger in plan.ledgers}
+            ],
+        },
+        "scenario_text": scenario.document.text,
+    }
+
+
+def _create_outputs(
+    place: Place, outputs: Sequence[Output], dims: Dims, spec: Spec, source: str
+) -> None:
+    for output in outputs:
+        about = _output_document(output, dims, spec, source)
+        data = json.dumps(about).encode()
+        place.write(f"{place_in_store(output)}/zarr.json", data, durable=False)
+
+
+def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dict[str, Any]:
+    rest = dims.shape(tuple(reversed(output.dims)))
+    shard = (spec.block, *rest)
+    inner = _inner_chunk(shard, output.dims, np.dtype(spec.dtype).itemsize)
+    attributes = {"units": output.unit, "long_name": output.title, "kind": output.kind}
+    if source:
+        attributes["source"] = source
+    if output.note:
+        attributes["comment"] = output.note
+    names = ("draw", *reversed(output.dims))
+    return output_document((spec.draws, *rest), shard, inner, spec.dtype, names, attributes)
+
+
+def without_percentiles(store: Store) -> Store:
+    """Take the percentiles of a run that is computed anew out of the root, then off the disk."""
+    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    if len(metadata) < len(store.metadata):
+        attributes = {**store.attrs, "complete": False}
+        store = seal(store.place, group_document(attributes, metadata))
+    store.place.remove("percentiles/zarr.json")
+    return store
+
+
+def raise_draws(store: Store, spec: Spec) -> Store:
+    """Make room for more draws; what is written stays.
+
+    All of it is in the root's document, which is replaced in one step; the others follow.
+    """
+    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    for output in store.outputs.values():
+        about = metadata[place_in_store(output)]
+        metadata[place_in_store(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
+    attributes = {
+        **{name: value for name, value in store.attrs.items() if name != "until"},
+        "draws": spec.draws,
+        "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
+        "complete": False,
+    }
+    raised = seal(store.place, group_document(attributes, metadata))
+    store.place.remove("percentiles/zarr.json")
+    write_shapes(raised)
+    return raised
+
+
+def write_shapes(store: Store) -> None:
+    """Write the documents of the kept outputs as the root has them, where a raise was cut short."""
+    for output in store.outputs.values():
+        key = place_in_store(output)
+        store.place.write(f"{key}/zarr.json", json.dumps(store.metadata[key]).encode())
+    if "inputs" in store.metadata:
+        gather(store.place, "inputs", store.metadata["inputs"]["attributes"], store.metadata)
+
+
+def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -> tuple[int, ...]:
+    """Cut a shard by years, so that a few years of all draws can be read alone."""
+    if "year" not in dims:
+        return shard
+    axis = 1 + tuple(reversed(dims)).index("year")
+    years = shard[axis]
+    row = int(np.prod(shard, dtype=np.int64)) // years * itemsize
+    wanted = min(years, -(-_INNER_BYTES // row))
+    fitting = next(n for n in range(wanted, years + 1) if years % n == 0)
+    return (*shard[:axis], fitting, *shard[axis + 1 :])

@@ -1,0 +1,159 @@
+"""Stores as labelled xarray datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ndmc.errors import InputError
+from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
+from ndmc.store.store import Store, open_store
+from ndmc.store.stored_percentiles import Summary, summaries
+from ndmc.store.view import labels_of, unit_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["open_dataset", "percentiles", "to_dataset"]
+
+
+def open_dataset(store: str | Path) -> xr.Dataset:
+    """Open the kept draws of a store, lazily.
+
+    Parameters
+    ----------
+    store
+        Path of a store.
+
+    Returns
+    -------
+    xarray.Dataset
+        Outputs with dims (draw, year, ...), units and long names in their attrs, the provenance
+        of the run in its own.
+
+    Raises
+    ------
+    InputError
+        If there is no such store.
+    RunError
+        If its labels are damaged.
+
+    Examples
+    --------
+    >>> import ndmc, tempfile
+    >>> out = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = ndmc.run("china_nd", 100, seed=1, out=out, keep=["in_use"])
+    >>> ndmc.open(out).in_use.attrs["units"]
+    't'
+    """
+    import xarray as xr
+
+    opened = open_store(store)
+    opened.check_labels()
+    with opened.damage("a label"):
+        dataset: xr.Dataset = xr.open_zarr(opened.path)
+    return dataset
+
+
+def percentiles(
+    store: str | Path,
+    variables: str | Sequence[str] | None = None,
+    *,
+    quantiles: Sequence[float] = DEFAULT_QUANTILES,
+    sel: Mapping[str, str | int | Sequence[str | int]] | None = None,
+    over: str | Iterable[str] = (),
+    by_group: str | Iterable[str] = (),
+) -> xr.Dataset:
+    """Return exact percentiles, with confidence limits, mean and sd.
+
+    Of outputs whose draws are stored any percentile of any sum, of others those the run computed.
+
+    Parameters
+    ----------
+    store
+        Path of a complete store.
+    variables
+        Names of outputs; all if None, each asked for those of the dims below that it has.
+    quantiles
+        Shares from 0 to 1.
+    sel
+        Labels to pick, ``{"year": 2021, "product": ["mobile_phone", "automobiles"]}``; a group
+        stands for its labels.
+    over
+        Dims to sum over, draw by draw, before percentiles are taken.
+    by_group
+        Dims whose labels are summed by group.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each variable ``x``: ``x`` (quantile, ...), ``x_low``, ``x_high``, ``x_mean``, ``x_sd``.
+
+    Raises
+    ------
+    InputError
+        For a name, dim or label the store has not, a sum or percentile that needs draws which are
+        not stored, or an incomplete store.
+
+    Examples
+    --------
+    >>> import ndmc, tempfile
+    >>> out = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = ndmc.run("china_nd", 200, seed=1, out=out, keep=["in_use"])
+    >>> total = ndmc.percentiles(out, "in_use", sel={"year": 2021}, over="product")
+    >>> 100_000 < total.in_use.sel(quantile=0.5).item() < 130_000
+    True
+    """
+    opened = open_store(store)
+    if isinstance(variables, str):
+        variables = [variables]
+    for quantile in quantiles:
+        if not 0 <= quantile <= 1:
+            raise InputError(f"quantile {quantile:g} is not between 0 and 1")
+    select = {dim: _labels(chosen) for dim, chosen in (sel or {}).items()}
+    dims = (over,) if isinstance(over, str) else tuple(over)
+    by = (by_group,) if isinstance(by_group, str) else tuple(by_group)
+    found = to_dataset(opened, summaries(opened, variables, quantiles, select, dims, by))
+    single = {dim: 0 for dim, chosen in (sel or {}).items() if _is_label(chosen)}
+    return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})
+
+
+def _is_label(chosen: str | int | Sequence[str | int]) -> bool:
+    return isinstance(chosen, str | int)
+
+
+def _labels(chosen: str | int | Sequence[str | int]) -> list[str]:
+    return [str(chosen)] if isinstance(chosen, (str, int)) else [str(label) for label in chosen]
+
+
+def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
+    """Return summaries as a labelled dataset.
+
+    For a variable ``x`` it holds ``x`` with dims (quantile, ...), ``x_low`` and ``x_high`` (the
+    95 % confidence limits of each percentile), ``x_mean`` and ``x_sd``.
+    """
+    import xarray as xr
+
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {}
+    for name, one in summaries.items():
+        kept, output = one.view.kept, store.computed[one.view.name]
+        attrs = {"units": unit_of(store, one.view), "long_name": output.title}
+        coords["quantile"] = list(one.quantiles)
+        coords |= {dim: labels_of(store, one.view, dim) for dim in kept}
+        for suffix, values, word in (
+            ("", one.values, ""),
+            ("_low", one.low, ", lower 95 % confidence limit"),
+            ("_high", one.high, ", upper 95 % confidence limit"),
+            ("_mean", one.mean, ", mean"),
+            ("_sd", one.sd, ", standard deviation"),
+        ):
+            dims = kept if suffix in ("_mean", "_sd") else ("quantile", *kept)
+            data[name + suffix] = (dims, values, {**attrs, "long_name": output.title + word})
+    provenance = {
+        "draws": store.spec.draws,
+        "method": "linear (type 7), exact",
+        "confidence": CONFIDENCE,
+    }
+    return xr.Dataset(data, coords, provenance)

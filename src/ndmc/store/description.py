@@ -1,0 +1,141 @@
+"""What a store says besides its draws: labels of dims, their groups, and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndmc.dims import Dims
+from ndmc.plan.steps import Output, Plan
+from ndmc.scenario.parameters import Parameter
+from ndmc.scenario.quality import BASIC, INDICATORS
+from ndmc.scenario.scenario import Scenario
+from ndmc.store.place import Place
+from ndmc.store.zarr_v3 import put_array, settle_arrays
+
+__all__ = ["write_coordinates", "write_labels"]
+
+#: The dim of scores, and its labels: every score that any method takes.
+INDICATOR = "quality_indicator"
+
+_INDICATORS = [*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC]
+
+#: The documents of arrays, by key.
+Documents = dict[str, Any]
+
+
+def write_labels(
+    place: Place, scenario: Scenario, kept: Sequence[Output], plan: Plan
+) -> tuple[Documents, dict[str, Mapping[str, str]]]:
+    """Write labels and parameters durably.
+
+    Returns the documents of the arrays, and the attributes of each group; the root is "".
+    """
+    inputs = [output for output in kept if output.kind == "parameter"]
+    used = {
+        "": {dim for output in plan.outputs for dim in output.dims},
+        "parameters": {d for parameter in scenario.parameters.values() for d in parameter.dims},
+    }
+    if inputs:
+        used["inputs"] = {dim for output in inputs for dim in output.dims}
+    documents = _write_parameters(place, scenario)
+    attributes: dict[str, Mapping[str, str]] = {"tables": scenario.tables}
+    for group, dims in used.items():
+        found, attributes[group] = write_coordinates(place, group, plan.dims, dims)
+        documents |= found
+    settle_arrays(place, documents)
+    return documents, attributes
+
+
+def write_coordinates(
+    place: Place, group: str, dims: Dims, used: Iterable[str]
+) -> tuple[Documents, dict[str, str]]:
+    """Write the labels of the used dims, and the group of each label.
+
+    Returns the documents of the arrays, and the attribute that names those that are no dims.
+    """
+    found, further = Documents(), []
+    prefix = f"{group}/" if group else ""
+
+    def put(key: str, values: Sequence[Any], dim: str, about: Mapping[str, str]) -> None:
+        found[prefix + key] = put_array(place, prefix + key, np.array(values), (dim,), about)
+
+    for dim in dims.ordered(used):
+        coordinate = dims.coordinate(dim)
+        put(dim, coordinate, dim, {"long_name": dim} if isinstance(coordinate[0], int) else {})
+        if groups := dims.groups.get(dim):
+            group_of = {label: name for name, members in groups.items() for label in members}
+            put(f"{dim}_group", [group_of[label] for label in dims.labels[dim]], dim, {})
+            further.append(f"{dim}_group")
+    return found, {"coordinates": " ".join(further)} if further else {}
+
+
+def _write_parameters(place: Place, scenario: Scenario) -> Documents:
+    """Write each parameter's central values, and what is known of each cell."""
+    found = Documents()
+    for name, parameter in scenario.parameters.items():
+        key, shape = f"parameters/{name}", scenario.dims.shape(parameter.dims)
+        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
+        attributes: dict[str, Any] = {
+            "units": parameter.unit,
+            "long_name": parameter.title or name.replace("_", " "),
+            "comment": parameter.note,
+            "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
+            "distribution": sorted({cell.kind for cell in parameter.marginals}),
+            "grade": sorted(set(parameter.grades)),
+        }
+        for kind, texts in (("source", parameter.sources), ("confidence", parameter.confidences)):
+            if len(set(texts)) == 1:
+                attributes[kind] = texts[0]
+            else:
+                values = np.array(texts).reshape(shape)
+                found[f"{key}_{kind}"] = put_array(
+                    place, f"{key}_{kind}", values, parameter.dims, {}
+                )
+        if any(parameter.ratings):
+            attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
+            found |= _write_ratings(place, parameter, shape)
+        found[key] = put_array(place, key, central.reshape(shape), parameter.dims, attributes)
+    if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
+        key = f"parameters/{INDICATOR}"
+        found[key] = put_array(place, key, np.array(_INDICATORS), (INDICATOR,), {})
+    return found
+
+
+def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -> Documents:
+    """Write what is known of the quality of each cell; of a cell without scores, nothing."""
+    scores = np.full((len(parameter.ratings), len(_INDICATORS)), np.nan)
+    levels = np.full(scores.shape, "", dtype="U6")
+    cvs = np.full(len(scores), np.nan)
+    for cell, rating in enumerate(parameter.ratings):
+        if rating:
+            cvs[cell] = rating.cv
+            for name, score in rating.scores:
+                scores[cell, _INDICATORS.index(name)] = score
+            for name, level in rating.sensitivities:
+                levels[cell, _INDICATORS.index(name)] = level
+    kinds = [
+        rating.distribution if rating else cell.kind
+        for rating, cell in zip(parameter.ratings, parameter.marginals, strict=True)
+    ]
+    wide = (*shape, len(_INDICATORS))
+    arrays = {
+        "scores": (scores.reshape(wide), (INDICATOR,), "score of each indicator, 1 is best"),
+        "sensitivity": (levels.reshape(wide), (INDICATOR,), "how strongly the value reacts"),
+        "cv": (cvs.reshape(shape), (), "standard deviation as a share of the mean, from scores"),
+        "distribution": (np.array(kinds).reshape(shape), (), "distribution of each cell"),
+    }
+    found = Documents()
+    for suffix, (values, further, about) in arrays.items():
+        key = f"parameters/{parameter.name}_{suffix}"
+        dims = (*parameter.dims, *further)
+        found[key] = put_array(place, key, values, dims, {"long_name": about})
+    return found
+
+
+def _errors(error: Any) -> str:
+    return (
+        error.kind if error.kind in ("shared", "independent") else f"{error.kind}({error.value:g})"
+    )

@@ -1,0 +1,251 @@
+"""What is remembered of draws that are not kept: enough for exact percentiles, in any order.
+
+A row is one cell of one series. For each percentile it has a bracket (low, high), found from
+earlier draws, in which the wanted order statistics will lie: draws below, at its edges and inside
+are counted, and those inside kept. Brackets do not depend on how draws are cut into blocks, so
+counts add up and kept values go together in any order, and a rank found inside a bracket is the
+rank among all draws. Methods: Munro & Paterson 1980; the brackets are order statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ndmc.store.brackets import Brackets, Series, Sheet
+from ndmc.store.bundle import pack
+from ndmc.typing import Array, Floats, Integers
+
+__all__ = [
+    "ERRORS",
+    "PARTS",
+    "SEGMENT",
+    "Digester",
+    "Nodes",
+    "Room",
+    "add_node",
+    "part_starts",
+    "tally",
+]
+
+#: Rows kept together in a file: a part that is read alone.
+SEGMENT = 64
+
+#: Standard errors of a rank between a percentile and the edges of its bracket: the chance that one
+#: bracket misses is 2e-9, and a miss is seen and made good by a second pass.
+ERRORS = 6.0
+
+#: A bracket is cut in so many parts where draws are counted first and kept in a second pass.
+PARTS = 64
+
+Nodes = dict[tuple[int, int], Floats]
+
+
+class Room:
+    """Memory for some draws: ``results`` by output [dims..., draw], and ``rows`` [row, draw].
+
+    Both are the same memory, but for the rows of sums, which `add_up` fills.
+    """
+
+    def __init__(self, series: Sequence[Series], sheets: Sequence[Sheet], draws: int) -> None:
+        self.rows = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
+        self.results: dict[str, Array] = {}
+        self._sums = []
+        for one in series:
+            here = self.rows[one.sheet][one.rows].reshape(*one.view.shape, draws)
+            if one.view.sums:
+                self._sums.append((one.view, here))
+            else:
+                self.results[one.view.name] = here
+
+    def add_up(self) -> None:
+        """Fill the rows of sums from the results."""
+        for view, here in self._sums:
+            values = self.results[view.name]
+            *others, last = sorted(map(view.dims.index, view.over), reverse=True)
+            for axis in others:
+                values = _added(values, axis)
+            _added(values, last, here)
+
+
+def _added(values: Array, axis: int, totals: Floats | None = None) -> Floats:
+    """Add up an axis of [dims..., draw] as a view does, in memory of its own if none is given."""
+    from ndmc_kernels.digest import ADD_UP
+
+    outer, labels, inner = values.shape[:axis], values.shape[axis], values.shape[axis + 1 : -1]
+    if totals is None:
+        totals = np.empty((*outer, *inner, values.shape[-1]))
+    sizes, draws = (math.prod(outer), math.prod(inner)), values.shape[-1]
+    shaped = values.reshape(sizes[0], labels, sizes[1], draws)
+    ADD_UP[values.itemsize](shaped, totals.reshape(*sizes, draws))
+    return totals
+
+
+# --- digesting draws --------------------------------------------------------------------------
+
+
+class Digester:
+    """Digests consecutive draws, a piece of whole leaves at a time."""
+
+    def __init__(
+        self,
+        series: Sequence[Series],
+        sheets: Sequence[Sheet],
+        brackets: Brackets,
+        draws: range,
+    ) -> None:
+        self.series, self.sheets, self.brackets = series, sheets, brackets
+        self.first = self.stop = draws.start
+        self._parts = [
+            _Part(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
+            for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
+        ]
+        self._room = Room((), (), 0)
+        self._above = [
+            np.zeros((len(one.above), one.rows.stop - one.rows.start), dtype=np.int64)
+            for one in series
+        ]
+
+    def room(self, draws: int) -> Room:
+        """Return memory to be filled with the next draws."""
+        if not self._room.rows or self._room.rows[0].shape[1] != draws:
+            self._room = Room(self.series, self.sheets, draws)
+        return self._room
+
+    def add(self) -> None:
+        """Digest the draws that the arrays are filled with."""
+        self._room.add_up()
+        rows = self._room.rows
+        for part, values in zip(self._parts, rows, strict=True):
+            part.add(values, self.stop)
+        for one, above in zip(self.series, self._above, strict=True):
+            for n, limit in enumerate(one.above):
+                values = rows[one.sheet][one.rows]
+                above[n] += np.count_nonzero(values > np.float64(limit), axis=-1)
+        self.stop += rows[0].shape[1]
+
+    def finite(self) -> set[str]:
+        """Return the outputs of which every draw so far is a finite number."""
+        ranges = [part.range for part in self._parts]
+        plain = [one for one in self.series if not one.view.sums]
+        return {o.view.name for o in plain if np.isfinite(ranges[o.sheet][:, o.rows]).all()}
+
+    def pack(self) -> Iterator[bytes]:
+        """Yield the bytes of a file."""
+        facts = {"first": self.first, "stop": self.stop, "start": self.brackets.start}
+        return pack(self._arrays(), facts)
+
+    def _arrays(self) -> Iterator[tuple[str, Array]]:
+        for n, part in enumerate(self._parts):
+            # A block has fewer than 2**31 draws.
+            yield f"counts/{n}", part.counts.astype(np.int32)
+            yield f"range/{n}", part.range
+            for (level, index), sums in part.nodes.items():
+                yield f"sums/{n}/{level}/{index}", sums
+            if self.brackets.counted:
+                yield f"tallies/{n}", _tallies(part, self.brackets.parts[n]).astype(np.int32)
+                continue
+            for number, kept in enumerate(part.segments()):
+                yield f"kept/{n}/{number}", kept
+        for n, above in enumerate(self._above):
+            if above.size:
+                yield f"above/{n}", above
+
+
+def _expected_inside(start: int, edges: Array, draws: int) -> int:
+    """Return what some draws have at most in a bracket, as expected; 0 where that is not known."""
+    if edges.shape[1] == 1 and np.isneginf(edges[..., 0]).all():
+        return draws
+    # Twelve standard errors of the rank of a median, and some more.
+    return min(draws, int(6.6 * draws / math.sqrt(start)) + 64) if start else 0
+
+
+class _Part:
+    """What is remembered of the rows of one sheet, with room for so many draws in each bracket."""
+
+    def __init__(self, sheet: Sheet, edges: Array, centre: Floats, room: int) -> None:
+        rows, brackets = edges.shape[:2]
+        self.edges, self.centre = edges, centre
+        self.counts = np.zeros((rows, brackets, 4), dtype=np.int64)
+        self.keys = np.dtype(f"i{sheet.dtype.itemsize}")
+        ends = np.iinfo(self.keys)
+        self.span = np.tile(np.array([ends.max, ends.min], self.keys), (rows, 1))
+        self.kept = np.empty((rows, brackets, room + 1), sheet.dtype)
+        self.nodes: Nodes = {}
+
+    def add(self, values: Array, at: int) -> None:
+        """Digest [row, draw], whose first draw has the number ``at``."""
+        from ndmc_kernels.digest import DIGEST, LEAF
+
+        leaf, leaves = at // LEAF, -(-values.shape[1] // LEAF)
+        together = (leaf | leaves) & -(leaf | leaves)  # the largest nodes that nothing is cut from
+        sums = np.empty((leaves // together, len(values), 2))
+        digest, keys, before = DIGEST[values.itemsize], values.view(self.keys), self.counts.copy()
+        digest(values, keys, self.edges, self.centre, self.counts, self.kept, self.span, sums)
+        if self._make_room(int(self.counts[..., 2].max(initial=0))):
+            self.counts[...] = before
+            digest(values, keys, self.edges, self.centre, self.counts, self.kept, self.span, sums)
+        for n, found in enumerate(sums):
+            level = together.bit_length() - 1
+            add_node(self.nodes, level, leaf // together + n, found)
+
+    def _make_room(self, most: int) -> bool:
+        """Make room for all that was found inside, if there was not enough."""
+        rows, brackets, room = self.kept.shape
+        if most < room:
+            return False
+        kept = np.empty((rows, brackets, 2 * most + 16), self.kept.dtype)
+        kept[..., :room] = self.kept
+        self.kept = kept
+        return True
+
+    @property
+    def range(self) -> Array:
+        """The least and the greatest draw, [2, row]."""
+        bits = np.where(self.span < 0, self.span ^ np.iinfo(self.keys).max, self.span)
+        return bits.view(self.kept.dtype).T.astype(np.float64)
+
+    def segments(self) -> Iterator[Array]:
+        """Yield the kept values of some rows at a time, row by row and bracket by bracket."""
+        from ndmc_kernels.digest import MOVE
+
+        sizes, slots = np.ascontiguousarray(self.counts[..., 2]), self.kept.shape[2]
+        begins = np.arange(sizes.size).reshape(sizes.shape) * slots
+        for first in range(0, len(sizes), SEGMENT):
+            some = slice(first, first + SEGMENT)
+            found = np.empty(int(sizes[some].sum()), self.kept.dtype)
+            move = MOVE[found.itemsize]
+            move(self.kept.reshape(-1), begins[some], sizes[some], part_starts(sizes[some]), found)
+            yield found
+
+
+def _tallies(part: _Part, cuts: Array) -> Integers:
+    """Return how many kept values lie in each part of each bracket, [row, bracket, part]."""
+    rows, brackets = part.kept.shape[:2]
+    found = np.zeros((rows, brackets, cuts.shape[2] + 1), dtype=np.int64)
+    for place in np.ndindex(rows, brackets):
+        found[place] = tally(part.kept[place][: part.counts[place][2]], cuts[place])
+    return found
+
+
+def tally(inside: Array, cuts: Array) -> Integers:
+    places = np.searchsorted(cuts, inside, side="right")
+    return np.bincount(places, minlength=len(cuts) + 1)
+
+
+def add_node(nodes: Nodes, level: int, index: int, sums: Floats) -> None:
+    """Add a node to a binary tree over draws, joining neighbours as soon as both are there.
+
+    The tree is that of all draws, so sums have the same bits however draws were cut and ordered.
+    """
+    while (level, index ^ 1) in nodes:
+        sums = nodes.pop((level, index ^ 1)) + sums
+        level, index = level + 1, index // 2
+    nodes[level, index] = sums
+
+
+def part_starts(sizes: Integers) -> Integers:
+    flat = sizes.reshape(-1)
+    return (np.cumsum(flat) - flat).reshape(sizes.shape)

@@ -1,0 +1,108 @@
+"""Is every file of a store what was written? And what to compute anew where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import google_crc32c
+
+from ndmc.store.ledger import Entry
+from ndmc.store.store import Store, place_in_store
+from ndmc.store.zarr_v3 import chunk_key, is_whole, own_document
+
+__all__ = ["Damage", "forget", "verify"]
+
+#: Bytes read at a time.
+_PIECE = 2**24
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what was written, and the entry of the ledger it belongs to, if any."""
+
+    entry: str
+    key: str
+    reason: str
+
+
+def verify(store: Store) -> list[Damage]:
+    """Recompute the checksum of every file of a run, and return what is damaged or missing."""
+    found = [*_metadata(store), *_small_arrays(store)]
+    for name in store.ledger.names:
+        entry = store.ledger.read(name)
+        if entry is None:
+            found.append(Damage(name, f"ledger/{name}", "is damaged, or of another run"))
+        else:
+            found += _files(store, entry)
+    if store.complete:
+        for block in store.missing():
+            text = f"draws {block.start} to {block.stop - 1}"
+            found.append(Damage("", text, "are not in the ledger"))
+    return found
+
+
+def _files(store: Store, entry: Entry) -> Iterator[Damage]:
+    for key, (size, checksum) in store.needed(entry):
+        try:
+            found = store.place.size(key)
+            if found != size:
+                yield Damage(entry.name, key, f"has {found} bytes, not {size}")
+            elif _checksum(store, key, size) != checksum:
+                yield Damage(entry.name, key, "has another checksum")
+        except FileNotFoundError:
+            yield Damage(entry.name, key, "is missing")
+
+
+def _checksum(store: Store, key: str, size: int) -> int:
+    checksum = 0
+    for start in range(0, size, _PIECE):
+        piece = store.place.read(key, start, min(start + _PIECE, size))
+        checksum = google_crc32c.extend(checksum, piece)
+    return checksum
+
+
+def _metadata(store: Store) -> Iterator[Damage]:
+    """Compare the document of every array and group with the root's, which has a checksum."""
+    for key, known in store.metadata.items():
+        try:
+            found = json.loads(store.place.read(f"{key}/zarr.json"))
+        except FileNotFoundError:
+            yield Damage("", f"{key}/zarr.json", "is missing")
+            continue
+        except ValueError:
+            found = None
+        if known["node_type"] == "group":
+            known = own_document(key, known["attributes"], store.metadata)
+        if found != known:
+            yield Damage("", f"{key}/zarr.json", "is not what the root has of it")
+
+
+def _small_arrays(store: Store) -> Iterator[Damage]:
+    """Read every array that is no output: each has one chunk, with a checksum."""
+    outputs = {place_in_store(output) for output in store.outputs.values()}
+    for key, known in store.metadata.items():
+        if known["node_type"] == "array" and key not in outputs:
+            chunk = f"{key}/{chunk_key(known['shape'])}"
+            try:
+                data = store.place.read(chunk)
+            except FileNotFoundError:
+                yield Damage("", chunk, "is missing")
+                continue
+            if not is_whole(data, known):
+                yield Damage("", chunk, "has another checksum")
+
+
+def forget(store: Store) -> Store:
+    """Take what is damaged out of the ledger, so that it is computed anew, and return the store.
+
+    Where the merged digest of earlier stages is damaged, all they came from is computed anew.
+    """
+    damaged = {damage.entry for damage in verify(store)} - {""}
+    newest = [name for name in damaged if name.startswith("stage-")]
+    if any(int(name.removeprefix("stage-")) >= store.stage for name in newest):
+        damaged |= set(store.ledger.names)
+    for name in damaged:
+        store.ledger.remove(name)
+    return store.changed(complete=False)

@@ -1,0 +1,6 @@
+"""Questions that take a model, or many runs.
+
+Asks other rooms for draws and percentiles, and keeps none of its own.
+"""
+
+__all__ = ["figures", "validation"]

@@ -1,0 +1,137 @@
+"""Published figures of a reconciled scenario: estimates with their errors, not draws.
+
+Expressions of reconciled cells get their standard deviations to first order (the delta method).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ndmc.errors import InputError
+from ndmc.plan.vocabulary import Vocabulary
+from ndmc.reconciliation.derivatives import NotSmoothError, Slope, differentiate
+from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.scenario import Figure, Scenario
+from ndmc.store.view import View
+from ndmc.studies.figures import NORMAL_95, Comparison, Estimate, compare, factor_of, view_of
+from ndmc.typing import Floats
+
+__all__ = ["compare_reconciled"]
+
+Matrix = Any  # a scipy.sparse array
+
+#: Share of a derivative along what no equation sees below which it is rounding.
+_BLIND = 1e-8
+
+
+def compare_reconciled(scenario: Scenario) -> tuple[list[Comparison], float]:
+    """Reconcile a scenario and compare it with its published figures.
+
+    Returns
+    -------
+    comparisons, worst
+        One per figure; the largest open equation as a share of its largest term.
+
+    Raises
+    ------
+    InputError
+        As `ndmc.reconcile`, and if a figure cannot be computed.
+    RunError
+        If the equations are not linear and no solution is found.
+
+    Examples
+    --------
+    >>> from ndmc.scenario.load import load
+    >>> comparisons, worst = compare_reconciled(load("china_nd_published"))
+    >>> comparisons[0].id, comparisons[0].known, worst < 1e-12
+    ('14', 'derived', True)
+    """
+    names = Vocabulary(scenario)
+    quantities = [
+        names.quantity(figure.entry.quantity, figure.where) if figure.entry.quantity else None
+        for figure in scenario.figures
+    ]
+    read = frozenset().union(*(expression.names for expression in quantities if expression))
+    found = _Estimates(reconcile_scenario(scenario, read))
+    comparisons = [
+        compare(scenario, figure, found.estimate(figure, expression))
+        for figure, expression in zip(scenario.figures, quantities, strict=True)
+    ]
+    return comparisons, found.reconciled.worst
+
+
+class _Estimates:
+    """What is reconciled: all names where the equations hold, twice, and without what is unknown.
+
+    The equations cannot tell ``here`` from ``elsewhere``; in ``blank`` unknown cells are nan.
+    """
+
+    def __init__(self, reconciled: Reconciled) -> None:
+        self.reconciled = reconciled
+        point, hidden = reconciled.point, reconciled.hidden
+        size = float(np.abs(point).max(initial=1.0))
+        self.here = self._known(point)
+        self.elsewhere = self._known(point + hidden @ np.full(hidden.shape[1], size))
+        self.blank = self._known(np.where(np.diff(hidden.indptr) > 0, np.nan, point))
+
+    def _known(self, point: Floats) -> dict[str, Slope]:
+        measured = len(self.reconciled.system.mean)
+        return self.reconciled.system.known(point[:measured], point[measured:])
+
+    def estimate(self, figure: Figure, expression: Expression | None) -> Estimate:
+        """Return the reconciled value of a figure's quantity with its 95 % range."""
+        if expression is None:
+            return Estimate(missing="not modelled")
+        scenario = self.reconciled.system.scenario
+        view = view_of(figure, expression, scenario.dims)
+        factor = factor_of(scenario, figure, expression)
+        if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
+            return Estimate(known="derived", missing="unobservable")
+        value, slope = self._number(figure, expression, view, self.here)
+        blank, _ = self._number(figure, expression, view, self.blank)
+        _, other = self._number(figure, expression, view, self.elsewhere)
+        # A product of two unknowns may be flat along their sum where both are equal: look twice.
+        told = not math.isnan(blank) or (self._cancels(slope) and self._cancels(other))
+        known = self._class(value, slope, told)
+        if not told:
+            return Estimate(known=known, missing="unobservable")
+        sd = math.sqrt((slope @ self.reconciled.spread).power(2).sum()) / factor
+        middle, half = value / factor, NORMAL_95 * sd
+        cv = sd / abs(middle) if middle else math.nan
+        return Estimate(middle, middle - half, middle + half, cv, known)
+
+    def _number(
+        self, figure: Figure, expression: Expression, view: View, names: Mapping[str, Slope]
+    ) -> tuple[float, Matrix]:
+        """Return the number that a figure means, and its derivatives by all cells, [1, cell]."""
+        dims = self.reconciled.system.dims
+        try:
+            whole = differentiate(expression, names, dims, len(self.reconciled.point))
+        except NotSmoothError as wrong:
+            message = f"{wrong.operation}() has no derivative, so it has no reconciled error"
+            raise InputError(message, figure.where) from None
+        numbers = np.arange(dims.size(expression.dims)).reshape(dims.shape(expression.dims))
+        cells = numbers[np.ix_(*view.positions)].reshape(-1)
+        slope = sp.csr_array(whole.by[cells].sum(axis=0).reshape(1, -1))
+        return float(whole.value.reshape(-1)[cells].sum()), slope
+
+    def _cancels(self, slope: Matrix) -> bool:
+        """Whether a number changes with unknown cells, but not where no equation sees it."""
+        along = np.abs((slope @ self.reconciled.hidden).toarray())
+        size = (abs(slope) @ abs(self.reconciled.hidden)).toarray()
+        return bool(size.any() and (along <= _BLIND * size).all())
+
+    def _class(self, value: float, slope: Matrix, told: bool) -> str:
+        """Return the class of the one cell that a number is, whatever it is called."""
+        slope.eliminate_zeros()
+        if slope.nnz == 1 and slope.data[0] == 1:
+            cell = int(slope.indices[0])
+            if value == self.reconciled.point[cell]:
+                return str(self.reconciled.classes[cell])
+        return "exact" if told and slope.nnz == 0 else "derived"

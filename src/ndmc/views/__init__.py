@@ -1,0 +1,6 @@
+"""Pictures and pages of what the other rooms know.
+
+Takes results and gives files; nothing is computed here that a result would rest on.
+"""
+
+__all__ = ["diagram", "overview", "quality_map", "shifts"]

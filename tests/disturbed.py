@@ -1,0 +1,189 @@
+"""Whole stores compared to the last byte, and the real command run, stopped and killed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conftest import Finished
+
+from ndmc.store.integrity import verify
+from ndmc.store.spec import blocks
+from ndmc.store.store import open_store
+
+#: The only attributes that two runs of the same command may differ in.
+TIMES = ("started", "finished", "checksum")
+#: Seconds in which whatever is waited for must have happened.
+PATIENCE = 120
+
+
+# --- stores ---------------------------------------------------------------------------------------
+
+
+def contents(store):
+    """Return every file of a store but its ledger: hashes of data, documents without times."""
+    found = {}
+    for path in sorted(Path(store).rglob("*")):
+        key = path.relative_to(store).as_posix()
+        if not path.is_file() or key.startswith("ledger/"):
+            continue
+        found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.name == "zarr.json":
+            found[key] = json.loads(path.read_bytes())
+    own = found["zarr.json"]["attributes"]
+    found["zarr.json"]["attributes"] = {k: v for k, v in own.items() if k not in TIMES}
+    return found
+
+
+def assert_identical(store, whole):
+    """Demand of a finished store every byte of an undisturbed one's contents, and no litter."""
+    got = contents(store)
+    assert got["zarr.json"]["attributes"]["complete"] is True
+    assert set(got) == set(whole)
+    assert [key for key in whole if got[key] != whole[key]] == []
+    assert verify(open_store(store)) == []
+    assert litter(store) == []
+
+
+def litter(store):
+    """Return what interrupted writes have left in a store and beside it."""
+    store = Path(store)
+    found = [*store.rglob("*.partial"), *store.parent.glob(f".{store.name}.*.begun")]
+    return sorted(str(path) for path in found)
+
+
+def entries(store):
+    """Return the blocks in the ledger of a store, each with what tells that it is rewritten."""
+    found = {}
+    for path in Path(store).glob("ledger/block-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if not path.name.endswith(".partial"):
+                about = path.stat()
+                found[path.name] = (about.st_ino, about.st_mtime_ns)
+    return found
+
+
+def in_flight(store):
+    """Return the blocks of a store that a killed run has written of, but not entered."""
+    opened = open_store(store)
+    names = (path.name for path in Path(store).glob("ledger/digests/*-*"))
+    firsts = {int(found[1]) for found in (re.match(r"(\d+)-\d+", name) for name in names) if found}
+    begun = [b for b, done in zip(blocks(opened.spec), opened.written, strict=True) if not done]
+    return [block for block in begun if firsts & set(block)]
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def command(*arguments):
+    """Return the real command, in this interpreter."""
+    return [sys.executable, "-m", "ndmc", *map(str, arguments)]
+
+
+def ndmc(*arguments, before=(), **environment):
+    """Run the real command to its end, behind another one if given."""
+    done = subprocess.run(
+        [*map(str, before), *command(*arguments)],
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def finishes(*arguments, **options):
+    """Run the real command, which must succeed without a word on stderr."""
+    done = ndmc(*arguments, **options)
+    assert (done.code, done.err) == (0, ""), done.err
+    return done
+
+
+@dataclass
+class Started:
+    """The real command under way, in a process group of its own."""
+
+    process: subprocess.Popen
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def ended(self):
+        """Whether it has come to its end."""
+        return self.process.poll() is not None
+
+    def wait_for(self, condition):
+        """Wait as closely as possible until something is so, or the process has ended."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "it never came to be"
+            if self.ended:
+                return condition()
+        return True
+
+    def wait_until(self, seconds):
+        """Wait until so many seconds after the start; return whether it is still running."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(self.began + seconds - time.monotonic(), 0))
+        return not self.ended
+
+    def handles(self, number):
+        """Whether the process has a handler of its own for a signal: main() is under way."""
+        with contextlib.suppress(OSError, StopIteration):
+            status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            caught = next(line for line in status if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+        return False
+
+    def send(self, number):
+        """Send a signal to the process and all it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self):
+        """Kill the whole process group; return whether it was killed and had not ended before."""
+        self.send(signal.SIGKILL)
+        _, err = self.process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in err, err
+        return self.process.returncode == -signal.SIGKILL
+
+    def result(self):
+        """Wait for the end and return how it was."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Finished(self.process.returncode, out, err)
+
+
+@contextlib.contextmanager
+def started(*arguments, **environment):
+    """Yield the real command under way; it is killed at the end if it still runs."""
+    process = subprocess.Popen(
+        command(*arguments),
+        env={**os.environ, "COLUMNS": "200", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield Started(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def killed(*arguments, after=None, when=None):
+    """Run the real command, kill it at a moment; return whether it was still running."""
+    with started(*arguments) as running:
+        if when is not None:
+            running.wait_for(when)
+        else:
+            running.wait_until(after)
+        return running.kill()

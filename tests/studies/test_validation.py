@@ -1,0 +1,230 @@
+"""Validation: every published figure is accounted for, met or not."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from strategies import bundled, stock_model, write
+from typer.testing import CliRunner
+
+import ndmc
+from ndmc.cli.app import app
+from ndmc.studies.validation import compare_scenario
+
+STATUSES = {"target", "soft", "contradiction", "reported", "not_modelled"}
+
+
+@pytest.fixture(scope="module")
+def china():
+    """Return the comparison of china_nd with what was published."""
+    return ndmc.validate("china_nd", draws=2000)
+
+
+def published():
+    """Return the rows of the table of published figures."""
+    path = bundled("china_nd").folder / "published.csv"
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_every_target_of_china_nd_is_met(china):
+    """All targets lie within 10 % of the published figure."""
+    targets = china[china.status == "target"]
+    assert len(targets) >= 18
+    assert set(targets.verdict) == {"met"}
+    assert targets.deviation.abs().max() <= 0.10
+
+
+def test_every_figure_is_accounted_for(china):
+    """All published figures are shown once, in order, with a status and a verdict."""
+    rows = published()
+    assert len(rows) == len(china) == 128
+    assert list(china.id) == [row["id"] for row in rows]
+    assert china.id.is_unique
+    assert set(china.status) <= STATUSES
+    assert set(china.verdict) <= {"met", "missed", "reported", "not modelled"}
+
+
+def test_what_is_not_met_says_why(china):
+    """A figure that is no target carries the reason; what is not modelled has no number."""
+    rest = china[china.status.isin(["contradiction", "reported", "not_modelled"])]
+    assert rest.note.str.len().min() >= len("input")  # shortest: the figure went in
+    absent = china.status == "not_modelled"
+    assert china[absent]["median"].isna().all()
+    assert china[~absent]["median"].notna().all()
+    assert list(china[absent].verdict.unique()) == ["not modelled"]
+
+
+def test_medians_lie_in_their_ranges(china):
+    """Published value, median and range of each figure are in the figure's own unit."""
+    modelled = china[china.status != "not_modelled"]
+    assert (modelled.low <= modelled["median"]).all()
+    assert (modelled["median"] <= modelled.high).all()
+    for row, (_, shown) in zip(published(), china.iterrows(), strict=True):
+        assert float(row["value"]) == shown.published
+        assert row["unit"] == shown.unit
+
+
+def test_files_without_a_table_point_at_their_rows(china):
+    """Each figure says file and line it was read from."""
+    lines = china["where"].str.rpartition(":")[2].astype(int)
+    assert list(lines) == list(range(2, 130))
+
+
+# --- a small model with figures ------------------------------------------------------------------
+
+
+def model(figures, **published):
+    """Return a stock model that publishes these figures."""
+    return stock_model(spread=0.05, published={"figures": figures, **published})
+
+
+def figure(quantity, value, **keys):
+    """Return one published figure."""
+    return {"id": quantity, "quantity": quantity, "value": value, "status": "target", **keys}
+
+
+FIGURES = [
+    figure("in_use", "1 kt", at={"year": 2014}, over="product"),
+    figure("total", "1000 t", at={"year": 2014}),
+    figure("sales", "1 kt", at={"year": "2005..2014", "product": "b"}),
+    figure("sum(sales, over=product)", "1 kt/yr", at="year=2014"),
+    figure("end_of_life", "1 kt", over=["product", "year"]),
+    figure("eta", "1 day", at={"product": "a"}, status="soft"),
+    figure("100 * rate", "30", status="reported", note="a plain number"),
+]
+
+
+def test_figures_are_reduced_and_converted(tmp_path):
+    """Labels are picked, ranges of years summed, units converted: as NumPy does it."""
+    folder = write(model(FIGURES), tmp_path / "figures")
+    loaded = ndmc.load(folder)
+    keep = ["in_use", "sales", "end_of_life", "eta"]
+    v = ndmc.evaluate(ndmc.compile_plan(loaded, keep), 1, range(500))
+    expected = [
+        v["in_use"][:, -1].sum(0) / 1000,
+        v["in_use"][:, -1].sum(0),
+        v["sales"][1, 5:].sum(0) / 1000,
+        v["sales"][:, -1].sum(0) / 1000,
+        v["end_of_life"].sum((0, 1)) / 1000,
+        v["eta"][0] * 365.25,
+        np.full(500, 30.0),
+    ]
+    got = ndmc.validate(folder, draws=500)
+    quantiles = np.quantile(expected, [0.025, 0.5, 0.975], axis=1).T
+    assert_allclose(got[["low", "median", "high"]], quantiles, rtol=1e-13)
+    assert_allclose(got.deviation, got["median"] / got.published - 1)
+
+
+def test_drawn_uncertainties_are_held_against_published_ones(tmp_path):
+    """The sd of draws over their mean, over the share that is published, less one."""
+    stated = [{**one, "uncertainty": "4 %"} for one in FIGURES[:3]]
+    folder = write(model([*stated, *FIGURES[3:]]), tmp_path / "stated")
+    got = ndmc.validate(folder, draws=500)
+    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), 1, range(500))
+    total = v["total"][-1]
+    assert_allclose(got.cv_deviation[1], total.std() / total.mean() / 0.04 - 1, rtol=1e-10)
+    assert list(got.cv_deviation.isna()) == [False] * 3 + [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "offset", "verdict"),
+    [
+        ("10 %", 1.09, "met"),
+        ("10 %", 0.92, "met"),
+        ("10 %", 1.15, "missed"),
+        ("0.1 %", 1.01, "missed"),
+    ],
+)
+def test_verdict_follows_the_tolerance(tmp_path, tolerance, offset, verdict):
+    """A target is met within the tolerance and missed beyond it, above and below."""
+    certain = stock_model()
+    total = float(
+        ndmc.evaluate(
+            ndmc.compile_plan(ndmc.load(write(certain, tmp_path / "exact")), ["total"]),
+            1,
+            range(1),
+        )["total"][-1, 0]
+    )
+    figures = [figure("total", f"{total * offset} t", at={"year": 2014})]
+    data = stock_model(published={"figures": figures, "tolerance": {"target": tolerance}})
+    assert list(ndmc.validate(write(data, tmp_path / "one"), draws=10).verdict) == [verdict]
+
+
+def test_missed_target_is_shown_and_fails(tmp_path):
+    """With a tiny tolerance the command prints the misses and exits 1; without misses 0."""
+    figures = [figure("total", "1 kt", at={"year": 2014})]
+    far = model(figures, tolerance={"target": "0.001 %"})
+    near = model(figures, tolerance={"target": 1e9})
+    runner = CliRunner()
+    missed = runner.invoke(app, ["validate", str(write(far, tmp_path / "far")), "-n", "50"])
+    assert missed.exit_code == 1
+    assert "missed" in missed.output
+    met = runner.invoke(app, ["validate", str(write(near, tmp_path / "near")), "-n", "50"])
+    assert met.exit_code == 0
+
+
+def test_store_is_judged_by_its_own_draws(tmp_path):
+    """In float64 a store's comparison is that of the scenario on the same draws."""
+    folder, out = write(model(FIGURES), tmp_path / "figures"), tmp_path / "run.zarr"
+    ndmc.run(folder, 700, seed=9, out=out, dtype="float64", keep=["all"], workers=2)
+    (folder / "scenario.yaml").unlink()  # the store carries its scenario
+    write_again = write(model(FIGURES), tmp_path / "again")
+    scenario = ndmc.validate(write_again, draws=700, seed=9)
+    store = ndmc.validate(out)
+    kept = store.verdict != "not kept"
+    assert list(kept) == [True] * 5 + [False] * 2  # parameters are kept when they are named
+    assert list(store[kept].verdict) == list(scenario[kept].verdict)
+    # Stored numbers are in their output's unit; here that is the model's, so nothing is rounded.
+    numbers = ["published", "median", "low", "high"]
+    pd.testing.assert_frame_equal(store[kept][numbers], scenario[kept][numbers], check_exact=True)
+
+
+def test_stored_parameters_are_judged_too(tmp_path):
+    """Kept parameters are read from the store like outputs, in model units again."""
+    folder, out = write(model(FIGURES), tmp_path / "figures"), tmp_path / "run.zarr"
+    keep = ["in_use", "total", "sales", "end_of_life", "eta", "rate"]
+    ndmc.run(folder, 300, seed=9, out=out, dtype="float64", keep=keep, workers=2)
+    scenario, store = ndmc.validate(folder, draws=300, seed=9), ndmc.validate(out)
+    assert "not kept" not in set(store.verdict)
+    # A parameter in % is divided by 100 and multiplied again.
+    assert_allclose(store["median"], scenario["median"], rtol=1e-15)
+
+
+def test_variant_for_comparison_is_used():
+    """The variant that the published figures name is the one compared, unless told otherwise."""
+    plain = compare_scenario("china_nd", 200, 1, "").comparisons
+    named = compare_scenario("china_nd", 200, 1, None).comparisons
+    again = compare_scenario("china_nd", 200, 1, "full_year_ages").comparisons
+    assert [c.median for c in named if c.verdict == "met"] == [
+        c.median for c in again if c.verdict == "met"
+    ]
+    assert [c.median for c in plain] != [c.median for c in named]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (figure("totl", "1 kt"), "did you mean 'total'"),
+        (figure("total", "1 kt"), "still has the dim 'year'"),
+        (figure("total", "1 kt", at={"yaer": 2014}), "has no dim 'yaer'"),
+        (figure("total", "1 kt", at={"year": 1999}), "no label '1999'"),
+        (figure("total", "1 day", at={"year": 2014}), "published in 'day'"),
+        (figure("total", "many", at={"year": 2014}), "not a number"),
+        (figure("total", "1 kt", at="year 2014"), "write dim=label"),
+    ],
+)
+def test_figures_that_cannot_be_computed_are_refused(tmp_path, wrong, message):
+    """Refuses unknown quantities, labels and units, and figures that are not one number."""
+    folder = write(model([wrong]), tmp_path / "wrong")
+    with pytest.raises(ndmc.InputError, match=message):
+        ndmc.validate(folder, draws=10)
+
+
+def test_scenario_without_figures_is_refused(tmp_path):
+    """Says so when nothing is published."""
+    folder = write(json.loads(json.dumps(stock_model())), tmp_path / "none")
+    with pytest.raises(ndmc.InputError, match="publishes no figures"):
+        ndmc.validate(folder, draws=10)
