@@ -16,7 +16,7 @@ import flodym
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from test_lifetimes import UNITS, by_year, central, certain, model
+from one_stock import UNITS, by_year, central, certain, model
 
 YEARS = 30
 DIRECTIONS = ["inflow-driven", "stock-driven"]

@@ -9,8 +9,8 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from one_stock import by_age, by_year, central, certain, draws_of, lines_of, model
 from strategies import EPS, FOLDER, scenario
-from test_lifetimes import by_age, by_year, central, certain, draws_of, lines_of, model
 
 import ndmc
 from ndmc import InputError, RunError

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from distribution_cases import CASES, model
 from numpy.testing import assert_allclose
 from strategies import one_parameter, scenario
-from test_distributions import CASES, model
 
 from ndmc.engine.evaluation import evaluate
 from ndmc.model import compile_plan

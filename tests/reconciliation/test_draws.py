@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from disturbed import ndmc
-from test_conditioning import market
+from measured import market
 
 from ndmc import InputError, reconcile, reconciled_draws
 from ndmc.reconciliation.datasets import DrawWriter

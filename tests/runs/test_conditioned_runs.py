@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from disturbed import assert_identical, contents, entries, finishes, killed, ndmc
-from test_conditioning import market, product
+from measured import market, product
 
 from ndmc.errors import InputError
 from ndmc.scenario.load import load

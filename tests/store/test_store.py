@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 import zarr
 from numpy.testing import assert_array_equal
+from parts import arrays
 from strategies import bundled, python, scenario, stock_model, write
 
 import ndmc
@@ -46,23 +47,6 @@ def china(tmp_path_factory):
     out = tmp_path_factory.mktemp("stores") / "china.zarr"
     ndmc.run("china_nd", 70, seed=1, out=out, keep=LARGE, workers=2)
     return out
-
-
-def arrays(path):
-    """Return every number and text in a store, by its place."""
-    root = zarr.open_group(path, mode="r", use_consolidated=False)
-    found = {}
-
-    def gather(group, prefix):
-        for name, array in group.arrays():
-            if prefix + name != "ledger":
-                found[prefix + name] = array[...]
-        for name, inner in group.groups():
-            if prefix + name != "blocks":
-                gather(inner, f"{prefix}{name}/")
-
-    gather(root, "")
-    return found
 
 
 @pytest.fixture(scope="module")

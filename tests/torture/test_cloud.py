@@ -11,9 +11,8 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from parts import DISTURBED, KEEP, PARTS, arrays, assert_identical, ended, until
 from strategies import python
-from test_parts import DISTURBED, KEEP, PARTS, assert_identical, ended, until
-from test_store import arrays
 
 import ndmc
 from ndmc.store.integrity import verify

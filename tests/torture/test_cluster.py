@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from test_parts import assert_identical, blocks, until
+from parts import assert_identical, blocks, until
 
 import ndmc
 from ndmc.runs.cluster import Cluster, connect

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import zarr
 from numpy.testing import assert_array_equal
-from slurm import UnavailableError, slurm, until
+from parts import blocks, until
+from slurm import UnavailableError, slurm
 
 pytestmark = pytest.mark.torture
 
@@ -46,12 +47,6 @@ class Log:
         for line in lines:
             if line.strip() and not line.startswith(" "):
                 print(f"    {textwrap.shorten(line, 100, placeholder=' ...')}")
-
-
-def blocks(store):
-    """Return the blocks in the ledger of a run, and when each was written."""
-    found = (path for path in (store / "ledger").glob("block-*") if not path.suffix)
-    return {path.name: path.stat().st_mtime_ns for path in found}
 
 
 def arrays(store):

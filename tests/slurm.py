@@ -7,9 +7,10 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from parts import until
 
 PACKAGES = ["munge", "slurm-wlm"]
 DAEMONS = ["munged", "slurmctld", "slurmd"]
@@ -100,7 +101,7 @@ class Slurm:
                 last.update(now)
             return set(now.values()) <= set(states)
 
-        until(reached, f"job {job} in {states}", timeout)
+        until(reached, f"job {job} in {states}", timeout, every=0.1)
         return last
 
     def requeue(self, task):
@@ -114,15 +115,6 @@ class Slurm:
     def cancel(self, job):
         """Cancel a job."""
         self.command("scancel", job)
-
-
-def until(what, name, timeout, every=0.1):
-    """Wait until ``what()`` is true, and return it."""
-    end = time.monotonic() + timeout
-    while not (found := what()):
-        assert time.monotonic() < end, f"waited {timeout} s for {name}"
-        time.sleep(every)
-    return found
 
 
 def install():
@@ -159,7 +151,7 @@ def slurm(folder):
         ):
             daemons.enter_context(daemon(command, folder, cluster.environment))
         try:
-            until(lambda: idle(cluster), f"an idle node; see {folder}/*.log", 60)
+            until(lambda: idle(cluster), f"an idle node; see {folder}/*.log", 60, every=0.1)
             yield cluster
         finally:
             cancel_all(cluster)
@@ -232,4 +224,4 @@ def cancel_all(cluster):
     """Cancel every job and wait until none runs."""
     with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
         cluster.command("scancel", "--user=root")
-        until(lambda: not cluster.command("squeue", "-h"), "an empty queue", 60)
+        until(lambda: not cluster.command("squeue", "-h"), "an empty queue", 60, every=0.1)
