@@ -26,6 +26,7 @@ from ndmc.typing import Floats
 
 __all__ = [
     "COMPARISONS",
+    "Composer",
     "Expression",
     "ExpressionError",
     "Variable",
@@ -110,7 +111,7 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
     ('year',)
     """
     try:
-        return _Compiler(variables, dims).visit(parse(text))
+        return _Reader(variables, dims).visit(parse(text))
     except OverflowError:
         raise ExpressionError("numbers must be finite") from None
 
@@ -145,41 +146,27 @@ def parse(text: str) -> ast.expr:
 
 
 @dataclass(frozen=True)
-class _Compiler:
+class Composer:
+    """Makes expressions of names and of expressions, which may be of any length and depth.
+
+    Raises
+    ------
+    ExpressionError
+        For unknown names, dims and labels, and for units that do not fit.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car"), "year": ("2001", "2002")})
+    >>> compose = Composer({"sales": Variable(("product", "year"), NONE)}, dims)
+    >>> compose.over("sum", compose.name("sales"), "product").dims
+    ('year',)
+    """
+
     variables: Mapping[str, Variable]
     dims: Dims
 
-    def visit(self, node: ast.AST) -> Expression:
-        match node:
-            case ast.Constant(value=bool()):
-                pass
-            case ast.Constant(value=int() | float() as number):
-                if not np.isfinite(float(number)):
-                    raise ExpressionError("numbers must be finite")
-                return Expression((), NONE if number else None, "number", value=float(number))
-            case ast.Name(id=name):
-                return self._name(name)
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                inner = self.visit(operand)
-                if inner.operation == "number":
-                    return Expression((), inner.dimension, "number", value=-inner.value)
-                return Expression(inner.dims, inner.dimension, "negative", (inner,))
-            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self.visit(operand)
-            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in _BINARY:
-                return self._apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
-                type(operator) in _BINARY
-            ):
-                return self._apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
-                return self._call(name, arguments, keywords)
-        raise ExpressionError(
-            f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
-            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
-        )
-
-    def _name(self, name: str) -> Expression:
+    def name(self, name: str) -> Expression:
+        """Return what a name stands for."""
         if name == _STEP:
             return Expression((), TIME, "number", value=1.0)
         if name == _YEAR:
@@ -190,10 +177,89 @@ class _Compiler:
         known = self.variables[name]
         return Expression(known.dims, known.dimension, "name", name=name)
 
-    def _apply(self, operation: str, *arguments: Expression) -> Expression:
+    def number(self, value: float) -> Expression:
+        """Return a plain number; 0 may stand beside anything."""
+        return Expression((), NONE if value else None, "number", value=value)
+
+    def apply(self, operation: str, *arguments: Expression) -> Expression:
+        """Return an operation on expressions, which broadcast against each other."""
         dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
         dimension = _DIMENSIONS[operation](operation, arguments)
         return Expression(dims, dimension, operation, arguments)
+
+    def over(self, name: str, inner: Expression, dim: str) -> Expression:
+        """Return the sum or the mean over a dim."""
+        if dim not in inner.dims:
+            raise ExpressionError(
+                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
+                f"{nearest(dim, inner.dims)}"
+            )
+        rest = tuple(d for d in inner.dims if d != dim)
+        dimension = inner.dimension or NONE
+        if dim == "year" and name == "sum":
+            dimension = dimension * TIME
+        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
+
+    def along(self, name: str, inner: Expression, years: int = 1) -> Expression:
+        """Return what runs along the years: ``lag``, ``carry``, ``cumsum`` or ``first_year``."""
+        if "year" not in inner.dims:
+            raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
+        dimension = inner.dimension or NONE
+        axis = inner.dims.index("year")
+        if name == "first_year":
+            if dimension != NONE:
+                raise ExpressionError("the argument of first_year() must be a comparison")
+            rest = tuple(dim for dim in inner.dims if dim != "year")
+            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
+        if name != "lag":
+            dimension = dimension * TIME
+        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
+
+    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
+        """Return what stands at a label of a dim; at a group, the sum of its labels."""
+        if dim not in inner.dims:
+            message = f"cannot pick {dim}={label}: {_describe_dims(inner.dims)}"
+            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
+        try:
+            positions = self.dims.positions(dim, label)
+        except KeyError:
+            suggestion = nearest(label, self.dims.known(dim))
+            raise ExpressionError(f"{dim} has no label {label!r}; {suggestion}") from None
+        rest = tuple(d for d in inner.dims if d != dim)
+        axis = inner.dims.index(dim)
+        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
+
+
+class _Reader(Composer):
+    def visit(self, node: ast.AST) -> Expression:
+        match node:
+            case ast.Constant(value=bool()):
+                pass
+            case ast.Constant(value=int() | float() as value):
+                if not np.isfinite(float(value)):
+                    raise ExpressionError("numbers must be finite")
+                return self.number(float(value))
+            case ast.Name(id=name):
+                return self.name(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.visit(operand)
+                if inner.operation == "number":
+                    return Expression((), inner.dimension, "number", value=-inner.value)
+                return self.apply("negative", inner)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.visit(operand)
+            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in _BINARY:
+                return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _BINARY
+            ):
+                return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+                return self._call(name, arguments, keywords)
+        raise ExpressionError(
+            f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
+            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
+        )
 
     def _call(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
@@ -214,10 +280,10 @@ class _Compiler:
         count = _FUNCTIONS[name]
         if not named and name in ("min", "max") and len(arguments) > count:
             first, *others = arguments
-            return functools.reduce(functools.partial(self._apply, name), others, first)
+            return functools.reduce(functools.partial(self.apply, name), others, first)
         if named or len(arguments) != count:
             raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
-        return self._apply(name, *arguments)
+        return self.apply(name, *arguments)
 
     def _path(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
@@ -238,73 +304,43 @@ class _Compiler:
         path = values[0]
         for n in range(len(years) - 1):
             part = self._way(name, years[n], years[n + 1])
-            rise = self._apply("subtract", values[n + 1], values[n])
-            path = self._apply("add", path, self._apply("multiply", part, rise))
+            rise = self.apply("subtract", values[n + 1], values[n])
+            path = self.apply("add", path, self.apply("multiply", part, rise))
         return path
 
     def _way(self, name: str, start: Expression, end: Expression) -> Expression:
         """Return the share of the way from one year to another that is done, for every year."""
-        span = self._apply("subtract", end, start)
+        span = self.apply("subtract", end, start)
         if name != "logistic":
-            done = self._apply("subtract", self._name(_YEAR), start)
-            return self._apply(
-                "max",
-                self._apply("min", self._apply("divide", done, span), _number(1.0)),
-                _number(0.0),
-            )
+            done = self.apply("subtract", self.name(_YEAR), start)
+            share = self.apply("min", self.apply("divide", done, span), self.number(1.0))
+            return self.apply("max", share, self.number(0.0))
         # 10 % of the way is done at the first year and 90 % at the second: a slope of ln(81).
-        middle = self._apply("divide", self._apply("add", start, end), _number(2.0))
-        left = self._apply("subtract", middle, self._name(_YEAR))
-        slope = self._apply("multiply", _number(math.log(81.0)), self._apply("divide", left, span))
-        growth = self._apply("add", _number(1.0), self._apply("exp", slope))
-        return self._apply("divide", _number(1.0), growth)
+        middle = self.apply("divide", self.apply("add", start, end), self.number(2.0))
+        left = self.apply("subtract", middle, self.name(_YEAR))
+        slope = self.apply(
+            "multiply", self.number(math.log(81.0)), self.apply("divide", left, span)
+        )
+        growth = self.apply("add", self.number(1.0), self.apply("exp", slope))
+        return self.apply("divide", self.number(1.0), growth)
 
     def _over(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
     ) -> Expression:
         match arguments, keywords:
             case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
-                return self.reduce(name, self.visit(inner), dim)
+                return self.over(name, self.visit(inner), dim)
         raise ExpressionError(f"write {name}(x, over=dim)")
-
-    def reduce(self, name: str, inner: Expression, dim: str) -> Expression:
-        if dim not in inner.dims:
-            raise ExpressionError(
-                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
-                f"{nearest(dim, inner.dims)}"
-            )
-        rest = tuple(d for d in inner.dims if d != dim)
-        dimension = inner.dimension or NONE
-        if dim == "year" and name == "sum":
-            dimension = dimension * TIME
-        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
 
     def _along(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
     ) -> Expression:
-        years = 1
-        match arguments:
-            case [_, ast.Constant(value=int() as given)] if name == "lag" and given >= 0:
-                years = given
-            case [_]:
-                pass
-            case _:
-                raise ExpressionError(
-                    "write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)"
-                )
-        inner = self.visit(arguments[0])
-        if keywords or "year" not in inner.dims:
-            raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
-        dimension = inner.dimension or NONE
-        axis = inner.dims.index("year")
-        if name == "first_year":
-            if dimension != NONE:
-                raise ExpressionError("the argument of first_year() must be a comparison")
-            rest = tuple(dim for dim in inner.dims if dim != "year")
-            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
-        if name != "lag":
-            dimension = dimension * TIME
-        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
+        match arguments, keywords:
+            case [inner, ast.Constant(value=int() as years)], [] if name == "lag" and years >= 0:
+                return self.along(name, self.visit(inner), years)
+            case [inner], []:
+                return self.along(name, self.visit(inner))
+        raise ExpressionError("write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)")
 
     def _at(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
         match arguments, keywords:
@@ -313,23 +349,6 @@ class _Compiler:
             case [inner], [ast.keyword(arg=str() as dim, value=ast.Constant(value=label))]:
                 return self.pick(self.visit(inner), dim, str(label))
         raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
-
-    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
-        if dim not in inner.dims:
-            message = f"cannot pick {dim}={label}: {_describe_dims(inner.dims)}"
-            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
-        try:
-            positions = self.dims.positions(dim, label)
-        except KeyError:
-            suggestion = nearest(label, self.dims.known(dim))
-            raise ExpressionError(f"{dim} has no label {label!r}; {suggestion}") from None
-        rest = tuple(d for d in inner.dims if d != dim)
-        axis = inner.dims.index(dim)
-        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
-
-
-def _number(value: float) -> Expression:
-    return Expression((), NONE if value else None, "number", value=value)
 
 
 def _describe_dims(dims: tuple[str, ...]) -> str:
@@ -444,6 +463,7 @@ _DIMENSIONS: dict[str, Callable[[str, tuple[Expression, ...]], Dimension | None]
     "where": _choose,
     "clip": _like,
     "abs": _like,
+    "negative": _like,
     "sqrt": _root,
     "exp": _plain,
     "log": _plain,
