@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ndmc_kernels._jit import inline, named
+from ndmc_kernels._jit import inline, kernel
 from ndmc_kernels.elementary import exp, log, power
 
 Floats = NDArray[np.float64]
@@ -126,7 +125,8 @@ def value(operation: int, x: float, y: float) -> float:
     return power(x, y)
 
 
-def _march(program: Integers, years: int, rows: Any) -> None:
+@kernel("void(i8[:, ::1], i8, f8[:, ::1])")
+def march(program: Integers, years: int, rows: Floats) -> None:
     """Run a program of instructions on rows [row, draw] for each year."""
     draws = range(rows.shape[1])
     for year in range(years):
@@ -177,10 +177,3 @@ def _march(program: Integers, years: int, rows: Any) -> None:
             else:
                 for n in draws:
                     rows[o, n] = value(operation, rows[a, n], rows[b, n])
-
-
-march = named("march", _march, "void(i8[:, ::1], i8, f8[:, ::1])")
-march32 = named("march32", _march, "void(i8[:, ::1], i8, f4[:, ::1])")
-
-#: The kernel of each precision, by the bytes of a value.
-MARCH = {4: march32, 8: march}

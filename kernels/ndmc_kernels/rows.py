@@ -101,7 +101,8 @@ def _holds(operation: int, x: float, y: float) -> float:
     return 1.0 if found else 0.0
 
 
-def _compute(program: Integers, rows: Any) -> None:
+@kernel("void(i8[:, ::1], f8[:, ::1])")
+def compute(program: Integers, rows: Floats) -> None:
     """Run a program on rows [row, draw]."""
     draws = range(rows.shape[1])
     for step in range(program.shape[0]):
@@ -207,41 +208,7 @@ def survey(rows: Floats, some: Integers, ends: Integers, least: Floats, most: Fl
                 most[group, at + lane] = room[2, lane]
 
 
-@inline
-def _low(x: float, y: float) -> float:
-    return x if x < y else y
-
-
-@kernel("void(f4[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")
-def survey32(
-    rows: NDArray[np.float32], some: Integers, ends: Integers, least: Floats, most: Floats
-) -> None:
-    """Find the same of rows in single precision."""
-    first, sums = 0, np.empty((3, rows.shape[1]), np.float32)
-    low, high, total = sums[0], sums[1], sums[2]
-    for group in range(ends.shape[0]):
-        for d in range(low.shape[0]):
-            low[d] = math.inf
-            high[d] = math.inf
-            total[d] = 0.0
-        # Four rows a pass, as it loads and stores what is found so far; the last is read again.
-        last = ends[group] - 1
-        for n in range(first, ends[group], 4):
-            r1, r2 = rows[some[n]], rows[some[min(n + 1, last)]]
-            r3, r4 = rows[some[min(n + 2, last)]], rows[some[min(n + 3, last)]]
-            for d in range(low.shape[0]):
-                x = _low(_low(r1[d], r2[d]), _low(r3[d], r4[d]))
-                y = _low(_low(-r1[d], -r2[d]), _low(-r3[d], -r4[d]))
-                low[d] = _low(x, low[d])
-                high[d] = _low(y, high[d])
-                total[d] += (r1[d] + r2[d]) + (r3[d] + r4[d])
-        first = ends[group]
-        for d in range(low.shape[0]):
-            least[group, d] = low[d] + (total[d] - total[d])
-            most[group, d] = (total[d] - total[d]) - high[d]
-
-
-def _emit(rows: Any, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
+def _emit(rows: Floats, some: Integers, scale: Floats, here: int, out: Any, there: int) -> None:
     """Write rows, each times its scale, to out [row, draw] from draw ``there`` on.
 
     What is written begins at draw ``here`` of the rows and ends with either array.
@@ -253,15 +220,6 @@ def _emit(rows: Any, some: Integers, scale: Floats, here: int, out: Any, there: 
         row, factor = some[n], scale[n]
         for d in range(np.uint64(count)):
             out[n, start + d] = rows[row, first + d] * factor
-
-
-@kernel("void(f8[:, ::1], i8[::1], f4[:, ::1])")
-def narrow(rows: Floats, some: Integers, out: NDArray[np.float32]) -> None:
-    """Copy some rows [row, draw] to the same rows of a tile in single precision."""
-    for n in range(some.shape[0]):
-        row = some[n]
-        for d in range(rows.shape[1]):
-            out[row, d] = rows[row, d]
 
 
 def _rounding(whole: Any, exponent: int) -> Callable[..., None]:
@@ -283,21 +241,14 @@ def _rounding(whole: Any, exponent: int) -> Callable[..., None]:
     return rounded
 
 
-_COMPUTE = "void(i8[:, ::1], ?[:, ::1])"
-_EMIT = "void({}[:, ::1], i8[::1], f8[::1], i8, {}[:, ::1], i8)"
+_EMIT = "void(f8[:, ::1], i8[::1], f8[::1], i8, ?[:, ::1], i8)"
 _ROUND = "void(?[:, ::1], i8, i8, i8)"
 
-compute = named("compute", _compute, _COMPUTE.replace("?", "f8"))
-compute32 = named("compute32", _compute, _COMPUTE.replace("?", "f4"))
-emit_double = named("emit_double", _emit, _EMIT.format("f8", "f8"))
-emit_single = named("emit_single", _emit, _EMIT.format("f8", "f4"))
-emit32_double = named("emit32_double", _emit, _EMIT.format("f4", "f8"))
-emit32_single = named("emit32_single", _emit, _EMIT.format("f4", "f4"))
+emit_double = named("emit_double", _emit, _EMIT.replace("?", "f8"))
+emit_single = named("emit_single", _emit, _EMIT.replace("?", "f4"))
 round32 = named("round32", _rounding(np.int32, 0x7F800000), _ROUND.replace("?", "i4"))
 round64 = named("round64", _rounding(np.int64, 0x7FF0000000000000), _ROUND.replace("?", "i8"))
 
-#: The kernels of each precision, by the bytes of a value in a tile, and in the results.
-COMPUTE = {4: compute32, 8: compute}
-SURVEY: dict[int, Any] = {4: survey32, 8: survey}
-EMIT = {(8, 8): emit_double, (8, 4): emit_single, (4, 8): emit32_double, (4, 4): emit32_single}
+#: The kernels of each precision of the results, by the bytes of a value.
+EMIT = {4: emit_single, 8: emit_double}
 ROUND = {4: round32, 8: round64}

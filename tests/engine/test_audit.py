@@ -393,7 +393,7 @@ def test_run_stops_at_draws_whose_loop_loses_nothing(tmp_path, cli):
 def test_a_run_that_does_not_balance_is_stopped(tmp_path, monkeypatch):
     """Whatever breaks a balance: process, year and draw are named, and the run fails."""
     folder = write(cycle(), tmp_path / "cycle")
-    monkeypatch.setattr("ndmc.runs.block.LIMITS", {"float64": 1e-30})
+    monkeypatch.setattr("ndmc.engine.refusals.LIMIT", 1e-30)
     with pytest.raises(RunError, match=r"process '\w+' is out of balance in \d{4} in draw \d+, by"):
         ndmc.run(folder, 100, seed=1, out=tmp_path / "run.zarr")
 

@@ -9,11 +9,11 @@ import pytest
 CODE = """
 import sys, time
 from ndmc_kernels import beside, rows, sampling
-beside.compile_beside([rows.narrow, sampling.cdf])
-process = rows.narrow.beside
+beside.compile_beside([rows.survey, sampling.cdf])
+process = rows.survey.beside
 print(process is not None)
 {then}
-hits = [sum(kernel.compiled.stats.cache_hits.values()) for kernel in (rows.narrow, sampling.cdf)]
+hits = [sum(kernel.compiled.stats.cache_hits.values()) for kernel in (rows.survey, sampling.cdf)]
 print(hits, process is None or process.wait())
 """
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BitsOption",
     "BlockOption",
-    "ComputeOption",
     "DrawsOption",
     "DtypeOption",
     "ExceedOption",
@@ -103,10 +102,6 @@ BlockOption = Annotated[
 ]
 
 DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
-
-ComputeOption = Annotated[
-    str, typer.Option(help="Precision of the computation: float64, or float32 for speed.")
-]
 
 BitsOption = Annotated[
     int, typer.Option(help="Bits of the mantissa that results are rounded to; 0 keeps all.")

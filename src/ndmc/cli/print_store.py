@@ -84,7 +84,6 @@ def print_info(store: Store) -> None:
         "versions": ", ".join(
             f"{k} {v}" for k, v in {"ndmc": attrs["ndmc"], **attrs["versions"]}.items()
         ),
-        "computed in": store.spec.compute,
         "stored as": _stored_as(store),
     }
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -11,7 +11,6 @@ import typer
 from ndmc.cli.arguments import (
     BitsOption,
     BlockOption,
-    ComputeOption,
     DrawsOption,
     DtypeOption,
     ExceedOption,
@@ -71,7 +70,6 @@ def run(
     ] = "",
     block: BlockOption = "",
     dtype: DtypeOption = "float32",
-    compute: ComputeOption = "float64",
     bits: BitsOption = 0,
     memory: MemoryOption = "2GiB",
     repair: Annotated[
@@ -107,7 +105,6 @@ def run(
         workers=workers,
         block=read_count(block, "--block") if block else None,
         dtype=dtype,
-        compute=compute,
         bits=bits,
         memory=parse_size(memory),
         part=read_part(part) if part else None,
@@ -142,7 +139,7 @@ def run(
     if profile:
         from ndmc.cli.profile import print_profile
 
-        print_profile(store, options.watch)
+        print_profile(options.watch)
     missed = [found for found in store.attrs.get("until", []) if until and not found["met"]]
     if missed:
         raise RunError(
@@ -207,7 +204,6 @@ def job(
     variant: VariantOption = "",
     block: BlockOption = "",
     dtype: DtypeOption = "float32",
-    compute: ComputeOption = "float64",
     bits: BitsOption = 0,
     time: Annotated[str, typer.Option(help="Time limit of a job, HH:MM:SS.")] = "04:00:00",
     cpus: Annotated[int, typer.Option(help="Cores of a job.")] = 4,
@@ -231,7 +227,6 @@ def job(
         exceed=[read_limit(text) for text in exceed],
         block=read_count(block, "--block") if block else None,
         dtype=dtype,
-        compute=compute,
         bits=bits,
         part=(parts, parts),
     )
@@ -245,7 +240,6 @@ def job(
         "--block": block,
         "--quantiles": quantiles if quantiles != "2.5,50,97.5" else "",
         "--dtype": dtype if dtype != "float32" else "",
-        "--compute": compute if compute != "float64" else "",
         "--bits": str(bits or ""),
     }
     command = ["ndmc", "run", scenario, "-n", draws, "--seed", seed]

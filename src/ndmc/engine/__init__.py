@@ -5,7 +5,6 @@ Pure: the same plan, seed and draw give the same bits, whoever asks; no file is 
 
 __all__ = [
     "audit",
-    "bounds",
     "evaluation",
     "instructions",
     "refusals",

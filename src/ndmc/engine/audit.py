@@ -14,29 +14,23 @@ from ndmc.engine.tiles import Tile
 from ndmc.plan.steps import Plan, Watch, hidden
 from ndmc.scenario.expressions import evaluate_expression
 from ndmc.typing import Floats
-from ndmc_kernels.rows import SURVEY
+from ndmc_kernels.rows import survey
 
-__all__ = ["LIMIT", "LIMITS", "Audit"]
+__all__ = ["LIMIT", "Audit"]
 
 #: The largest residual of a balance, as a share of the largest flow or stock of the process in
 #: the draw.
 LIMIT = 64 * float(np.finfo(np.float64).eps)
 
-#: The same for each precision of the computation.
-LIMITS = {"float64": LIMIT, "float32": 64 * float(np.finfo(np.float32).eps)}
-
 # A loop that returns this share of what enters it has no answer worth having: what enters is
 # multiplied by 1e9.
 _WHOLE = 1.0 - 1e-9
 
-# Rounding leaves this much of a closed flow, and of a stock that is just sustained, by the bytes
-# of a value.
-_FLOW_NOISE = {8: 1e-9, 4: 1e-5}
-
-_STOCK_NOISE = {8: 1e-12, 4: 1e-5}
+# Rounding leaves this much of a closed flow, and of a stock that is just sustained.
+_FLOW_NOISE, _STOCK_NOISE = 1e-9, 1e-12
 
 # Below this, amounts have fewer digits than a balance is held to.
-_NOTHING = {8: 1e-290, 4: 1e-30}
+_NOTHING = 1e-290
 
 Mask = npt.NDArray[np.bool_]
 
@@ -83,7 +77,7 @@ class Audit:
     def _balance(self, seen: _Seen, first: int, here: slice) -> None:
         """Keep the worst of all balances."""
         off, largest = seen.off[:, here], seen.largest_held[:, here]
-        some = ~(largest <= _NOTHING[seen.itemsize])
+        some = ~(largest <= _NOTHING)
         share = np.divide(off, largest, out=np.zeros_like(off), where=some)
         if share.max(initial=0.0) <= self.worst:
             return
@@ -136,12 +130,10 @@ class _Seen:
 
     def __init__(self, tile: Tile, groups: _Groups) -> None:
         self.tile, self.plan, self.groups = tile, tile.code.plan, groups
-        self.itemsize = tile.rows.itemsize
         tile.run(tile.code.audit)
         self.least = np.empty((len(groups.ends), tile.width))
         self.most = np.empty_like(self.least)
-        find = SURVEY[self.itemsize]
-        find(tile.rows, groups.rows, groups.ends, self.least, self.most)
+        survey(tile.rows, groups.rows, groups.ends, self.least, self.most)
         self.size = np.maximum(-self.least, self.most)
         self.lowest = self.least.min(axis=1, initial=np.inf).tolist()
         self.highest = self.most.max(axis=1, initial=-np.inf).tolist()
@@ -187,7 +179,7 @@ def _negative(watch: Watch, seen: _Seen) -> Mask | None:
     number = seen.groups.number[watch.name]
     if not seen.lowest[number] < 0.0:  # as nearly always
         return None
-    return np.asarray(seen.least[number] < -_FLOW_NOISE[seen.itemsize] * seen.largest_flow)
+    return np.asarray(seen.least[number] < -_FLOW_NOISE * seen.largest_flow)
 
 
 def _below_zero(watch: Watch, seen: _Seen) -> Mask:
@@ -207,7 +199,7 @@ def _clipped(watch: Watch, seen: _Seen) -> Mask:
 def _falling(watch: Watch, seen: _Seen) -> Mask:
     stock = seen.tile[watch.name]
     largest = np.abs(stock).max(axis=-2, initial=0.0).reshape(-1, stock.shape[-1])
-    return _any(seen.tile[hidden(watch.name, "shortfall")] < -_STOCK_NOISE[seen.itemsize] * largest)
+    return _any(seen.tile[hidden(watch.name, "shortfall")] < -_STOCK_NOISE * largest)
 
 
 def _short(watch: Watch, seen: _Seen) -> Mask:
@@ -223,7 +215,7 @@ def _gaining(watch: Watch, seen: _Seen) -> Mask:
     gain = seen.tile[hidden(watch.name, "gain")]
     known = [name for name in watch.group if name in seen.groups.number]
     lowest = seen.least[[seen.groups.number[name] for name in known]].min(axis=0)
-    sound = lowest >= -_FLOW_NOISE[seen.itemsize] * seen.largest(known)
+    sound = lowest >= -_FLOW_NOISE * seen.largest(known)
     return np.asarray(~((gain < _WHOLE) | (sound & (gain > 2.0 - _WHOLE))))
 
 

@@ -36,7 +36,6 @@ def evaluate(
     draws: range,
     *,
     dtype: npt.DTypeLike = np.float64,
-    compute: str = "float64",
     audit: Audit | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the outputs of a plan for a range of draws.
@@ -50,10 +49,7 @@ def evaluate(
     draws
         Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
     dtype
-        Precision of the result, float32 or float64.
-    compute
-        Precision of the computation: float64, or float32, in which parameters are drawn in float64
-        and rounded, and results have an error of some 1e-6.
+        Precision of the result, float32 or float64; everything is computed in float64.
     audit
         Where balances are checked and draws counted, if given.
 
@@ -79,12 +75,11 @@ def evaluate(
         raise ValueError(f"seed is {seed} but must lie in 0 .. 2**64 - 1")
     if draws.step != 1 or draws.start < 0:
         raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
-    for name, precision in (("dtype", dtype), ("compute", compute)):
-        if np.dtype(precision) not in (np.float32, np.float64):
-            raise ValueError(f"{name} is {precision!r} but must be float32 or float64")
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {dtype!r} but must be float32 or float64")
     names = tuple(output.name for output in plan.outputs)
     sheet = np.empty((plan.cells, len(draws)), dtype)
-    fill({names: sheet}, plan, seed, draws, audit, compute=compute)
+    fill({names: sheet}, plan, seed, draws, audit)
     found, first = {}, 0
     for output in plan.outputs:
         shape = plan.dims.shape(output.dims)
@@ -102,7 +97,6 @@ def fill(
     audit: Audit | None = None,
     watch: Stopwatch = SILENT,
     *,
-    compute: str = "float64",
     bits: int = 0,
 ) -> None:
     """Fill sheets with outputs as `evaluate` does, timed by a stopwatch.
@@ -111,7 +105,7 @@ def fill(
     """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
-    with compiled.tile(tile_width(plan), compute) as tile, np.errstate(all="ignore"):
+    with compiled.tile(tile_width(plan)) as tile, np.errstate(all="ignore"):
         # What is not finite is found and named by the run.
         watch.start()
         for first, here, there in _tiles(draws, tile_width(plan)):
@@ -120,9 +114,7 @@ def fill(
             tile.run(compiled.code.each, watch)
             for rows, scales, sheet in targets:
                 stop = there + here.stop - here.start
-                EMIT[tile.rows.itemsize, sheet.itemsize](
-                    tile.rows, rows, scales, here.start, sheet, there
-                )
+                EMIT[sheet.itemsize](tile.rows, rows, scales, here.start, sheet, there)
                 _shorten(sheet, there, stop, bits)
             watch.lap("results")
             if audit is not None:
@@ -161,18 +153,17 @@ class _Compiled:
 
     def __init__(self, plan: Plan) -> None:
         self.code = compile_rows(plan)
-        self._idle: dict[str, list[Tile]] = {"float32": [], "float64": []}
+        self._idle: list[Tile] = []
 
     @contextlib.contextmanager
-    def tile(self, width: int, compute: str) -> Iterator[Tile]:
+    def tile(self, width: int) -> Iterator[Tile]:
         """Lend a tile; one that fails is not used again."""
-        idle = self._idle[np.dtype(compute).name]
         try:
-            tile = idle.pop()
+            tile = self._idle.pop()
         except IndexError:
-            tile = Tile(self.code, width, compute)
+            tile = Tile(self.code, width)
         yield tile
-        idle.append(tile)
+        self._idle.append(tile)
 
 
 def code_of(plan: Plan) -> RowCode:

@@ -45,13 +45,12 @@ def check_draws(
     audit: Audit,
     results: Mapping[str, npt.NDArray[Any]],
     draws: range,
-    limit: float = LIMIT,
 ) -> None:
     """Refuse draws that have no meaning, are not finite or do not balance."""
     _check_counts(plan, audit, draws)
     for name, values in results.items():
         _check_finite(plan, name, values, draws)
-    _check_balance(audit, limit)
+    _check_balance(audit)
 
 
 def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
@@ -67,14 +66,14 @@ def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
             raise RunError(f"{FATAL[watch.kind](watch)}: {share}, of {where}")
 
 
-def _check_balance(audit: Audit, limit: float) -> None:
-    if audit.worst <= limit:
+def _check_balance(audit: Audit) -> None:
+    if audit.worst <= LIMIT:
         return
     assert audit.place is not None
     process, year, draw = audit.place
     raise RunError(
         f"process {process!r} is out of balance in {year} in draw {draw}, by {audit.worst:.2g} of "
-        f"its largest flow or stock ({limit:.2g} is rounding); look for numbers that make no "
+        f"its largest flow or stock ({LIMIT:.2g} is rounding); look for numbers that make no "
         "sense, such as a share above 1"
     )
 

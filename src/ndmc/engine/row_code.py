@@ -345,8 +345,7 @@ class _Compiler(Writer[Part]):
         parts = self.finished(self.taken())
         fields = tuple(part for part in parts if isinstance(part, Arithmetic))
         groups = gathered(drawn.groups)
-        cdf = tuple(drawn.cdf)
-        return Sampling(drawn.normals, drawn.uniforms, fields, cdf, groups, self.rows)
+        return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
 
     # --- balances ----------------------------------------------------------------------------
 

@@ -24,8 +24,7 @@ SCORED = ("normal", "lognormal")
 class Sampling:
     """How parameters are drawn: streams from a first row on, fields of scores, then marginals.
 
-    It all happens in the first ``rows``; those of ``targets`` are the parameters. Rows in ``cdf``,
-    a first source, a first target and a number, are turned to uniforms.
+    Rows in ``cdf``, a first source, a first target and a number, are turned to uniforms.
     """
 
     normals: tuple[npt.NDArray[np.uint64], int]
@@ -33,12 +32,6 @@ class Sampling:
     fields: tuple[Arithmetic, ...]
     cdf: tuple[tuple[int, int, int], ...]
     groups: tuple[Group, ...]
-    rows: int
-
-    @property
-    def targets(self) -> Places:
-        """The rows that are drawn."""
-        return np.concatenate([np.empty(0, np.int64), *(g.target_of for g in self.groups)])
 
 
 class Drawn:

@@ -20,8 +20,8 @@ from ndmc.scenario.expressions import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels import sampling
 from ndmc_kernels.cohort import weibull_cohorts
-from ndmc_kernels.march import MARCH
-from ndmc_kernels.rows import COMPUTE, narrow
+from ndmc_kernels.march import march
+from ndmc_kernels.rows import compute
 
 __all__ = ["Tile"]
 
@@ -37,23 +37,17 @@ _MARGINALS = {
 class Tile(Mapping[str, Floats]):
     """Rows [row, draw] of a plan, used for one tile after the other.
 
-    By name it gives the values of a quantity [dims..., draw] in double precision, with one draw
-    where they are the same in all. In single precision parameters are drawn in double precision
-    and rounded, and stocks other than Weibull ones are computed in it.
+    By name it gives the values of a quantity [dims..., draw], with one draw where they are the
+    same in all.
     """
 
-    def __init__(self, code: RowCode, width: int, compute: str = "float64") -> None:
+    def __init__(self, code: RowCode, width: int) -> None:
         self.code, self.width = code, width
-        self.rows = _aligned(code.rows, width, compute)
-        self._drawn: Floats = self.rows
-        if self.rows.itemsize == 4:
-            self._drawn = _aligned(code.sampling.rows, width, "float64")
+        self.rows = _aligned(code.rows, width)
         self._others: dict[str, Floats] = {}
         self._shares: dict[str, list[Floats]] = {}
         places, numbers = code.numbers
-        for rows in (self.rows, self._drawn):
-            known = places < len(rows)
-            rows[places[known]] = numbers[known, np.newaxis]
+        self.rows[places] = numbers[:, np.newaxis]
         self.run(code.once)
 
     def __getitem__(self, name: str) -> Floats:
@@ -64,10 +58,8 @@ class Tile(Mapping[str, Floats]):
         flat_places = places.reshape(-1)
         first, count = int(flat_places[0]) if places.size else 0, places.size
         if np.array_equal(flat_places, np.arange(first, first + count)):
-            found = self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
-        else:
-            found = self.rows[places][..., few]
-        return np.asarray(found, dtype=np.float64)
+            return self.rows[first : first + count].reshape(*places.shape, -1)[..., few]
+        return self.rows[places][..., few]
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self._others, **self.code.names})
@@ -75,14 +67,10 @@ class Tile(Mapping[str, Floats]):
     def __len__(self) -> int:
         return len({**self._others, **self.code.names})
 
-    def _block(self, first: int, *shape: int) -> Any:
+    def _block(self, first: int, *shape: int) -> Floats:
         """Return rows from a first one on as [shape..., draw]."""
         count = int(np.prod(shape, dtype=np.int64))
         return self.rows[first : first + count].reshape(*shape, self.width)
-
-    def _double(self, first: int, *shape: int) -> Floats:
-        """Return the same in double precision, a copy in single precision."""
-        return np.asarray(self._block(first, *shape), dtype=np.float64)
 
     @functools.cached_property
     def _nothing(self) -> Floats:
@@ -92,7 +80,7 @@ class Tile(Mapping[str, Floats]):
 
     def sample(self, seed: int, first: int) -> None:
         """Draw every parameter for the draws from ``first`` on."""
-        how, rows = self.code.sampling, self._drawn
+        how, rows = self.code.sampling, self.rows
         for kernel, (streams, at) in (
             (sampling.normals, how.normals),
             (sampling.uniforms, how.uniforms),
@@ -100,7 +88,7 @@ class Tile(Mapping[str, Floats]):
             if len(streams):
                 kernel(np.uint64(seed), streams, first, rows[at : at + len(streams)])
         for part in how.fields:
-            COMPUTE[8](part.instructions, rows)
+            compute(part.instructions, rows)
         for source, target, count in how.cdf:
             scores, uniforms = (rows[at : at + count] for at in (source, target))
             sampling.cdf(scores, uniforms)
@@ -108,15 +96,13 @@ class Tile(Mapping[str, Floats]):
             _quantile(group, rows)
         if self.code.plan.conditioning is not None:
             self._condition(self.code.plan.conditioning)
-        if rows is not self.rows:
-            narrow(rows, how.targets, self.rows)
 
     def _condition(self, conditioning: Conditioning) -> None:
         """Make what was drawn agree with the equations of `reconcile`."""
         places = self._places(conditioning.parameters)
-        drawn = self._drawn[places]
+        drawn = self.rows[places]
         conditioning.apply(drawn)
-        self._drawn[places] = drawn
+        self.rows[places] = drawn
 
     def _places(self, parameters: Iterable[str]) -> Places:
         return np.concatenate([self.code.names[name].reshape(-1) for name in parameters])
@@ -137,7 +123,7 @@ class Tile(Mapping[str, Floats]):
         for part in parts:
             match part:
                 case Arithmetic():
-                    COMPUTE[self.rows.itemsize](part.instructions, self.rows)
+                    compute(part.instructions, self.rows)
                     watch.lap("flows")
                 case Fed():
                     self._fed(part)
@@ -157,14 +143,10 @@ class Tile(Mapping[str, Floats]):
         size = (part.cells, part.years)
         log_ages, weights = log_nodes(part.step.lifetime, part.years)
         given = ((part.scale, size[:1]), (part.shape, size[:1]), (part.inflow, size))
-        scale, shape, inflow = (self._double(at, *dims) for at, dims in given)
-        stock = self._double(part.stock, *size)
-        release = self._nothing if part.release is None else self._double(part.release, *size)
+        scale, shape, inflow = (self._block(at, *dims) for at, dims in given)
+        stock = self._block(part.stock, *size)
+        release = self._nothing if part.release is None else self._block(part.release, *size)
         weibull_cohorts(scale, shape, log_ages, weights, inflow, stock, release)
-        if self.rows.itemsize == 4:
-            self._block(part.stock, *size)[...] = stock
-            if part.release is not None:
-                self._block(part.release, *size)[...] = release
 
     def _loop(self, part: Loop) -> None:
         program = part.step.program
@@ -172,7 +154,6 @@ class Tile(Mapping[str, Floats]):
         for at, _ in program.gains:
             rows[at] = 0.0
         self._load_stocks(part, rows)
-        march = MARCH[rows.itemsize]
         march(program.once, 1, rows)
         march(program.yearly, len(self.code.plan.dims.years), rows)
 
@@ -202,7 +183,7 @@ class Tile(Mapping[str, Floats]):
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
         if step.level is None:
-            inflow = self._double(part.inflow, *grid[:2])
+            inflow = self._block(part.inflow, *grid[:2])
             if part.certain and step.target not in self._shares:
                 self._shares[step.target] = members.parts_by_age()
             parts = fed(members, inflow, self._shares.get(step.target))
@@ -233,9 +214,9 @@ class Tile(Mapping[str, Floats]):
             self.rows[targets[name] : targets[name] + len(values)] = values
 
 
-def _aligned(rows: int, width: int, dtype: str) -> Any:
+def _aligned(rows: int, width: int) -> Floats:
     """Return zeros that begin at a cache line: vectors across two of them load at half speed."""
-    spare = np.zeros(rows * width + 16, dtype)
+    spare = np.zeros(rows * width + 8)
     first = -spare.ctypes.data % 64 // spare.itemsize
     return spare[first : first + rows * width].reshape(rows, width)
 

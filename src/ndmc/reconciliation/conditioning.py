@@ -25,7 +25,7 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 from ndmc_kernels.projection import add_products, nonnegative
-from ndmc_kernels.rows import COMPUTE
+from ndmc_kernels.rows import compute
 
 __all__ = [
     "Conditioned",
@@ -192,7 +192,7 @@ class _Equations:
         self.rows[self.cells] = cells
         for part in self.parts:
             assert isinstance(part, Arithmetic)
-            COMPUTE[8](part.instructions, self.rows)
+            compute(part.instructions, self.rows)
         return self.rows[self.open], self.rows[self.size]
 
 

@@ -6,12 +6,11 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import google_crc32c
 import numpy as np
 
-from ndmc.engine.audit import LIMITS, Audit
+from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import Sheets, fill
 from ndmc.engine.refusals import check_draws
 from ndmc.engine.stopwatch import SILENT, Stopwatch
@@ -184,13 +183,12 @@ class Work:
             if audit is not None:
                 finite = digester.finite()
                 suspects = {name: found for name, found in results.items() if name not in finite}
-                check_draws(self.plan, audit, suspects, some, LIMITS[self.spec.compute])
+                check_draws(self.plan, audit, suspects, some)
             yield some, results
 
     def _fill(self, sheets: Sheets, draws: range, audit: Audit | None = None) -> None:
         spec = self.spec
-        precision: dict[str, Any] = {"compute": spec.compute, "bits": spec.bits}
-        fill(sheets, self.plan, spec.seed, draws, audit, self.watch, **precision)
+        fill(sheets, self.plan, spec.seed, draws, audit, self.watch, bits=spec.bits)
 
     @functools.cached_property
     def _others(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ndmc.engine.audit import LIMIT
 from ndmc.errors import RunError
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
@@ -140,9 +141,7 @@ def percentiles_of(
     return merged, rows
 
 
-def write_percentiles(
-    work: Work, merged: Merged, rows: Sequence[Rows], limit: float, **found: Any
-) -> Store:
+def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found: Any) -> Store:
     """Write the percentiles of every series, mark the run as whole and return its store.
 
     ``found`` are further attributes of the whole run.
@@ -166,7 +165,7 @@ def write_percentiles(
     used = {dim for one in work.layout[0] for dim in one.view.kept}
     labels, further = write_coordinates(place, "percentiles", work.plan.dims, used)
     about = {**further, "count": merged.draws}
-    return _finish(store, written.metadata | labels, about, limit, found)
+    return _finish(store, written.metadata | labels, about, found)
 
 
 class _Written:
@@ -185,7 +184,6 @@ def _finish(
     store: Store,
     metadata: dict[str, Any],
     attributes: dict[str, Any],
-    limit: float,
     found: dict[str, Any],
 ) -> Store:
     """Make percentiles durable, and after them mark the run as whole."""
@@ -198,7 +196,7 @@ def _finish(
         "complete": True,
         "finished": now(),
         "counted": counts,
-        "balance": {**store.attrs["balance"], "worst": worst, "limit": limit},
+        "balance": {**store.attrs["balance"], "worst": worst, "limit": LIMIT},
         **found,
     }
     everything = {**store.metadata, "percentiles": group, **metadata}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ndmc.engine.audit import LIMITS
 from ndmc.engine.stopwatch import SILENT, Stopwatch
 from ndmc.errors import InputError, nearest
 from ndmc.plan.steps import Plan
@@ -53,7 +52,6 @@ class Options:
     workers: int | None = None
     block: int | None = None
     dtype: str = "float32"
-    compute: str = "float64"
     bits: int = 0
     memory: int = MEMORY
     part: tuple[int, int] | None = None
@@ -152,7 +150,6 @@ def _plan(
         draws=int(draws),
         block=options.block or MOST,
         dtype=options.dtype,
-        compute=options.compute,
         bits=options.bits,
         keep=keep,
         percentiles=names,
@@ -260,9 +257,6 @@ def _check_numbers(draws: int, seed: int, options: Options, workers: int) -> Non
         raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
     if options.dtype not in ("float32", "float64"):
         raise InputError(f"dtype is {options.dtype!r}; choose float32 or float64", "--dtype")
-    if options.compute not in LIMITS:
-        message = f"compute is {options.compute!r}; choose float64 or float32"
-        raise InputError(message, "--compute")
     most = np.finfo(options.dtype).nmant
     if not 0 <= options.bits <= most:
         message = f"{options.bits} bits of the mantissa asked for; {options.dtype} has {most}"

@@ -44,6 +44,17 @@ def plan_of(scenario: Scenario, spec: Spec) -> Plan:
 
 
 def work_of(where: str) -> Work:
-    """Return the work of the run in a store."""
+    """Return the work of the run in a store.
+
+    Raises
+    ------
+    InputError
+        If its draws were computed in float32, as older versions could.
+    """
     store = open_store(where)
+    if store.attrs.get("compute", "float64") != "float64":
+        raise InputError(
+            f"the draws of {store.path!r} were computed in {store.attrs['compute']}, which is no "
+            "longer done; they can be read, but not gone on with"
+        )
     return Work(plan_of(scenario_of(store), store.spec), store)

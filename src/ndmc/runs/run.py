@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndmc.engine.audit import LIMITS, Audit
+from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
@@ -61,7 +61,6 @@ def run(
     workers: int | None = None,
     block: int | None = None,
     dtype: str = "float32",
-    compute: str = "float64",
     bits: int = 0,
     memory: int = MEMORY,
     part: tuple[int, int] | None = None,
@@ -102,8 +101,6 @@ def run(
         Draws per block, rounded up to a power of two; chosen by size if None.
     dtype
         Precision in which draws are stored and ranked, float32 or float64.
-    compute
-        Precision of the computation, float64 or float32; see `evaluate`.
     bits
         Bits of the mantissa that results are rounded to, which then compress better: 10 bits keep
         a relative error of 2**-11. All bits if 0.
@@ -151,7 +148,6 @@ def run(
         workers=workers,
         block=block,
         dtype=dtype,
-        compute=compute,
         bits=bits,
         memory=memory,
         part=part,
@@ -302,7 +298,7 @@ class _Run:
                     return newest
                 self.work.watch.start()
                 found = percentiles_of(self.work, self._run)
-                store = write_percentiles(self.work, *found, LIMITS[self.spec.compute])
+                store = write_percentiles(self.work, *found)
                 self.work.watch.lap("merge")
                 return store
         return self.work.store
@@ -322,8 +318,7 @@ class _Run:
         merged, rows = percentiles_of(self.work, self._run)
         looks = {"looks": len(looked), "confidence": level, "draws": draws}
         targets = [{**found, **looks} for found in reached]
-        limit = LIMITS[self.spec.compute]
-        return write_percentiles(self.work, merged, rows, limit, until=targets)
+        return write_percentiles(self.work, merged, rows, until=targets)
 
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
@@ -427,6 +422,5 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     check_central(plan)
     draws = range(min(spec.draws, tile_width(plan)))
     audit = Audit(plan)
-    precision = {"dtype": spec.dtype, "compute": spec.compute}
-    results = evaluate(plan, spec.seed, draws, audit=audit, **precision)
-    check_draws(plan, audit, results, draws, LIMITS[spec.compute])
+    results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
+    check_draws(plan, audit, results, draws)

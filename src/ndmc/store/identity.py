@@ -26,7 +26,7 @@ IDENTITY = (
     "bits",
 )
 
-#: What stores say that were written before there was a choice.
+#: What older stores mean that say nothing of it.
 BEFORE = {"compute": "float64", "bits": 0}
 
 
@@ -47,6 +47,6 @@ def identity(scenario: Scenario, spec: Spec) -> dict[str, Any]:
         "quantiles": list(spec.quantiles),
         "exceed": [list(pair) for pair in spec.exceed],
         "dtype": spec.dtype,
-        "compute": spec.compute,
+        "compute": "float64",  # there was a choice once: a store of another precision is refused
         "bits": spec.bits,
     }

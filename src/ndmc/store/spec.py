@@ -38,8 +38,6 @@ class Spec:
         Draws of the first stage, all values of which are kept.
     pilot
         No stage begins after this many draws; 0 for no limit.
-    compute
-        Precision of the computation.
     bits
         Bits of the mantissa that results are rounded to, 0 for all.
     counted
@@ -57,7 +55,6 @@ class Spec:
     begin: int = 8192
     pilot: int = 0
     counted: int = 0
-    compute: str = "float64"
     bits: int = 0
 
 

@@ -85,7 +85,6 @@ class Store:
             percentiles=tuple(a["percentiles"]),
             quantiles=tuple(a["quantiles"]),
             exceed=tuple((name, limit) for name, limit in a["exceed"]),
-            compute=a.get("compute", BEFORE["compute"]),
             bits=a.get("bits", BEFORE["bits"]),
             **a["stages"],
         )
