@@ -35,7 +35,7 @@ def check(
     variant: VariantOption = "",
     set_: SetOption = [],  # noqa: B006
     graph: Annotated[
-        str, typer.Option("--graph", help="Also draw the system to this .svg or .dot file.")
+        str, typer.Option("--graph", help="Also draw the system to this .svg file.")
     ] = "",
     quality: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""Pictures of a material-flow system, as SVG or as text for Graphviz."""
+"""Pictures of a material-flow system, as SVG."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from ndmc.errors import InputError, RunError
+from ndmc.views.layers import Edge, Node
 from ndmc.views.layout import (
     MARGIN,
     NAME,
     NAME_LINE,
     NOTE,
     NOTE_LINE,
-    Edge,
     Layout,
-    Node,
     arrange,
     half_height,
     text_height,
@@ -24,7 +23,7 @@ from ndmc.views.layout import (
     wrapped,
 )
 
-__all__ = ["Edge", "Node", "dot", "svg", "write_diagram"]
+__all__ = ["Edge", "Node", "svg", "write_diagram"]
 
 _INK, _LINE, _LOOP = "#1f2a37", "#64748b", "#c2410c"
 
@@ -32,15 +31,13 @@ _BOX, _FRAME, _PAPER = "#eaf1f8", "#54789c", "#fcfcfb"
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
-#: What determines a flow: its name in the legend, its line in SVG, its line in Graphviz.
+#: What determines a flow: its name in the legend and its line.
 _RULES = {
-    "value": ("value", 'stroke-width="1.5"', "solid"),
-    "share": ("share", 'stroke-width="1.5" stroke-dasharray="7 4"', "dashed"),
-    "balance": ("balance", 'stroke-width="1.8" stroke-dasharray="1.8 3.6"', "dotted"),
-    "stock": ("stock release", 'stroke-width="3.2"', "bold"),
+    "value": ("value", 'stroke-width="1.5"'),
+    "share": ("share", 'stroke-width="1.5" stroke-dasharray="7 4"'),
+    "balance": ("balance", 'stroke-width="1.8" stroke-dasharray="1.8 3.6"'),
+    "stock": ("stock release", 'stroke-width="3.2"'),
 }
-
-# --- svg --------------------------------------------------------------------------------------
 
 
 def _forward(layout: Layout, arc: int) -> str:
@@ -123,7 +120,7 @@ def _svg_node(layout: Layout, index: int) -> str:
 
 def _legend(y: float) -> tuple[str, float]:
     parts, x = [], float(MARGIN)
-    rows = [(label, style, _LINE) for label, style, _ in _RULES.values()]
+    rows = [(label, style, _LINE) for label, style in _RULES.values()]
     for label, style, color in [*rows, ("solved together", 'stroke-width="1.5"', _LOOP)]:
         parts.append(f'<path d="M{x:.1f} {y:.1f}h34" stroke="{color}" {style}/>')
         parts.append(_text(label, x + 41, y + 4))
@@ -179,70 +176,13 @@ def svg(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     return "\n".join(parts) + "\n"
 
 
-# --- dot --------------------------------------------------------------------------------------
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def _dot_node(node: Node) -> str:
-    label = f"{node.name}\n[{node.stock}]" if node.stock else node.name
-    shape = 'shape=box, style="rounded,filled", fillcolor="#eaf1f8"'
-    if node.kind == "environment":
-        shape = "shape=ellipse, style=dashed"
-    return f"  {_quoted(node.name)} [label={_quoted(label)}, {shape}];"
-
-
-def _dot_edge(edge: Edge) -> str:
-    color = _LOOP if edge.loop else _LINE
-    return (
-        f"  {_quoted(edge.origin)} -> {_quoted(edge.target)} [label={_quoted(edge.name)}, "
-        f'tooltip={_quoted(edge.text)}, style={_RULES[edge.rule][2]}, color="{color}"];'
-    )
-
-
-def dot(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
-    """Return the system as text for Graphviz, which lays it out itself.
-
-    Parameters
-    ----------
-    title
-        Written above the drawing.
-    nodes
-        What is drawn as a box.
-    edges
-        What is drawn as a line, in the styles of `svg`.
-
-    Returns
-    -------
-    str
-        The text of a DOT file.
-
-    Examples
-    --------
-    >>> print(dot("Empty", [Node("use", "process")], []).splitlines()[-2])
-      "use" [label="use", shape=box, style="rounded,filled", fillcolor="#eaf1f8"];
-    """
-    return "\n".join(
-        [
-            "digraph {",
-            f"  rankdir=LR; label={_quoted(title)}; labelloc=t;",
-            '  node [fontname="Helvetica"]; edge [fontname="Helvetica", fontsize=10];',
-            *(_dot_node(node) for node in nodes),
-            *(_dot_edge(edge) for edge in edges),
-            "}\n",
-        ]
-    )
-
-
 def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
-    """Write a drawing of the system; the suffix of the file says in which format.
+    """Write a drawing of the system to a file.
 
     Parameters
     ----------
     path
-        A file that ends in ``.svg`` or ``.dot``; what it held is lost.
+        A file that ends in ``.svg``; what it held is lost.
     title
         Written above the drawing.
     nodes
@@ -263,10 +203,9 @@ def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence
     >>> Path("system.svg").read_text()[:4]
     '<svg'
     """
-    draw = {".svg": svg, ".dot": dot}.get(path.suffix.lower())
-    if draw is None:
-        raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg or .dot", "--graph")
+    if path.suffix.lower() != ".svg":
+        raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg", "--graph")
     try:
-        path.write_text(draw(title, nodes, edges), encoding="utf-8")
+        path.write_text(svg(title, nodes, edges), encoding="utf-8")
     except OSError as failed:
         raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None

@@ -1,8 +1,7 @@
-"""Where the nodes and flows of a system are drawn: layers from left to right.
+"""Where the nodes and flows of a system are drawn, once they have their layers and order.
 
-The layout is that of Sugiyama, Tagawa and Toda (1981): turn round what closes a cycle, give every
-node a layer, order the layers against crossings, then straighten. Flows that run back to an earlier
-layer pass above or below everything else, so no line crosses a box or the name of another flow.
+Flows that run back to an earlier layer pass above or below everything else, so no line crosses a
+box or the name of another flow.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, pairwise
 from statistics import fmean, median_low
-from typing import Literal
+
+from ndmc.views.layers import Edge, Node, System, layered, ranks
 
 __all__ = [
     "MARGIN",
@@ -21,18 +21,13 @@ __all__ = [
     "NAME_LINE",
     "NOTE",
     "NOTE_LINE",
-    "Edge",
     "Layout",
-    "Node",
-    "Rule",
     "arrange",
     "half_height",
     "text_height",
     "text_width",
     "wrapped",
 ]
-
-Rule = Literal["value", "share", "balance", "stock"]
 
 NAME, NOTE = 13, 11  # font sizes: names of nodes, all else
 
@@ -43,191 +38,6 @@ _APART = 24  # between neighbours in a layer
 _LANE, _TURN = 16, 10  # between flows that run back: in height, beside a column
 
 MARGIN = 28
-
-
-@dataclass(frozen=True)
-class Node:
-    """A process, or a node of the environment.
-
-    Parameters
-    ----------
-    name
-        The name flows refer to.
-    kind
-        Whether its balance is kept.
-    stock
-        The name of the stock it holds, drawn inside the box.
-    """
-
-    name: str
-    kind: Literal["process", "environment"]
-    stock: str = ""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A flow.
-
-    Parameters
-    ----------
-    name
-        Written where the flow leaves its origin.
-    origin, target
-        Names of nodes.
-    rule
-        What determines the flow, drawn as the style of the line.
-    text
-        The rule in words, shown when the pointer rests on the flow.
-    loop
-        Whether it is part of a loop that is solved together, drawn in another colour.
-    """
-
-    name: str
-    origin: str
-    target: str
-    rule: Rule
-    text: str = ""
-    loop: bool = False
-
-
-# --- layers and order -------------------------------------------------------------------------
-
-_Arcs = list[tuple[int, int]]
-
-
-def _turned(nodes: Sequence[Node], arcs: _Arcs) -> set[int]:
-    """Return the arcs that run back because a node outside is drawn as a source or as a sink."""
-    surplus = [sum((a == n) - (b == n) for a, b in arcs) for n in range(len(nodes))]
-    outside = [node.kind == "environment" for node in nodes]
-    return {
-        arc
-        for arc, (a, b) in enumerate(arcs)
-        if a == b or (outside[b] and surplus[b] >= 0) or (outside[a] and surplus[a] < 0)
-    }
-
-
-def _reach(start: int, ahead: list[list[tuple[int, int]]]) -> int:
-    seen, waiting = {start}, [start]
-    while waiting:
-        found = {to for to, _ in ahead[waiting.pop()]} - seen
-        seen |= found
-        waiting += found
-    return len(seen)
-
-
-def _acyclic(nodes: Sequence[Node], arcs: _Arcs) -> _Arcs:
-    back = _turned(nodes, arcs)
-    ahead: list[list[tuple[int, int]]] = [[] for _ in nodes]
-    for arc, (a, b) in enumerate(arcs):
-        if arc not in back:
-            ahead[a].append((b, arc))
-    entered = {to for row in ahead for to, _ in row}
-    done: dict[int, bool] = {}
-
-    def visit(node: int) -> None:
-        done[node] = False
-        for to, arc in ahead[node]:
-            if to not in done:
-                visit(to)
-            elif not done[to]:
-                back.add(arc)
-        done[node] = True
-
-    # The source that reaches most is where the material begins: it decides what runs back.
-    for root in sorted(range(len(nodes)), key=lambda n: (n in entered, -_reach(n, ahead), n)):
-        if root not in done:
-            visit(root)
-    return [pair for arc, pair in enumerate(arcs) if arc not in back]
-
-
-def _layers(size: int, arcs: _Arcs) -> list[int]:
-    layer = [0] * size
-    for _ in range(size):
-        for a, b in arcs:
-            layer[b] = max(layer[b], layer[a] + 1)
-    # What sends more than it receives stands next to where it sends.
-    for node in sorted(range(size), key=lambda n: -layer[n]):
-        after = [layer[b] for a, b in arcs if a == node]
-        if len(after) > sum(b == node for _, b in arcs):
-            layer[node] = min(after) - 1
-    return layer
-
-
-def _ranks(rows: list[list[int]]) -> dict[int, int]:
-    return {item: rank for row in rows for rank, item in enumerate(row)}
-
-
-def _crossings(rows: list[list[int]], links: list[_Arcs]) -> int:
-    rank = _ranks(rows)
-    return sum(
-        (rank[a] - rank[c]) * (rank[b] - rank[d]) < 0
-        for gap in links
-        for (a, b), (c, d) in combinations(gap, 2)
-    )
-
-
-def _sweep(rows: list[list[int]], links: list[_Arcs], forward: bool) -> list[list[int]]:
-    rows = [list(row) for row in rows]
-    for place in range(1, len(rows)) if forward else range(len(rows) - 2, -1, -1):
-        rank = _ranks(rows)
-        near: dict[int, list[int]] = {item: [] for item in rows[place]}
-        for a, b in links[place - 1] if forward else links[place]:
-            near[b if forward else a].append(rank[a if forward else b])
-        seat = {item: fmean(ranks or [rank[item]]) for item, ranks in near.items()}
-        rows[place].sort(key=seat.__getitem__)
-    return rows
-
-
-def _ordered(rows: list[list[int]], links: list[_Arcs]) -> list[list[int]]:
-    tried = [rows]
-    for sweep in range(16):
-        tried.append(_sweep(tried[-1], links, forward=sweep % 2 == 0))
-    return min(tried, key=lambda rows: _crossings(rows, links))
-
-
-@dataclass(frozen=True)
-class _System:
-    nodes: Sequence[Node]
-    edges: Sequence[Edge]
-    arcs: _Arcs
-    layer: list[int]
-    chains: dict[int, list[int]]  # flows that run forward: origin, a bend in each layer, target
-    rows: list[list[int]]  # nodes and bends from top to bottom, layer by layer
-    side: list[int]  # flows that run back: -1 above all, 1 below; the others 0
-
-
-def _chains(layer: list[int], arcs: _Arcs) -> dict[int, list[int]]:
-    chains, free = {}, len(layer)
-    for arc, (a, b) in enumerate(arcs):
-        if (bends := layer[b] - layer[a] - 1) >= 0:
-            chains[arc] = [a, *range(free, free + bends), b]
-            free += bends
-    return chains
-
-
-def _rows(layer: list[int], chains: Mapping[int, list[int]]) -> list[list[int]]:
-    rows = [[n for n, at in enumerate(layer) if at == place] for place in range(max(layer) + 1)]
-    links: list[_Arcs] = [[] for _ in rows]
-    for chain in chains.values():
-        for place, (a, b) in enumerate(pairwise(chain), start=layer[chain[0]]):
-            links[place].append((a, b))
-            if b != chain[-1]:
-                rows[place + 1].append(b)
-    return _ordered(rows, links)
-
-
-def _system(nodes: Sequence[Node], edges: Sequence[Edge]) -> _System:
-    index = {node.name: n for n, node in enumerate(nodes)}
-    arcs = [(index[edge.origin], index[edge.target]) for edge in edges]
-    layer = _layers(len(nodes), _acyclic(nodes, arcs))
-    chains = _chains(layer, arcs)
-    rows = _rows(layer, chains)
-    depth = {n: (rank + 0.5) / len(row) for row in rows for rank, n in enumerate(row)}
-    side = [
-        0 if arc in chains else -1 if depth[a] + depth[b] < 0.99 else 1
-        for arc, (a, b) in enumerate(arcs)
-    ]
-    return _System(nodes, edges, arcs, layer, chains, rows, side)
 
 
 # --- sizes and heights ------------------------------------------------------------------------
@@ -252,9 +62,9 @@ def _widest(text: str, size: float) -> float:
     return max(text_width(line.rstrip(), size) for line in wrapped(text))
 
 
-def _ports(system: _System, end: int) -> dict[int, float]:
+def _ports(system: System, end: int) -> dict[int, float]:
     """Return how far from the middle of its node every flow starts (end 0) or ends (end 1)."""
-    rank = _ranks(system.rows)
+    rank = ranks(system.rows)
 
     def place(arc: int) -> tuple[int, int, int]:
         if side := system.side[arc]:
@@ -276,7 +86,7 @@ def text_height(node: Node) -> float:
     return 22 + NAME_LINE * len(wrapped(node.name)) + stock
 
 
-def _sizes(system: _System, ports: Sequence[Mapping[int, float]]) -> list[float]:
+def _sizes(system: System, ports: Sequence[Mapping[int, float]]) -> list[float]:
     sizes = [text_height(node) for node in system.nodes]
     for end in (0, 1):
         for arc, port in ports[end].items():
@@ -301,7 +111,7 @@ def _spread(wanted: list[float], gaps: list[float]) -> list[float]:
 _Pulls = dict[int, list[tuple[int, float]]]
 
 
-def _pulls(system: _System, ports: Sequence[Mapping[int, float]]) -> _Pulls:
+def _pulls(system: System, ports: Sequence[Mapping[int, float]]) -> _Pulls:
     """Return where every neighbour would have a node or bend, once for each unit of weight."""
     pulls: _Pulls = {item: [] for row in system.rows for item in row}
     for arc, chain in system.chains.items():
@@ -315,8 +125,8 @@ def _pulls(system: _System, ports: Sequence[Mapping[int, float]]) -> _Pulls:
     return pulls
 
 
-def _heights(system: _System, sizes: list[float], pulls: _Pulls) -> dict[int, float]:
-    y = {item: 60.0 * rank for item, rank in _ranks(system.rows).items()}
+def _heights(system: System, sizes: list[float], pulls: _Pulls) -> dict[int, float]:
+    y = {item: 60.0 * rank for item, rank in ranks(system.rows).items()}
     for sweep in range(40):
         # Means find the place, medians then make lines level where they can be.
         middle = fmean if sweep < 24 else median_low
@@ -346,7 +156,7 @@ class _Column:
 class Layout:
     """Where everything is drawn: items of layers and their heights, columns, lanes of flows."""
 
-    system: _System
+    system: System
     sizes: list[float]
     y: Mapping[int, float]
     ends: list[tuple[float, float]]  # heights at which a flow starts and ends
@@ -356,7 +166,7 @@ class Layout:
     right: float
 
 
-def _lanes(system: _System, sizes: list[float], y: Mapping[int, float]) -> dict[int, float]:
+def _lanes(system: System, sizes: list[float], y: Mapping[int, float]) -> dict[int, float]:
     """Return the height of every flow that runs back: short ones inside, long ones outside."""
     limits = {
         side: [max(side * y[n] + half_height(sizes, n) + 8 for n in row) for row in system.rows]
@@ -376,7 +186,7 @@ def _lanes(system: _System, sizes: list[float], y: Mapping[int, float]) -> dict[
     return lanes
 
 
-def _turns(system: _System, lanes: Mapping[int, float], end: int) -> dict[int, float]:
+def _turns(system: System, lanes: Mapping[int, float], end: int) -> dict[int, float]:
     """Return how far beside a column every flow turns back (end 0) or turns in (end 1)."""
     turns, beside = {}, [4.0] * len(system.rows)
     for arc in sorted(lanes, key=lambda k: abs(lanes[k])):
@@ -386,7 +196,7 @@ def _turns(system: _System, lanes: Mapping[int, float], end: int) -> dict[int, f
     return turns
 
 
-def _gaps(system: _System, y: Mapping[int, float], lanes: Mapping[int, float]) -> list[float]:
+def _gaps(system: System, y: Mapping[int, float], lanes: Mapping[int, float]) -> list[float]:
     """Return the room before every column and after the last: slopes, and flows that turn."""
     slopes, turning = [[0.0] for _ in range(len(system.rows) + 1)], [0] * (len(system.rows) + 1)
     for chain in system.chains.values():
@@ -404,7 +214,7 @@ def _box_width(node: Node) -> float:
     return max(72, name + 24, stock + 36 if node.stock else 0)
 
 
-def _columns(system: _System, gaps: list[float]) -> list[_Column]:
+def _columns(system: System, gaps: list[float]) -> list[_Column]:
     columns, x = [], float(MARGIN)
     for place in range(len(system.rows)):
         boxes = [n for n, at in enumerate(system.layer) if at == place]
@@ -418,7 +228,7 @@ def _columns(system: _System, gaps: list[float]) -> list[_Column]:
 
 def arrange(nodes: Sequence[Node], edges: Sequence[Edge]) -> Layout:
     """Return where the nodes and flows of a system are drawn."""
-    system = _system(nodes, edges)
+    system = layered(nodes, edges)
     ports = (_ports(system, 0), _ports(system, 1))
     sizes = _sizes(system, ports)
     y = _heights(system, sizes, _pulls(system, ports))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.dims import align, flat
 from ndmc.plan.description import describe
 from ndmc.plan.steps import Balance, Cohort, March, Plan, Step
 from ndmc.scenario.expressions import evaluate_expression
@@ -18,9 +19,10 @@ from ndmc.scenario.quality import LEVELS, Rating
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import FlowEntry
 from ndmc.scenario.tables import read_table
-from ndmc.views.diagram import Edge, Node
-from ndmc.views.layout import Rule
+from ndmc.typing import Floats
+from ndmc.views.layers import Edge, Node, Rule
 from ndmc.views.quality_map import Row, indicators_of
+from ndmc_kernels.survival import weibull_integer_density
 
 __all__ = ["edges", "loops", "nodes", "notes", "processes", "qualities", "quantities", "ratings"]
 
@@ -139,8 +141,8 @@ def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
     return found
 
 
-def _excess(step: Cohort, plan: Plan) -> npt.NDArray[Any] | None:
-    """Return the sum of Weibull densities at all whole ages, minus 1, with means."""
+def _excess(step: Cohort, plan: Plan) -> Floats | None:
+    """Return what a cohort loses in 2000 years, as a share of what it was, minus 1, with means."""
     if step.lifetime.normalise == "truncate":
         return None
     values = {s.name: s.central.reshape(*plan.dims.shape(s.dims), 1) for s in plan.samplers}
@@ -148,12 +150,14 @@ def _excess(step: Cohort, plan: Plan) -> npt.NDArray[Any] | None:
     arguments = dict(step.lifetime.arguments)
     if not all(e.names <= set(values) for e in arguments.values()):
         return None
-    given = {name: evaluate_expression(e, values) for name, e in arguments.items()}
-    scale, shape = (array[..., np.newaxis] for array in canonical("weibull", given))
-    ages = np.arange(1.0, 2000.0)
-    hazard = (ages / scale) ** shape
-    density = shape / ages * hazard * np.exp(-hazard)
-    return np.asarray(density.sum(axis=-1) - 1.0)
+    given = {
+        name: align(evaluate_expression(e, values), e.dims, step.dims, plan.dims)
+        for name, e in arguments.items()
+    }
+    scale, shape = (flat(array, 1) for array in canonical("weibull", given))
+    left = np.empty((len(scale), 2000, 1))
+    weibull_integer_density(scale, shape, left)
+    return -left[:, -1]
 
 
 # --- quality of data -------------------------------------------------------------------------

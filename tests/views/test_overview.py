@@ -1,0 +1,33 @@
+"""What `ndmc check` says of a system, where no number of a run says it."""
+
+import numpy as np
+from one_stock import YEARS, by_year, certain, model
+from scipy import stats
+from strategies import scenario
+
+from ndmc.engine.evaluation import evaluate_central
+from ndmc.model import compile_plan
+from ndmc.views.overview import notes
+
+SCALES = np.linspace(0.9, 6, YEARS)
+
+
+def warnings_of(lifetime, **key):
+    """Return what is said of a stock, of which every year's products live differently long."""
+    own = {"life": certain("yr", by_year(SCALES), "year")}
+    read = scenario(model(lifetime, parameters=own, inflow_at="pdf_integer", **key))
+    plan = compile_plan(read)
+    return notes(read, plan, evaluate_central(plan))
+
+
+def test_what_pdf_integer_loses_is_the_sum_of_densities():
+    """The least and the most that a cohort of any year loses, by SciPy's density."""
+    sums = [stats.weibull_min.pdf(np.arange(1, 3000), 1.4, scale=s).sum() for s in SCALES]
+    (note,) = warnings_of("weibull(life, 1.4)")
+    assert f"loses {min(sums):.4g} to {max(sums):.4g} times what it was" in note
+    assert min(sums) < 0.9
+
+
+def test_truncated_densities_are_not_warned_of():
+    """Scaled to sum to one they lose all there is."""
+    assert warnings_of("weibull(life, 1.4)", normalise="truncate") == []
