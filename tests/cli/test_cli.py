@@ -169,7 +169,7 @@ def test_info_says_what_a_store_is(cli, stored):
 def test_info_shows_how_complete_a_store_is(cli, stored):
     """A store that lacks a block says so."""
     next(stored.glob("ledger/block-*")).unlink()
-    open_store(stored).changed(complete=False)
+    open_store(stored).write_attributes(complete=False)
     done = cli("info", stored)
     assert (done.code, done.err) == (0, "")
     assert "not complete: 0 of 1 blocks" in done.out

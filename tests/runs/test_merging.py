@@ -269,7 +269,7 @@ def test_a_lost_file_is_said_to_need_repair(tmp_path, lost):
     """Where a digest or an entry is gone before the end the message says what puts it right."""
     out = run(tmp_path / "run.zarr", 11776)
     before = arrays(out)
-    open_store(out).changed(complete=False)
+    open_store(out).write_attributes(complete=False)
     (out / "ledger" / lost).unlink()
     with pytest.raises(RunError, match="--repair"):
         run(out, 11776)
@@ -282,7 +282,7 @@ def test_a_damaged_digest_is_never_a_wrong_number(tmp_path, name):
     """A flipped bit in what percentiles are made of is an error, and is repaired."""
     out = run(tmp_path / "run.zarr", 11776)
     before = arrays(out)
-    open_store(out).changed(complete=False)
+    open_store(out).write_attributes(complete=False)
     file = out / "ledger" / "digests" / name.format(stage="stage-0000000000008192")
     whole = file.read_bytes()
     for place in (1, len(whole) // 2, len(whole) - 1):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import ndmc
 from ndmc import InputError, RunError
 from ndmc.scenario.load import find
-from ndmc.store.store import open_store, seal
+from ndmc.store.store import open_store, write_root
 
 CONTENT = "    value: {phone: 1, car: 6}\n    grade: study\n"
 SALES = "    value: production * content\n"
@@ -1099,7 +1099,7 @@ def test_wrong_percentiles_are_refused(stored, options, message):
 
 def test_percentiles_of_half_a_run_are_refused(stored):
     """A store that is not complete says so, and how to complete it."""
-    open_store(stored.out).changed(complete=False)
+    open_store(stored.out).write_attributes(complete=False)
     with pytest.raises(InputError, match="not complete; run the same command again"):
         ndmc.percentiles(stored.out)
 
@@ -1108,7 +1108,7 @@ def test_store_cannot_write_elsewhere(stored, tmp_path):
     """The texts a store carries are read back without leaving a temporary folder."""
     store, elsewhere = open_store(stored.out), tmp_path / "escaped.csv"
     document = json.dumps(store.document).replace('"production.csv"', f'"{elsewhere}"')
-    seal(store.place, json.loads(document))
+    write_root(store.place, json.loads(document))
     with pytest.raises(InputError, match=r"escaped\.csv' leads out of a folder"):
         ndmc.validate(stored.out)
     assert not elsewhere.exists()

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
+from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 
 __all__ = ["plan_printer", "print_findings", "print_run", "print_targets"]
@@ -77,7 +78,7 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
         return
     dims = store.computed[names[0]].dims
     others = tuple(dim for dim in dims if dim != "year")
-    totals = all(f"percentiles/{name}_total" in store.metadata for name in names)
+    totals = all(percentile_key(f"{name}_total") in store.metadata for name in names)
     blocks = [_last_year(store, name, totals) for name in names]
     heads = [percent(q) for q in store.spec.quantiles]
     columns = [

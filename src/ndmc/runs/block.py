@@ -20,7 +20,15 @@ from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Brackets, Series, Sheet, first_brackets, open_brackets
 from ndmc.store.bundle import Bundle, DamagedError
 from ndmc.store.digest import Digester, Room
-from ndmc.store.ledger import Entry, Piece, block_name, stage_name
+from ndmc.store.keys import (
+    again_of_block,
+    block_name,
+    brackets_key,
+    digest_key,
+    piece_key,
+    stage_name,
+)
+from ndmc.store.ledger import Entry, Piece
 from ndmc.store.place import Place
 from ndmc.store.series import series_of
 from ndmc.store.spec import GRAIN, Spec
@@ -90,7 +98,7 @@ class Work:
         """Return the brackets that an entry of the ledger names."""
         if name not in self._brackets:
             try:
-                self._brackets[name] = open_brackets(self.bundle(f"ledger/digests/{name}.brackets"))
+                self._brackets[name] = open_brackets(self.bundle(brackets_key(name)))
             except (DamagedError, FileNotFoundError) as broken:
                 raise RunError(
                     f"the brackets {name!r} in {self.place} are damaged ({broken}); "
@@ -140,7 +148,7 @@ class Work:
                 for name, values in kept.items():
                     here = slice(draws.start - block.start, draws.stop - block.start)
                     values[..., here] = results[name]
-            digest = f"ledger/digests/{part.start}-{part.stop}"
+            digest = piece_key(part.start, part.stop)
             self.watch.start()
             files[digest] = self.place.write(digest, digester.pack())
             pieces.append(Piece(part.start, part.stop, digest, (*audit.counts,), audit.worst))
@@ -153,13 +161,13 @@ class Work:
 
     def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
         """Digest a block a second time, under closer brackets."""
-        title = f"{name}-{block.start:016d}"
+        title = again_of_block(name, block.start)
         if self.store.ledger.read(title):
             return 0
         digester = Digester(*self.layout, self.brackets(name), block)
         for _ in self._results(block, digester, None, stopped):
             pass
-        digest = f"ledger/digests/{title}"
+        digest = digest_key(title)
         files = {digest: self.place.write(digest, digester.pack())}
         self.store.ledger.write(Entry(title, files, draws=self.spec.draws))
         return len(block)

@@ -22,7 +22,7 @@ from typing import Any
 from ndmc.errors import InputError, RunError
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Report, Task
-from ndmc.store.ledger import block_name
+from ndmc.store.keys import block_name
 
 __all__ = ["Cluster", "connect"]
 

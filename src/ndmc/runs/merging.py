@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,15 +14,28 @@ from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
 from ndmc.store.brackets import Brackets
 from ndmc.store.bundle import Bundle, DamagedError
-from ndmc.store.creation import without_percentiles, write_shapes
+from ndmc.store.creation import remove_percentiles, write_shapes
 from ndmc.store.description import write_coordinates
-from ndmc.store.ledger import Entry, Files, block_name, stage_name
+from ndmc.store.keys import (
+    DIGESTS,
+    PERCENTILES,
+    again_name,
+    again_of_block,
+    block_name,
+    brackets_key,
+    digest_key,
+    is_merged,
+    percentile_key,
+    stage_name,
+    state_key,
+)
+from ndmc.store.ledger import Entry, Files
 from ndmc.store.merged import Merged, Narrowing, Rows, closer, merge, summarise_rows
 from ndmc.store.place import Place
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
-from ndmc.store.store import Store, now, seal
-from ndmc.store.zarr_v3 import gather, group_document, put_array, settle_arrays
+from ndmc.store.store import Store, now, write_root
+from ndmc.store.zarr_v3 import group_document, put_array, settle_arrays, write_group
 from ndmc.typing import Floats
 
 __all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
@@ -56,7 +68,7 @@ def _enter(work: Work, stage: range, name: str) -> None:
         previous = next(s for s in stages(work.spec) if s.stop == stage.start)
         counted = stage.start == work.spec.counted
         narrowing = Narrowing(merged_until(work, previous), work.spec.quantiles, counted=counted)
-        key = f"ledger/digests/{name}.state"
+        key = state_key(name)
         with _damage(work):  # digests are read while the merged one is written
             files[key] = work.place.write(key, narrowing.pack())
         brackets = narrowing.brackets
@@ -65,7 +77,7 @@ def _enter(work: Work, stage: range, name: str) -> None:
 
 
 def _record(work: Work, name: str, brackets: Brackets, files: Files, draws: int = 0) -> None:
-    key = f"ledger/digests/{name}.brackets"
+    key = brackets_key(name)
     files[key] = work.place.write(key, brackets.pack())
     work.store.ledger.write(Entry(name, files, draws=draws))
 
@@ -73,16 +85,14 @@ def _record(work: Work, name: str, brackets: Brackets, files: Files, draws: int 
 def tidy(work: Work) -> None:
     """Remove digests that are merged in that of a later stage."""
     newest = work.store.stage
-    for name in work.place.names("ledger/digests"):
-        block = re.fullmatch(r"(\d+)-(\d+)", name)
-        state = re.fullmatch(r"stage-(\d+)\.state", name)
-        if (block and int(block[2]) <= newest) or (state and int(state[1]) < newest):
-            work.place.remove(f"ledger/digests/{name}")
+    for name in work.place.names(DIGESTS):
+        if is_merged(name, newest):
+            work.place.remove(digest_key(name))
 
 
 def merged_until(work: Work, stage: range) -> Merged:
     """Return the digests of all draws to the end of a stage, together."""
-    keys = [f"ledger/digests/{stage_name(stage.start)}.state"] if stage.start else []
+    keys = [state_key(stage_name(stage.start))] if stage.start else []
     for block in cut(stage, work.spec):
         entry = work.store.ledger.read(block_name(block.start))
         keys += [piece.digest for piece in entry.pieces] if entry else []
@@ -127,12 +137,12 @@ def percentiles_of(
         rows = None if merged.tallies else summarise_rows(merged, spec.quantiles, confidence)
     if rows is not None:
         return merged, rows
-    name = f"again-{spec.draws:016d}-{confidence:.6f}"
+    name = again_name(spec.draws, confidence)
     if not work.store.ledger.read(name):
         ranks = [wanted_ranks(spec.draws, q, confidence) for q in spec.quantiles]
         _record(work, name, closer(merged, ranks), {}, spec.draws)
     run([Task(block, again=name) for block in blocks(spec)])
-    keys = [f"ledger/digests/{name}-{block.start:016d}" for block in blocks(spec)]
+    keys = [digest_key(again_of_block(name, block.start)) for block in blocks(spec)]
     merged = _merged(work, work.brackets(name), keys)
     with _damage(work):
         rows = summarise_rows(merged, spec.quantiles, confidence)
@@ -147,7 +157,7 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
     ``found`` are further attributes of the whole run.
     """
     place, written = work.place, _Written(work.place)
-    store = without_percentiles(work.store)
+    store = remove_percentiles(work.store)
     for number, one in enumerate(work.layout[0]):
         output = work.plan.output(one.view.name)
         for suffix, values in _statistics(rows[one.sheet], one.rows).items():
@@ -163,7 +173,7 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
     levels = np.array(work.spec.quantiles)
     written.put("quantile", levels, ("quantile",), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
-    labels, further = write_coordinates(place, "percentiles", work.plan.dims, used)
+    labels, further = write_coordinates(place, PERCENTILES, work.plan.dims, used)
     about = {**further, "count": merged.draws}
     return _finish(store, written.metadata | labels, about, found)
 
@@ -176,7 +186,7 @@ class _Written:
         self.metadata: dict[str, Any] = {}
 
     def put(self, name: str, values: Floats, dims: tuple[str, ...], unit: str, title: str) -> None:
-        key, about = f"percentiles/{name}", {"units": unit, "long_name": title}
+        key, about = percentile_key(name), {"units": unit, "long_name": title}
         self.metadata[key] = put_array(self.place, key, values, dims, about)
 
 
@@ -189,7 +199,7 @@ def _finish(
     """Make percentiles durable, and after them mark the run as whole."""
     settle_arrays(store.place, metadata)
     write_shapes(store)
-    group = gather(store.place, "percentiles", attributes, metadata)
+    group = write_group(store.place, PERCENTILES, attributes, metadata)
     counts, worst = store.findings()
     about = {
         **store.attrs,
@@ -199,8 +209,8 @@ def _finish(
         "balance": {**store.attrs["balance"], "worst": worst, "limit": LIMIT},
         **found,
     }
-    everything = {**store.metadata, "percentiles": group, **metadata}
-    return seal(store.place, group_document(about, everything))
+    everything = {**store.metadata, PERCENTILES: group, **metadata}
+    return write_root(store.place, group_document(about, everything))
 
 
 _WORDS = {

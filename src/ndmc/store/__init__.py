@@ -11,6 +11,7 @@ __all__ = [
     "description",
     "digest",
     "integrity",
+    "keys",
     "ledger",
     "merged",
     "place",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
 import platform
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,18 +14,25 @@ from ndmc.plan.steps import Output, Plan
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.description import write_labels
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
+from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, document_key, percentile_key
 from ndmc.store.place import Folder, Place, told
 from ndmc.store.spec import Spec
-from ndmc.store.store import FORMAT, ROOT, Store, now, open_store, place_in_store, seal, tables_of
-from ndmc.store.zarr_v3 import gather, group_document, output_document, put_array
+from ndmc.store.store import FORMAT, Store, array_of, now, open_store, tables_of, write_root
+from ndmc.store.zarr_v3 import (
+    group_document,
+    output_document,
+    put_array,
+    write_document,
+    write_group,
+)
 
 __all__ = [
     "check_same",
     "create",
     "existing",
     "raise_draws",
+    "remove_percentiles",
     "restore",
-    "without_percentiles",
     "write_shapes",
 ]
 
@@ -82,7 +87,7 @@ def _is_begun(place: Place) -> bool:
     """Whether an object store holds no more than the beginning of a store: its root comes last."""
     if isinstance(place, Folder) or place.exists(ROOT):
         return False
-    return place.exists("ledger/zarr.json") or not place.names("")
+    return place.exists(document_key(LEDGER)) or not place.names("")
 
 
 def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
@@ -117,29 +122,29 @@ def _difference(store: Store, scenario: Scenario) -> str:
 
 def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
     kept = [output for output in plan.outputs if output.name in spec.keep]
-    if kept:
-        _create_outputs(place, kept, plan.dims, spec, "; ".join(scenario.file.references))
-    keys = [f"{place_in_store(output)}/zarr.json" for output in kept]
-    metadata = {key.removesuffix("/zarr.json"): json.loads(place.read(key)) for key in keys}
+    source = "; ".join(scenario.file.references)
+    arrays = {array_of(one): _output_document(one, plan.dims, spec, source) for one in kept}
+    for key, document in arrays.items():
+        write_document(place, key, document, durable=False)
     labels, attributes = write_labels(place, scenario, kept, plan)
-    metadata |= labels
+    metadata = {**arrays, **labels}
     for group in filter(None, attributes):
-        metadata[group] = gather(place, group, attributes[group], metadata)
-    place.settle(keys)
+        metadata[group] = write_group(place, group, attributes[group], metadata)
+    place.settle(map(document_key, arrays))
     # An array, whose folder nobody searches for arrays, and which is not listed in the root.
-    put_array(place, "ledger", np.array(0), (), {"long_name": "see files beside this"})
+    put_array(place, LEDGER, np.array(0), (), {"long_name": "see files beside this"})
     about = {**_attributes(scenario, plan, spec), **attributes[""]}
-    seal(place, group_document(about, metadata))
+    write_root(place, group_document(about, metadata))
 
 
 def restore(store: Store, scenario: Scenario, plan: Plan) -> None:
     """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
     write_labels(store.place, scenario, [*store.outputs.values()], plan)
     for key, about in store.metadata.items():
-        if about["node_type"] == "group" and key != "percentiles":
-            gather(store.place, key, about["attributes"], store.metadata)
-        elif about["node_type"] == "array" and not key.startswith("percentiles/"):
-            store.place.write(f"{key}/zarr.json", json.dumps(about).encode())
+        if about["node_type"] == "group" and key != PERCENTILES:
+            write_group(store.place, key, about["attributes"], store.metadata)
+        elif about["node_type"] == "array" and not _is_of_percentiles(key):
+            write_document(store.place, key, about)
 
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
@@ -178,15 +183,6 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _create_outputs(
-    place: Place, outputs: Sequence[Output], dims: Dims, spec: Spec, source: str
-) -> None:
-    for output in outputs:
-        about = _output_document(output, dims, spec, source)
-        data = json.dumps(about).encode()
-        place.write(f"{place_in_store(output)}/zarr.json", data, durable=False)
-
-
 def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dict[str, Any]:
     rest = dims.shape(tuple(reversed(output.dims)))
     shard = (spec.block, *rest)
@@ -200,13 +196,17 @@ def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dic
     return output_document((spec.draws, *rest), shard, inner, spec.dtype, names, attributes)
 
 
-def without_percentiles(store: Store) -> Store:
+def _is_of_percentiles(key: str) -> bool:
+    return key == PERCENTILES or key.startswith(percentile_key(""))
+
+
+def remove_percentiles(store: Store) -> Store:
     """Take the percentiles of a run that is computed anew out of the root, then off the disk."""
-    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    metadata = {k: v for k, v in store.metadata.items() if not _is_of_percentiles(k)}
     if len(metadata) < len(store.metadata):
         attributes = {**store.attrs, "complete": False}
-        store = seal(store.place, group_document(attributes, metadata))
-    store.place.remove("percentiles/zarr.json")
+        store = write_root(store.place, group_document(attributes, metadata))
+    store.place.remove(document_key(PERCENTILES))
     return store
 
 
@@ -215,18 +215,18 @@ def raise_draws(store: Store, spec: Spec) -> Store:
 
     All of it is in the root's document, which is replaced in one step; the others follow.
     """
-    metadata = {k: v for k, v in store.metadata.items() if not k.startswith("percentiles")}
+    metadata = {k: v for k, v in store.metadata.items() if not _is_of_percentiles(k)}
     for output in store.outputs.values():
-        about = metadata[place_in_store(output)]
-        metadata[place_in_store(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
+        about = metadata[array_of(output)]
+        metadata[array_of(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
     attributes = {
         **{name: value for name, value in store.attrs.items() if name != "until"},
         "draws": spec.draws,
         "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
         "complete": False,
     }
-    raised = seal(store.place, group_document(attributes, metadata))
-    store.place.remove("percentiles/zarr.json")
+    raised = write_root(store.place, group_document(attributes, metadata))
+    store.place.remove(document_key(PERCENTILES))
     write_shapes(raised)
     return raised
 
@@ -234,10 +234,9 @@ def raise_draws(store: Store, spec: Spec) -> Store:
 def write_shapes(store: Store) -> None:
     """Write the documents of the kept outputs as the root has them, where a raise was cut short."""
     for output in store.outputs.values():
-        key = place_in_store(output)
-        store.place.write(f"{key}/zarr.json", json.dumps(store.metadata[key]).encode())
-    if "inputs" in store.metadata:
-        gather(store.place, "inputs", store.metadata["inputs"]["attributes"], store.metadata)
+        write_document(store.place, array_of(output), store.metadata[array_of(output)])
+    if INPUTS in store.metadata:
+        write_group(store.place, INPUTS, store.metadata[INPUTS]["attributes"], store.metadata)
 
 
 def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -> tuple[int, ...]:

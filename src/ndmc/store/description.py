@@ -12,6 +12,7 @@ from ndmc.plan.steps import Output, Plan
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
 from ndmc.store.place import Place
 from ndmc.store.zarr_v3 import put_array, settle_arrays
 
@@ -36,12 +37,12 @@ def write_labels(
     inputs = [output for output in kept if output.kind == "parameter"]
     used = {
         "": {dim for output in plan.outputs for dim in output.dims},
-        "parameters": {d for parameter in scenario.parameters.values() for d in parameter.dims},
+        PARAMETERS: {d for parameter in scenario.parameters.values() for d in parameter.dims},
     }
     if inputs:
-        used["inputs"] = {dim for output in inputs for dim in output.dims}
+        used[INPUTS] = {dim for output in inputs for dim in output.dims}
     documents = _write_parameters(place, scenario)
-    attributes: dict[str, Mapping[str, str]] = {"tables": scenario.tables}
+    attributes: dict[str, Mapping[str, str]] = {TABLES: scenario.tables}
     for group, dims in used.items():
         found, attributes[group] = write_coordinates(place, group, plan.dims, dims)
         documents |= found
@@ -76,7 +77,7 @@ def _write_parameters(place: Place, scenario: Scenario) -> Documents:
     """Write each parameter's central values, and what is known of each cell."""
     found = Documents()
     for name, parameter in scenario.parameters.items():
-        key, shape = f"parameters/{name}", scenario.dims.shape(parameter.dims)
+        key, shape = f"{PARAMETERS}/{name}", scenario.dims.shape(parameter.dims)
         central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
         attributes: dict[str, Any] = {
             "units": parameter.unit,
@@ -99,7 +100,7 @@ def _write_parameters(place: Place, scenario: Scenario) -> Documents:
             found |= _write_ratings(place, parameter, shape)
         found[key] = put_array(place, key, central.reshape(shape), parameter.dims, attributes)
     if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
-        key = f"parameters/{INDICATOR}"
+        key = f"{PARAMETERS}/{INDICATOR}"
         found[key] = put_array(place, key, np.array(_INDICATORS), (INDICATOR,), {})
     return found
 
@@ -129,7 +130,7 @@ def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -
     }
     found = Documents()
     for suffix, (values, further, about) in arrays.items():
-        key = f"parameters/{parameter.name}_{suffix}"
+        key = f"{PARAMETERS}/{parameter.name}_{suffix}"
         dims = (*parameter.dims, *further)
         found[key] = put_array(place, key, values, dims, {"long_name": about})
     return found

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from ndmc.store.keys import document_key, entry_key, stage_of
 from ndmc.store.ledger import Entry
-from ndmc.store.store import Store, place_in_store
-from ndmc.store.zarr_v3 import chunk_key, is_whole, own_document
+from ndmc.store.store import Store, array_of
+from ndmc.store.zarr_v3 import is_whole, only_chunk, own_document
 
 __all__ = ["Damage", "forget", "verify"]
 
@@ -33,7 +34,7 @@ def verify(store: Store) -> list[Damage]:
     for name in store.ledger.names:
         entry = store.ledger.read(name)
         if entry is None:
-            found.append(Damage(name, f"ledger/{name}", "is damaged, or of another run"))
+            found.append(Damage(name, entry_key(name), "is damaged, or of another run"))
         else:
             found += _files(store, entry)
     if store.complete:
@@ -67,24 +68,24 @@ def _metadata(store: Store) -> Iterator[Damage]:
     """Compare the document of every array and group with the root's, which has a checksum."""
     for key, known in store.metadata.items():
         try:
-            found = json.loads(store.place.read(f"{key}/zarr.json"))
+            found = json.loads(store.place.read(document_key(key)))
         except FileNotFoundError:
-            yield Damage("", f"{key}/zarr.json", "is missing")
+            yield Damage("", document_key(key), "is missing")
             continue
         except ValueError:
             found = None
         if known["node_type"] == "group":
             known = own_document(key, known["attributes"], store.metadata)
         if found != known:
-            yield Damage("", f"{key}/zarr.json", "is not what the root has of it")
+            yield Damage("", document_key(key), "is not what the root has of it")
 
 
 def _small_arrays(store: Store) -> Iterator[Damage]:
     """Read every array that is no output: each has one chunk, with a checksum."""
-    outputs = {place_in_store(output) for output in store.outputs.values()}
+    outputs = {array_of(output) for output in store.outputs.values()}
     for key, known in store.metadata.items():
         if known["node_type"] == "array" and key not in outputs:
-            chunk = f"{key}/{chunk_key(known['shape'])}"
+            chunk = only_chunk(key, known)
             try:
                 data = store.place.read(chunk)
             except FileNotFoundError:
@@ -100,9 +101,9 @@ def forget(store: Store) -> Store:
     Where the merged digest of earlier stages is damaged, all they came from is computed anew.
     """
     damaged = {damage.entry for damage in verify(store)} - {""}
-    newest = [name for name in damaged if name.startswith("stage-")]
-    if any(int(name.removeprefix("stage-")) >= store.stage for name in newest):
+    stages = (stage_of(name) for name in damaged)
+    if any(first is not None and first >= store.stage for first in stages):
         damaged |= set(store.ledger.names)
     for name in damaged:
         store.ledger.remove(name)
-    return store.changed(complete=False)
+    return store.write_attributes(complete=False)

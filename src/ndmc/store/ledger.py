@@ -13,11 +13,10 @@ from typing import Any
 
 import google_crc32c
 
+from ndmc.store.keys import LEDGER, entry_key, is_entry
 from ndmc.store.place import Place
 
-__all__ = ["Entry", "Files", "Ledger", "Piece", "block_name", "checksum", "stage_name"]
-
-_KINDS = ("block-", "stage-", "again-")
+__all__ = ["Entry", "Files", "Ledger", "Piece", "checksum"]
 
 Files = dict[str, tuple[int, int]]
 
@@ -32,28 +31,6 @@ def checksum(data: Any) -> int:
     """
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return int(google_crc32c.value(text.encode()))
-
-
-def block_name(first: int) -> str:
-    """Return the name of the entry of the block that begins with a draw.
-
-    Examples
-    --------
-    >>> block_name(8192)
-    'block-0000000000008192'
-    """
-    return f"block-{first:016d}"
-
-
-def stage_name(first: int) -> str:
-    """Return the name of the entry of the stage that begins with a draw.
-
-    Examples
-    --------
-    >>> stage_name(65536)
-    'stage-0000000000065536'
-    """
-    return f"stage-{first:016d}"
 
 
 @dataclass(frozen=True)
@@ -102,12 +79,12 @@ class Ledger:
             "draws": entry.draws,
         }
         data = json.dumps({**facts, "crc32c": checksum(facts)}).encode()
-        self.place.write(f"ledger/{entry.name}", data)
+        self.place.write(entry_key(entry.name), data)
 
     def read(self, name: str) -> Entry | None:
         """Return an entry, or None if there is none that is whole and of this run."""
         try:
-            facts = json.loads(self.place.read(f"ledger/{name}"))
+            facts = json.loads(self.place.read(entry_key(name)))
             right = facts.pop("crc32c") == checksum(facts) and facts["name"] == name
         except FileNotFoundError:
             return None
@@ -124,9 +101,9 @@ class Ledger:
 
     def remove(self, name: str) -> None:
         """Forget an entry."""
-        self.place.remove(f"ledger/{name}")
+        self.place.remove(entry_key(name))
 
     @property
     def names(self) -> list[str]:
         """The names of all entries, sound or not."""
-        return [n for n in self.place.names("ledger") if n.startswith(_KINDS)]
+        return [*filter(is_entry, self.place.names(LEDGER))]

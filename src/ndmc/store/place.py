@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import google_crc32c
 
 from ndmc.errors import InputError, RunError
+from ndmc.store.keys import LEDGER, ROOT, lock_key
 
 __all__ = ["Bucket", "Folder", "Place", "place_of", "told"]
 
@@ -31,9 +32,6 @@ _PARTIAL = ".partial"
 #: Files flushed at once, which disks write together: 377 small arrays take 0.1 to 0.4 s, one file
 #: after the other 0.6 to 4.8 s.
 _FLUSHED = 8
-
-#: What makes a store of files; it is written last.
-_ROOT = "zarr.json"
 
 #: What reaches object stores has errors of its own for missing credentials and lost connections.
 _OWN_ERRORS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "requests")
@@ -259,7 +257,7 @@ class Folder(Place):
     @contextlib.contextmanager
     def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
         """Exclude others who ask for the same lock; it goes with the process that holds it."""
-        path = self.path / "ledger" / f"{name}.lock"
+        path = self.path / lock_key(name)
         path.parent.mkdir(exist_ok=True)
         path.touch()
         with _locked(path, shared=shared, wait=wait):
@@ -409,18 +407,18 @@ class Bucket(Place):
             yield Folder(Path(folder))
             paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
             keys = [path.relative_to(folder).as_posix() for path in paths]
-            first = sorted(set(keys) - {_ROOT}, key=lambda key: not key.startswith("ledger/"))
+            first = sorted(set(keys) - {ROOT}, key=lambda key: not key.startswith(f"{LEDGER}/"))
             for key in first:
                 self.write(key, (Path(folder) / key).read_bytes())
-            self._put_root((Path(folder) / _ROOT).read_bytes())
+            self._put_root((Path(folder) / ROOT).read_bytes())
 
     def _put_root(self, data: bytes) -> None:
         try:
-            self.files.pipe_file(self._key(_ROOT), data, mode="create")
+            self.files.pipe_file(self._key(ROOT), data, mode="create")
         except FileExistsError:
             return  # another was quicker
         except TypeError:  # a storage without conditional puts
-            self.files.pipe_file(self._key(_ROOT), data)
+            self.files.pipe_file(self._key(ROOT), data)
 
 
 class _Told:

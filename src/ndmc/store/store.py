@@ -25,16 +25,25 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output
 from ndmc.store.identity import BEFORE, IDENTITY
-from ndmc.store.ledger import Entry, Ledger, block_name, checksum, stage_name
+from ndmc.store.keys import (
+    INPUTS,
+    LEDGER,
+    ROOT,
+    TABLES,
+    block_name,
+    chunk_key,
+    is_block,
+    percentile_key,
+    stage_of,
+)
+from ndmc.store.ledger import Entry, Ledger, checksum
 from ndmc.store.place import Place, place_of, told
 from ndmc.store.spec import Spec, blocks
 from ndmc.store.zarr_v3 import encoded, get_array, read_chunk
 
-__all__ = ["FORMAT", "ROOT", "Store", "now", "open_store", "place_in_store", "seal", "tables_of"]
+__all__ = ["FORMAT", "Store", "array_of", "now", "open_store", "tables_of", "write_root"]
 
 FORMAT = 1
-
-ROOT = "zarr.json"
 
 
 @contextmanager
@@ -66,7 +75,7 @@ class Store:
     @functools.cached_property
     def root(self) -> Any:
         """The Zarr group, with the metadata of every array as the document has it."""
-        import numcodecs  # noqa: F401 - before Zarr: see ndmc.shards
+        import numcodecs  # noqa: F401 - before Zarr: see ndmc.store.zarr_v3
         import zarr
 
         with quiet(), told():
@@ -156,7 +165,7 @@ class Store:
     def needed(self, entry: Entry) -> list[tuple[str, tuple[int, int]]]:
         """Return the files of an entry that are still needed: merged digests are not."""
         newest = self.stage
-        if entry.name.startswith("stage-") and entry.name != stage_name(newest):
+        if stage_of(entry.name) not in (None, newest):
             return []
         merged = {piece.digest for piece in entry.pieces if piece.stop <= newest}
         return [(key, facts) for key, facts in entry.files.items() if key not in merged]
@@ -164,8 +173,7 @@ class Store:
     @property
     def stage(self) -> int:
         """The draw at which the newest stage begins: all before it are merged in one digest."""
-        stages = [int(n.removeprefix("stage-")) for n in self.ledger.names if n[:6] == "stage-"]
-        return max(stages, default=0)
+        return max((stage_of(name) or 0 for name in self.ledger.names), default=0)
 
     @contextmanager
     def damage(self, what: str) -> Iterator[None]:
@@ -212,7 +220,7 @@ class Store:
         RunError
             If it is damaged.
         """
-        key = f"percentiles/{title}"
+        key = percentile_key(title)
         with self.damage(key):
             return get_array(self.place, key, self.metadata[key])
 
@@ -221,7 +229,7 @@ class Store:
         """The Zarr array of each output, read with the draws of a cell together."""
         # Reading 1e5 draws of china_nd's stock takes 0.21 s this way, 0.33 to 0.7 s in C order.
         config = {"order": "F", "write_empty_chunks": True}
-        places = {name: place_in_store(output) for name, output in self.outputs.items()}
+        places = {name: array_of(output) for name, output in self.outputs.items()}
         with self.damage("an output"):
             return {name: self.root[place].with_config(config) for name, place in places.items()}
 
@@ -234,10 +242,10 @@ class Store:
 
     def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> str:
         """Write one block of an output [dims..., draw], and return the key of its file."""
-        place = place_in_store(self.outputs[name])
-        zeros = "/0" * len(self.outputs[name].dims)
-        key = f"{place}/c/{draws.start // self.spec.block}{zeros}"
-        self.place.write(key, encoded(values, self.metadata[place]), durable=False)
+        array = array_of(self.outputs[name])
+        whole = (0 for _ in self.outputs[name].dims)
+        key = chunk_key(array, draws.start // self.spec.block, *whole)
+        self.place.write(key, encoded(values, self.metadata[array]), durable=False)
         return key
 
     def missing(self) -> list[range]:
@@ -257,7 +265,7 @@ class Store:
 
     def findings(self) -> tuple[list[int], float]:
         """Return in how many draws each watch was met, and the worst balance."""
-        pieces = [p for entry in self.entries() if entry.name[:6] == "block-" for p in entry.pieces]
+        pieces = [p for entry in self.entries() if is_block(entry.name) for p in entry.pieces]
         worst = max((piece.imbalance for piece in pieces), default=0.0)
         return [sum(n) for n in zip(*(piece.counts for piece in pieces), strict=True)], worst
 
@@ -267,18 +275,18 @@ class Store:
         found = zip(self.attrs["watched"], self.attrs["counted"], strict=False)
         return [(name, kind, int(n)) for (name, kind), n in found if n]
 
-    def changed(self, **attributes: Any) -> Store:
-        """Return the store with other attributes, written."""
+    def write_attributes(self, **attributes: Any) -> Store:
+        """Write other attributes of the root, and return the store that has them."""
         document = {**self.document, "attributes": {**self.attrs, **attributes}}
-        return seal(self.place, document)
+        return write_root(self.place, document)
 
 
-def place_in_store(output: Output) -> str:
-    """Return where the draws of an output are."""
-    return f"inputs/{output.name}" if output.kind == "parameter" else output.name
+def array_of(output: Output) -> str:
+    """Return the key of the array that holds the draws of an output."""
+    return f"{INPUTS}/{output.name}" if output.kind == "parameter" else output.name
 
 
-def seal(place: Place, document: Mapping[str, Any]) -> Store:
+def write_root(place: Place, document: Mapping[str, Any]) -> Store:
     """Write the document of the root, with its checksum, and return the store."""
     attributes = {k: v for k, v in document["attributes"].items() if k != "checksum"}
     plain = json.loads(json.dumps({**document, "attributes": attributes}))
@@ -333,18 +341,18 @@ def _is_sound(document: dict[str, Any]) -> bool:
 
 def _damaged(place: Place) -> RunError:
     return RunError(
-        f"the metadata of {place.url!r} are damaged (zarr.json is not what was written); "
+        f"the metadata of {place.url!r} are damaged ({ROOT} is not what was written); "
         "its numbers cannot be trusted: run into another --out, or restore the file"
     )
 
 
 def _not_ours(place: Place) -> InputError | RunError:
-    if any(name.startswith("stage-") for name in place.names("ledger")):
+    if any(stage_of(name) is not None for name in place.names(LEDGER)):
         return _damaged(place)
     return InputError(f"{place.url!r} is not a store of ndmc's (format {FORMAT})")
 
 
 def tables_of(store: Store) -> dict[str, str]:
     """Return the texts of the tables of a run's scenario, by file name."""
-    found: dict[str, str] = store.metadata["tables"]["attributes"]
+    found: dict[str, str] = store.metadata[TABLES]["attributes"]
     return found

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.errors import InputError, RunError, nearest
+from ndmc.store.keys import percentile_key
 from ndmc.store.ranks import (
     DEFAULT_QUANTILES,
     between,
@@ -129,7 +130,7 @@ def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary
             raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
     others = tuple(dim for dim in chosen.dims if dim != "year")
     total = chosen.over and set(chosen.over) == set(others) and _is_whole(store, chosen)
-    known_total = total and f"percentiles/{name}_total" in store.metadata
+    known_total = total and percentile_key(f"{name}_total") in store.metadata
     if chosen.by or (chosen.over and not known_total):
         raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
     title = f"{name}_total" if total else name

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.typing import Floats
 
@@ -88,7 +89,7 @@ def view(
         For a name, dim, label or group the store has not.
     """
     summed = name.removesuffix("_total")
-    if name not in store.computed and f"percentiles/{name}" in store.metadata:
+    if name not in store.computed and percentile_key(name) in store.metadata:
         over = " ".join(f"--over {dim}" for dim in store.computed[summed].dims if dim != "year")
         raise InputError(f"{name!r} is a sum of {summed!r}; ask for -v {summed} {over}")
     if name not in store.computed:

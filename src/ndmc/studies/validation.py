@@ -17,6 +17,7 @@ from ndmc.runs.replay import scenario_of
 from ndmc.scenario.expressions import Expression, evaluate_expression
 from ndmc.scenario.load import load
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.keys import ROOT
 from ndmc.store.place import place_of
 from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store, open_store
@@ -93,7 +94,7 @@ def compare_source(
     source: str | Path, draws: int, seed: int, variant: str | None = None
 ) -> Validation:
     """Compare a store or a scenario with its published figures."""
-    if place_of(source).exists("zarr.json"):
+    if place_of(source).exists(ROOT):
         return compare_store(open_store(source))
     return compare_scenario(source, draws, seed, variant)
 
