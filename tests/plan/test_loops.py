@@ -14,6 +14,7 @@ from strategies import imbalance, loops, scenario
 from ndmc.engine.audit import LIMIT, Audit
 from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central
+from ndmc.engine.tile_width import tile_width
 from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.steps import March
@@ -775,7 +776,8 @@ def test_what_is_kept_and_asked_for_changes_no_bit(data, chosen):
     alone = evaluate(compile_plan(loaded, [name]), 5, some)
     assert_array_equal(alone[name], together[name][..., some.start : some.stop])
     narrow = compile_plan(loaded)
-    narrow.__dict__["tile"] = 64
+    vars(narrow)["held"] = 2**40  # so large a draw is computed in the narrowest tiles
+    assert tile_width(narrow) == 64
     assert_array_equal(evaluate(narrow, 5, some)[name], alone[name])
 
 

@@ -63,8 +63,8 @@ class Audit:
 
     def examine(self, tile: Tile, first: int, here: slice) -> None:
         """Check a tile: its first draw, and the draws of it that are wanted."""
-        self._groups = self._groups or _Groups(tile.code)
-        seen = _Seen(tile, self._groups)
+        self._groups = self._groups or _Groups(self.plan, tile.code)
+        seen = _Seen(self.plan, tile, self._groups)
         self.draws += len(range(tile.width)[here])
         for number, watch in enumerate(self.plan.watches):
             found = _ASKED[watch.kind](watch, seen)
@@ -103,8 +103,7 @@ class _Groups:
     They are those of names and, after them, the nets of the ledgers.
     """
 
-    def __init__(self, code: RowCode) -> None:
-        plan = code.plan
+    def __init__(self, plan: Plan, code: RowCode) -> None:
         watched = [w for w in plan.watches if w.kind in _BY_EXTREMES]
         self.flows = {w.name for w in watched if w.kind != "range"}
         self.flows |= {output.name for output in plan.outputs if output.kind == "flow"}
@@ -128,8 +127,8 @@ def _padded(lists: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
 class _Seen:
     """A tile, and what is asked of it more than once: extremes are [group, draw]."""
 
-    def __init__(self, tile: Tile, groups: _Groups) -> None:
-        self.tile, self.plan, self.groups = tile, tile.code.plan, groups
+    def __init__(self, plan: Plan, tile: Tile, groups: _Groups) -> None:
+        self.plan, self.tile, self.groups = plan, tile, groups
         tile.run(tile.code.audit)
         self.least = np.empty((len(groups.ends), tile.width))
         self.most = np.empty_like(self.least)

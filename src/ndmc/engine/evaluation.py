@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -171,16 +172,17 @@ def code_of(plan: Plan) -> RowCode:
     return _compiled(plan).code
 
 
+#: What is kept beside a plan, as long as the plan is: nothing in it may lead back to the plan.
+_KEPT: weakref.WeakKeyDictionary[Plan, _Compiled] = weakref.WeakKeyDictionary()
+
 _LOCK = threading.Lock()
 
 
 def _compiled(plan: Plan) -> _Compiled:
-    """Return what is kept beside a plan, as long as the plan is."""
     with _LOCK:
-        if "_compiled" not in vars(plan):
-            vars(plan)["_compiled"] = _Compiled(plan)
-        found: _Compiled = vars(plan)["_compiled"]
-        return found
+        if plan not in _KEPT:
+            _KEPT[plan] = _Compiled(plan)
+        return _KEPT[plan]
 
 
 def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats]:
@@ -192,7 +194,7 @@ def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats
     code = code_of(plan)
     with np.errstate(all="ignore"):
         tile = Tile(code, 1)
-        tile.central()
+        tile.central(plan.samplers)
         tile.run(code.each)
         if audit is not None:
             audit.examine(tile, 0, slice(0, 1))

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.dims import Dims
 from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
 from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
     Balance,
     Cohort,
+    Conditioning,
     Formula,
     Ledger,
     March,
@@ -78,12 +80,13 @@ class RowCode:
     ``nets`` are what enters each process and neither leaves nor stays.
     """
 
-    plan: Plan
+    dims: Dims
     rows: int
     numbers: tuple[npt.NDArray[np.int64], Floats]
     names: dict[str, Places]
     fixed: frozenset[str]
     sampling: Sampling
+    conditioning: Conditioning | None
     once: tuple[Part, ...]
     each: tuple[Part, ...]
     audit: tuple[Part, ...]
@@ -124,12 +127,13 @@ class _Compiler(Writer[Part]):
         audit = self.taken()
         filled = [*self.set, *((np.array(row), np.array(v)) for v, row in self.numbers.items())]
         return RowCode(
-            plan=self.plan,
+            dims=self.plan.dims,
             rows=self.rows + self.most_scratch,
             numbers=(_flat(p for p, _ in filled), _flat(v for _, v in filled).astype(np.float64)),
             names=self.names,
             fixed=self.fixed,
             sampling=sampling,
+            conditioning=self.plan.conditioning,
             once=self.finished(once),
             each=self.finished(each),
             audit=self.finished(audit),

@@ -14,7 +14,7 @@ from ndmc.engine.cohorts import Members, driven, fed, log_nodes, profiled
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Loop, Other, Part, RowCode
 from ndmc.engine.stopwatch import SILENT, Stopwatch
-from ndmc.plan.samplers import Group
+from ndmc.plan.samplers import Group, Sampler
 from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
 from ndmc.scenario.expressions import evaluate_expression
 from ndmc.typing import Floats
@@ -94,8 +94,8 @@ class Tile(Mapping[str, Floats]):
             sampling.cdf(scores, uniforms)
         for group in how.groups:
             _quantile(group, rows)
-        if self.code.plan.conditioning is not None:
-            self._condition(self.code.plan.conditioning)
+        if self.code.conditioning is not None:
+            self._condition(self.code.conditioning)
 
     def _condition(self, conditioning: Conditioning) -> None:
         """Make what was drawn agree with the equations of `reconcile`."""
@@ -107,11 +107,11 @@ class Tile(Mapping[str, Floats]):
     def _places(self, parameters: Iterable[str]) -> Places:
         return np.concatenate([self.code.names[name].reshape(-1) for name in parameters])
 
-    def central(self) -> None:
+    def central(self, samplers: Iterable[Sampler]) -> None:
         """Set every parameter to its mean, reconciled where draws are."""
-        for sampler in self.code.plan.samplers:
+        for sampler in samplers:
             self.rows[self.code.names[sampler.name].reshape(-1)] = sampler.central
-        conditioning = self.code.plan.conditioning
+        conditioning = self.code.conditioning
         if conditioning is not None:
             places = self._places(conditioning.parameters)
             self.rows[places] = conditioning.central[:, np.newaxis]
@@ -155,11 +155,11 @@ class Tile(Mapping[str, Floats]):
             rows[at] = 0.0
         self._load_stocks(part, rows)
         march(program.once, 1, rows)
-        march(program.yearly, len(self.code.plan.dims.years), rows)
+        march(program.yearly, len(self.code.dims.years), rows)
 
     def _load_stocks(self, part: Loop, rows: Floats) -> None:
         """Write the age shares of every stock of a loop, and what its initial stock adds."""
-        program, dims = part.step.program, self.code.plan.dims
+        program, dims = part.step.program, self.code.dims
         years, width = len(dims.years), self.width
         stocks = [member for member in part.step.members if isinstance(member, Cohort)]
         for number, stock in enumerate(stocks):
@@ -179,7 +179,7 @@ class Tile(Mapping[str, Floats]):
 
     def _cohort(self, part: Other, step: Cohort) -> None:
         """Compute a stock of any other kind."""
-        dims, width = self.code.plan.dims, self.width
+        dims, width = self.code.dims, self.width
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
         if step.level is None:
@@ -200,7 +200,7 @@ class Tile(Mapping[str, Floats]):
             self._keep(name, values, part.targets)
 
     def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
-        dims, width = self.code.plan.dims, self.width
+        dims, width = self.code.dims, self.width
         members = Members(replace(step.cohort, release="all"), self, dims, width)
         grid = (members.cells, members.years, width)
         inflow = flat(self[step.cohort.inflow], width).reshape(grid)
