@@ -156,6 +156,14 @@ def test_a_face_says_what_the_room_is_for(room):
     assert {type(node) for node in tree.body} <= {ast.Expr, ast.Assign, ast.ImportFrom}
 
 
+def test_contributors_are_told_the_same():
+    """The table of rooms for contributors says of each what its face says first."""
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for room in ROOMS:
+        purpose = importlib.import_module(f"ndmc.{room}").__doc__.split("\n\n")[0]
+        assert f"| `{room}` | {' '.join(purpose.split())} |" in text
+
+
 @pytest.mark.parametrize("name", ndmc.__all__)
 def test_no_room_takes_a_public_name(name):
     """Importing a module at the root never puts it where a public function stands."""
