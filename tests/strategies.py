@@ -55,7 +55,7 @@ def one_parameter(years="2000..2000", labels=None, **parameter):
 def draw(data, name="x", draws=20_000, seed=7):
     """Return the draws of one quantity, [dims..., draw]."""
     plan = compile_plan(scenario(data), [name])
-    return evaluate(plan, seed, range(draws))[name]
+    return evaluate(plan, range(draws), seed=seed)[name]
 
 
 def stock_model(years="2000..2014", *, convention="middle", spread=0.0, products=("a", "b"), **key):
@@ -128,7 +128,7 @@ def bundled_draws(name, variant="", draws=600, seed=1):
     loaded = bundled(name, variant)
     file = loaded.file
     keep = [*file.flows, *file.stocks, *file.indicators, *file.parameters]
-    return evaluate(compile_plan(loaded, keep), seed, range(draws))
+    return evaluate(compile_plan(loaded, keep), range(draws), seed=seed)
 
 
 def python(code, *arguments, **options):

@@ -42,7 +42,7 @@ def test_scenario_balances(name, variant):
     loaded = bundled(name, variant)
     plan = compile_plan(loaded)
     audit = Audit(plan)
-    ndmc.evaluate(plan, 1, range(300), audit=audit)
+    ndmc.evaluate(plan, range(300), audit=audit)
     assert audit.worst <= LIMIT
     assert [ledger.process for ledger in plan.ledgers] == loaded.file.processes
     if all(stock.initial is None for stock in loaded.file.stocks.values()):
@@ -52,7 +52,7 @@ def test_scenario_balances(name, variant):
 @each_case
 def test_scenario_is_validated(name, variant):
     """Each published figure gets a verdict under every variant, none is an error."""
-    found = compare_scenario(name, 600, 1, variant).comparisons
+    found = compare_scenario(bundled(name, variant), 600, 1).comparisons
     assert len(found) == len(bundled(name).figures) > 0
     assert {c.verdict for c in found} <= VERDICTS
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import ndmc
 from ndmc.cli.app import app
-from ndmc.studies.validation import compare_scenario
+from ndmc.studies.validation import compare_source
 
 STATUSES = {"target", "soft", "contradiction", "reported", "not_modelled"}
 
@@ -102,7 +102,7 @@ def test_figures_are_reduced_and_converted(tmp_path):
     folder = write(model(FIGURES), tmp_path / "figures")
     loaded = ndmc.load(folder)
     keep = ["in_use", "sales", "end_of_life", "eta"]
-    v = ndmc.evaluate(ndmc.compile_plan(loaded, keep), 1, range(500))
+    v = ndmc.evaluate(ndmc.compile_plan(loaded, keep), range(500))
     expected = [
         v["in_use"][:, -1].sum(0) / 1000,
         v["in_use"][:, -1].sum(0),
@@ -123,7 +123,7 @@ def test_drawn_uncertainties_are_held_against_published_ones(tmp_path):
     stated = [{**one, "uncertainty": "4 %"} for one in FIGURES[:3]]
     folder = write(model([*stated, *FIGURES[3:]]), tmp_path / "stated")
     got = ndmc.validate(folder, draws=500)
-    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), 1, range(500))
+    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), range(500))
     total = v["total"][-1]
     assert_allclose(got.cv_deviation[1], total.std() / total.mean() / 0.04 - 1, rtol=1e-10)
     assert list(got.cv_deviation.isna()) == [False] * 3 + [True] * 4
@@ -144,7 +144,6 @@ def test_verdict_follows_the_tolerance(tmp_path, tolerance, offset, verdict):
     total = float(
         ndmc.evaluate(
             ndmc.compile_plan(ndmc.load(write(certain, tmp_path / "exact")), ["total"]),
-            1,
             range(1),
         )["total"][-1, 0]
     )
@@ -195,13 +194,23 @@ def test_stored_parameters_are_judged_too(tmp_path):
 
 def test_variant_for_comparison_is_used():
     """The variant that the published figures name is the one compared, unless told otherwise."""
-    plain = compare_scenario("china_nd", 200, 1, "").comparisons
-    named = compare_scenario("china_nd", 200, 1, None).comparisons
-    again = compare_scenario("china_nd", 200, 1, "full_year_ages").comparisons
+    plain = compare_source("china_nd", 200, 1, "").comparisons
+    named = compare_source("china_nd", 200, 1, None).comparisons
+    again = compare_source("china_nd", 200, 1, "full_year_ages").comparisons
     assert [c.median for c in named if c.verdict == "met"] == [
         c.median for c in again if c.verdict == "met"
     ]
     assert [c.median for c in plain] != [c.median for c in named]
+
+
+def test_a_store_is_compared_as_it_was_run(tmp_path):
+    """A variant or a change for a store is refused: neither would do anything."""
+    folder, out = write(model(FIGURES), tmp_path / "figures"), tmp_path / "run.zarr"
+    ndmc.run(folder, 300, out=out, workers=1)
+    for more in ({"variant": "some"}, {"changes": {"rate": "1 %"}}):
+        with pytest.raises(ndmc.InputError, match="compared as it was run"):
+            ndmc.validate(out, **more)
+    assert len(ndmc.validate(out, variant="")) == len(FIGURES)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Evaluate a plan: a pure function of (plan, seed, draws).
+"""Evaluate a plan: a pure function of (plan, draws, seed).
 
 Draws are computed in tiles of a fixed width at fixed places, whatever range is asked for, so that
 a draw's bits depend on nothing but its number. Everything else (blocks, threads, stores) is
@@ -33,9 +33,9 @@ Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
 
 def evaluate(
     plan: Plan,
-    seed: int,
     draws: range,
     *,
+    seed: int = 1,
     dtype: npt.DTypeLike = np.float64,
     audit: Audit | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -45,10 +45,10 @@ def evaluate(
     ----------
     plan
         A compiled scenario.
-    seed
-        From 0 to 2**64 - 1.
     draws
         Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
+    seed
+        From 0 to 2**64 - 1.
     dtype
         Precision of the result, float32 or float64; everything is computed in float64.
     audit
@@ -69,7 +69,7 @@ def evaluate(
     >>> from ndmc.model import compile_plan
     >>> from ndmc.scenario.load import load
     >>> plan = compile_plan(load("china_nd"), ["in_use"])
-    >>> evaluate(plan, 1, range(3))["in_use"].shape
+    >>> evaluate(plan, range(3))["in_use"].shape
     (17, 21, 3)
     """
     if not 0 <= seed < 2**64:

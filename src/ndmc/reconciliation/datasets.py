@@ -15,7 +15,8 @@ from ndmc.errors import InputError
 from ndmc.reconciliation.equations import System
 from ndmc.reconciliation.estimates import Reconciled, equations, reconcile_scenario, unit_of
 from ndmc.reconciliation.moments import Way, blocks
-from ndmc.scenario.load import load
+from ndmc.scenario.load import as_scenario
+from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
 __all__ = ["DrawWriter", "coordinates_of", "reconcile", "reconciled_draws", "to_dataset"]
@@ -25,7 +26,7 @@ _BATCH = 8192
 
 
 def reconciled_draws(
-    source: str | Path,
+    source: Scenario | str | Path,
     draws: int,
     *,
     method: Way = "projected",
@@ -37,13 +38,17 @@ def reconciled_draws(
 
     Parameters
     ----------
-    source, variant, changes
-        As in `load`; the scenario has a ``reconcile`` section.
-    draws, seed
+    source
+        A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
+    draws
         Draws to make. A draw is the same however many there are.
     method
         ``projected`` moves draws to the equations, ``active_set`` also to where no flow or stock
         is negative; ``weighted`` gives them weights.
+    seed
+        As in `run`.
+    variant, changes
+        As in `load`; only where ``source`` is not loaded yet.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def reconciled_draws(
     """
     if draws < 1:
         raise InputError(f"{draws} draws; 1 or more can be made", "draws")
-    found = reconcile_scenario(load(source, variant=variant, changes=changes))
+    found = reconcile_scenario(as_scenario(source, variant=variant, changes=changes))
     made = [*blocks(found, method, seed, draws)]
     cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
     return _labelled(found, method, seed, 0, cells, logs)
@@ -148,14 +153,16 @@ _KINDS = {
 
 
 def reconcile(
-    source: str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
 ) -> xr.Dataset:
     """Reconcile the measurements of a scenario with its balances.
 
     Parameters
     ----------
-    source, variant, changes
-        As in `load`; the scenario has a ``reconcile`` section.
+    source
+        A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
+    variant, changes
+        As in `load`; only where ``source`` is not loaded yet.
 
     Returns
     -------
@@ -181,7 +188,7 @@ def reconcile(
     >>> str(abs(found.equation_test).idxmax().values)
     "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
     """
-    return to_dataset(reconcile_scenario(load(source, variant=variant, changes=changes)))
+    return to_dataset(reconcile_scenario(as_scenario(source, variant=variant, changes=changes)))
 
 
 def to_dataset(found: Reconciled) -> xr.Dataset:

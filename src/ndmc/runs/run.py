@@ -27,7 +27,7 @@ from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Asked, Options, cores, read_asked, staged
 from ndmc.runs.replay import work_of
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
-from ndmc.scenario.load import load
+from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.creation import check_same, create, existing, raise_draws, restore
 from ndmc.store.dataset import open_dataset
@@ -51,8 +51,8 @@ def run(
     scenario: Scenario | str | Path,
     draws: int,
     *,
-    seed: int,
     out: str | Path,
+    seed: int = 1,
     keep: Iterable[str] | None = None,
     percentiles: Iterable[str] | None = None,
     quantiles: Sequence[float] = DEFAULT_QUANTILES,
@@ -77,10 +77,10 @@ def run(
         A loaded scenario, or what `load` takes.
     draws
         Number of draws. A later call may ask for more: the run goes on.
-    seed
-        From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.
     out
         Path or URL of the store, which must not exist unless it holds this same run.
+    seed
+        From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.
     keep
         Outputs and parameters whose draws are stored; what the scenario says if None,
         ``["none"]`` for none.
@@ -135,10 +135,7 @@ def run(
     >>> draws.in_use.dims
     ('draw', 'year', 'product')
     """
-    if not isinstance(scenario, Scenario):
-        scenario = load(scenario, variant=variant, changes=changes)
-    elif variant or changes:
-        raise InputError("variant and changes belong to load() when the scenario is loaded already")
+    loaded = as_scenario(scenario, variant=variant, changes=changes)
     options = Options(
         keep=keep,
         percentiles=percentiles,
@@ -158,7 +155,7 @@ def run(
         from ndmc.runs.cluster import Cluster
 
         executor = Cluster(client)
-    store = execute(scenario, draws, seed=seed, out=out, options=options, executor=executor)
+    store = execute(loaded, draws, seed=seed, out=out, options=options, executor=executor)
     return open_dataset(store.path)
 
 
@@ -422,5 +419,5 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     check_central(plan)
     draws = range(min(spec.draws, tile_width(plan)))
     audit = Audit(plan)
-    results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
+    results = evaluate(plan, draws, seed=spec.seed, dtype=spec.dtype, audit=audit)
     check_draws(plan, audit, results, draws)

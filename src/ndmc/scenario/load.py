@@ -17,7 +17,7 @@ from ndmc.scenario.schema import FigureEntry, ScenarioFile, validate_document
 from ndmc.scenario.tables import read_table
 from ndmc.scenario.units import UnitError, UnitSystem
 
-__all__ = ["FILE", "build", "bundled", "find", "load"]
+__all__ = ["FILE", "as_scenario", "build", "bundled", "find", "load"]
 
 FILE = "scenario.yaml"
 
@@ -93,6 +93,28 @@ def load(
     """
     path = find(source)
     return build(read_document(path), path.parent, variant, dict(changes or {}))
+
+
+def as_scenario(
+    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+) -> Scenario:
+    """Return a scenario that is loaded already as it is, and load any other.
+
+    Raises
+    ------
+    InputError
+        As `load`, and if a loaded scenario is to be changed.
+
+    Examples
+    --------
+    >>> as_scenario(load("starter")).name == as_scenario("starter").name
+    True
+    """
+    if not isinstance(source, Scenario):
+        return load(source, variant=variant, changes=changes)
+    if variant or changes:
+        raise InputError("variant and changes belong to load() when the scenario is loaded already")
+    return source
 
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:

@@ -15,7 +15,7 @@ from ndmc.model import compile_plan
 from ndmc.plan.steps import Formula, Plan
 from ndmc.runs.replay import scenario_of
 from ndmc.scenario.expressions import Expression, evaluate_expression
-from ndmc.scenario.load import load
+from ndmc.scenario.load import as_scenario, load
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import ROOT
 from ndmc.store.place import place_of
@@ -49,18 +49,25 @@ class Validation:
 
 
 def validate(
-    source: str | Path, *, draws: int = 10_000, seed: int = 1, variant: str | None = None
+    source: Scenario | str | Path,
+    *,
+    draws: int = 10_000,
+    seed: int = 1,
+    variant: str | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Compare the model with every published figure of a scenario.
 
     Parameters
     ----------
     source
-        A scenario, as in `load`, or the path of a store.
+        A loaded scenario, which is compared as it is, what `load` takes, or the path of a store.
     draws, seed
         Draws to compute, for a scenario that is not reconciled. A store is judged by its own.
     variant
         Variant to compare; the one the scenario names for this if None, ``""`` for none.
+    changes
+        As in `load`; like ``variant`` only where ``source`` is a scenario that is not loaded yet.
 
     Returns
     -------
@@ -86,38 +93,45 @@ def validate(
     """
     import pandas as pd
 
-    found = compare_source(source, draws, seed, variant)
+    found = compare_source(source, draws, seed, variant, changes)
     return pd.DataFrame([comparison.row() for comparison in found.comparisons])
 
 
 def compare_source(
-    source: str | Path, draws: int, seed: int, variant: str | None = None
+    source: Scenario | str | Path,
+    draws: int,
+    seed: int,
+    variant: str | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> Validation:
     """Compare a store or a scenario with its published figures."""
-    if place_of(source).exists(ROOT):
+    if not isinstance(source, Scenario) and place_of(source).exists(ROOT):
+        if variant or changes:
+            message = "a store is compared as it was run; variant and changes are for a scenario"
+            raise InputError(message, f"{source}")
         return compare_store(open_store(source))
-    return compare_scenario(source, draws, seed, variant)
+    scenario = as_scenario(source, variant=variant or "", changes=changes)
+    published = scenario.file.published
+    if variant is None and published and published.variant and not isinstance(source, Scenario):
+        scenario = load(source, variant=published.variant, changes=changes)
+    return compare_scenario(scenario, draws, seed)
 
 
-def compare_scenario(source: str | Path, draws: int, seed: int, variant: str | None) -> Validation:
+def compare_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
     """Reconcile a scenario, or evaluate it in memory, and compare it with its figures."""
-    scenario = load(source)
     if scenario.file.published is None:
         raise InputError(f"{scenario.name} publishes no figures; add a 'published' section")
-    chosen = (scenario.file.published.variant or "") if variant is None else variant
-    if chosen:
-        scenario = load(source, variant=chosen)
     if scenario.file.reconcile is not None:
         from ndmc.studies.reconciled_figures import compare_reconciled  # imports SciPy
 
         comparisons, worst = compare_reconciled(scenario)
-        return Validation(comparisons, chosen, tolerances(scenario), worst)
+        return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
     if not 1 <= draws <= _MOST_DRAWS:
         raise InputError(f"{draws} draws; validation takes 1 to {_MOST_DRAWS}", "-n")
     plan = _figure_plan(scenario)
     blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    drawn = _compare(scenario, plan, (evaluate(plan, seed, block) for block in blocks))
-    return Validation(drawn, chosen, tolerances(scenario))
+    drawn = _compare(scenario, plan, (evaluate(plan, block, seed=seed) for block in blocks))
+    return Validation(drawn, scenario.variant, tolerances(scenario))
 
 
 def compare_store(store: Store) -> Validation:

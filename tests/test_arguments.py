@@ -1,0 +1,73 @@
+"""Public functions ask for the same thing in the same way."""
+
+import inspect
+
+import pandas as pd
+import pytest
+import xarray as xr
+from strategies import bundled
+
+import ndmc
+
+NAME = "uk_ree"
+
+CHANGES = {"compound_imports_reported": "2300"}
+
+
+def run(source, out, **more):
+    """Run a few draws."""
+    return ndmc.run(source, 40, out=out / "run.zarr", **more).load()
+
+
+TAKE_SCENARIOS = {
+    "reconcile": lambda source, out, **more: ndmc.reconcile(source, **more),
+    "reconciled_draws": lambda source, out, **more: ndmc.reconciled_draws(source, 40, **more),
+    "run": run,
+    "validate": lambda source, out, **more: ndmc.validate(source, **more),
+}
+
+
+def text(found):
+    """Return all of a result as text that can be compared."""
+    if isinstance(found, pd.DataFrame):
+        return found.drop(columns="where").to_csv()
+    assert isinstance(found, xr.Dataset)
+    return "".join(f"{name}{found[name].values.tolist()}" for name in found.variables)
+
+
+@pytest.mark.parametrize("name", TAKE_SCENARIOS)
+def test_a_scenario_its_path_and_its_name_are_alike(name, tmp_path):
+    """It makes no difference who loads a scenario, nor from where."""
+    function = TAKE_SCENARIOS[name]
+    found = []
+    for turn, source in enumerate((bundled(NAME), bundled(NAME).folder, NAME)):
+        found.append(text(function(source, tmp_path / f"{turn}")))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("name", TAKE_SCENARIOS)
+@pytest.mark.parametrize("more", [{"variant": "some"}, {"changes": CHANGES}])
+def test_a_loaded_scenario_is_not_changed(name, more, tmp_path):
+    """What is loaded already has its variant and its changes."""
+    with pytest.raises(ndmc.InputError, match="belong to load"):
+        TAKE_SCENARIOS[name](bundled(NAME), tmp_path, **more)
+
+
+@pytest.mark.parametrize("name", TAKE_SCENARIOS)
+def test_changes_are_made_to_what_is_loaded(name, tmp_path):
+    """A scenario that is changed first is the same as one that is changed on the way."""
+    function = TAKE_SCENARIOS[name]
+    loaded = function(ndmc.load(NAME, changes=CHANGES), tmp_path / "loaded")
+    named = function(NAME, tmp_path / "named", changes=CHANGES)
+    plain = function(NAME, tmp_path / "plain")
+    assert text(loaded) == text(named) != text(plain)
+
+
+@pytest.mark.parametrize("name", [n for n in ndmc.__all__ if not n[0].isupper()])
+def test_seeds_are_asked_for_by_name(name):
+    """Whoever draws takes ``seed=1`` if nothing is said, and by its name only."""
+    parameters = inspect.signature(getattr(ndmc, name)).parameters
+    assert ("draws" in parameters) == ("seed" in parameters)
+    if "seed" in parameters:
+        assert parameters["seed"].default == 1
+        assert parameters["seed"].kind == inspect.Parameter.KEYWORD_ONLY
