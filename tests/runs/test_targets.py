@@ -366,7 +366,7 @@ def test_fewer_draws_than_there_are_are_no_crash(tmp_path):
 def test_a_second_pass_holds_the_limits_of_looks_too(tmp_path, monkeypatch):
     """A target asked of a run that took two passes needs wider limits, and gets them."""
     run(tmp_path / "once.zarr", 12_000, "in_use p50 within 0.001 %")
-    monkeypatch.setattr("ndmc.store.digest.ERRORS", 0.01)
+    monkeypatch.setattr("ndmc.store.ranks.ERRORS", 0.01)
     run(tmp_path / "run.zarr", 12_000)
     store = run(tmp_path / "run.zarr", 12_000, "in_use p50 within 0.001 %")
     once = open_store(tmp_path / "once.zarr")

@@ -321,7 +321,7 @@ def test_a_narrow_bracket_says_so(monkeypatch, dtype, seed):
 
     A second pass under the closest brackets then has all of them, exactly.
     """
-    monkeypatch.setattr("ndmc.store.merged.ERRORS", 0.01)
+    monkeypatch.setattr("ndmc.store.ranks.ERRORS", 0.01)
     chance = np.random.default_rng(seed)
     values = chance.normal(size=(20, 3000)).astype(dtype)
     stages = [blocks([0, 256]), blocks([256, 1024, 3000])]
@@ -370,7 +370,7 @@ def test_a_run_whose_brackets_miss_is_exact(tmp_path, monkeypatch, dtype):
     """A whole run under brackets that miss makes a second pass, and has the same percentiles."""
     options = {**RUN, "percentiles": ["in_use", "recycled_share"], "dtype": dtype}
     ndmc.run(bundled("starter"), 12_000, out=tmp_path / "once.zarr", **options)
-    monkeypatch.setattr("ndmc.store.merged.ERRORS", 0.01)
+    monkeypatch.setattr("ndmc.store.ranks.ERRORS", 0.01)
     ndmc.run(bundled("starter"), 12_000, out=tmp_path / "twice.zarr", **options)
     names = open_store(tmp_path / "twice.zarr").ledger.names
     assert any(name.startswith("again-") for name in names)

@@ -64,7 +64,7 @@ def percentiles(
     from ndmc.cli.print_store import percentile_rows, print_percentiles
     from ndmc.cli.tables import write_csv
     from ndmc.store.store import open_store
-    from ndmc.store.stored_percentiles import summaries
+    from ndmc.store.summaries import summaries
 
     opened = open_store(store)
     levels = [read_percent(text) for text in quantiles.split(",")]

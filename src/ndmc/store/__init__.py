@@ -20,6 +20,7 @@ __all__ = [
     "spec",
     "store",
     "stored_percentiles",
+    "summaries",
     "view",
     "widths",
     "zarr_v3",

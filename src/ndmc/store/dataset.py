@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ndmc.errors import InputError
 from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
 from ndmc.store.store import Store, open_store
-from ndmc.store.stored_percentiles import Summary, summaries
+from ndmc.store.stored_percentiles import Summary
+from ndmc.store.summaries import summaries
 from ndmc.store.view import labels_of, unit_of
 
 if TYPE_CHECKING:

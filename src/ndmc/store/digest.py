@@ -16,26 +16,21 @@ import numpy as np
 
 from ndmc.store.brackets import Brackets, Series, Sheet
 from ndmc.store.bundle import pack
+from ndmc.store.ranks import starts_of
 from ndmc.typing import Array, Floats, Integers
 
 __all__ = [
-    "ERRORS",
     "PARTS",
     "SEGMENT",
     "Digester",
     "Nodes",
     "Room",
     "add_node",
-    "part_starts",
     "tally",
 ]
 
 #: Rows kept together in a file: a part that is read alone.
 SEGMENT = 64
-
-#: Standard errors of a rank between a percentile and the edges of its bracket: the chance that one
-#: bracket misses is 2e-9, and a miss is seen and made good by a second pass.
-ERRORS = 6.0
 
 #: A bracket is cut in so many parts where draws are counted first and kept in a second pass.
 PARTS = 64
@@ -217,7 +212,7 @@ class _Part:
             some = slice(first, first + SEGMENT)
             found = np.empty(int(sizes[some].sum()), self.kept.dtype)
             move = MOVE[found.itemsize]
-            move(self.kept.reshape(-1), begins[some], sizes[some], part_starts(sizes[some]), found)
+            move(self.kept.reshape(-1), begins[some], sizes[some], starts_of(sizes[some]), found)
             yield found
 
 
@@ -244,8 +239,3 @@ def add_node(nodes: Nodes, level: int, index: int, sums: Floats) -> None:
         sums = nodes.pop((level, index ^ 1)) + sums
         level, index = level + 1, index // 2
     nodes[level, index] = sums
-
-
-def part_starts(sizes: Integers) -> Integers:
-    flat = sizes.reshape(-1)
-    return (np.cumsum(flat) - flat).reshape(sizes.shape)

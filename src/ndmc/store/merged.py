@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,19 @@ import numpy as np
 
 from ndmc.store.brackets import Brackets
 from ndmc.store.bundle import Bundle, pack
-from ndmc.store.digest import ERRORS, PARTS, SEGMENT, Nodes, add_node, part_starts, tally
-from ndmc.store.ranks import CONFIDENCE, between, wanted_ranks
+from ndmc.store.digest import PARTS, SEGMENT, Nodes, add_node, tally
+from ndmc.store.ranks import (
+    CONFIDENCE,
+    bracket_ranks,
+    order_statistics,
+    percentiles_of_ranked,
+    starts_of,
+    wanted_ranks,
+    where_too_few,
+)
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["Merged", "Narrowing", "Rows", "closer", "merge", "order_statistics", "summarise_rows"]
+__all__ = ["Merged", "Narrowing", "Rows", "closer", "merge", "summarise_rows"]
 
 
 def _root(nodes: Nodes, rows: int) -> Floats:
@@ -52,12 +59,12 @@ class Merged:
         dtype = self.brackets.edges[sheet].dtype
         for number, first in enumerate(range(0, len(total), SEGMENT)):
             some = slice(first, first + SEGMENT)
-            starts = part_starts(total[some])
+            starts = starts_of(total[some])
             values = np.empty(int(total[some].sum()), dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
                 kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[some]
-                MOVE[dtype.itemsize](kept, part_starts(mine), mine, filled, values)
+                MOVE[dtype.itemsize](kept, starts_of(mine), mine, filled, values)
                 filled = filled + mine
             for begin, end in zip(starts.reshape(-1), filled.reshape(-1), strict=True):
                 values[begin:end].sort()
@@ -90,24 +97,6 @@ def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
                 above[int(place[0])] = above.get(int(place[0]), 0) + bundle[name]
     draws = sum(bundle.facts["stop"] - bundle.facts["first"] for bundle in held)
     return Merged(brackets, held, draws, counts, ranges, nodes, above, tallies)
-
-
-def order_statistics(
-    ranks: Integers, counts: Integers, edges: Array, values: Array, starts: Integers
-) -> Floats:
-    """Return the draws of some ranks from 1, [row, quantile, rank]; nan outside the brackets.
-
-    ``ranks`` are [quantile, rank], ``counts`` and ``edges`` those of the rows of a segment.
-    """
-    below, at_low, within, at_high = np.moveaxis(counts[:, :, np.newaxis], -1, 0)
-    first = below + at_low
-    at = starts[:, :, np.newaxis] + ranks - first - 1
-    low, high = np.moveaxis(edges[:, :, np.newaxis].astype(np.float64), -1, 0)
-    inside = (values if len(values) else np.zeros(1))[np.clip(at, 0, max(len(values) - 1, 0))]
-    found = np.where(ranks <= first + within, inside, high)
-    found = np.where(ranks <= first, low, found)
-    known = (ranks > below) & (ranks <= first + within + at_high)
-    return np.where(known, found, np.nan)
 
 
 # --- brackets from what is known ------------------------------------------------------------------
@@ -188,12 +177,8 @@ def _edges(
     starts: Integers,
 ) -> Floats:
     """Return order statistics six standard errors from each percentile, or the edges there were."""
-    wanted = []
-    for quantile in quantiles:
-        spread = ERRORS * math.sqrt(quantile * (1 - quantile) / draws)
-        low, high = draws * (quantile - spread), draws * (quantile + spread)
-        wanted.append((max(math.floor(low), 0), min(math.ceil(high) + 1, draws + 1)))
-    ranks = np.array(wanted, dtype=np.int64)
+    wanted = [bracket_ranks(draws, quantile, quantile) for quantile in quantiles]
+    ranks = np.clip(np.array(wanted, dtype=np.int64), 0, draws + 1)
     found = order_statistics(ranks, counts, edges, values, starts)
     below = counts[..., 0:1] + counts[..., 1:2]
     before = np.where(ranks <= below, edges[..., 0:1], edges[..., 1:2])
@@ -254,26 +239,15 @@ def summarise_rows(
             some = slice(first, first + len(starts))
             known = merged.counts[sheet][some]
             statistics = order_statistics(ranks, known, edges[some], inside, starts)
-            statistics = np.where(ranks < 1, -np.inf, statistics)
-            statistics = np.where(ranks > merged.draws, np.inf, statistics)
+            statistics = where_too_few(merged.draws, ranks, statistics)
             if np.isnan(statistics).any():
                 return None
-            values[:, :, some] = _percentiles(merged.draws, quantiles, statistics)
+            values[:, :, some] = percentiles_of_ranked(merged.draws, quantiles, statistics)
         low, high = merged.ranges[sheet]
         mean, sd = _moments(merged, sheet)
         percentiles, lower, upper = values
         found.append(Rows(percentiles, lower, upper, mean, sd, low, high))
     return found
-
-
-def _percentiles(draws: int, quantiles: Sequence[float], statistics: Floats) -> Floats:
-    """Return percentiles and their limits [3, quantile, row] from order statistics."""
-    first, second, low, high = statistics.transpose(2, 1, 0)
-    found = [
-        [between(a, b, q * (draws - 1) % 1.0) for a, b in zip(one, two, strict=True)]
-        for q, one, two in zip(quantiles, first.tolist(), second.tolist(), strict=True)
-    ]
-    return np.array([found, low, high])
 
 
 def _moments(merged: Merged, sheet: int) -> tuple[Floats, Floats]:

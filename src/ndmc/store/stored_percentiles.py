@@ -9,8 +9,9 @@ are found by counting, sixteen bits of their keys a pass. In each case the resul
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +19,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.errors import InputError, RunError, nearest
-from ndmc.store.keys import percentile_key
+from ndmc.errors import InputError, RunError
 from ndmc.store.ranks import (
     DEFAULT_QUANTILES,
-    between,
-    confidence_ranks,
-    held_ranks,
-    quantile_of_sorted,
+    bracket_ranks,
+    order_statistics,
+    percentiles_of_ranked,
+    ranked,
+    starts_of,
+    wanted_ranks,
+    where_too_few,
 )
+from ndmc.store.slabs import Slab, slabs
 from ndmc.store.spec import blocks
 from ndmc.store.store import Store
-from ndmc.store.view import View, view
-from ndmc.typing import Floats
+from ndmc.store.view import View
+from ndmc.typing import Floats, Integers
 
-__all__ = ["Summary", "summaries", "summarise", "summary"]
+__all__ = ["Summary", "check_complete", "summarise"]
 
 # Draws held at once. Sorting is in place, so this is nearly all the memory percentiles take.
 _MEMORY = 320 * 2**20
@@ -49,9 +53,6 @@ _MANY = 2**18
 
 _FEW = 6
 
-# How far a bracket reaches, in standard errors of the sample's percentile.
-_REACH = 6.0
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -67,91 +68,46 @@ class Summary:
     count: int
 
 
-def summaries(
-    store: Store,
-    names: Sequence[str] | None,
-    quantiles: Sequence[float] = DEFAULT_QUANTILES,
-    select: Mapping[str, Sequence[str]] | None = None,
-    over: Iterable[str] = (),
-    by_group: Iterable[str] = (),
-) -> dict[str, Summary]:
-    """Return percentiles of outputs; of all if None, each asked for only the dims it has.
+def check_complete(store: Store) -> None:
+    """Refuse a store whose run is not finished.
 
     Raises
     ------
     InputError
-        As `summary`, and for a dim no output has.
+        If it is not.
     """
-    select, over, by_group = select or {}, tuple(over), tuple(by_group)
-    if names is not None:
-        return {name: summary(store, name, quantiles, select, over, by_group) for name in names}
-    known = {dim for output in store.computed.values() for dim in output.dims}
-    for dim in (*select, *over, *by_group):
-        if dim not in known:
-            raise InputError(f"no output has a dim {dim!r}; {nearest(dim, sorted(known))}")
-    found = {}
-    for name, output in store.computed.items():
-        own = {dim: labels for dim, labels in select.items() if dim in output.dims}
-        dims = ([dim for dim in some if dim in output.dims] for some in (over, by_group))
-        found[name] = summary(store, name, quantiles, own, *dims)
-    return found
-
-
-def summary(
-    store: Store,
-    name: str,
-    quantiles: Sequence[float] = DEFAULT_QUANTILES,
-    select: Mapping[str, Sequence[str]] | None = None,
-    over: Iterable[str] = (),
-    by_group: Iterable[str] = (),
-) -> Summary:
-    """Return percentiles of an output: of its stored draws, or else those the run computed.
-
-    Raises
-    ------
-    InputError
-        For what the store has not, such as other percentiles or sums of draws that are not kept.
-    """
-    over, by_group = tuple(over), tuple(by_group)
-    chosen = view(store, name, select, over, by_group)
-    if name in store.outputs:
-        return summarise(store, chosen, quantiles)
-    return _recalled(store, chosen, quantiles)
-
-
-def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary:
-    """Return percentiles that the run computed of draws it did not keep."""
-    _check_complete(store)
-    name, known = chosen.name, store.spec.quantiles
-    remedy = f"its draws are not kept; run with --keep {name}"
-    for quantile in quantiles:
-        if quantile not in known:
-            found = ", ".join(f"{q * 100:g}" for q in known)
-            raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
-    others = tuple(dim for dim in chosen.dims if dim != "year")
-    total = chosen.over and set(chosen.over) == set(others) and _is_whole(store, chosen)
-    known_total = total and percentile_key(f"{name}_total") in store.metadata
-    if chosen.by or (chosen.over and not known_total):
-        raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
-    title = f"{name}_total" if total else name
-    at = [known.index(quantile) for quantile in quantiles]
-    places = [p for dim, p in zip(chosen.dims, chosen.positions, strict=True) if dim in chosen.kept]
-    parts = {s: store.percentile(title + s) for s in ("", "_low", "_high", "_mean", "_sd")}
-    values, low, high = (parts[s][np.ix_(at, *places)] for s in ("", "_low", "_high"))
-    mean, sd = (parts[s][np.ix_(*places)] if places else parts[s] for s in ("_mean", "_sd"))
-    return Summary(chosen, tuple(quantiles), values, low, high, mean, sd, store.spec.draws)
-
-
-def _is_whole(store: Store, chosen: View) -> bool:
-    """Whether no label is left out of the dims that are summed."""
-    sizes = dict(zip(chosen.dims, map(len, chosen.positions), strict=True))
-    return all(sizes[dim] == len(store.dims.labels[dim]) for dim in chosen.over)
-
-
-def _check_complete(store: Store) -> None:
     if not store.complete:
         message = "the run is not complete; run the same command again to finish it"
         raise InputError(message, store.path)
+
+
+@dataclass(frozen=True)
+class _Summing:
+    """What is to be known of the cells of a view, [cell, statistic], and by whose threads."""
+
+    store: Store
+    quantiles: tuple[float, ...]
+    statistics: Floats
+    threads: ThreadPoolExecutor
+    workers: int
+
+    @functools.cached_property
+    def draws(self) -> int:
+        return self.store.spec.draws
+
+    @functools.cached_property
+    def ranks(self) -> Integers:
+        """The ranks of each quantile, and of its limits."""
+        return np.array([wanted_ranks(self.draws, q) for q in self.quantiles], dtype=np.int64)
+
+    def describe(self, cell: int, statistics: Floats, moments: _Moments) -> None:
+        """Note what is known of a cell by its order statistics [quantile, rank]."""
+        found = percentiles_of_ranked(self.draws, self.quantiles, statistics[np.newaxis])
+        self.statistics[cell] = [*found.reshape(-1), moments.mean, moments.sd]
+
+    def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+        for _ in self.threads.map(work, items):
+            pass
 
 
 def summarise(
@@ -184,82 +140,31 @@ def summarise(
     RunError
         If a draw is not a number.
     """
-    _check_complete(store)
+    check_complete(store)
     draws = store.spec.draws
-    dtype = np.dtype(np.float64) if chosen.sums else np.dtype(store.spec.dtype)
     statistics = np.empty((math.prod(chosen.shape), 3 * len(quantiles) + 2))
-    held = memory // (draws * dtype.itemsize)
-    some = memory // (_kept_draws(draws, quantiles) * dtype.itemsize)
+    itemsize = _dtype(store, chosen).itemsize
+    held = memory // (draws * itemsize)
+    some = memory // (_kept_draws(draws, quantiles) * itemsize)
     by_brackets = draws >= _MANY and len(quantiles) <= _FEW and some > held > 0
     with ThreadPoolExecutor(workers) as threads:
-        for slab in _slabs(chosen, store, max(some if by_brackets else held, 1)):
+        summing = _Summing(store, tuple(quantiles), statistics, threads, workers)
+        for slab in slabs(store, chosen, max(some if by_brackets else held, 1)):
             if by_brackets:
-                missed = _select_slab(store, slab, quantiles, statistics, threads, workers)
-                for part in _parts(slab, missed, held):
-                    _sort_slab(store, part, quantiles, dtype, statistics, threads)
+                for missed in slab.of_cells(_select_slab(summing, slab), held):
+                    _sort_slab(summing, missed)
             elif held:
-                _sort_slab(store, slab, quantiles, dtype, statistics, threads)
+                _sort_slab(summing, slab)
             else:
-                _count_slab(store, slab, quantiles, statistics, memory)
-    count = len(quantiles)
+                _count_slab(summing, slab)
     shaped = statistics.T.reshape(-1, *chosen.shape)
-    return Summary(
-        chosen,
-        tuple(quantiles),
-        shaped[:count],
-        shaped[count : 2 * count],
-        shaped[2 * count : 3 * count],
-        shaped[-2],
-        shaped[-1],
-        draws,
-    )
+    values, low, high = np.split(shaped[:-2], 3)
+    return Summary(chosen, tuple(quantiles), values, low, high, shaped[-2], shaped[-1], draws)
 
 
-@dataclass(frozen=True)
-class _Slab:
-    """Cells summarised together: those of some years, and among them some flat cells."""
-
-    view: View
-    years: slice
-    inner: slice | npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
-
-
-def _slabs(chosen: View, store: Store, capacity: int) -> list[_Slab]:
-    """Cut a view into slabs of at most ``capacity`` cells, along the chunks of the store."""
-    targets = np.arange(math.prod(chosen.shape), dtype=np.int64).reshape(chosen.shape)
-    if "year" not in chosen.kept:
-        return _runs(chosen, slice(None), targets.reshape(-1), capacity)
-    axis, place = chosen.kept.index("year"), chosen.dims.index("year")
-    years = chosen.positions[place]
-    row = math.prod(chosen.shape) // len(years)
-    step = max(capacity // row, 1)
-    grain = store.arrays[chosen.name].chunks[1 + chosen.dims[::-1].index("year")]
-    if step > grain:
-        step -= step % grain
-    slabs: list[_Slab] = []
-    for first in range(0, len(years), step):
-        some = years[first : first + step]
-        span = slice(min(some), max(some) + 1)
-        inside = tuple(year - span.start for year in some)
-        positions = (*chosen.positions[:place], inside, *chosen.positions[place + 1 :])
-        part = View(chosen.name, chosen.dims, positions, chosen.over, chosen.by)
-        theirs = targets.take(range(first, first + len(some)), axis=axis).reshape(-1)
-        slabs.extend(_runs(part, span, theirs, capacity))
-    return slabs
-
-
-def _runs(part: View, years: slice, targets: npt.NDArray[np.int64], capacity: int) -> list[_Slab]:
-    return [
-        _Slab(part, years, slice(n, n + capacity), targets[n : n + capacity])
-        for n in range(0, len(targets), capacity)
-    ]
-
-
-def _rows(store: Store, slab: _Slab, draws: range) -> npt.NDArray[Any]:
-    """Return the draws of a slab's cells, [cell, draw]."""
-    values = store.read(slab.view.name, slice(draws.start, draws.stop), slab.years)
-    return slab.view.apply(values).reshape(-1, len(draws))[slab.inner]
+def _dtype(store: Store, chosen: View) -> np.dtype[Any]:
+    """Return the precision draws of a view are ranked in: sums are made in float64."""
+    return np.dtype(np.float64) if chosen.sums else np.dtype(store.spec.dtype)
 
 
 # --- between brackets ------------------------------------------------------------------------
@@ -271,22 +176,24 @@ def _sample_size(draws: int) -> int:
 
 def _kept_draws(draws: int, quantiles: Sequence[float]) -> int:
     """Return how many draws of a cell are held at once, in two samples and the brackets."""
-    return 2 * _sample_size(draws) + sum(_room(draws, quantiles))
+    return 2 * _sample_size(draws) + sum(_slots(draws, quantiles))
 
 
-def _positions(draws: int, sample: int, quantile: float) -> tuple[int, int]:
-    """Return the places in a sorted sample around the ranks that a percentile needs."""
-    ranks = held_ranks(draws, quantile)
-    low, high = min(ranks) / draws, max(ranks) / draws
-    below, above = (_REACH * math.sqrt(sample * p * (1 - p)) + 1 for p in (low, high))
-    return math.floor(sample * low - below) - 1, math.ceil(sample * high + above)
-
-
-def _room(draws: int, quantiles: Sequence[float]) -> list[int]:
+def _slots(draws: int, quantiles: Sequence[float]) -> list[int]:
     """Return for how many draws each bracket needs room, with a fifth to spare."""
     sample = _sample_size(draws)
-    spans = (_positions(draws, sample, quantile) for quantile in quantiles)
-    return [math.ceil(1.2 * draws * (high - low) / sample) for low, high in spans]
+    edges = _edge_ranks(draws, sample, quantiles)
+    return [math.ceil(1.2 * draws * (high - low) / sample) for low, high in edges]
+
+
+def _edge_ranks(draws: int, sample: int, quantiles: Sequence[float]) -> list[tuple[int, int]]:
+    """Return the ranks in a sample of the edges of brackets, one further than they must be."""
+    found = []
+    for quantile in quantiles:
+        wanted = [rank for rank in wanted_ranks(draws, quantile) if 1 <= rank <= draws]
+        low, high = bracket_ranks(sample, min(wanted) / draws, max(wanted) / draws)
+        found.append((low - 1, high + 1))
+    return found
 
 
 @dataclass
@@ -314,153 +221,124 @@ class _Near:
         return total
 
 
-def _nears(
-    edges: npt.NDArray[Any], room: Sequence[int], shares: Sequence[Sequence[range]]
-) -> list[_Near]:
-    """Return one for each share of the blocks, with room for as much of what lies inside."""
-    sizes = [sum(map(len, share)) for share in shares]
-    slots = math.ceil(max(room) * max(sizes) / sum(sizes))
+def _nears(edges: npt.NDArray[Any], slots: int, number: int) -> list[_Near]:
+    """Return so many, each with room for some draws inside, to count draws together."""
     shape, span = edges.shape[:2], np.zeros((len(edges), 2), f"i{edges.itemsize}")
     counts, kept = np.zeros((*shape, 4), np.int64), np.empty((*shape, slots), edges.dtype)
-    return [_Near(edges, counts.copy(), kept.copy(), span.copy()) for _ in shares]
+    return [_Near(edges, counts.copy(), kept.copy(), span.copy()) for _ in range(number)]
 
 
-def _select_slab(
-    store: Store,
-    slab: _Slab,
-    quantiles: Sequence[float],
-    statistics: Floats,
-    threads: ThreadPoolExecutor,
-    workers: int,
-) -> list[int]:
+def _select_slab(summing: _Summing, slab: Slab) -> list[int]:
     """Describe cells by their draws near the percentiles; return those for which that failed."""
-    count = store.spec.draws
-    todo = blocks(store.spec)
-    leading = 1 + next(n for n, draws in enumerate(todo) if draws.stop >= _sample_size(count))
-    sample = np.concatenate(
-        [*threads.map(lambda draws: _rows(store, slab, draws), todo[:leading])], axis=1
-    )
+    store, draws, workers = summing.store, summing.draws, summing.workers
+    todo, sample = blocks(store.spec), _sample(summing, slab)
     centre = np.nan_to_num(sample.mean(axis=1, dtype=np.float64), posinf=0.0, neginf=0.0)
-    edges = np.stack([*threads.map(lambda row: _brackets(row, count, quantiles), sample)])
-    nears = _nears(edges, _room(count, quantiles), [todo[n::workers] for n in range(workers)])
+    share = max(sum(map(len, todo[n::workers])) for n in range(workers)) / draws
+    slots = math.ceil(max(_slots(draws, summing.quantiles)) * share)
+    nears = _nears(_edges(summing, sample), slots, workers)
     sums = np.zeros((len(todo), len(centre), 2))
 
     def add(worker: int) -> None:
-        for n in range(worker, len(todo), workers):
-            known = n < leading
-            rows = sample[:, todo[n].start : todo[n].stop] if known else _rows(store, slab, todo[n])
-            rows = np.ascontiguousarray(rows)
-            sums[n] = nears[worker].add(rows, centre)
+        for n, block in enumerate(todo):
+            if n % workers == worker:
+                known = block.stop <= sample.shape[1]
+                rows = sample[:, block.start : block.stop] if known else slab.read(store, block)
+                sums[n] = nears[worker].add(np.ascontiguousarray(rows), centre)
 
     def describe(cell: int) -> bool:
         first, second = sums[:, cell].sum(axis=0).tolist()
-        moments = _Moments.of_sums(count, float(centre[cell]), first, second)
-        found = _found(nears, cell, quantiles, count)
-        if found is None or math.isnan(moments.mean):
+        moments = _Moments.of_sums(draws, float(centre[cell]), first, second)
+        found = _ranked(nears, cell, summing.ranks, draws)
+        if np.isnan(found).any() or math.isnan(moments.mean):
             return False
-        statistics[slab.targets[cell]] = _describe_ranked(found, quantiles, count, moments)
+        summing.describe(slab.targets[cell], found, moments)
         return True
 
-    _each(threads, add, range(workers))
-    done = [*threads.map(describe, range(len(centre)))]
+    summing.each(add, range(workers))
+    done = [*summing.threads.map(describe, range(len(centre)))]
     return [cell for cell, well in enumerate(done) if not well]
 
 
-def _brackets(sample: npt.NDArray[Any], draws: int, quantiles: Sequence[float]) -> Any:
-    """Return between which values the ranks of each percentile should lie, [quantile, edge]."""
-    ordered = np.concatenate([[-np.inf], np.sort(sample), [np.inf]]).astype(sample.dtype)
-    places = [_positions(draws, len(sample), quantile) for quantile in quantiles]
-    return ordered[np.clip(np.array(places) + 1, 0, len(sample) + 1)]
+def _sample(summing: _Summing, slab: Slab) -> npt.NDArray[Any]:
+    """Return the draws of the leading blocks, [cell, draw]."""
+    store, size = summing.store, _sample_size(summing.draws)
+    leading = [block for block in blocks(store.spec) if block.start < size]
+    read = summing.threads.map(lambda block: slab.read(store, block), leading)
+    return np.concatenate([*read], axis=1)
 
 
-def _found(
-    nears: Sequence[_Near], cell: int, quantiles: Sequence[float], count: int
-) -> dict[int, float] | None:
-    """Return the values of the ranks percentiles need, or None if one is not among the kept."""
-    found: dict[int, float] = {}
-    for bracket, quantile in enumerate(quantiles):
-        low, high = nears[0].edges[cell, bracket]
-        sizes = [near.counts[cell, bracket, 2] for near in nears]
-        below, at_low, inside, at_high = sum(near.counts[cell, bracket] for near in nears)
-        if max(sizes) > nears[0].kept.shape[2]:
-            return None
-        parts = [near.kept[cell, bracket, :n] for near, n in zip(nears, sizes, strict=True)]
-        values = np.sort(np.concatenate(parts))
-        for rank in held_ranks(count, quantile):
-            place = rank - below - at_low - 1
-            if rank <= below or place >= inside + at_high:
-                return None
-            found[rank] = float(low if place < 0 else values[place] if place < inside else high)
-    return found
+def _edges(summing: _Summing, sample: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the edges of the bracket of each percentile, [cell, quantile, edge]."""
+    size = sample.shape[1]
+    ranks = np.clip(_edge_ranks(summing.draws, size, summing.quantiles), 0, size + 1)
+
+    def of_cell(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        ordered = np.concatenate([[-np.inf], np.sort(row), [np.inf]]).astype(row.dtype)
+        return np.asarray(ordered[ranks])
+
+    return np.stack([*summing.threads.map(of_cell, sample)])
 
 
-def _parts(slab: _Slab, cells: Sequence[int], capacity: int) -> list[_Slab]:
-    """Return slabs of some of a slab's cells."""
-    places = np.arange(math.prod(slab.view.shape), dtype=np.int64)[slab.inner]
-    parts = [np.array(cells[n : n + capacity]) for n in range(0, len(cells), capacity)]
-    return [_Slab(slab.view, slab.years, places[part], slab.targets[part]) for part in parts]
+def _ranked(nears: Sequence[_Near], cell: int, ranks: Integers, draws: int) -> Floats:
+    """Return the order statistics of a cell [quantile, rank]; nan of what was not kept."""
+    counts = sum(near.counts[cell] for near in nears)
+    kept = [near.kept[cell] for near in nears]
+    sizes = [near.counts[cell, :, 2].tolist() for near in nears]
+    if max(map(max, sizes)) > kept[0].shape[1]:
+        return np.full(ranks.shape, np.nan)
+    inside = [
+        np.sort(np.concatenate([k[n][: size[n]] for k, size in zip(kept, sizes, strict=True)]))
+        for n in range(len(ranks))
+    ]
+    starts = starts_of(counts[np.newaxis, :, 2])
+    edges = nears[0].edges[cell][np.newaxis]
+    found = order_statistics(ranks, counts[np.newaxis], edges, np.concatenate(inside), starts)
+    return where_too_few(draws, ranks, found[0])
 
 
 # --- sorted as a whole -----------------------------------------------------------------------
 
 
-def _sort_slab(
-    store: Store,
-    slab: _Slab,
-    quantiles: Sequence[float],
-    dtype: np.dtype[Any],
-    statistics: Floats,
-    threads: ThreadPoolExecutor,
-) -> None:
-    rows = np.empty((len(slab.targets), store.spec.draws), dtype=dtype)
+def _sort_slab(summing: _Summing, slab: Slab) -> None:
+    store = summing.store
+    rows = np.empty((len(slab.targets), summing.draws), _dtype(store, slab.view))
 
     def read(draws: range) -> None:
-        rows[:, draws.start : draws.stop] = _rows(store, slab, draws)
+        rows[:, draws.start : draws.stop] = slab.read(store, draws)
 
     def describe(some: range) -> None:
         for n in some:
             rows[n].sort()
-            statistics[slab.targets[n]] = _describe_sorted(rows[n], quantiles, slab.view.name)
+            moments = _moments_of_sorted(rows[n], slab.view.name)
+            summing.describe(slab.targets[n], ranked(rows[n], summing.ranks), moments)
 
-    _each(threads, read, blocks(store.spec))
-    _each(threads, describe, [range(len(rows))[n : n + _ROWS] for n in range(0, len(rows), _ROWS)])
-
-
-def _each(threads: ThreadPoolExecutor, work: Callable[[Any], None], items: Iterable[Any]) -> None:
-    for _ in threads.map(work, items):
-        pass
+    summing.each(read, blocks(store.spec))
+    every = range(len(rows))
+    summing.each(describe, [every[n : n + _ROWS] for n in every[::_ROWS]])
 
 
-def _describe_sorted(
-    values: npt.NDArray[Any], quantiles: Sequence[float], name: str
-) -> list[float]:
+def _moments_of_sorted(values: npt.NDArray[Any], name: str) -> _Moments:
     if np.isnan(values[-1]):
         raise RunError(
             f"{name!r} holds draws that are not numbers: some are damaged or missing; run the same "
             "command again with --repair"
         )
-    count = len(values)
-    ranks = [confidence_ranks(count, q) for q in quantiles]
     moments = _Moments()
-    for first in range(0, count, _PIECE):
+    for first in range(0, len(values), _PIECE):
         moments.add(values[first : first + _PIECE].astype(np.float64))
-    return [
-        *(quantile_of_sorted(values, q) for q in quantiles),
-        *(float(values[low - 1]) if low >= 1 else -math.inf for low, _ in ranks),
-        *(float(values[high - 1]) if high <= count else math.inf for _, high in ranks),
-        moments.mean,
-        moments.sd,
-    ]
+    return moments
 
 
-def _count_slab(
-    store: Store, slab: _Slab, quantiles: Sequence[float], statistics: Floats, memory: int
-) -> None:
+# --- counted -----------------------------------------------------------------------------------
+
+
+def _count_slab(summing: _Summing, slab: Slab) -> None:
     """Describe a cell of more draws than fit the memory, in four passes over them."""
     from ndmc_kernels.histogram import key_value, tally
 
-    count = store.spec.draws
-    ranks = sorted({rank for q in quantiles for rank in held_ranks(count, q)})
+    store = summing.store
+    wanted = np.unique(summing.ranks)
+    ranks = wanted[(wanted >= 1) & (wanted <= summing.draws)].tolist()
     prefix = dict.fromkeys(ranks, 0)  # the digits of each order statistic found so far
     below = dict.fromkeys(ranks, 0)  # how many draws lie below those digits
     moments = _Moments()
@@ -468,7 +346,7 @@ def _count_slab(
         prefixes = np.array(sorted(set(prefix.values())), dtype=np.uint64)
         counts = np.zeros((len(prefixes), 2**16), dtype=np.int64)
         for draws in blocks(store.spec):
-            row = np.ascontiguousarray(_rows(store, slab, draws)[0], dtype=np.float64)
+            row = np.ascontiguousarray(slab.read(store, draws)[0], dtype=np.float64)
             if shift == 48:
                 moments.add(row)
             tally(row, shift, prefixes, counts)
@@ -478,8 +356,10 @@ def _count_slab(
             digit = int(np.searchsorted(running[place], rank - below[rank], side="left"))
             below[rank] += int(running[place][digit] - counts[place][digit])
             prefix[rank] = prefix[rank] << 16 | digit
-    found = {r: float(key_value(np.array([prefix[r]], dtype=np.uint64))[0]) for r in ranks}
-    statistics[slab.targets[0]] = _describe_ranked(found, quantiles, count, moments)
+    held = key_value(np.array([prefix[rank] for rank in ranks], dtype=np.uint64))
+    found = held[np.clip(np.searchsorted(ranks, summing.ranks), 0, len(ranks) - 1)]
+    statistics = where_too_few(summing.draws, summing.ranks, found)
+    summing.describe(slab.targets[0], statistics, moments)
 
 
 @dataclass
@@ -512,17 +392,3 @@ class _Moments:
         self.squares += float(((values - mean) ** 2).sum()) + shift**2 * self.count * size / total
         self.mean += shift * size / total
         self.count = total
-
-
-def _describe_ranked(
-    found: Mapping[int, float], quantiles: Sequence[float], count: int, moments: _Moments
-) -> list[float]:
-    values, lows, highs = [], [], []
-    for q in quantiles:
-        index = q * (count - 1)
-        below = math.floor(index)
-        values.append(between(found[below + 1], found[min(below + 2, count)], index - below))
-        low, high = confidence_ranks(count, q)
-        lows.append(found[low] if low >= 1 else -math.inf)
-        highs.append(found[high] if high <= count else math.inf)
-    return [*values, *lows, *highs, moments.mean, moments.sd]
