@@ -1,7 +1,6 @@
 """Scores of data become a cv: the tables, the keys and columns that hold scores, what is shown."""
 
 import csv
-import io
 import math
 import re
 import xml.etree.ElementTree as ElementTree
@@ -28,7 +27,6 @@ from ndmc.scenario.quality import (
     rate,
 )
 from ndmc.views.overview import ratings
-from ndmc.views.quality_map import Row, csv_table, heat_map, write_heat_map
 
 LANER = {
     "reliability": ("2.3", "6.8", "20.6", "62.3"),
@@ -565,8 +563,9 @@ def test_check_shows_scores(scenario, cli, tmp_path):
     assert "temporal 3 (low)" in re.sub(r"\s+", " ", done.out)
     root = ElementTree.fromstring((tmp_path / "map.svg").read_text(encoding="utf-8"))
     texts = ["".join(element.itertext()) for element in root.iter() if element.tag[-4:] == "text"]
-    for text in ("content: phone", "3 low", "41.3 %", "lognormal", "beta", "hedbrant_soerme"):
+    for text in ("content: phone", "3 low", "41.3 %, lognormal (laner)"):
         assert text in texts
+    assert any(text.endswith(" %, beta (pedigree)") for text in texts)
     assert cli("check", folder, "--quality", "map.csv").code == 0
     rows = list(csv.DictReader((tmp_path / "map.csv").read_text(encoding="utf-8").splitlines()))
     car = next(row for row in rows if row["labels"] == "car")
@@ -590,35 +589,7 @@ def test_check_without_scores(scenario, cli):
     assert done.code == 2
     assert "no parameter has scores" in done.err
     assert "quality of data" not in done.out
-    assert cli("check", scenario("other", SCORED), "--quality", "map.png").code == 2
-
-
-def row(method, **scores):
-    """Return a row of a heat map."""
-    return Row("x", "", 1, rate(method, scores))
-
-
-def test_colors_follow_the_scores():
-    """The best score of every method has one color, the worst another, and each its own."""
-    rows = [row("laner", reliability=n) for n in range(1, 5)]
-    rows += [row("hedbrant_soerme", level=n) for n in (1, 5)]
-    colors = re.findall(r'<g class="score".*?<rect [^>]*fill="(#\w+)"', heat_map("x", rows))
-    assert len(set(colors[:4])) == 4
-    assert (colors[0], colors[3]) == (colors[4], colors[5])
-
-
-def test_heat_map_escapes_names():
-    """Names are text, whatever letters they have."""
-    odd = Row("x", 'a<b & "c"', 1, rate("laner", {"expert": 1}))
-    assert ElementTree.fromstring(heat_map("<&>", [odd])) is not None
-    table = csv.DictReader(io.StringIO(csv_table("", [odd])))
-    assert next(table)["labels"] == 'a<b & "c"'
-
-
-def test_heat_map_that_cannot_be_written():
-    """A folder that does not exist is named."""
-    with pytest.raises(ndmc.RunError, match="cannot write"):
-        write_heat_map(Path("/nowhere/at/all.svg"), "x", [row("laner", expert=1)])
+    assert cli("check", scenario("other", SCORED), "--quality", "map.gif").code == 2
 
 
 def test_every_method_is_in_the_format():

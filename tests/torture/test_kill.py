@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from command import ndmc
 from disturbed import (
     assert_identical,
     contents,
@@ -19,6 +18,7 @@ from disturbed import (
     in_flight,
     killed,
     litter,
+    ndmc,
     started,
 )
 

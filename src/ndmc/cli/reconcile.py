@@ -32,7 +32,10 @@ def reconcile(
     set_: SetOption = [],  # noqa: B006
     csv: Annotated[str, typer.Option(help="Also write every cell to this file.")] = "",
     picture: Annotated[
-        str, typer.Option("--picture", help="Also draw what moved, and how far, to this .svg file.")
+        str,
+        typer.Option(
+            "--picture", help="Also draw what moved, and how far, to this .svg, .png or .pdf file."
+        ),
     ] = "",
     draws: Annotated[
         str, typer.Option("--draws", "-n", help="Also hold so many draws against the estimates.")
@@ -58,6 +61,10 @@ def reconcile(
     way = _method(method)
     if out and not count:
         raise InputError("--out writes draws; say how many with -n", "--out")
+    if picture:
+        from ndmc.views.charts import check_file
+
+        check_file(Path(picture), "--picture")
     found = reconcile_scenario(load(scenario, variant=variant, changes=read_changes(set_)))
     if count:
         drawn, stored = _drawn(found, way, number, count, out)

@@ -39,7 +39,9 @@ def check(
     ] = "",
     quality: Annotated[
         str,
-        typer.Option("--quality", help="Also write the scores of data to this .svg or .csv file."),
+        typer.Option(
+            "--quality", help="Also write the scores of data to this .svg, .png, .pdf or .csv file."
+        ),
     ] = "",
 ) -> None:
     """Validate a scenario: structure, units, balance, what cannot be solved and why.
@@ -49,6 +51,10 @@ def check(
     from ndmc.model import compile_plan
     from ndmc.scenario.load import load
 
+    if quality:
+        from ndmc.views.charts import check_file
+
+        check_file(Path(quality), "--quality", ".csv")
     changes = read_changes(set_)
     loaded = load(scenario, variant=variant, changes=changes)
     plan = compile_plan(loaded)
@@ -63,9 +69,9 @@ def check(
         write_diagram(Path(graph), title, nodes(loaded), edges(loaded, plan))
     if quality:
         from ndmc.views.overview import ratings
-        from ndmc.views.quality_map import write_heat_map
+        from ndmc.views.quality_map import write_quality
 
-        write_heat_map(Path(quality), loaded.file.title or loaded.name, ratings(loaded))
+        write_quality(Path(quality), loaded.file.title or loaded.name, ratings(loaded))
 
 
 def _print_check(scenario: Scenario, plan: Plan) -> None:

@@ -21,7 +21,7 @@ from ndmc.scenario.schema import FlowEntry
 from ndmc.scenario.tables import read_table
 from ndmc.typing import Floats
 from ndmc.views.layers import Edge, Node, Rule
-from ndmc.views.quality_map import Row, indicators_of
+from ndmc.views.quality_map import Rated, indicators_of
 from ndmc_kernels.survival import weibull_integer_density
 
 __all__ = ["edges", "loops", "nodes", "notes", "processes", "qualities", "quantities", "ratings"]
@@ -163,7 +163,7 @@ def _excess(step: Cohort, plan: Plan) -> Floats | None:
 # --- quality of data -------------------------------------------------------------------------
 
 
-def ratings(scenario: Scenario) -> list[Row]:
+def ratings(scenario: Scenario) -> list[Rated]:
     """Return the quality of every cell that has scores, in one row where cells are alike."""
     return [
         row
@@ -173,7 +173,7 @@ def ratings(scenario: Scenario) -> list[Row]:
     ]
 
 
-def _ratings_of(scenario: Scenario, parameter: Parameter) -> list[Row]:
+def _ratings_of(scenario: Scenario, parameter: Parameter) -> list[Rated]:
     """Return the rows of one parameter, without the dims along which nothing changes."""
     labels = [tuple(cell.values()) for cell in scenario.dims.cells(parameter.dims)]
     found: dict[tuple[str, ...], Rating | None] = dict(zip(labels, parameter.ratings, strict=True))
@@ -185,15 +185,15 @@ def _ratings_of(scenario: Scenario, parameter: Parameter) -> list[Row]:
             found = {key: alike.pop() for key, alike in merged.items()}
     cells = len(labels) // len(found)
     return [
-        Row(parameter.name, ", ".join(key), cells, rating)
+        Rated(parameter.name, ", ".join(key), cells, rating)
         for key, rating in found.items()
         if rating
     ]
 
 
-def qualities(rows: list[Row]) -> Iterator[tuple[str, ...]]:
+def qualities(rows: list[Rated]) -> Iterator[tuple[str, ...]]:
     """Yield a line for each parameter and method: cells, scores, cv and distribution."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Rated]] = {}
     for row in rows:
         groups.setdefault((row.parameter, row.rating.method), []).append(row)
     for (name, method), alike in groups.items():
@@ -203,7 +203,7 @@ def qualities(rows: list[Row]) -> Iterator[tuple[str, ...]]:
         yield name, method, scores, _kinds(alike), cells, f"{_span(cvs, 100)} %"
 
 
-def _scores(rows: list[Row], indicator: str) -> str:
+def _scores(rows: list[Rated], indicator: str) -> str:
     """Return an indicator with its scores and sensitivities from the least to the greatest."""
     given = [dict(row.rating.scores) for row in rows]
     scores = [one[indicator] for one in given if indicator in one]
@@ -212,7 +212,7 @@ def _scores(rows: list[Row], indicator: str) -> str:
     return f"{indicator} {_span(scores, 1)}" + f" ({levels})" * bool(levels)
 
 
-def _kinds(rows: list[Row]) -> str:
+def _kinds(rows: list[Rated]) -> str:
     """Return the distributions, and of how many cells each is where there are several."""
     counts: dict[str, int] = {}
     for row in rows:

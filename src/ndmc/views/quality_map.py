@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ndmc.errors import InputError, RunError
 from ndmc.scenario.quality import BASIC, INDICATORS, WORST, Rating
-from ndmc.views.layout import MARGIN, NOTE, text_width
+from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart
 
-__all__ = ["Row", "csv_table", "heat_map", "indicators_of", "write_heat_map"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_INK, _FAINT, _PAPER = "#1f2a37", "#64748b", "#fcfcfb"
+__all__ = ["Rated", "csv_table", "indicators_of", "write_quality"]
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
-
-#: From the best score to the worst: light to dark, so that it can be read without hues.
-_COLORS = ("#e6f0f7", "#f9e7b8", "#f2b36b", "#d4693a", "#8f2d1c")
-
-_LINE, _TOP, _CELL = 22, 88, 92
+_LINE, _CELL, _BARS = (
+    0.26,
+    0.95,
+    2.4,
+)
 
 
 @dataclass(frozen=True)
-class Row:
+class Rated:
     """Cells of a parameter that share their quality: its name, their labels, and how many."""
 
     parameter: str
@@ -40,124 +43,57 @@ class Row:
         return f"{self.parameter}: {self.labels}" if self.labels else self.parameter
 
 
-def indicators_of(rows: Sequence[Row]) -> list[str]:
+def indicators_of(rows: Sequence[Rated]) -> list[str]:
     """Return the indicators that any row has a score of, in the order of the methods."""
     scored = {name for row in rows for name, _ in row.rating.scores}
     known = dict.fromkeys((*(name for group in INDICATORS.values() for name in group), BASIC))
     return [name for name in known if name in scored]
 
 
-def _color(method: str, score: float) -> str:
-    """Return the color of a score; the best and the worst of every method look alike."""
-    share = (score - 1) / (WORST[method] - 1)
-    return _COLORS[round(share * (len(_COLORS) - 1))]
-
-
-def _xml(text: str) -> str:
-    return html.escape("".join(letter if letter.isprintable() else " " for letter in text))
-
-
-def _text(text: str, x: float, y: float, style: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{NOTE}"{style}>{_xml(text)}</text>'
-
-
-def _score(row: Row, name: str, x: float, y: float) -> str:
-    scores, levels = dict(row.rating.scores), dict(row.rating.sensitivities)
-    if name not in scores:
-        return ""
-    label = f"{scores[name]:g}" + (f" {levels[name]}" if name in levels else "")
-    middle = ' text-anchor="middle"'
-    if name == BASIC:
-        return _text(label, x + _CELL / 2, y + 15, middle)
-    color = _color(row.rating.method, scores[name])
-    ink = "#ffffff" if color in _COLORS[3:] else _INK
-    about = f"{row.title}: {name} {label}"
-    return (
-        f'<g class="score" fill="{ink}"><title>{_xml(about)}</title>'
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{_CELL - 2}" height="{_LINE - 2}" fill="{color}"/>'
-        f"{_text(label, x + _CELL / 2 - 1, y + 15, middle)}</g>"
-    )
-
-
-def _line(row: Row, names: Sequence[str], left: float, y: float) -> str:
-    x = left + _CELL * len(names)
-    return "".join(
-        [
-            _text(row.title, MARGIN, y + 15),
-            *(_score(row, name, left + _CELL * n, y) for n, name in enumerate(names)),
-            _text(f"{row.rating.cv * 100:.1f} %", x + 60, y + 15, ' text-anchor="end"'),
-            _text(row.rating.distribution, x + 74, y + 15),
-            _text(row.rating.method, x + 74 + _CELL + 20, y + 15, f' fill="{_FAINT}"'),
-        ]
-    )
-
-
-def _legend(left: float, y: float) -> str:
-    parts = [_text("best", left, y + 13)]
-    for n, color in enumerate(_COLORS):
-        x = left + 34 + 22 * n
-        parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="20" height="16" fill="{color}"/>')
-    parts.append(_text("worst score of the method", left + 40 + 22 * len(_COLORS), y + 13))
-    return f'<g class="legend">{"".join(parts)}</g>'
-
-
-def heat_map(title: str, rows: Sequence[Row]) -> str:
-    """Return a heat map of scores as SVG that needs nothing else.
+def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
+    """Write scores to a file: drawn, each in the color of how bad it is, or as a table.
 
     Parameters
     ----------
+    path
+        A file that ends in ``.svg``, ``.png``, ``.pdf`` or ``.csv``; what it held is lost.
     title
         Written above the picture.
     rows
-        The cells, each row a line of the picture.
+        The cells, each row a line of the picture or the table.
 
-    Returns
-    -------
-    str
-        The text of an SVG file; the same rows give the same text.
+    Raises
+    ------
+    InputError
+        If the file ends in something else, nothing has scores, or matplotlib is missing.
+    RunError
+        If the file cannot be written.
 
     Examples
     --------
     >>> from ndmc.scenario.quality import rate
-    >>> row = Row("content", "car", 1, rate("laner", {"reliability": 2}))
-    >>> picture = heat_map("Copper", [row])
-    >>> picture.startswith("<svg xmlns="), picture.count('class="score"')
-    (True, 1)
+    >>> rows = [Rated("content", "", 1, rate("laner", {"expert": 2}))]
+    >>> write_quality(Path("quality.svg"), "Copper", rows)
+    >>> ">content</text>" in Path("quality.svg").read_text()
+    True
     """
-    names = indicators_of(rows)
-    left = MARGIN + max(text_width(row.title, NOTE) for row in rows) + 14
-    right = left + _CELL * len(names)
-    width = max(right + 74 + 2 * _CELL + 60, text_width(title, 1.1 * 16) + 2 * MARGIN)
-    bottom = _TOP + _LINE * len(rows)
-    heads = [
-        *((name, left + _CELL * (n + 0.5) - 1, "middle") for n, name in enumerate(names)),
-        ("cv", right + 60, "end"),
-        ("distribution", right + 74, "start"),
-        ("method", right + 94 + _CELL, "start"),
-    ]
-    size = f'viewBox="0 0 {width:.1f} {bottom + 56}" width="{width:.0f}" height="{bottom + 56}"'
-    bold = ' font-weight="600"'
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{_FONT}" fill="{_INK}">',
-            f"<title>{_xml(title)}</title>",
-            f'<rect width="{width:.1f}" height="{bottom + 56}" fill="{_PAPER}"/>',
-            f'<text x="{MARGIN}" y="36" font-size="16"{bold}>{_xml(title)}</text>',
-            *(_text(t, x, _TOP - 10, f' text-anchor="{end}"{bold}') for t, x, end in heads),
-            *(_line(row, names, left, _TOP + _LINE * n) for n, row in enumerate(rows)),
-            _legend(MARGIN, bottom + 22),
-            "</svg>\n",
-        ]
-    )
+    check_file(path, "--quality", ".csv")
+    if not rows:
+        raise InputError("no parameter has scores; give one 'quality'", "--quality")
+    if path.suffix.lower() != ".csv":
+        write_chart(path, title, lambda figure: _draw(figure, title, rows))
+        return
+    try:
+        path.write_text(csv_table(rows), encoding="utf-8")
+    except OSError as failed:
+        raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
 
 
-def csv_table(title: str, rows: Sequence[Row]) -> str:
+def csv_table(rows: Sequence[Rated]) -> str:
     """Return scores as CSV, one line a row; empty where an indicator has no score.
 
     Parameters
     ----------
-    title
-        Not written: a table has no place for it.
     rows
         The cells.
 
@@ -169,8 +105,8 @@ def csv_table(title: str, rows: Sequence[Row]) -> str:
     Examples
     --------
     >>> from ndmc.scenario.quality import rate
-    >>> row = Row("content", "car", 1, rate("laner", {"reliability": 2}))
-    >>> print(csv_table("Copper", [row]).splitlines()[1])
+    >>> row = Rated("content", "car", 1, rate("laner", {"reliability": 2}))
+    >>> print(csv_table([row]).splitlines()[1])
     content,car,1,laner,2,0.068,normal
     """
     names = indicators_of(rows)
@@ -189,40 +125,61 @@ def csv_table(title: str, rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def write_heat_map(path: Path, title: str, rows: Sequence[Row]) -> None:
-    """Write scores to a file; its suffix says in which format.
+def _draw(figure: Figure, title: str, rows: Sequence[Rated]) -> None:
+    names = indicators_of(rows)
+    widths, height = (_CELL * len(names), _BARS), _LINE * len(rows)
+    figure.set_size_inches(sum(widths) * 1.02, height)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.02)
+    scores, spreads = figure.subplots(1, 2, sharey=True, width_ratios=widths)
+    scores.set_title(plain(title), pad=34)
+    scores.set_yticks(np.arange(len(rows)) + 0.5, [plain(row.title) for row in rows])
+    scores.set_xticks(np.arange(len(names)) + 0.5, names)
+    _draw_scores(scores, names, rows)
+    _draw_spreads(spreads, rows)
+    for axes in (scores, spreads):
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    scores.invert_yaxis()  # the first row on top
 
-    Parameters
-    ----------
-    path
-        A file that ends in ``.svg`` or ``.csv``; what it held is lost.
-    title
-        Written above the picture.
-    rows
-        The cells.
 
-    Raises
-    ------
-    InputError
-        If the file ends in something else, or nothing has scores.
-    RunError
-        If the file cannot be written.
+def _draw_scores(axes: Axes, names: Sequence[str], rows: Sequence[Rated]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
 
-    Examples
-    --------
-    >>> from ndmc.scenario.quality import rate
-    >>> rows = [Row("content", "", 1, rate("laner", {"expert": 2}))]
-    >>> write_heat_map(Path("quality.svg"), "Copper", rows)
-    >>> Path("quality.svg").read_text()[:4]
-    '<svg'
-    """
-    draw = {".svg": heat_map, ".csv": csv_table}.get(path.suffix.lower())
-    if draw is None:
-        message = f"cannot write {str(path)!r}; a heat map of quality ends in .svg or .csv"
-        raise InputError(message, "--quality")
-    if not rows:
-        raise InputError("no parameter has scores; give one 'quality'", "--quality")
-    try:
-        path.write_text(draw(title, rows), encoding="utf-8")
-    except OSError as failed:
-        raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
+    colors = LinearSegmentedColormap.from_list("scores", [LIGHT, MIDDLE, DARK])
+    bad = np.array([[_badness(row, name) for name in names] for row in rows])
+    mesh = axes.pcolormesh(bad, cmap=colors, vmin=0, vmax=1, edgecolors="white")
+    for place, label in np.ndenumerate([[_label(row, name) for name in names] for row in rows]):
+        ink = "white" if bad[place] >= 0.5 else "black"
+        axes.text(
+            place[1] + 0.5, place[0] + 0.5, label, color=ink, ha="center", va="center_baseline"
+        )
+    width, height = _CELL * len(names), _LINE * len(rows)
+    below = axes.inset_axes((0, -0.5 / height, 1.6 / width, 0.15 / height))
+    legend = axes.figure.colorbar(mesh, cax=below, orientation="horizontal", ticks=[0, 1])
+    legend.set_ticklabels(["best", "worst"])
+    legend.set_label("score within its method")
+    legend.outline.set_visible(False)
+
+
+def _badness(row: Rated, name: str) -> float:
+    """Return 0 for the best and 1 for the worst score of a method; a factor has no score."""
+    score = dict(row.rating.scores).get(name, np.nan)
+    return np.nan if name == BASIC else (score - 1) / (WORST[row.rating.method] - 1)
+
+
+def _label(row: Rated, name: str) -> str:
+    scores, levels = dict(row.rating.scores), dict(row.rating.sensitivities)
+    return f"{scores[name]:g} {levels.get(name, '')}".rstrip() if name in scores else ""
+
+
+def _draw_spreads(axes: Axes, rows: Sequence[Rated]) -> None:
+    cvs = [100 * row.rating.cv for row in rows]
+    bars = axes.barh(np.arange(len(rows)) + 0.5, cvs, height=0.5, color=MIDDLE)
+    labels = [
+        f"{cv:.1f} %, {row.rating.distribution} ({row.rating.method})"
+        for cv, row in zip(cvs, rows, strict=True)
+    ]
+    axes.bar_label(bars, labels, padding=4)
+    axes.set_xlabel("cv (%)")
+    axes.xaxis.set_label_position("top")

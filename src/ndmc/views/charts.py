@@ -1,0 +1,120 @@
+"""What all charts have in common: their files, letters and colors; matplotlib draws them."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ndmc.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["DARK", "LIGHT", "MIDDLE", "check_file", "plain", "write_chart"]
+
+#: One hue, from light to dark: told apart without seeing colors, and in print.
+LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"
+
+#: What a file's format calls its date, which would make each of two equal charts another file.
+_DATES = {".svg": "Date", ".png": "", ".pdf": "CreationDate"}
+
+_STYLE: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib
+    "font.size": 9,
+    "axes.spines.right": False,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "none",  # letters stay letters, which can be searched
+    "savefig.bbox": "tight",  # the page grows around what is drawn: nothing is cut off
+    "savefig.pad_inches": 0.25,
+    "savefig.dpi": 150,
+}
+
+
+def check_file(path: Path, option: str, *others: str) -> None:
+    """Refuse a file that no chart can be written to, before anything is computed for it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    option
+        The option of the command line that names it.
+    others
+        Suffixes that are written without drawing.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of matplotlib's or the others, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> check_file(Path("shifts.gif"), "--picture")
+    Traceback (most recent call last):
+        ...
+    ndmc.errors.InputError: --picture: cannot write 'shifts.gif'; it ends in .svg, .png or .pdf
+    """
+    suffix, known = path.suffix.lower(), [*_DATES, *others]
+    if suffix not in known:
+        message = f"cannot write {str(path)!r}; it ends in {', '.join(known[:-1])} or {known[-1]}"
+        raise InputError(message, option)
+    if suffix in _DATES and importlib.util.find_spec("matplotlib") is None:
+        message = 'the picture is drawn by matplotlib; install it with: pip install "ndmc[plot]"'
+        raise InputError(message, option)
+
+
+def plain(text: str) -> str:
+    """Return a text without what is no letter, such as line breaks."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
+    """Write a chart to a file; the same chart gives the same bytes.
+
+    Parameters
+    ----------
+    path
+        A file that `check_file` takes; what it held is lost.
+    title
+        The title of the file.
+    draw
+        Draws on an empty figure.
+
+    Raises
+    ------
+    InputError
+        If the letters of a name cannot be drawn into a file of this format.
+    RunError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_chart(Path("line.svg"), "A line", lambda figure: figure.subplots().plot([1, 2]))
+    >>> "<title>A line</title>" in Path("line.svg").read_text()
+    True
+    """
+    from matplotlib import rc_context, style
+    from matplotlib.figure import Figure
+
+    suffix = path.suffix.lower()
+    metadata = {"Title": plain(title), **({_DATES[suffix]: None} if _DATES[suffix] else {})}
+    with style.context(["default", _STYLE]), rc_context({"svg.hashsalt": "ndmc"}):
+        figure = Figure()
+        draw(figure)
+        try:
+            with warnings.catch_warnings():
+                # An SVG is shown with the fonts of who looks at it, which may have the letter.
+                missing = "Glyph .* missing"
+                shown = suffix == ".svg"
+                warnings.filterwarnings("ignore" if shown else "error", missing)
+                figure.savefig(path, format=suffix[1:], metadata=metadata)
+        except UserWarning as unknown:
+            message = f"{suffix[1:]} cannot show a letter of a name; draw .svg ({unknown})"
+            raise InputError(message, str(path)) from None
+        except OSError as failed:
+            raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
