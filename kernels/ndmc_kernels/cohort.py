@@ -144,16 +144,16 @@ def correlate(weight: Floats, share: Floats, out: Floats) -> None:
 
 @kernel("void(i8, f8[:, :, ::1], f8[:, :, :, ::1], f8[:, :, :, ::1])")
 def spread(year: int, inflow: Floats, shares: Floats, out: Floats) -> None:
-    """Add one year's inflow [cell, year, draw] to this and all later years of each part of out.
+    """Add one year's inflow [cell, year, draw] to this and all later years of each fate in out.
 
-    Shares are [part, cell, age, draw], out is [part, cell, year, draw].
+    Shares are [fate, cell, age, draw], out is [fate, cell, year, draw].
     """
-    for part in range(out.shape[0]):
+    for fate in range(out.shape[0]):
         for cell in range(out.shape[1]):
             for age in range(out.shape[2] - year):
                 for draw in range(out.shape[3]):
-                    added = inflow[cell, year, draw] * shares[part, cell, age, draw]
-                    out[part, cell, year + age, draw] += added
+                    added = inflow[cell, year, draw] * shares[fate, cell, age, draw]
+                    out[fate, cell, year + age, draw] += added
 
 
 @kernel(
@@ -174,7 +174,7 @@ def drive(
 
     If the level is below what is left, the answer is a negative inflow (0), none (1), or none and
     the share of every cohort that has to go (2). ``shortfall`` is the lowest level minus what is
-    left so far; ``out`` [part, cell, year, draw] holds what earlier cohorts leave to each year.
+    left so far; ``out`` [fate, cell, year, draw] holds what earlier cohorts leave to each year.
     """
     for cell in range(level.shape[0]):
         for draw in range(level.shape[2]):
@@ -188,10 +188,10 @@ def drive(
                 out[0, cell, year, draw] = level[cell, year, draw]
                 out[1, cell, year, draw] -= missing
         if answer == 2:
-            for part in range(out.shape[0]):
+            for fate in range(out.shape[0]):
                 for later in range(year + 1, out.shape[2]):
                     for draw in range(out.shape[3]):
-                        out[part, cell, later, draw] *= kept[cell, year, draw]
+                        out[fate, cell, later, draw] *= kept[cell, year, draw]
 
 
 @kernel(

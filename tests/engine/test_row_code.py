@@ -177,8 +177,8 @@ def test_survival_that_no_draw_changes_is_computed_once(monkeypatch):
     data["stocks"]["in_use"]["lifetime"] = "weibull(eta, 2)"
     plan = compile_plan(scenario(data), ["sales", "in_use"])
     counted = []
-    whole = Members.parts_by_age
-    monkeypatch.setattr(Members, "parts_by_age", lambda *a: counted.append(1) or whole(*a))
+    whole = Members.shares_by_fate
+    monkeypatch.setattr(Members, "shares_by_fate", lambda *a: counted.append(1) or whole(*a))
     found = evaluate(plan, range(3 * tile_width(plan)))
     assert len(counted) == 1
     ages = np.arange(found["sales"].shape[1]) + 0.5

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ndmc.dims import align, flat
-from ndmc.engine.cohorts import Members, driven, fed, log_nodes, profiled
+from ndmc.engine.cohorts import Members, log_nodes
+from ndmc.engine.initial_stocks import initial_amounts
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Loop, Other, Part, RowCode
+from ndmc.engine.stocks import driven, fed, profiled
 from ndmc.engine.stopwatch import SILENT, Stopwatch
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
@@ -167,13 +169,13 @@ class Tile(Mapping[str, Floats]):
             places = [(some, at) for n, some, at in program.tables if n == number]
             span = years if stock.lifetime.varies else 1
             for cohort in range(span if places else 0):
-                shares = members.parts_by_age(cohort)
+                shares = members.shares_by_fate(cohort)
                 for some, at in places:
                     table = rows[at : at + members.cells * span * years]
                     table = table.reshape(members.cells, span, years, width)
                     table[:, cohort, : shares[some].shape[1]] = shares[some]
             starts = [(some, at) for n, some, at in program.starts if n == number]
-            initial = members.initial() if starts else np.empty(0)
+            initial = initial_amounts(members) if starts else np.empty(0)
             for some, at in starts:
                 rows[at : at + members.cells * years] = initial[some].reshape(-1, width)
 
@@ -185,18 +187,18 @@ class Tile(Mapping[str, Floats]):
         if step.level is None:
             inflow = self._block(part.inflow, *grid[:2])
             if part.certain and step.target not in self._shares:
-                self._shares[step.target] = members.parts_by_age()
-            parts = fed(members, inflow, self._shares.get(step.target))
+                self._shares[step.target] = members.shares_by_fate()
+            amounts = fed(members, inflow, self._shares.get(step.target))
         else:
             level = evaluate_expression(step.level, self)
             level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
             found = driven(members, level, step.answer)
-            parts, inflow = found.parts, found.inflow
+            amounts, inflow = found.amounts, found.inflow
             self._keep(hidden(step.target, "kept"), found.kept, part.targets)
             self._others[hidden(step.target, "shortfall")] = found.shortfall
             self._others[hidden(step.target, "first share")] = found.first
         names = [step.target, step.release, *(flow for flow, _ in step.removals)]
-        for name, values in (*zip(names, parts, strict=False), (step.inflow, inflow)):
+        for name, values in (*zip(names, amounts, strict=False), (step.inflow, inflow)):
             self._keep(name, values, part.targets)
 
     def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
@@ -205,7 +207,7 @@ class Tile(Mapping[str, Floats]):
         grid = (members.cells, members.years, width)
         inflow = flat(self[step.cohort.inflow], width).reshape(grid)
         kept = flat(self[step.cohort.kept], width).reshape(grid) if step.cohort.kept else None
-        self._keep(step.target, profiled(step, members, inflow, kept, dims), targets)
+        self._keep(step.target, profiled(step, members, inflow, kept), targets)
 
     def _keep(self, name: str, values: Floats, targets: Mapping[str, int]) -> None:
         """Write what a step computed to the rows of its name, if it has any."""
