@@ -1,13 +1,11 @@
-"""A small scenario that tests change at will, and the real command in a process of its own."""
+"""A small scenario that tests change at will, and the command in this process or its own."""
 
-import os
+import functools
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+import command
 import pytest
 from hypothesis import settings
 
@@ -150,32 +148,16 @@ def scenario(tmp_path):
     return write
 
 
-@dataclass(frozen=True)
-class Finished:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
+@pytest.fixture
+def cli(tmp_path):
+    """Return a function that runs the command in this test's folder, in this process."""
+    return functools.partial(command.here, folder=tmp_path)
 
 
 @pytest.fixture
-def cli(tmp_path):
-    """Return a function that runs the real command in this test's folder.
+def process(tmp_path):
+    """Return a function that runs the command in this test's folder, in a process of its own.
 
     The kernels it needs are compiled once for all tests: they share the user's kernel cache.
     """
-
-    def run(*arguments, timeout=120, **environment):
-        done = subprocess.run(
-            [sys.executable, "-m", "ndmc", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "120", **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return functools.partial(command.ndmc, folder=tmp_path)

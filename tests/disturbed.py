@@ -7,12 +7,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conftest import Finished
+from command import PATIENCE, Finished, command, ndmc
 
 from ndmc.store.integrity import verify
 from ndmc.store.spec import blocks
@@ -20,8 +19,6 @@ from ndmc.store.store import open_store
 
 #: The only attributes that two runs of the same command may differ in.
 TIMES = ("started", "finished", "checksum")
-#: Seconds in which whatever is waited for must have happened.
-PATIENCE = 120
 
 
 # --- stores ---------------------------------------------------------------------------------------
@@ -80,24 +77,6 @@ def in_flight(store):
 
 
 # --- processes ------------------------------------------------------------------------------------
-
-
-def command(*arguments):
-    """Return the real command, in this interpreter."""
-    return [sys.executable, "-m", "ndmc", *map(str, arguments)]
-
-
-def ndmc(*arguments, before=(), **environment):
-    """Run the real command to its end, behind another one if given."""
-    done = subprocess.run(
-        [*map(str, before), *command(*arguments)],
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 def finishes(*arguments, **options):

@@ -12,6 +12,7 @@ import time
 import jsonschema
 import numpy as np
 import pytest
+from command import here
 from numpy.testing import assert_array_equal
 
 import ndmc
@@ -39,9 +40,9 @@ def test_help_of_every_command_shows_an_example(cli, command):
     assert f"Example: ndmc {command}" in done.out
 
 
-def test_help_lists_every_command(cli):
+def test_help_lists_every_command(process):
     """The first help is the table of contents."""
-    done = cli("--help")
+    done = process("--help")
     assert (done.code, done.err) == (0, "")
     for command in COMMANDS:
         assert re.search(rf"^ +{command} +\w", done.out, re.M), done.out
@@ -60,10 +61,20 @@ def test_help_imports_nothing_heavy():
     assert done.stderr.strip() == "[]"
 
 
-def test_unknown_option_and_command_exit_2(cli):
+def test_unknown_option_and_command_exit_2(cli, process):
     """What the command line does not know is wrong input."""
-    assert cli("rnu").code == 2
+    assert process("rnu").code == 2
     assert cli("run", "starter", "--sed", "1").code == 2
+
+
+@pytest.mark.parametrize(
+    "asked", [["check", "starter"], ["check", "nowhere"], ["run", "starter", "-n", "none"]]
+)
+def test_tests_run_the_command_here_as_it_runs_in_a_process(cli, process, asked):
+    """Words and exit code are the same, and this process handles signals as before."""
+    before = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.argv]
+    assert cli(*asked) == process(*asked)
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.argv] == before
 
 
 def test_scenarios_lists_the_bundled_ones(cli):
@@ -85,16 +96,16 @@ def test_check_says_how_each_quantity_is_determined(cli, name):
         assert quantity in done.out
 
 
-def test_new_scenario_goes_all_the_way(cli):
+def test_new_scenario_goes_all_the_way(process):
     """What `new` writes can be checked, run and validated at once."""
     for command in (["new", "x"], ["check", "x"], ["run", "x", "-n", "200"]):
-        done = cli(*command)
+        done = process(*command)
         assert (done.code, done.err) == (0, ""), done
-    done = cli("validate", "x")
+    done = process("validate", "x")
     assert (done.code, done.err) == (0, "")
     assert "met" in done.out
-    assert cli("info", "x.zarr").code == 0
-    assert cli("new", "x").err == "error: 'x' exists already; choose another folder\n"
+    assert process("info", "x.zarr").code == 0
+    assert process("new", "x").err == "error: 'x' exists already; choose another folder\n"
 
 
 def test_new_refuses_a_name_no_scenario_can_have(cli, tmp_path):
@@ -224,10 +235,9 @@ def test_validate_reads_a_store(cli, stored):
 @pytest.fixture(scope="module")
 def schema():
     """Return the published JSON Schema."""
-    code = [sys.executable, "-m", "ndmc", "schema"]
-    done = subprocess.run(code, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr == ""
-    return json.loads(done.stdout)
+    done = here("schema")
+    assert (done.code, done.err) == (0, "")
+    return json.loads(done.out)
 
 
 @pytest.mark.parametrize("name", ndmc.bundled())
@@ -263,9 +273,9 @@ def test_progress_is_shown_on_a_terminal(scenario, tmp_path):
     """A person sees a bar; a file or a pipe does not (see the empty error streams above)."""
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
-    command = ["run", str(scenario()), "-n", "60000", "--block", "2048", "--workers", "1"]
+    asked = ["run", str(scenario()), "-n", "60000", "--block", "2048", "--workers", "1"]
     with subprocess.Popen(
-        [sys.executable, "-m", "ndmc", *command],
+        [sys.executable, "-m", "ndmc", *asked],
         cwd=tmp_path,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
         stdout=subprocess.DEVNULL,
@@ -290,9 +300,9 @@ def test_progress_is_shown_on_a_terminal(scenario, tmp_path):
 
 def test_interrupted_run_says_how_to_go_on(scenario, cli, tmp_path):
     """Ctrl-C ends a run with one line, and the same command completes it."""
-    command = ["run", str(scenario()), "-n", "150000", "--block", "2048"]
+    asked = ["run", str(scenario()), "-n", "150000", "--block", "2048"]
     with subprocess.Popen(
-        [sys.executable, "-m", "ndmc", *command],
+        [sys.executable, "-m", "ndmc", *asked],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -308,7 +318,7 @@ def test_interrupted_run_says_how_to_go_on(scenario, cli, tmp_path):
     assert running.returncode == 1
     assert err == "error: stopped; a run goes on where it stopped by the same command\n"
     assert out == ""
-    assert cli(*command).code == 0
+    assert cli(*asked).code == 0
 
 
 def test_closed_pipe_ends_quietly(scenario):
@@ -318,8 +328,8 @@ def test_closed_pipe_ends_quietly(scenario):
     assert "Traceback" not in done.stderr
 
 
-def test_text_is_printed_in_any_locale(cli):
+def test_text_is_printed_in_any_locale(process):
     """A terminal without UTF-8 gets the tables too."""
-    done = cli("check", "starter", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = process("check", "starter", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert "Traceback" not in done.err
     assert done.code == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from disturbed import ndmc
+from command import here
 from measured import market
 
 from ndmc import InputError, reconcile, reconciled_draws
@@ -77,14 +77,14 @@ def test_the_command_writes_draws_once(tmp_path):
     """``--out`` names the store, refuses to write over it, and wants to know how many."""
     market(tmp_path)
     command = ["reconcile", tmp_path, "-n", 100, "--out", tmp_path / "out"]
-    done = ndmc(*command)
+    done = here(*command)
     store = tmp_path / "out" / "market-projected.zarr"
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].startswith("draws: ")
     assert xr.open_zarr(store, consolidated=False).sizes["draw"] == 100
-    again = ndmc(*command)
+    again = here(*command)
     assert (again.code, "exists; choose another folder" in again.err) == (2, True)
-    none = ndmc("reconcile", tmp_path, "--out", tmp_path / "out")
+    none = here("reconcile", tmp_path, "--out", tmp_path / "out")
     assert (none.code, "say how many with -n" in none.err) == (2, True)
 
 

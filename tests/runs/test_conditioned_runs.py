@@ -1,9 +1,10 @@
-"""Runs whose draws are reconciled: real processes and stores, one result however they are run."""
+"""Runs whose draws are reconciled: real stores, and one result however they are run."""
 
 import numpy as np
 import pytest
 import xarray as xr
-from disturbed import assert_identical, contents, entries, finishes, killed, ndmc
+from command import here
+from disturbed import assert_identical, contents, entries, finishes, killed
 from measured import market, product
 
 from ndmc.errors import InputError
@@ -16,6 +17,12 @@ PLAIN = ["--seed", 3, "--dtype", "float64"]
 def crowded(tmp_path):
     """Write a linear market in which the active set has work to do."""
     return market(tmp_path, waste=1, use=63, draws="active_set")
+
+
+def done_here(*arguments):
+    """Run the command in this process, which must succeed without a word on stderr."""
+    done = here(*arguments)
+    assert (done.code, done.err) == (0, ""), done.err
 
 
 SCENARIOS = {"linear": crowded, "product": product}
@@ -48,7 +55,7 @@ def test_blocks_and_workers_change_no_bit(whole, tmp_path):
 def test_what_is_kept_changes_no_bit(whole, tmp_path):
     """One output alone is the same as among all."""
     folder, _, expected = whole
-    finishes("run", folder, "-n", 3000, "--keep", "use", *PLAIN, "--out", tmp_path / "run.zarr")
+    done_here("run", folder, "-n", 3000, "--keep", "use", *PLAIN, "--out", tmp_path / "run.zarr")
     with xr.open_zarr(tmp_path / "run.zarr", consolidated=False) as found:
         assert "imports" not in found
         assert np.array_equal(found.use, expected.use[:3000])
@@ -59,7 +66,7 @@ def test_parts_make_one_run(whole, tmp_path):
     folder, _, expected = whole
     out = tmp_path / "run.zarr"
     command = ["run", folder, "-n", DRAWS, "--block", 1024, *PLAIN, "--out", out, "--part"]
-    codes = [ndmc(*command, part).code for part in ("2/2", "1/2", "2/2")]
+    codes = [here(*command, part).code for part in ("2/2", "1/2", "2/2")]
     assert codes[-1] == 0
     with xr.open_zarr(out, consolidated=False) as found:
         assert found.attrs["complete"] is True
@@ -73,7 +80,7 @@ def test_killed_and_raised_a_run_is_the_same(whole, tmp_path):
     begin = ["run", folder, "--block", 1024, *PLAIN, "--out", out, "-n"]
     killed(*begin, 9000, when=lambda: len(entries(out)) >= 2)
     finishes(*begin, 9000)
-    finishes(*begin, DRAWS)
+    done_here(*begin, DRAWS)
     assert_identical(out, contents_of_whole)
 
 
@@ -95,8 +102,8 @@ def test_a_store_of_other_draws_is_not_added_to(whole, tmp_path):
     """Draws that are reconciled otherwise are another scenario: exit 2."""
     folder, _, _ = whole
     out, command = tmp_path / "run.zarr", ["run", folder, "-n", 100, *PLAIN]
-    finishes(*command, "--out", out)
-    done = ndmc(*command, "--set", "reconcile.draws=as_drawn", "--out", out)
+    done_here(*command, "--out", out)
+    done = here(*command, "--set", "reconcile.draws=as_drawn", "--out", out)
     assert done.code == 2
     assert "Traceback" not in done.err
     with xr.open_zarr(out, consolidated=False) as found:
@@ -106,7 +113,7 @@ def test_a_store_of_other_draws_is_not_added_to(whole, tmp_path):
 def test_float32_rounds_the_same_draws(whole, tmp_path):
     """Stored in single precision, draws are those of a float64 store, rounded."""
     folder, _, expected = whole
-    finishes("run", folder, "-n", 2000, "--seed", 3, "--out", tmp_path / "run.zarr")
+    done_here("run", folder, "-n", 2000, "--seed", 3, "--out", tmp_path / "run.zarr")
     with xr.open_zarr(tmp_path / "run.zarr", consolidated=False) as found:
         assert np.array_equal(found.use, expected.use[:2000].astype(np.float32))
 
@@ -133,7 +140,7 @@ reconcile:
 def test_a_draw_without_solution_fails_the_run(tmp_path):
     """A square that would have to be negative ends a run with one line and exit 1."""
     (tmp_path / "scenario.yaml").write_text(SQUARE, encoding="utf-8")
-    done = ndmc("run", tmp_path, "-n", 2000, *PLAIN, "--out", tmp_path / "run.zarr")
+    done = here("run", tmp_path, "-n", 2000, *PLAIN, "--out", tmp_path / "run.zarr")
     assert done.code == 1
     assert "no values near the draw satisfy the equations of 'reconcile'" in done.err
     assert len(done.err.splitlines()) == 1
@@ -142,11 +149,11 @@ def test_a_draw_without_solution_fails_the_run(tmp_path):
 def test_check_accepts_and_refuses(tmp_path):
     """A conditioned scenario is checked as any other; an unknown word has its place named."""
     market(tmp_path)
-    assert ndmc("check", tmp_path).code == 0
+    assert here("check", tmp_path).code == 0
     path = tmp_path / "scenario.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("draws: projected", "draws: best"), encoding="utf-8")
-    done = ndmc("check", tmp_path)
+    done = here("check", tmp_path)
     line = next(n for n, row in enumerate(text.splitlines(), 1) if "draws: projected" in row)
     assert done.code == 2
     assert f"scenario.yaml:{line}: " in done.err

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from command import ndmc
 from conftest import write_scenario
-from disturbed import assert_identical, contents, killed, ndmc
+from disturbed import assert_identical, contents, killed
 
 import ndmc as api
 from ndmc.cli.print_run import print_run

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from command import PATIENCE, ndmc
 from disturbed import (
-    PATIENCE,
     Started,
     assert_identical,
     contents,
@@ -17,7 +17,6 @@ from disturbed import (
     finishes,
     killed,
     litter,
-    ndmc,
     started,
 )
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from command import ndmc
 from disturbed import (
     assert_identical,
     contents,
@@ -18,7 +19,6 @@ from disturbed import (
     in_flight,
     killed,
     litter,
-    ndmc,
     started,
 )
 
