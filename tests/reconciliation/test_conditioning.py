@@ -11,7 +11,7 @@ from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.reconciliation.conditioning import conditioned, conditioning_of
 from ndmc.reconciliation.estimates import reconcile_scenario
-from ndmc.reconciliation.moments import METHODS, blocks, moments
+from ndmc.reconciliation.moments import METHODS, Draws, moments
 from ndmc.scenario.load import load
 
 DRAWS = 40_000
@@ -26,7 +26,7 @@ def sd_of(found):
 def test_moments_are_those_of_least_squares(tmp_path, method):
     """Where all is normal, linear and far from zero, every method has the reconciled moments."""
     found = reconcile_scenario(market(tmp_path))
-    drawn, sd = moments(found, method, 1, DRAWS), sd_of(found)
+    drawn, sd = moments(Draws(found, method, 1, DRAWS)), sd_of(found)
     error = 1 / np.sqrt(drawn.effective)
     assert drawn.lost == 0
     assert np.abs((drawn.mean - found.point) / sd).max() < 5 * error
@@ -42,7 +42,7 @@ def test_equations_close(tmp_path, method, name):
     scenario = market(tmp_path, waste=1, use=63) if name == "market" else load(name)
     found = reconcile_scenario(scenario)
     count = len(found.system.mean)
-    cells, _ = next(blocks(found, method, 1, 40))
+    cells, _ = next(iter(Draws(found, method, 1, 40)))
     assert np.isnan(cells[0]).sum() <= 2
     for draw in cells[:, ~np.isnan(cells).any(axis=0)].T:
         linear = found.system.linearise(draw[:count], draw[count:])
@@ -84,7 +84,7 @@ def test_a_draw_does_not_depend_on_others(tmp_path, method, name):
 def test_no_flow_is_negative(tmp_path):
     """The active set brings draws to the nearest without negative flows, and no others."""
     found = reconcile_scenario(market(tmp_path, waste=1, use=63))
-    (free, _), (held, _) = (next(blocks(found, way, 1, 256)) for way in METHODS[:2])
+    (free, _), (held, _) = (next(iter(Draws(found, way, 1, 256))) for way in METHODS[:2])
     flows = slice(len(found.system.mean), None)
     negative = (free[flows] < 0).any(axis=0)
     assert 20 < negative.sum() < 236
@@ -102,7 +102,7 @@ def test_no_flow_is_negative(tmp_path):
 def test_weights_leave_out_negative_flows(tmp_path):
     """Weighted draws have the mean of a normal distribution that ends at zero."""
     found = reconcile_scenario(market(tmp_path, waste=1, use=63))
-    drawn = moments(found, "weighted", 1, 200_000)
+    drawn = moments(Draws(found, "weighted", 1, 200_000))
     cells = found.system.spans["waste"]
     mean, sd = found.point[cells], sd_of(found)[cells]
     # Simulated from the reconciled distribution of the two, which are independent.
@@ -115,7 +115,7 @@ def test_weights_leave_out_negative_flows(tmp_path):
 def test_shared_errors_are_weighted(tmp_path):
     """Weighted draws of normal errors that measurements share have the reconciled moments."""
     found = reconcile_scenario(market(tmp_path, errors="shared"))
-    drawn, sd = moments(found, "weighted", 1, DRAWS), sd_of(found)
+    drawn, sd = moments(Draws(found, "weighted", 1, DRAWS)), sd_of(found)
     error = 1 / np.sqrt(drawn.effective)
     assert 0.3 * DRAWS < drawn.effective < DRAWS
     assert np.abs((drawn.mean - found.point) / sd).max() < 5 * error
@@ -139,7 +139,7 @@ def lognormal(x, mean, sd):
 def test_weights_of_a_product_are_those_of_a_grid(tmp_path, mass_is, use_is):
     """Mean and deviation are the integrals over the surface on which the equation holds."""
     found = reconcile_scenario(product(tmp_path, mass_is.__name__, use_is.__name__))
-    drawn = moments(found, "weighted", 1, 200_000)
+    drawn = moments(Draws(found, "weighted", 1, 200_000))
     items, mass = np.meshgrid(np.linspace(300, 1700, 901), np.linspace(0.2, 5, 901))
     use = items * mass / 1000
     density = normal(items, 1000, 120) * mass_is(mass, 2, 0.4) * use_is(use, 2.4, 0.36)
@@ -158,7 +158,7 @@ def test_weights_of_a_product_are_those_of_a_grid(tmp_path, mass_is, use_is):
 def test_weights_do_not_depend_on_units(tmp_path):
     """What is measured in grams is weighed as what is measured in kilograms."""
     effective = {
-        moments(reconcile_scenario(scenario), "weighted", 1, 2000).effective
+        moments(Draws(reconcile_scenario(scenario), "weighted", 1, 2000)).effective
         for scenario in (product(tmp_path), product(tmp_path, unit="g", mass=2000))
     }
     assert max(effective) / min(effective) - 1 < 1e-5
@@ -170,7 +170,7 @@ def test_what_cannot_be_weighted_is_refused(tmp_path):
     text = text.replace("value: 20, distribution: normal", "value: 20, distribution: lognormal")
     (tmp_path / "scenario.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"scenario\.yaml:\d+: .* is shared .* and not normal"):
-        moments(reconcile_scenario(load(tmp_path / "scenario.yaml")), "weighted", 1, 10)
+        moments(Draws(reconcile_scenario(load(tmp_path / "scenario.yaml")), "weighted", 1, 10))
 
 
 def test_a_lost_draw_is_nan(tmp_path):

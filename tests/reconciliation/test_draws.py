@@ -7,9 +7,9 @@ from command import here
 from measured import market
 
 from ndmc import InputError, reconcile, reconciled_draws
-from ndmc.reconciliation.datasets import DrawWriter
+from ndmc.cli.tables import number
 from ndmc.reconciliation.estimates import reconcile_scenario
-from ndmc.reconciliation.moments import METHODS, moments
+from ndmc.reconciliation.moments import METHODS, Draws, moments
 
 #: More than are written at once.
 DRAWS = 9000
@@ -20,13 +20,11 @@ def test_a_store_holds_the_draws(tmp_path, method):
     """What is written in parts is what is returned at once, and says how it was made."""
     scenario = market(tmp_path, waste=1, use=63)
     drawn = reconciled_draws(tmp_path, DRAWS, method=method, seed=3)
-    found = reconcile_scenario(scenario)
-    writer = DrawWriter(found, method, 3, tmp_path / "out")
-    moments(found, method, 3, DRAWS, writer.add)
-    path = writer.finish()
-    assert path.name == f"market-{method}.zarr"
-    with xr.open_zarr(path, consolidated=False) as stored:
+    out = tmp_path / "out"
+    with reconciled_draws(scenario, DRAWS, method=method, seed=3, out=out) as stored:
+        assert stored.use.chunks
         xr.testing.assert_identical(stored.load(), drawn)
+    assert [path.name for path in out.iterdir()] == [f"market-{method}.zarr"]
     assert drawn.attrs == {
         "title": f"A market (reconciled, {method})",
         "scenario": "market",
@@ -50,7 +48,7 @@ def test_weights_give_the_moments(tmp_path):
     found = reconcile_scenario(market(tmp_path))
     drawn = reconciled_draws(tmp_path, 2000, method="weighted")
     mean = drawn.weighted(np.exp(drawn.log_weight)).mean("draw")
-    expected = moments(found, "weighted", 1, 2000).mean[found.system.spans["use"]]
+    expected = moments(Draws(found, "weighted", 1, 2000)).mean[found.system.spans["use"]]
     assert np.allclose(mean.use.values.reshape(-1), expected, rtol=1e-12)
 
 
@@ -86,6 +84,30 @@ def test_the_command_writes_draws_once(tmp_path):
     assert (again.code, "exists; choose another folder" in again.err) == (2, True)
     none = here("reconcile", tmp_path, "--out", tmp_path / "out")
     assert (none.code, "say how many with -n" in none.err) == (2, True)
+
+
+def test_draws_are_held_against_the_estimates(tmp_path):
+    """The function says what the command prints, and what the draws themselves show."""
+    scenario, same = market(tmp_path), {"method": "weighted", "seed": 5}
+    found = reconcile(scenario, draws=500, **same)
+    done = here("reconcile", tmp_path, "-n", 500, "--method", "weighted", "--seed", 5)
+    assert f"worth {found.effective:,.0f} of equal weight, {found.lost:,} without any" in done.out
+    assert f"over {found.cells} cells" in done.out
+    assert f"means differ by up to {number(found.mean_off)} sd" in done.out
+    assert f"standard deviations by up to {number(100 * found.sd_off)} %" in done.out
+    assert f"correlations by up to {number(found.correlation_off)}" in done.out
+    drawn = reconciled_draws(scenario, 500, **same)
+    mean = drawn.weighted(np.exp(drawn.log_weight)).mean("draw").drop_vars("log_weight")
+    off = [float((abs(mean[name] - found[name]) / found[f"{name}_sd"]).max()) for name in mean]
+    assert np.isclose(max(off), found.mean_off, rtol=1e-9)
+
+
+def test_only_methods_that_there_are(tmp_path):
+    """A method that is misspelt is refused, not taken for another."""
+    scenario = market(tmp_path)
+    for function in (reconcile, reconciled_draws):
+        with pytest.raises(InputError, match="'active' is not projected, active_set or weighted"):
+            function(scenario, draws=10, method="active")
 
 
 def test_no_draws_are_refused(tmp_path):

@@ -12,13 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import EPS
 
-from ndmc.reconciliation.least_squares import (
-    ContradictionError,
-    Linear,
-    NoConvergenceError,
-    adjust,
-    redundant_equations,
-)
+from ndmc.reconciliation.components import ContradictionError
+from ndmc.reconciliation.least_squares import Linear, NoConvergenceError, adjust
+from ndmc.reconciliation.nodal_tests import redundant_equations
 
 unhurried = settings(deadline=None, max_examples=60)
 

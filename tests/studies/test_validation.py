@@ -47,6 +47,17 @@ def test_every_figure_is_accounted_for(china):
     assert set(china.verdict) <= {"met", "missed", "reported", "not modelled"}
 
 
+def test_a_table_says_what_was_compared(china):
+    """The variant that the scenario names and its tolerances stand beside the figures."""
+    tolerance = {"target": 0.1, "soft": 0.2}
+    assert china.attrs == {
+        "variant": "full_year_ages",
+        "tolerance": tolerance,
+        "worst_balance": None,
+    }
+    assert 0 < ndmc.validate("uk_ree").attrs["worst_balance"] < 1e-9
+
+
 def test_what_is_not_met_says_why(china):
     """A figure that is no target carries the reason; what is not modelled has no number."""
     rest = china[china.status.isin(["contradiction", "reported", "not_modelled"])]

@@ -11,72 +11,59 @@ from ndmc.cli.tables import console, number, percent, plain_table
 
 if TYPE_CHECKING:
     from ndmc.reconciliation.estimates import Reconciled
-    from ndmc.reconciliation.moments import Moments
+    from ndmc.reconciliation.moments import Agreement, Moments
 
 __all__ = ["print_moments", "print_reconciled"]
 
 
 def print_reconciled(found: Reconciled) -> None:
     """Print every cell before and after, the tests, and what was rejected."""
-    from ndmc.reconciliation.estimates import rows
+    from ndmc.reconciliation.estimates import cells
 
     page = console()
     columns = ("unit", "before", "sd", "after", "sd", "shift", "test")
     table = plain_table("reconciled", "quantity", "known", *columns, words=2)
-    for row in rows(found):
-        numbers = [row.before, row.before_sd, row.after, row.after_sd]
-        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (row.shift, row.test)]
-        style = "red" if row.known == "rejected" or abs(row.test) > found.critical else ""
-        shown = [number(x) for x in numbers]
-        table.add_row(row.quantity, row.known, row.unit, *shown, *tests, style=style)
+    for cell in cells(found):
+        shown = [number(x) for x in (cell.before, cell.before_sd, cell.after, cell.after_sd)]
+        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (cell.shift, cell.test)]
+        style = "red" if cell.known == "rejected" or found.beyond(cell.test) else ""
+        table.add_row(cell.quantity, cell.known, cell.unit, *shown, *tests, style=style)
     page.print(table)
-    verdict = "no sign of gross errors" if found.p >= 1 - found.level else "gross errors remain"
+    verdict = "no sign of gross errors" if found.plausible else "gross errors remain"
+    chi2, redundancy = found.adjusted.chi2, found.adjusted.redundancy
     page.print(
-        f"global test: chi2 {number(found.chi2)} with {found.redundancy} degrees of freedom, "
+        f"global test: chi2 {number(chi2)} with {redundancy} degrees of freedom, "
         f"p {found.p:.3g}: {verdict} at {percent(found.level)}"
     )
     page.print(
-        f"largest open equation {found.worst:.1e} of the largest term, after {found.steps} steps; "
-        f"a test beyond {found.critical:.2f} is marked"
+        f"largest open equation {found.worst:.1e} of the largest term, after "
+        f"{found.adjusted.steps} steps; a test beyond {found.critical:.2f} is marked"
     )
     _print_open(page, found)
     _print_rejected(page, found)
 
 
-def print_moments(found: Reconciled, drawn: Moments, method: str) -> None:
+def print_moments(drawn: Moments, off: Agreement, method: str) -> None:
     """Print how far mean and covariance of draws are from those of least squares."""
-    import numpy as np
-
     page = console()
-    sd = found.deviations
-    size = np.abs(found.point)
-    # Of what has no deviation, or only rounding for one, there is nothing to compare.
-    known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))
-    off = np.abs(drawn.mean - found.point)[known] / sd[known]
-    sds = np.sqrt(np.diag(drawn.covariance))[known]
-    covariance = (found.spread @ found.spread.T).toarray()[np.ix_(known, known)]
-    least = covariance / np.outer(sd[known], sd[known])
-    own = drawn.covariance[np.ix_(known, known)] / np.outer(sds, sds)
     page.print(
         f"{drawn.draws:,} draws ({method}), worth {drawn.effective:,.0f} of equal weight, "
-        f"{drawn.lost:,} without any; against least squares, over {known.sum()} cells:"
+        f"{drawn.lost:,} without any; against least squares, over {off.cells} cells:"
     )
     page.print(
-        f"  means differ by up to {number(off.max())} sd (one standard error is "
-        f"{number(drawn.effective**-0.5)})"
+        f"  means differ by up to {number(off.mean)} sd (one standard error is "
+        f"{number(off.standard_error)})"
     )
-    page.print(
-        f"  standard deviations by up to {number(100 * np.abs(sds / sd[known] - 1).max())} %"
-    )
-    page.print(f"  correlations by up to {number(np.abs(own - least).max())}")
+    page.print(f"  standard deviations by up to {number(100 * off.sd)} %")
+    page.print(f"  correlations by up to {number(off.correlation)}")
 
 
 def _print_open(page: Console, found: Reconciled) -> None:
     """Print the equations that are open further than measurements err, the furthest first."""
-    from ndmc.reconciliation.estimates import equations
+    from ndmc.reconciliation.nodal_tests import nodal_tests
 
-    tested = equations(found)
-    beyond = sorted((e for e in tested if abs(e.test) > found.critical), key=lambda e: -abs(e.test))
+    tested = nodal_tests(found)
+    beyond = sorted((e for e in tested if found.beyond(e.test)), key=lambda e: -abs(e.test))
     page.print(
         f"nodal tests: as measured, {len(beyond)} of {len(tested)} equations are open by more than "
         f"{found.critical:.2f} of their standard deviations"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,8 +30,7 @@ def print_validation(found: Validation) -> None:
     }
     table_of = _drawn_figures if found.worst is None else _reconciled_figures
     for status, title in titles.items():
-        rows = [c for c in found.comparisons if c.status == status]
-        if rows:
+        if rows := found.of(status):
             page.print(table_of(title, rows))
     _print_counts(page, found)
     if found.worst is not None:
@@ -69,7 +68,7 @@ def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
 
 
 def _style(comparison: Comparison) -> str:
-    return "red" if comparison.verdict in ("missed", "unobservable") else ""
+    return "red" if comparison.failed else ""
 
 
 def _off(comparison: Comparison) -> str:
@@ -83,44 +82,31 @@ def _share(value: float) -> str:
 
 def _print_counts(page: Console, found: Validation) -> None:
     """Print how many figures are met of those that could be missed, and what is left out."""
-    comparisons = found.comparisons
     for status, title in {"target": "targets", "soft": "soft targets"}.items():
-        verdicts = [c.verdict for c in comparisons if c.status == status]
-        if verdicts:
-            page.print(f"{verdicts.count('met')} of {len(verdicts)} {title} are met")
-    _print_stated(page, [c for c in comparisons if c.within], found.tolerance)
-    left = [c for c in comparisons if c.status == "not_modelled"]
-    if left:
+        if of := found.of(status):
+            page.print(f"{found.met(status)} of {len(of)} {title} are met")
+    _print_stated(page, found)
+    if left := found.of("not_modelled"):
         page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
-    lost = [c for c in comparisons if c.status == "not_reproducible"]
-    if lost:
+    if lost := found.of("not_reproducible"):
         page.print(f"{len(lost)} published figures cannot be reproduced:")
     for c in lost:
         page.print(f"  {c.id or c.quantity}: {number(c.published)} {c.unit}: {c.note}")
 
 
-def _print_stated(
-    page: Console, stated: Sequence[Comparison], tolerance: Mapping[str, float]
-) -> None:
+def _print_stated(page: Console, found: Validation) -> None:
     """Print how many figures are met within their uncertainty, and how many reproduce it."""
-    if not stated:
+    inputs, others = found.stated(inputs=True), found.stated(inputs=False)
+    if not inputs.figures + others.figures:
         return
-    inputs = [c for c in stated if c.status == "input"]
-    others = [c for c in stated if c.status != "input"]
-    within = [c.within for c in others].count("yes")
-    share = f" ({within / len(others):.0%})" if others else ""
+    share = f" ({others.within / others.figures:.0%})" if others.figures else ""
     page.print(
-        f"{within} of {len(others)} figures with a stated uncertainty are met "
-        f"within it{share}; {len(inputs)} more are inputs"
+        f"{others.within} of {others.figures} figures with a stated uncertainty are met "
+        f"within it{share}; {inputs.figures} more are inputs"
     )
-    tight, loose = tolerance["target"], tolerance["soft"]
-    more = f"; of {len(inputs)} more of inputs {_near(inputs, tight)} and {_near(inputs, loose)}"
+    more = f"; of {inputs.figures} more of inputs {inputs.tight} and {inputs.loose}"
     page.print(
-        f"{_near(others, tight)} of {len(others)} stated uncertainties are reproduced to "
-        f"{percent(tight)}, {_near(others, loose)} to {percent(loose)}{more if inputs else ''}"
+        f"{others.tight} of {others.figures} stated uncertainties are reproduced to "
+        f"{percent(found.tolerance['target'])}, {others.loose} to "
+        f"{percent(found.tolerance['soft'])}{more if inputs.figures else ''}"
     )
-
-
-def _near(comparisons: Sequence[Comparison], tolerance: float) -> int:
-    """Return of how many figures the model has the published uncertainty, to a tolerance."""
-    return sum(abs(c.cv_deviation) <= tolerance for c in comparisons)

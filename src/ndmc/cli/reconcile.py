@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,19 +12,10 @@ from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption, read_
 from ndmc.errors import InputError
 
 if TYPE_CHECKING:
-    from ndmc.reconciliation.estimates import Reconciled
-    from ndmc.reconciliation.moments import Moments, Way
+    from ndmc.reconciliation.moments import Draws, Moments
     from ndmc.typing import Floats
 
 __all__ = ["reconcile"]
-
-
-def _method(text: str) -> Way:
-    known: Way
-    for known in ("projected", "active_set", "weighted"):
-        if text == known:
-            return known
-    raise InputError(f"{text!r} is not projected, active_set or weighted", "--method")
 
 
 def reconcile(
@@ -54,11 +46,12 @@ def reconcile(
     """
     from ndmc.cli.print_reconciled import print_moments, print_reconciled
     from ndmc.cli.tables import write_csv
-    from ndmc.reconciliation.estimates import reconcile_scenario, rows
+    from ndmc.reconciliation.estimates import cells, reconcile_scenario
+    from ndmc.reconciliation.moments import Draws, draw_method
     from ndmc.scenario.load import load
 
     count, number = read_count(draws, "-n"), read_count(seed, "--seed")
-    way = _method(method)
+    way = draw_method(method)
     if out and not count:
         raise InputError("--out writes draws; say how many with -n", "--out")
     if picture:
@@ -67,28 +60,26 @@ def reconcile(
         check_file(Path(picture), "--picture")
     found = reconcile_scenario(load(scenario, variant=variant, changes=read_changes(set_)))
     if count:
-        drawn, stored = _drawn(found, way, number, count, out)
+        drawn, stored = _drawn(Draws(found, way, number, count), out)
     print_reconciled(found)
     if count:
-        print_moments(found, drawn, way)
+        print_moments(drawn, drawn.against(found), way)
     if out:
         print(f"draws: {stored}")
     if csv:
-        write_csv(Path(csv), ({**row.__dict__} for row in rows(found)))
+        write_csv(Path(csv), (asdict(cell) for cell in cells(found)))
     if picture:
         from ndmc.views.shifts import Shift, write_picture
 
-        moved = [row for row in rows(found) if row.known in ("redundant", "rejected")]
+        moved = [cell for cell in cells(found) if cell.known in ("redundant", "rejected")]
         shifts = [
-            Shift(row.quantity, row.shift, row.after_sd / row.before_sd, row.known == "rejected")
-            for row in moved
+            Shift(one.quantity, one.shift, one.after_sd / one.before_sd, one.known == "rejected")
+            for one in moved
         ]
         write_picture(Path(picture), found.system.scenario.file.title or scenario, shifts)
 
 
-def _drawn(
-    found: Reconciled, way: Way, seed: int, count: int, out: str
-) -> tuple[Moments, Path | None]:
+def _drawn(draws: Draws, out: str) -> tuple[Moments, Path | None]:
     """Make draws, store them if they are asked for, and return their moments and the store."""
     from ndmc.cli.tables import progress_bar
     from ndmc.reconciliation.moments import moments
@@ -97,15 +88,15 @@ def _drawn(
     if out:
         from ndmc.reconciliation.datasets import DrawWriter  # imports xarray
 
-        writer = DrawWriter(found, way, seed, Path(out))
-    with progress_bar(found.system.scenario.name) as bar:
+        writer = DrawWriter(draws, Path(out))
+    with progress_bar(draws.found.system.scenario.name) as bar:
 
         def each(cells: Floats, logs: Floats) -> None:
             nonlocal done
             done += len(logs)
-            bar(done, count)
+            bar(done, draws.count)
             if writer is not None:
                 writer.add(cells, logs)
 
-        drawn = moments(found, way, seed, count, each)
+        drawn = moments(draws, each)
     return drawn, writer.finish() if writer else None

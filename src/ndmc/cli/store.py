@@ -107,7 +107,6 @@ def validate(
     print_validation(found)
     if csv:
         write_csv(Path(csv), (one.row() for one in found.comparisons))
-    verdicts = [one.verdict for one in found.comparisons if one.status == "target"]
-    missed = sum(verdict in ("missed", "unobservable") for verdict in verdicts)
-    if missed:
-        raise RunError(f"{missed} of {len(verdicts)} targets missed")
+    targets = found.of("target")
+    if missed := sum(one.failed for one in targets):
+        raise RunError(f"{missed} of {len(targets)} targets missed")

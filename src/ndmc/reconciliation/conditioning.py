@@ -130,9 +130,9 @@ class Conditioned:
         try:
             found = self.idle.pop()
         except IndexError:
-            found = _Equations(self.code, self.names, self.relations, width)
-        if found.width != width:
-            found = _Equations(self.code, self.names, self.relations, width)
+            found = None
+        if found is None or found.width != width:
+            return _Equations(self.code, self.names, self.relations, width)
         return found
 
     def _close(self, equations: _Equations, cells: Floats) -> npt.NDArray[np.bool_]:
@@ -250,7 +250,7 @@ def conditioned(found: Reconciled, method: Method) -> Conditioned:
         gain=shortened(found.gain.toarray()),
         lift=shortened((found.spread @ found.spread[bounded].T).toarray()),
         start=shortened(found.point),
-        replaced=np.array([one.cell for one in found.rejected], dtype=np.int64),
+        replaced=np.array(found.dropped, dtype=np.int64),
         bounded=bounded,
     )
 

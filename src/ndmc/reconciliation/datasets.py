@@ -1,4 +1,4 @@
-"""Reconciled estimates as a labelled xarray Dataset."""
+"""What is reconciled as labelled xarray datasets: estimates with their tests, and draws."""
 
 from __future__ import annotations
 
@@ -13,24 +13,164 @@ import xarray as xr
 
 from ndmc.errors import InputError
 from ndmc.reconciliation.equations import System
-from ndmc.reconciliation.estimates import Reconciled, equations, reconcile_scenario, unit_of
-from ndmc.reconciliation.moments import Way, blocks
+from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_of
+from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
+from ndmc.reconciliation.nodal_tests import nodal_tests
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
-__all__ = ["DrawWriter", "coordinates_of", "reconcile", "reconciled_draws", "to_dataset"]
+__all__ = ["DrawWriter", "reconcile", "reconciled_draws", "to_dataset"]
 
 #: Draws that are written at once: 205 cells of them take 13 MB.
 _BATCH = 8192
+
+
+# --- estimates --------------------------------------------------------------------------------
+
+
+def reconcile(
+    source: Scenario | str | Path,
+    *,
+    draws: int = 0,
+    method: DrawMethod = "projected",
+    seed: int = 1,
+    variant: str = "",
+    changes: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Reconcile the measurements of a scenario with its balances.
+
+    Parameters
+    ----------
+    source
+        A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
+    draws
+        Draws whose moments are held against the estimates; 2 or more, 0 for none.
+    method, seed
+        Of these draws, as in `reconciled_draws`.
+    variant, changes
+        As in `load`; only where ``source`` is not loaded yet.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each flow, stock and parameter of the equations, with its dims: the reconciled value
+        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``. For
+        each ``equation`` that tests the measurements: ``equation_open`` in its
+        ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
+        global test, the ``critical`` value of the others, what was ``rejected`` and what would
+        look ``alike``; and of draws how many there are without any weight (``lost``) and of equal
+        weight (``effective``), and by how much at most they differ from the estimates, over so
+        many ``cells``: means (``mean_off``) in standard deviations, standard deviations
+        (``sd_off``) as shares, correlations (``correlation_off``) as they are.
+
+    Raises
+    ------
+    InputError
+        With file and line: nothing is measured, or exact values contradict each other.
+    RunError
+        If the equations are not linear and no solution is found, or no draw has any weight.
+
+    Examples
+    --------
+    >>> found = reconcile("china_nd_published")
+    >>> found.attrs["rejected"][0]
+    'automobiles_published'
+    >>> str(abs(found.equation_test).idxmax().values)
+    "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
+    """
+    found = reconcile_scenario(as_scenario(source, variant=variant, changes=changes))
+    estimates = to_dataset(found)
+    return estimates.assign_attrs(_held(found, draws, method, seed)) if draws else estimates
+
+
+_KINDS = {
+    "": "reconciled",
+    "_sd": "standard deviation, reconciled",
+    "_before": "as measured",
+    "_before_sd": "standard deviation, as measured",
+    "_test": "adjustment over its standard deviation",
+    "_class": "how it is known",
+}
+
+
+def to_dataset(found: Reconciled) -> xr.Dataset:
+    """Return estimates, classes and tests by name, in the units of the scenario."""
+    system, variables = found.system, dict[str, Any]()
+    scaled = (found.after, found.after_sd, found.before, found.before_sd)
+    for name, span in system.spans.items():
+        unit, factor = unit_of(found, name)
+        parts = [*(part[span] / factor for part in scaled), found.test[span], found.classes[span]]
+        for number, ((suffix, title), part) in enumerate(zip(_KINDS.items(), parts, strict=True)):
+            about = {"long_name": title, **({"units": unit} if number < len(scaled) else {})}
+            shaped = part.reshape(system.dims.shape(system.dims_of[name]))
+            variables[name + suffix] = (system.dims_of[name], shaped, about)
+    estimates = xr.Dataset(variables, _coordinates(system), _findings(found))
+    return estimates.merge(_tested(found), combine_attrs="override")
+
+
+def _findings(found: Reconciled) -> dict[str, Any]:
+    """Return the global test, and what was rejected."""
+    names = found.system.cell_names(found.system.parameters)
+    return {
+        "scenario": found.system.scenario.name,
+        "chi2": found.adjusted.chi2,
+        "redundancy": found.adjusted.redundancy,
+        "p": found.p,
+        "level": found.level,
+        "critical": found.critical,
+        "steps": found.adjusted.steps,
+        "worst_balance": found.worst,
+        "rejected": [names[one.cell] for one in found.rejected],
+        "alike": [", ".join(names[cell] for cell in one.alike) for one in found.rejected],
+    }
+
+
+def _tested(found: Reconciled) -> xr.Dataset:
+    """Return how far the measurements leave each equation open that tests them."""
+    tests = nodal_tests(found)
+    numbers = np.array([(one.open, one.open_sd, one.test) for one in tests]).reshape(-1, 3)
+    titles = {
+        "equation_open": "what the measurements leave open",
+        "equation_open_sd": "standard deviation of what the measurements leave open",
+        "equation_test": "what is open over its standard deviation",
+    }
+    variables = {
+        name: ("equation", column, {"long_name": title})
+        for (name, title), column in zip(titles.items(), numbers.T, strict=True)
+    }
+    names = np.array([one.equation for one in tests], dtype=object)
+    units = np.array([one.unit for one in tests], dtype=object)
+    return xr.Dataset(variables, {"equation": names, "equation_unit": ("equation", units)})
+
+
+def _held(found: Reconciled, count: int, method: DrawMethod, seed: int) -> dict[str, Any]:
+    """Return how far draws are from estimates."""
+    drawn = moments(Draws(found, draw_method(method), seed, count))
+    off = drawn.against(found)
+    return {
+        "draws": count,
+        "method": method,
+        "seed": seed,
+        "lost": drawn.lost,
+        "effective": drawn.effective,
+        "cells": off.cells,
+        "mean_off": off.mean,
+        "sd_off": off.sd,
+        "correlation_off": off.correlation,
+    }
+
+
+# --- draws ------------------------------------------------------------------------------------
 
 
 def reconciled_draws(
     source: Scenario | str | Path,
     draws: int,
     *,
-    method: Way = "projected",
+    method: DrawMethod = "projected",
     seed: int = 1,
+    out: str | Path | None = None,
     variant: str = "",
     changes: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
@@ -47,6 +187,9 @@ def reconciled_draws(
         is negative; ``weighted`` gives them weights.
     seed
         As in `run`.
+    out
+        Folder in which they are written to ``SCENARIO-METHOD.zarr`` as they are made, and returned
+        lazily; None keeps them in memory.
     variant, changes
         As in `load`; only where ``source`` is not loaded yet.
 
@@ -73,10 +216,17 @@ def reconciled_draws(
     """
     if draws < 1:
         raise InputError(f"{draws} draws; 1 or more can be made", "draws")
+    way = draw_method(method)
     found = reconcile_scenario(as_scenario(source, variant=variant, changes=changes))
-    made = [*blocks(found, method, seed, draws)]
-    cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
-    return _labelled(found, method, seed, 0, cells, logs)
+    made = Draws(found, way, seed, draws)
+    if out is None:
+        cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
+        return _labelled(made, 0, cells, logs)
+    writer = DrawWriter(made, Path(out))
+    for block in made:
+        writer.add(*block)
+    stored: xr.Dataset = xr.open_zarr(writer.finish(), consolidated=False)
+    return stored
 
 
 class DrawWriter:
@@ -88,16 +238,15 @@ class DrawWriter:
         If there is such a store already.
     """
 
-    def __init__(self, found: Reconciled, method: Way, seed: int, folder: Path) -> None:
-        self.path = folder / f"{found.system.scenario.name}-{method}.zarr"
+    def __init__(self, draws: Draws, folder: Path) -> None:
+        self.path = folder / f"{draws.found.system.scenario.name}-{draws.method}.zarr"
         if self.path.exists():
             raise InputError(f"{self.path} exists; choose another folder, or remove it", "--out")
         self.partial = self.path.with_suffix(".partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self.found, self.method, self.seed = found, method, seed
+        self.draws, self.written = draws, 0
         self.waiting: list[tuple[Floats, Floats]] = []
-        self.written = 0
 
     def add(self, cells: Floats, logs: Floats) -> None:
         """Take the next block of draws."""
@@ -115,117 +264,31 @@ class DrawWriter:
     def _write(self) -> None:
         cells, logs = (np.concatenate(some, axis=-1) for some in zip(*self.waiting, strict=True))
         self.waiting.clear()
-        batch = _labelled(self.found, self.method, self.seed, self.written, cells, logs)
+        batch = _labelled(self.draws, self.written, cells, logs)
         more: dict[str, Any] = {"append_dim": "draw"} if self.written else {"mode": "w"}
         batch.chunk({"draw": _BATCH}).to_zarr(self.partial, consolidated=False, **more)
         self.written += len(logs)
 
 
-def _labelled(
-    found: Reconciled, method: Way, seed: int, first: int, cells: Floats, logs: Floats
-) -> xr.Dataset:
+def _labelled(draws: Draws, first: int, cells: Floats, logs: Floats) -> xr.Dataset:
     """Return draws by name."""
-    system, variables = found.system, dict[str, Any]()
+    found, system, variables = draws.found, draws.found.system, dict[str, Any]()
     unknown = np.isnan(found.after)
     for name, span in system.spans.items():
         unit, factor = unit_of(found, name)
         values = np.where(unknown[span, np.newaxis], np.nan, cells[span] / factor).T
         shape = (len(values), *system.dims.shape(system.dims_of[name]))
-        dims = ("draw", *system.dims_of[name])
-        variables[name] = (dims, values.reshape(shape), {"units": unit})
-    if method == "weighted":
+        variables[name] = (("draw", *system.dims_of[name]), values.reshape(shape), {"units": unit})
+    if draws.method == "weighted":
         variables["log_weight"] = ("draw", logs, {"long_name": "logarithm of the draw's weight"})
-    labels = {**coordinates_of(system), "draw": np.arange(first, first + len(logs))}
+    labels = {**_coordinates(system), "draw": np.arange(first, first + len(logs))}
     scenario = system.scenario
-    title = f"{scenario.file.title or scenario.name} (reconciled, {method})"
-    about = {"title": title, "scenario": scenario.name, "method": method, "seed": seed}
-    return xr.Dataset(variables, labels, about)
+    title = f"{scenario.file.title or scenario.name} (reconciled, {draws.method})"
+    made = {"scenario": scenario.name, "method": draws.method, "seed": draws.seed}
+    return xr.Dataset(variables, labels, {"title": title, **made})
 
 
-_KINDS = {
-    "": "reconciled",
-    "_sd": "standard deviation, reconciled",
-    "_before": "as measured",
-    "_before_sd": "standard deviation, as measured",
-    "_test": "adjustment over its standard deviation",
-    "_class": "how it is known",
-}
-
-
-def reconcile(
-    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
-) -> xr.Dataset:
-    """Reconcile the measurements of a scenario with its balances.
-
-    Parameters
-    ----------
-    source
-        A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
-    variant, changes
-        As in `load`; only where ``source`` is not loaded yet.
-
-    Returns
-    -------
-    xarray.Dataset
-        For each flow, stock and parameter of the equations, with its dims: the reconciled value
-        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``. For
-        each ``equation`` that tests the measurements: ``equation_open`` in its
-        ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
-        global test.
-
-    Raises
-    ------
-    InputError
-        With file and line: nothing is measured, or exact values contradict each other.
-    RunError
-        If the equations are not linear and no solution is found.
-
-    Examples
-    --------
-    >>> found = reconcile("china_nd_published")
-    >>> found.attrs["rejected"][0]
-    'automobiles_published'
-    >>> str(abs(found.equation_test).idxmax().values)
-    "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
-    """
-    return to_dataset(reconcile_scenario(as_scenario(source, variant=variant, changes=changes)))
-
-
-def to_dataset(found: Reconciled) -> xr.Dataset:
-    """Return estimates, classes and tests by name, in the units of the scenario."""
-    system = found.system
-    parts: tuple[Any, ...] = (
-        found.after,
-        found.after_sd,
-        found.before,
-        found.before_sd,
-        found.test,
-        found.classes,
-    )
-    variables = {}
-    for name, span in system.spans.items():
-        unit, factor = unit_of(found, name)
-        for number, ((suffix, title), part) in enumerate(zip(_KINDS.items(), parts, strict=True)):
-            scaled = part[span] / factor if number < 4 else part[span]
-            shaped = scaled.reshape(system.dims.shape(system.dims_of[name]))
-            about = {"long_name": title, **({"units": unit} if number < 4 else {})}
-            variables[name + suffix] = (system.dims_of[name], shaped, about)
-    names = system.cell_names(system.parameters)
-    findings: dict[str, Any] = {
-        "scenario": system.scenario.name,
-        "chi2": found.chi2,
-        "redundancy": found.redundancy,
-        "p": found.p,
-        "level": found.level,
-        "steps": found.steps,
-        "worst_balance": found.worst,
-        "rejected": [names[one.cell] for one in found.rejected],
-    }
-    estimates = xr.Dataset(variables, coordinates_of(system), findings)
-    return estimates.merge(_nodal_tests(found), combine_attrs="override")
-
-
-def coordinates_of(system: System) -> dict[str, npt.NDArray[Any]]:
+def _coordinates(system: System) -> dict[str, npt.NDArray[Any]]:
     """Return the labels of all dims, text as objects: Zarr has no stable type for fixed length."""
     used = {dim for name in system.spans for dim in system.dims_of[name]}
     labels = {dim: system.dims.coordinate(dim) for dim in system.dims.ordered(used)}
@@ -233,21 +296,3 @@ def coordinates_of(system: System) -> dict[str, npt.NDArray[Any]]:
         dim: np.array(some, dtype=object if isinstance(some[0], str) else np.int64)
         for dim, some in labels.items()
     }
-
-
-def _nodal_tests(found: Reconciled) -> xr.Dataset:
-    """Return how far the measurements leave each equation open that tests them."""
-    tested = equations(found)
-    numbers = np.array([(one.open, one.open_sd, one.test) for one in tested]).reshape(-1, 3)
-    titles = {
-        "equation_open": "what the measurements leave open",
-        "equation_open_sd": "standard deviation of what the measurements leave open",
-        "equation_test": "what is open over its standard deviation",
-    }
-    variables = {
-        name: ("equation", column, {"long_name": title})
-        for (name, title), column in zip(titles.items(), numbers.T, strict=True)
-    }
-    names = np.array([one.equation for one in tested], dtype=object)
-    units = np.array([one.unit for one in tested], dtype=object)
-    return xr.Dataset(variables, {"equation": names, "equation_unit": ("equation", units)})

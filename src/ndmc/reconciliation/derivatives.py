@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ndmc.dims import Dims, expand, rows_in
 from ndmc.scenario.expressions import COMPARISONS, Expression, evaluate_expression
-from ndmc.typing import Floats
+from ndmc.typing import Floats, Matrix
 
 __all__ = ["NotSmoothError", "Slope", "degree", "differentiate"]
 
 _LINEAR = ("sum", "mean", "at", "cumsum", "lag")
-
-Matrix = Any  # a scipy.sparse array
 
 
 class NotSmoothError(ValueError):

@@ -5,9 +5,9 @@ Laws of least squares: Cencic 2016 (STAN); classes and tests as in VDI 2048.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,29 +16,17 @@ import scipy.special
 
 from ndmc.dims import rows_in
 from ndmc.errors import InputError, RunError
+from ndmc.reconciliation.components import ContradictionError
 from ndmc.reconciliation.derivatives import NotSmoothError, differentiate
 from ndmc.reconciliation.equations import System, system_of
-from ndmc.reconciliation.least_squares import (
-    Adjusted,
-    ContradictionError,
-    Linear,
-    NoConvergenceError,
-    adjust,
-    redundant_equations,
-)
+from ndmc.reconciliation.least_squares import Adjusted, Linear, NoConvergenceError, adjust
+from ndmc.reconciliation.linear_algebra import lengths
 from ndmc.scenario.scenario import Scenario
-from ndmc.typing import Floats, Matrix
+from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = [
-    "Equation",
-    "Reconciled",
-    "Rejected",
-    "Row",
-    "equations",
-    "reconcile_scenario",
-    "rows",
-    "unit_of",
-]
+__all__ = ["Cell", "Reconciled", "Rejected", "cells", "reconcile_scenario", "unit_of"]
+
+Flags = npt.NDArray[np.bool_]
 
 #: Share of a variance below which an adjustment is rounding.
 _STILL = 1e-8
@@ -60,52 +48,158 @@ class Rejected:
 class Reconciled:
     """Estimates before and after, one per cell of the system's parameters and quantities.
 
-    ``before`` is nan where nothing but balances determines a quantity; ``after`` where nothing
-    does. ``test`` is the adjustment over its standard deviation, nan where nothing can be adjusted.
-
-    ``point`` is where all equations hold, with any value that they allow for what nothing
-    determines. ``spread`` is a factor of the covariance of all cells there, [cell, error], and the
-    columns of ``hidden`` are the directions that no equation sees, [cell, direction].
+    All follow from ``adjusted``, what least squares make of what is not ``rejected``; tests are
+    held against their ``level``.
     """
 
     system: System
-    before: Floats
-    before_sd: Floats
-    after: Floats
-    after_sd: Floats
-    test: Floats
-    classes: npt.NDArray[np.str_]
-    chi2: float
-    redundancy: int
-    steps: int
-    worst: float
-    level: float
-    rejected: tuple[Rejected, ...]
-    point: Floats
-    spread: Matrix
-    hidden: Matrix
     adjusted: Adjusted
-    places: npt.NDArray[np.int64]
+    rejected: tuple[Rejected, ...]
+    level: float
 
     @property
+    def dropped(self) -> list[int]:
+        """The cells of rejected measurements."""
+        return [one.cell for one in self.rejected]
+
+    @property
+    def factor(self) -> Matrix:
+        """The factor of the covariance of measurements, without the rejected."""
+        return _without(self.system, self.dropped).factor
+
+    # --- the solution --------------------------------------------------------------------------
+
+    @cached_property
+    def places(self) -> Integers:
+        """Where each cell stands among x and y of ``adjusted``: those dropped after all others."""
+        places = np.arange(len(self.adjusted.x) + len(self.adjusted.y) - len(self.rejected))
+        places[self.dropped] = len(places) + np.arange(len(self.rejected))
+        return places
+
+    @cached_property
+    def point(self) -> Floats:
+        """Where all equations hold, with any value they allow for what nothing determines."""
+        return np.concatenate([self.adjusted.x, self.adjusted.y])[self.places]
+
+    @cached_property
+    def spread(self) -> Matrix:
+        """A factor of the covariance of all cells at ``point``, [cell, error]."""
+        return self.adjusted.whole_spread[self.places]
+
+    @cached_property
+    def hidden(self) -> Matrix:
+        """The directions that no equation sees, [cell, direction]."""
+        unseen = sp.csr_array((len(self.adjusted.x), self.adjusted.hidden.shape[1]))
+        return sp.vstack([unseen, self.adjusted.hidden], format="csr")[self.places]
+
+    @cached_property
     def gain(self) -> Matrix:
         """How all cells move to close equations, [cell, equation]."""
         return self.adjusted.gain[self.places]
 
-    @property
+    @cached_property
     def deviations(self) -> Floats:
         """Standard deviations of all cells at ``point``, of those that nothing determines too."""
-        return _lengths(self.spread)
+        return lengths(self.spread)
+
+    @cached_property
+    def worst(self) -> float:
+        """The largest open equation as a share of the largest term."""
+        linear = self.system.linearise(*np.split(self.point, [len(self.system.mean)]))
+        largest = linear.size.max(initial=0.0) or 1
+        return float(np.abs(linear.residual).max(initial=0.0) / largest)
+
+    # --- estimates -----------------------------------------------------------------------------
+
+    @cached_property
+    def _prior(self) -> tuple[Floats, Floats, Matrix]:
+        return _priors(self.system, self.point[len(self.system.mean) :])
+
+    @property
+    def before(self) -> Floats:
+        """Values as measured, nan where nothing but balances determines a quantity."""
+        return self._prior[0]
+
+    @property
+    def before_sd(self) -> Floats:
+        """Their standard deviations."""
+        return self._prior[1]
+
+    @cached_property
+    def _seen(self) -> Flags:
+        """Whether anything determines a cell."""
+        measured = np.ones(len(self.adjusted.x), dtype=np.bool_)
+        return np.concatenate([measured, self.adjusted.observable])[self.places]
+
+    @cached_property
+    def after(self) -> Floats:
+        """Reconciled values, nan where nothing determines them."""
+        return np.where(self._seen, self.point, np.nan)
+
+    @cached_property
+    def after_sd(self) -> Floats:
+        """Their standard deviations."""
+        return np.where(self._seen, self.deviations, np.nan)
+
+    # --- tests ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _lost(self) -> Flags:
+        """Whether what measures a cell was rejected."""
+        given = self._prior[2]
+        return np.asarray((given[:, self.dropped] != 0).sum(axis=1) > 0).reshape(-1)
+
+    @cached_property
+    def _moved(self) -> Floats:
+        """Variances of adjustments, 0 where nothing can be adjusted."""
+        moved = self.before_sd**2 - self.after_sd**2
+        moved[: len(self.adjusted.x)] = lengths(self.adjusted.moved) ** 2
+        able = (moved > _STILL * self.before_sd**2) & ~self._lost
+        return np.where(able, moved, 0.0)
+
+    @cached_property
+    def test(self) -> Floats:
+        """Adjustments over their standard deviations, nan where nothing can be adjusted."""
+        test, able = np.full(len(self.after), np.nan), self._moved > 0
+        test[able] = (self.after - self.before)[able] / np.sqrt(self._moved[able])
+        test[self.dropped] = [one.test for one in self.rejected]
+        return test
+
+    @cached_property
+    def classes(self) -> npt.NDArray[np.str_]:
+        """How each cell is known; what is measured by what was dropped is rejected."""
+        known = np.isfinite(self.before_sd)
+        return np.select(
+            [
+                self._lost,
+                known & (self.before_sd == 0),
+                known & (self._moved > 0),
+                known,
+                self._seen,
+            ],
+            ["rejected", "exact", "redundant", "not redundant", "observable"],
+            "unobservable",
+        )
 
     @property
     def p(self) -> float:
         """How likely the measurements are further from the balances, were there no gross error."""
-        return float(scipy.special.chdtrc(self.redundancy, self.chi2)) if self.redundancy else 1.0
+        chi2, redundancy = self.adjusted.chi2, self.adjusted.redundancy
+        return float(scipy.special.chdtrc(redundancy, chi2)) if redundancy else 1.0
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the global test shows no sign of gross errors."""
+        return self.p >= 1 - self.level
 
     @property
     def critical(self) -> float:
         """The test that a measurement without gross error exceeds in 1 - level of all cases."""
         return float(scipy.special.ndtri(0.5 + self.level / 2))
+
+    def beyond(self, test: float) -> bool:
+        """Whether a local or nodal test exceeds the critical value."""
+        return bool(abs(test) > self.critical)
 
 
 def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconciled:
@@ -113,19 +207,18 @@ def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconcil
     system = system_of(scenario, also)
     entry = scenario.file.reconcile
     assert entry is not None
-    found, dropped = _adjusted(system, ()), list[Rejected]()
-    result = _result(system, found, dropped, entry.level)
-    while entry.eliminate and result.p < 1 - entry.level:
-        worst = _worst(system, found, result)
+    found = Reconciled(system, _adjusted(system, ()), (), entry.level)
+    while entry.eliminate and not found.plausible:
+        worst = _worst(found)
         if worst is None:
             break
-        dropped.append(worst)
-        found = _adjusted(system, [one.cell for one in dropped])
-        result = _result(system, found, dropped, entry.level)
-    return result
+        rejected = (*found.rejected, worst)
+        adjusted = _adjusted(system, [one.cell for one in rejected])
+        found = Reconciled(system, adjusted, rejected, entry.level)
+    return found
 
 
-def _adjusted(system: System, dropped: Any) -> Adjusted:
+def _adjusted(system: System, dropped: Sequence[int]) -> Adjusted:
     """Solve the system without some of its measurements, which become unknown."""
     without = _without(system, dropped)
     try:
@@ -154,7 +247,7 @@ def _start(system: System, size: int) -> Floats:
     return np.where(np.isfinite(found), found, np.median(np.abs(known)) if len(known) else 1.0)
 
 
-def _without(system: System, dropped: Any) -> _Without:
+def _without(system: System, dropped: Sequence[int]) -> _Without:
     size = sum(system.dims.size(system.dims_of[name]) for name in system.quantities)
     return _Without(system, np.array(dropped, dtype=np.int64), size)
 
@@ -191,59 +284,6 @@ def _contradiction(system: System, wrong: ContradictionError) -> InputError:
     )
 
 
-def _result(system: System, found: Adjusted, dropped: list[Rejected], level: float) -> Reconciled:
-    """Return estimates, classes and tests of every cell."""
-    cells = [one.cell for one in dropped]
-    count = len(found.x)
-    places = _places(count, len(found.y), cells)
-    point = np.concatenate([found.x, found.y])[places]
-    spread = found.whole_spread[places]
-    unseen = sp.csr_array((count, found.hidden.shape[1]))
-    hidden = sp.vstack([unseen, found.hidden], format="csr")[places]
-    seen = np.concatenate([np.ones(count, dtype=np.bool_), found.observable])[places]
-    before, before_sd, given = _priors(system, point[count:])
-    after, after_sd = np.where(seen, point, np.nan), np.where(seen, _lengths(spread), np.nan)
-    moved = before_sd**2 - after_sd**2
-    moved[:count] = _lengths(found.moved) ** 2
-    lost = np.asarray((given[:, cells] != 0).sum(axis=1) > 0).reshape(-1)
-    able = (moved > _STILL * before_sd**2) & ~lost
-    test = np.full(len(after), np.nan)
-    test[able] = (after - before)[able] / np.sqrt(moved[able])
-    test[cells] = [one.test for one in dropped]
-    linear = system.linearise(point[:count], point[count:])
-    return Reconciled(
-        system=system,
-        before=before,
-        before_sd=before_sd,
-        after=after,
-        after_sd=after_sd,
-        test=test,
-        classes=_classes(before_sd, able, seen, lost),
-        chi2=found.chi2,
-        redundancy=found.redundancy,
-        steps=found.steps,
-        worst=float(np.abs(linear.residual).max(initial=0.0) / (linear.size.max(initial=0.0) or 1)),
-        level=level,
-        rejected=tuple(dropped),
-        point=point,
-        spread=spread,
-        hidden=hidden,
-        adjusted=found,
-        places=places,
-    )
-
-
-def _places(measured: int, others: int, dropped: list[int]) -> npt.NDArray[np.int64]:
-    """Return where each cell stands among x and y: those dropped stand after all others."""
-    places = np.arange(measured + others - len(dropped))
-    places[dropped] = len(places) + np.arange(len(dropped))
-    return places
-
-
-def _lengths(matrix: Matrix) -> Floats:
-    return np.asarray(np.sqrt(matrix.power(2).sum(axis=1))).reshape(-1)
-
-
 def _priors(system: System, y: Floats) -> tuple[Floats, Floats, Matrix]:
     """Return every cell as parameters alone have it, its sd, and its derivatives by them."""
     known = system.known(system.mean, y)
@@ -257,26 +297,11 @@ def _priors(system: System, y: Floats) -> tuple[Floats, Floats, Matrix]:
             before[system.spans[name]] = slope.value.reshape(-1)[rows]
             given[name] = slope.by[rows][:, :count]
     by = sp.csr_array(sp.vstack([*given.values()], format="csr"))
-    return before, np.where(np.isnan(before), np.nan, _lengths(by @ system.factor)), by
-
-
-def _classes(
-    before_sd: Floats,
-    able: npt.NDArray[np.bool_],
-    seen: npt.NDArray[np.bool_],
-    lost: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.str_]:
-    """Say of each cell how it is known; what is measured by what was dropped is rejected."""
-    known = np.isfinite(before_sd)
-    return np.select(
-        [lost, known & (before_sd == 0), known & able, known, seen],
-        ["rejected", "exact", "redundant", "not redundant", "observable"],
-        "unobservable",
-    )
+    return before, np.where(np.isnan(before), np.nan, lengths(by @ system.factor)), by
 
 
 @dataclass(frozen=True)
-class Row:
+class Cell:
     """One cell, as people read it."""
 
     quantity: str
@@ -290,7 +315,7 @@ class Row:
     known: str
 
 
-def rows(found: Reconciled) -> Iterator[Row]:
+def cells(found: Reconciled) -> Iterator[Cell]:
     """Yield every cell in the units of the scenario; ``shift`` is in sd as measured."""
     system = found.system
     for name, span in system.spans.items():
@@ -300,7 +325,7 @@ def rows(found: Reconciled) -> Iterator[Row]:
         ):
             before, sd = float(found.before[cell]), float(found.before_sd[cell])
             after = float(found.after[cell])
-            yield Row(
+            yield Cell(
                 quantity=title,
                 unit=unit,
                 before=before / factor,
@@ -313,45 +338,6 @@ def rows(found: Reconciled) -> Iterator[Row]:
             )
 
 
-@dataclass(frozen=True)
-class Equation:
-    """An equation without unmeasured quantities, and how far the measurements leave it open."""
-
-    equation: str
-    unit: str
-    open: float
-    open_sd: float
-    test: float
-
-
-def equations(found: Reconciled) -> list[Equation]:
-    """Return the equations that test the measurements, in the order of the scenario.
-
-    Each is named by those that it takes together, the first of them taken once; those that only
-    say what one quantity is go without saying. ``open`` is what enters a process beyond what
-    leaves, or a quantity beyond what it is said to be: as measured, linear from the solution on.
-    """
-    system = found.system
-    without = _without(system, [one.cell for one in found.rejected])
-    tested = redundant_equations(found.adjusted, system.mean, without.factor)
-    plain = np.asarray((found.adjusted.linear.by_y != 0).sum(axis=1)).reshape(-1) == 1
-    # Of no rows np.split makes one, which zip drops.
-    taken = np.split(tested.combined.indices, tested.combined.indptr[1:-1])
-    name = system.scenario.units.name
-    return [
-        Equation(
-            equation=system.together(np.array([own, *(row if plain[own] else row[~plain[row]])])),
-            unit=name(system.equation(own)[0].dimension),
-            open=float(left),
-            open_sd=float(sd),
-            test=float(left / sd),
-        )
-        for own, row, left, sd in zip(
-            tested.own.tolist(), taken, tested.open, tested.open_sd, strict=False
-        )
-    ]
-
-
 def unit_of(found: Reconciled, name: str) -> tuple[str, float]:
     """Return the unit in which a name is shown, and what one of it is in the model."""
     scenario = found.system.scenario
@@ -361,24 +347,23 @@ def unit_of(found: Reconciled, name: str) -> tuple[str, float]:
     return units.name(units.flow if name in scenario.file.flows else units.stock), 1.0
 
 
-def _worst(system: System, found: Adjusted, result: Reconciled) -> Rejected | None:
+def _worst(found: Reconciled) -> Rejected | None:
     """Return the measurement with the largest test, if it is beyond the critical value."""
-    measured = len(system.mean)
-    tests = np.nan_to_num(np.abs(result.test[:measured]))
-    tests[[one.cell for one in result.rejected]] = 0.0
+    tests = np.nan_to_num(np.abs(found.test[: len(found.system.mean)]))
+    tests[found.dropped] = 0.0
     cell = int(tests.argmax())
-    if tests[cell] <= result.critical:
+    if not found.beyond(tests[cell]):
         return None
-    alike = _alike(found, cell)
+    alike = _alike(found.adjusted.moved, cell)
     # Of those that look alike, the one whose error is the smallest in its own deviations.
-    share = _lengths(found.moved)[alike] / _lengths(system.factor)[alike]
+    share = lengths(found.adjusted.moved)[alike] / lengths(found.system.factor)[alike]
     chosen = int(alike[np.argmax(share)])
     others = tuple(int(n) for n in alike if n != chosen)
-    return Rejected(chosen, float(result.test[chosen]), others)
+    return Rejected(chosen, float(found.test[chosen]), others)
 
 
-def _alike(found: Adjusted, cell: int) -> npt.NDArray[np.int64]:
+def _alike(moved: Matrix, cell: int) -> Integers:
     """Return the measurements whose adjustments go along with that of a cell, and the cell."""
-    lengths = _lengths(found.moved)
-    along = np.asarray((found.moved @ found.moved[[cell]].T).todense()).reshape(-1)
-    return np.flatnonzero((np.abs(along) > _ALIKE * lengths * lengths[cell]) & (lengths > 0))
+    size = lengths(moved)
+    along = np.asarray((moved @ moved[[cell]].T).todense()).reshape(-1)
+    return np.flatnonzero((np.abs(along) > _ALIKE * size * size[cell]) & (size > 0))

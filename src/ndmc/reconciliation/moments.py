@@ -19,13 +19,82 @@ from ndmc.reconciliation.estimates import Reconciled
 from ndmc.reconciliation.weighting import weighted
 from ndmc.typing import Floats
 
-__all__ = ["METHODS", "Moments", "Way", "blocks", "moments"]
+__all__ = ["METHODS", "Agreement", "DrawMethod", "Draws", "Moments", "draw_method", "moments"]
 
-Way = Literal["projected", "active_set", "weighted"]
+DrawMethod = Literal["projected", "active_set", "weighted"]
 
-Each = Callable[[Floats, Floats], None]
+METHODS: tuple[DrawMethod, ...] = ("projected", "active_set", "weighted")
 
-METHODS: tuple[Way, ...] = ("projected", "active_set", "weighted")
+
+def draw_method(text: str) -> DrawMethod:
+    """Return a method of making draws agree with the equations, by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+    """
+    for known in METHODS:
+        if known == text:
+            return known
+    raise InputError(f"{text!r} is not projected, active_set or weighted", "--method")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of all cells, which are made block by block when they are iterated over.
+
+    A block holds them in model units, [cell, draw], and the logs of their weights. Draw ``i`` is
+    the same however many are asked for; cells of what no equation determines hold any value that
+    the equations allow, and draws that are lost are nan.
+    """
+
+    found: Reconciled
+    method: DrawMethod
+    seed: int
+    count: int
+
+    def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
+        move = self._move()
+        tile = Tile(compile_rows(self._plan()), TILE)
+        names = self.found.system.parameters
+        places = np.concatenate([tile.code.names[name].reshape(-1) for name in names])
+        for first in range(0, self.count, TILE):
+            tile.sample(self.seed, first)
+            cells, logs = move(tile.rows[places])
+            yield cells[:, : self.count - first], logs[: self.count - first]
+
+    def _move(self) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """Return what makes drawn parameters agree, and weighs them."""
+        if self.method == "weighted":
+            return weighted(self.found).all_cells
+        plain = conditioned(self.found, self.method)
+
+        def move(drawn: Floats) -> tuple[Floats, Floats]:
+            cells = plain.all_cells(drawn)
+            return cells, np.where(np.isnan(cells[0]), -np.inf, 0.0)
+
+        return move
+
+    def _plan(self) -> Plan:
+        """Return a plan that draws what is measured and computes nothing."""
+        system = self.found.system
+        return Plan(system.dims, samplers(system.scenario, frozenset(system.parameters), {}))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """By how much at most moments of draws differ from least squares, over so many ``cells``.
+
+    Means in standard deviations, of which ``standard_error`` is the error of one, standard
+    deviations as shares, correlations as they are.
+    """
+
+    cells: int
+    mean: float
+    standard_error: float
+    sd: float
+    correlation: float
 
 
 @dataclass(frozen=True)
@@ -42,86 +111,77 @@ class Moments:
     mean: Floats
     covariance: Floats
 
-
-def blocks(
-    found: Reconciled, method: Way, seed: int, draws: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """Yield draws of all cells, [cell, draw], in model units, and the logs of their weights.
-
-    Draw ``i`` is the same however many are asked for; cells of what no equation determines hold
-    any value that the equations allow, and draws that are lost are nan.
-
-    Raises
-    ------
-    InputError
-        If the method does not fit the scenario; see `ndmc.weighting.weighted`.
-    """
-    system = found.system
-    if method == "weighted":
-        move = weighted(found).all_cells
-    else:
-        plain = conditioned(found, method)
-
-        def move(drawn: Floats) -> tuple[Floats, Floats]:
-            cells = plain.all_cells(drawn)
-            return cells, np.where(np.isnan(cells[0]), -np.inf, 0.0)
-
-    tile = Tile(compile_rows(_plan(found)), TILE)
-    places = np.concatenate([tile.code.names[name].reshape(-1) for name in system.parameters])
-    for first in range(0, draws, TILE):
-        tile.sample(seed, first)
-        cells, logs = move(tile.rows[places])
-        yield cells[:, : draws - first], logs[: draws - first]
+    def against(self, found: Reconciled) -> Agreement:
+        """Hold them against the moments that least squares give."""
+        sd, size = found.deviations, np.abs(found.point)
+        # Of what has no deviation, or only rounding for one, there is nothing to compare.
+        known = np.isfinite(found.after) & (sd > np.maximum(1e-9 * size, 1e-9 * np.median(size)))
+        off = np.abs(self.mean - found.point)[known] / sd[known]
+        sds = np.sqrt(np.diag(self.covariance))[known]
+        covariance = (found.spread @ found.spread.T).toarray()[np.ix_(known, known)]
+        least = covariance / np.outer(sd[known], sd[known])
+        own = self.covariance[np.ix_(known, known)] / np.outer(sds, sds)
+        return Agreement(
+            cells=int(known.sum()),
+            mean=float(off.max()),
+            standard_error=self.effective**-0.5,
+            sd=float(np.abs(sds / sd[known] - 1).max()),
+            correlation=float(np.abs(own - least).max()),
+        )
 
 
-def _plan(found: Reconciled) -> Plan:
-    """Return a plan that draws what is measured and computes nothing."""
-    system = found.system
-    return Plan(system.dims, samplers(system.scenario, frozenset(system.parameters), {}))
+class _Sums:
+    """Sums of weighted draws so far, by weights relative to the largest of them."""
+
+    def __init__(self, size: int) -> None:
+        self.highest, self.total, self.squares, self.lost = float("-inf"), 0.0, 0.0, 0
+        self.mean, self.spread = np.zeros(size), np.zeros((size, size))
+
+    def add(self, cells: Floats, logs: Floats) -> None:
+        sound = np.isfinite(logs)
+        self.lost += int((~sound).sum())
+        if sound.any():
+            self._weigh(cells[:, sound], logs[sound])
+
+    def _weigh(self, cells: Floats, logs: Floats) -> None:
+        if logs.max() > self.highest:
+            shrink = float(np.exp(self.highest - logs.max()))
+            self.total, self.squares = self.total * shrink, self.squares * shrink**2
+            self.spread, self.highest = self.spread * shrink, float(logs.max())
+        weights = np.exp(logs - self.highest)
+        own, total = float(weights.sum()), self.total
+        centre = cells @ weights / own
+        away = cells - centre[:, np.newaxis]
+        step = centre - self.mean
+        between = np.outer(step, step) * (total * own / (total + own))
+        self.spread += (away * weights) @ away.T + between
+        self.total, self.squares = total + own, self.squares + float(weights @ weights)
+        self.mean = self.mean + step * (own / self.total)
 
 
-def moments(
-    found: Reconciled, method: Way, seed: int, draws: int, each: Each | None = None
-) -> Moments:
+def moments(draws: Draws, each: Callable[[Floats, Floats], None] | None = None) -> Moments:
     """Return the mean and the covariance of weighted draws; ``each`` sees every block of them.
 
     Raises
     ------
     InputError
-        If fewer than two draws are asked for, or as `blocks`.
+        If fewer than two draws are asked for, or the method does not fit the scenario.
     RunError
         If no draw has any weight.
     """
-    if draws < 2:
-        raise InputError(f"{draws} draws; a covariance takes 2 or more", "-n")
-    size = len(found.point)
-    highest, total, squares, lost = float("-inf"), 0.0, 0.0, 0
-    mean, spread = np.zeros(size), np.zeros((size, size))
-    for cells, logs in blocks(found, method, seed, draws):
+    if draws.count < 2:
+        raise InputError(f"{draws.count} draws; a covariance takes 2 or more", "-n")
+    sums = _Sums(len(draws.found.point))
+    for cells, logs in draws:
         if each is not None:
             each(cells, logs)
-        sound = np.isfinite(logs)
-        lost += int((~sound).sum())
-        if not sound.any():
-            continue
-        cells, logs = cells[:, sound], logs[sound]
-        if logs.max() > highest:  # all weights are relative to the largest so far
-            shrink = float(np.exp(highest - logs.max()))
-            total, squares, spread = total * shrink, squares * shrink**2, spread * shrink
-            highest = float(logs.max())
-        weights = np.exp(logs - highest)
-        own = float(weights.sum())
-        centre = cells @ weights / own
-        away = cells - centre[:, np.newaxis]
-        step = centre - mean
-        spread += (away * weights) @ away.T + np.outer(step, step) * (total * own / (total + own))
-        total, squares = total + own, squares + float(weights @ weights)
-        mean = mean + step * (own / total)
-    if not total:
+        sums.add(cells, logs)
+    if not sums.total:
         raise RunError(
-            f"none of {draws} draws satisfies the equations without a negative flow or stock; "
-            "draw more, or use --method active_set"
+            f"none of {draws.count} draws satisfies the equations without a negative flow or "
+            "stock; draw more, or use --method active_set"
         )
-    effective = total**2 / squares
-    covariance = spread / (total * (1 - 1 / effective)) if effective > 1 else spread * np.nan
-    return Moments(draws, lost, float(effective), mean, covariance)
+    effective = sums.total**2 / sums.squares
+    weight = sums.total * (1 - 1 / effective)
+    covariance = sums.spread / weight if effective > 1 else sums.spread * np.nan
+    return Moments(draws.count, sums.lost, float(effective), sums.mean, covariance)

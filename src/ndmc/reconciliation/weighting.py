@@ -143,7 +143,7 @@ def _marginals(found: Reconciled) -> list[Marginal]:
 def _errors(found: Reconciled) -> _Errors:
     """Return the errors of all measurements that are not rejected."""
     factor = found.system.factor.toarray()
-    factor[[one.cell for one in found.rejected]] = 0.0
+    factor[found.dropped] = 0.0
     factor = factor[:, factor.any(axis=0)]
     _refuse_shared_errors(found, factor)
     sd = np.linalg.norm(factor, axis=1)
@@ -191,8 +191,7 @@ def _straight(found: Reconciled) -> bool:
 
 def _dependent(along: Floats) -> Places:
     """Return errors that the equations give from the others, as independent as can be."""
-    _, _, order = scipy.linalg.qr(along.T, mode="economic", pivoting=True)
-    return np.sort(order[: along.shape[1]]).astype(np.int64)
+    return np.sort(_most_independent(along.T, along.shape[1]))
 
 
 def _gain(found: Reconciled, errors: _Errors, dependent: Places) -> Floats:
@@ -212,25 +211,27 @@ def _curve(moves: Conditioned, errors: _Errors, dependent: Places) -> _Curve:
     directions = np.zeros((cells, errors.factor.shape[1]))
     directions[:count] = errors.factor
     by = slopes.matrix(moves.slopes_at(found.point[:, np.newaxis])[:, 0])
-    by = _alike(by * slopes.steps) / slopes.steps
-    rejected = np.array([one.cell for one in found.rejected], dtype=np.int64)
-    unknown = np.concatenate([rejected, np.arange(count, cells)])
+    by = _unit_rows(by * slopes.steps) / slopes.steps
+    unknown = np.concatenate([np.array(found.dropped, dtype=np.int64), np.arange(count, cells)])
     known = len(unknown) - len(np.unique(found.hidden.tocoo().coords[1]))
-    _, order = scipy.linalg.qr((by * slopes.steps)[:, unknown], mode="r", pivoting=True)
-    unknown = unknown[order[:known]]
+    unknown = unknown[_most_independent((by * slopes.steps)[:, unknown], known)]
     solved = np.hstack([by[:, unknown], by @ directions[:, dependent]])
-    _, rows = scipy.linalg.qr(_alike(solved.T), mode="r", pivoting=True)
     return _Curve(
         slopes=slopes,
-        rows=rows[: known + len(dependent)].astype(np.int64),
+        rows=_most_independent(_unit_rows(solved.T), solved.shape[1]),
         unknown=unknown,
         dependent=directions[:, dependent],
         free=np.delete(directions, dependent, axis=1),
     )
 
 
-def _alike(rows: Floats) -> Floats:
-    """Return rows of the same length."""
+def _most_independent(matrix: Floats, count: int) -> Places:
+    """Return so many columns, each the furthest from those before it."""
+    _, order = scipy.linalg.qr(matrix, mode="r", pivoting=True)
+    return order[:count].astype(np.int64)
+
+
+def _unit_rows(rows: Floats) -> Floats:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(length > 0, length, 1.0)
 

@@ -14,7 +14,7 @@ from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
 from ndmc.store.view import View
 
-__all__ = ["NORMAL_95", "Comparison", "Estimate", "compare", "factor_of", "tolerances", "view_of"]
+__all__ = ["NORMAL_95", "Comparison", "Estimate", "compare", "tolerances", "unit_factor", "view_of"]
 
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96
@@ -59,6 +59,11 @@ class Comparison:
     verdict: str
     note: str
     where: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the model misses what it is to meet, or does not know it."""
+        return self.verdict in ("missed", "unobservable")
 
     @property
     def deviation(self) -> float:
@@ -180,7 +185,7 @@ def _amount(figure: Figure) -> tuple[float, str]:
     return number, figure.entry.unit or unit or "1"
 
 
-def factor_of(scenario: Scenario, figure: Figure, expression: Expression) -> float:
+def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> float:
     """Return what one published unit is in model numbers.
 
     A year's flow may be printed as an amount (kt for kt/yr), as studies do.

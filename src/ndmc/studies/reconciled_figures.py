@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,12 +18,10 @@ from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.store.view import View
-from ndmc.studies.figures import NORMAL_95, Comparison, Estimate, compare, factor_of, view_of
-from ndmc.typing import Floats
+from ndmc.studies.figures import NORMAL_95, Comparison, Estimate, compare, unit_factor, view_of
+from ndmc.typing import Floats, Matrix
 
 __all__ = ["compare_reconciled"]
-
-Matrix = Any  # a scipy.sparse array
 
 #: Share of a derivative along what no equation sees below which it is rounding.
 _BLIND = 1e-8
@@ -90,7 +87,7 @@ class _Estimates:
             return Estimate(missing="not modelled")
         scenario = self.reconciled.system.scenario
         view = view_of(figure, expression, scenario.dims)
-        factor = factor_of(scenario, figure, expression)
+        factor = unit_factor(scenario, figure, expression)
         if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
             return Estimate(known="derived", missing="unobservable")
         value, slope = self._number(figure, expression, view, self.here)

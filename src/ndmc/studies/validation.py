@@ -21,7 +21,7 @@ from ndmc.store.keys import ROOT
 from ndmc.store.place import place_of
 from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store, open_store
-from ndmc.studies.figures import Comparison, Estimate, compare, factor_of, tolerances, view_of
+from ndmc.studies.figures import Comparison, Estimate, compare, tolerances, unit_factor, view_of
 from ndmc.typing import Floats
 
 if TYPE_CHECKING:
@@ -32,6 +32,20 @@ __all__ = ["Validation", "compare_scenario", "compare_source", "compare_store", 
 _MOST_DRAWS = 100_000
 
 _BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Of so many ``figures`` with a stated uncertainty, how many are met ``within`` it.
+
+    The model has the same uncertainty itself of ``tight`` to the tolerance of targets, and of
+    ``loose`` to that of soft targets.
+    """
+
+    figures: int
+    within: int
+    tight: int
+    loose: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,25 @@ class Validation:
     variant: str
     tolerance: dict[str, float]
     worst: float | None = None
+
+    def of(self, status: str) -> list[Comparison]:
+        """Return the figures of a status."""
+        return [one for one in self.comparisons if one.status == status]
+
+    def met(self, status: str) -> int:
+        """Return how many figures of a status are met."""
+        return sum(one.verdict == "met" for one in self.of(status))
+
+    def stated(self, *, inputs: bool) -> Stated:
+        """Return how figures with a stated uncertainty fare: inputs of the model, or the others."""
+        chosen = [c for c in self.comparisons if c.within and (c.status == "input") == inputs]
+        off = [abs(c.cv_deviation) for c in chosen]
+        return Stated(
+            figures=len(chosen),
+            within=sum(c.within == "yes" for c in chosen),
+            tight=sum(one <= self.tolerance["target"] for one in off),
+            loose=sum(one <= self.tolerance["soft"] for one in off),
+        )
 
 
 def validate(
@@ -77,6 +110,8 @@ def validate(
         ``deviation`` and ``cv_deviation`` of the model from what is published, as shares of it, and
         whether the model lies ``within`` the published 95 % range. For a scenario with a
         ``reconcile`` section these are reconciled estimates, and ``class`` is how each is known.
+        The attributes hold the variant, the tolerances by status and, of a reconciled scenario,
+        the largest open equation as a share of its largest term.
 
     Raises
     ------
@@ -94,7 +129,10 @@ def validate(
     import pandas as pd
 
     found = compare_source(source, draws, seed, variant, changes)
-    return pd.DataFrame([comparison.row() for comparison in found.comparisons])
+    table = pd.DataFrame([comparison.row() for comparison in found.comparisons])
+    about = {"variant": found.variant, "tolerance": found.tolerance, "worst_balance": found.worst}
+    table.attrs |= about
+    return table
 
 
 def compare_source(
@@ -199,7 +237,7 @@ def _compare(
             found[name].append(np.atleast_1d(views[name].apply(block[name])).reshape(-1))
     estimates = {name: Estimate(missing="not kept") for name in expressions}
     for name, parts in found.items():
-        factor = factor_of(scenario, numbers[name], expressions[name])
+        factor = unit_factor(scenario, numbers[name], expressions[name])
         estimates[name] = _estimate(np.concatenate(parts) / factor)
     return [
         compare(scenario, figure, estimates.get(name, Estimate(missing="not modelled")))
