@@ -13,9 +13,10 @@ from strategies import bundled
 import ndmc
 from ndmc.store import brackets as bracketing
 from ndmc.store.brackets import Series, Sheet, open_brackets
+from ndmc.store.buffer import Buffer
 from ndmc.store.bundle import Bundle
 from ndmc.store.digest import Digester
-from ndmc.store.merged import Narrowing, _moments, closer, merge, summarise_rows
+from ndmc.store.merged import _moments, closest, merge, narrow, summarise_rows
 from ndmc.store.ranks import confidence_ranks, wanted_ranks
 from ndmc.store.store import open_store
 from ndmc.store.view import View
@@ -55,8 +56,10 @@ def digested(values, brackets, draws, above=()):
     found = Digester(*layout, brackets, draws)
     for first in range(draws.start, draws.stop, 192):
         some = values[:, first : min(first + 192, draws.stop)]
-        found.room(some.shape[1]).results["x"][...] = some
-        found.add()
+        buffer = Buffer(*layout, some.shape[1])
+        buffer.results["x"][...] = some
+        buffer.add_up()
+        found.add(buffer.rows)
     assert found.stop == draws.stop
     return opened(found.pack())
 
@@ -77,9 +80,9 @@ def merged(values, stages, levels=LEVELS, *, counted=False, chance=None):
     brackets, state, found = first_brackets(values), [], None
     for number, stage in enumerate(stages):
         if found is not None:
-            narrowing = Narrowing(found, levels, counted=counted and number == len(stages) - 1)
-            state = [opened(narrowing.pack())]
-            brackets = open_brackets(opened(narrowing.brackets.pack()))
+            last = number == len(stages) - 1
+            closer, *state = narrow(found, levels, opened, counted=counted and last)
+            brackets = open_brackets(opened(closer.pack()))
         bundles = state + [digested(values, brackets, block) for block in stage]
         if chance is not None:
             chance.shuffle(bundles)
@@ -89,7 +92,7 @@ def merged(values, stages, levels=LEVELS, *, counted=False, chance=None):
 
 def again(values, found, every, levels=LEVELS):
     """Return the digests of a second pass under the closest brackets."""
-    brackets = closer(found, [wanted_ranks(found.draws, q, 0.95) for q in levels])
+    brackets = closest(found, [wanted_ranks(found.draws, q, 0.95) for q in levels])
     return merge(brackets, [digested(values, brackets, block) for block in every])
 
 
@@ -253,9 +256,7 @@ def test_narrowing_counts_all_draws_again(given_rows):
     """Under its own brackets the digest of a stage has every draw before, counted anew exactly."""
     values, chance = given_rows
     found = merged(values, staged(chance, values.shape[1], 64))
-    narrowing = Narrowing(found, LEVELS, counted=False)
-    state = opened(narrowing.pack())
-    brackets = narrowing.brackets
+    brackets, state = narrow(found, LEVELS, opened, counted=False)
     assert brackets.start == values.shape[1]
     for sheet, rows in enumerate((values, total(values))):
         low, high = np.moveaxis(brackets.edges[sheet], -1, 0)[..., np.newaxis]
@@ -301,13 +302,10 @@ def test_exceedance_is_counted_exactly(dtype):
     limits = (0.1, 0.2, float(np.float32(0.2)), 0.25, np.inf, -1.0)
     brackets = first_brackets(values)
     bundles = [digested(values, brackets, block, limits) for block in blocks([0, 256, 1000])]
-    narrowing = Narrowing(merge(brackets, bundles[:1]), LEVELS, counted=False)
-    late = [
-        opened(narrowing.pack()),
-        digested(values, narrowing.brackets, range(256, 1000), limits),
-    ]
+    closer, state = narrow(merge(brackets, bundles[:1]), LEVELS, opened, counted=False)
+    late = [state, digested(values, closer, range(256, 1000), limits)]
     expected = [[sum(float(v) > limit for v in row) for row in values] for limit in limits]
-    for found in (merge(brackets, bundles), merge(narrowing.brackets, late)):
+    for found in (merge(brackets, bundles), merge(closer, late)):
         assert_array_equal(found.above[0], expected)
 
 

@@ -11,15 +11,16 @@ import google_crc32c
 import numpy as np
 
 from ndmc.engine.audit import Audit
-from ndmc.engine.evaluation import Sheets, fill
+from ndmc.engine.evaluation import fill
 from ndmc.engine.refusals import check_draws
 from ndmc.engine.stopwatch import SILENT, Stopwatch
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import RunError
 from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Brackets, Series, Sheet, first_brackets, open_brackets
+from ndmc.store.buffer import Buffer
 from ndmc.store.bundle import Bundle, DamagedError
-from ndmc.store.digest import Digester, Room
+from ndmc.store.digest import Digester
 from ndmc.store.keys import (
     again_of_block,
     block_name,
@@ -33,6 +34,7 @@ from ndmc.store.place import Place
 from ndmc.store.series import series_of
 from ndmc.store.spec import GRAIN, Spec
 from ndmc.store.store import Store
+from ndmc.store.view import View
 from ndmc.typing import Array
 
 __all__ = ["StoppedError", "Work", "at_once"]
@@ -110,11 +112,9 @@ class Work:
 
     def first_brackets(self) -> Brackets:
         """Return the brackets of the first stage."""
-        series, sheets = self.layout
-        room = Room(series, sheets, 1)
-        self._fill(self._sheets(room, self._further(1)), range(1))
-        room.add_up()
-        return first_brackets(sheets, [rows[:, 0] for rows in room.rows])
+        buffer, sheets = Buffer(*self._memory, 1), self.layout[1]
+        self._fill(buffer, range(1))
+        return first_brackets(sheets, [rows[:, 0] for rows in buffer.rows[: len(sheets)]])
 
     def done(self, block: range) -> int:
         """Return how many draws of a block are safely written."""
@@ -138,26 +138,42 @@ class Work:
             return 0
         pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
         first = pieces[-1].stop if pieces else block.start
-        kept = self._room(block, first)
+        kept = self._kept(block, first)
         files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
         brackets = self.brackets(stage_name(stage))
-        for part in _parts(range(first, block.stop)):
-            digester = Digester(*self.layout, brackets, part)
-            audit = Audit(self.plan)
-            for draws, results in self._results(part, digester, audit, stopped):
-                for name, values in kept.items():
-                    here = slice(draws.start - block.start, draws.stop - block.start)
-                    values[..., here] = results[name]
-            digest = piece_key(part.start, part.stop)
-            self.watch.start()
-            files[digest] = self.place.write(digest, digester.pack())
-            pieces.append(Piece(part.start, part.stop, digest, (*audit.counts,), audit.worst))
-            self.watch.lap("write")
+        for draws in _by_grain(range(first, block.stop)):
+            here = {name: values[..., draws.start - block.start :] for name, values in kept.items()}
+            piece, written = self._piece(draws, brackets, here, stopped)
+            pieces.append(piece)
+            files[piece.digest] = written
         self.watch.start()
         files |= self._store(block, kept)
         self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
         self.watch.lap("write")
         return block.stop - (entry.stop if entry else block.start)
+
+    def _piece(
+        self,
+        draws: range,
+        brackets: Brackets,
+        kept: Mapping[str, Array],
+        stopped: Callable[[], bool],
+    ) -> tuple[Piece, tuple[int, int]]:
+        """Compute consecutive draws, put those that are kept in place, and write the digest."""
+        digester, audit = Digester(*self.layout, brackets, draws), Audit(self.plan)
+        for some, buffer in self._evaluated(draws, audit, stopped):
+            self._digest(digester, buffer, some)
+            finite = digester.finite()
+            suspects = {n: found for n, found in buffer.results.items() if n not in finite}
+            check_draws(self.plan, audit, suspects, some)
+            here = slice(some.start - draws.start, some.stop - draws.start)
+            for name, values in kept.items():
+                values[..., here] = buffer.results[name]
+        key = piece_key(draws.start, draws.stop)
+        self.watch.start()
+        written = self.place.write(key, digester.pack())
+        self.watch.lap("write")
+        return Piece(draws.start, draws.stop, key, (*audit.counts,), audit.worst), written
 
     def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
         """Digest a block a second time, under closer brackets."""
@@ -165,64 +181,63 @@ class Work:
         if self.store.ledger.read(title):
             return 0
         digester = Digester(*self.layout, self.brackets(name), block)
-        for _ in self._results(block, digester, None, stopped):
-            pass
+        for some, buffer in self._evaluated(block, None, stopped):
+            self._digest(digester, buffer, some)
         digest = digest_key(title)
         files = {digest: self.place.write(digest, digester.pack())}
         self.store.ledger.write(Entry(title, files, draws=self.spec.draws))
         return len(block)
 
-    def _results(
-        self, draws: range, digester: Digester, audit: Audit | None, stopped: Callable[[], bool]
-    ) -> Iterator[tuple[range, dict[str, Array]]]:
-        """Yield some draws at a time with their results, once they are digested."""
+    # --- draws in memory -----------------------------------------------------------------------
+
+    @functools.cached_property
+    def _memory(self) -> tuple[list[Series], list[Sheet]]:
+        """The series and their sheets, and a sheet of the outputs without percentiles."""
+        series, sheets = self.layout
+        further, rows = list[Series](), 0
+        for name in self._others:
+            dims = self.plan.output(name).dims
+            positions = tuple(tuple(range(size)) for size in self.plan.dims.shape(dims))
+            span = slice(rows, rows + self.plan.dims.size(dims))
+            further.append(Series(name, View(name, dims, positions), len(sheets), span))
+            rows = span.stop
+        return [*series, *further], [*sheets, Sheet(np.dtype(self.spec.dtype), rows)]
+
+    @functools.cached_property
+    def _others(self) -> tuple[str, ...]:
+        names = [output.name for output in self.plan.outputs]
+        return tuple(name for name in names if name not in self.spec.percentiles)
+
+    def _evaluated(
+        self, draws: range, audit: Audit | None, stopped: Callable[[], bool]
+    ) -> Iterator[tuple[range, Buffer]]:
+        """Yield some draws at a time, in memory that the next are evaluated in."""
         step = at_once(self.plan, self.spec)
+        buffer = Buffer(*self._memory, min(step, len(draws)))
         for first in range(draws.start, draws.stop, step):
             if stopped():
                 raise StoppedError
             some = range(first, min(first + step, draws.stop))
-            room, sheet = digester.room(len(some)), self._further(len(some))
+            if len(some) != buffer.draws:
+                buffer = Buffer(*self._memory, len(some))
             self.watch.start()
-            self._fill(self._sheets(room, sheet), some, audit)
-            results = {**room.results, **self._cut(sheet)}
-            digester.add()
-            self.watch.lap("percentiles")
-            self.watch.count(len(some))
-            if audit is not None:
-                finite = digester.finite()
-                suspects = {name: found for name, found in results.items() if name not in finite}
-                check_draws(self.plan, audit, suspects, some)
-            yield some, results
+            self._fill(buffer, some, audit)
+            yield some, buffer
 
-    def _fill(self, sheets: Sheets, draws: range, audit: Audit | None = None) -> None:
+    def _fill(self, buffer: Buffer, draws: range, audit: Audit | None = None) -> None:
         spec = self.spec
+        sheets = {spec.percentiles: buffer.rows[0], self._others: buffer.rows[-1]}
         fill(sheets, self.plan, spec.seed, draws, audit, self.watch, bits=spec.bits)
+        buffer.add_up()
 
-    @functools.cached_property
-    def _others(self) -> tuple[str, ...]:
-        """The outputs of which there are no percentiles."""
-        names = [output.name for output in self.plan.outputs]
-        return tuple(name for name in names if name not in self.spec.percentiles)
+    def _digest(self, digester: Digester, buffer: Buffer, draws: range) -> None:
+        digester.add(buffer.rows[: len(self.layout[1])])
+        self.watch.lap("percentiles")
+        self.watch.count(len(draws))
 
-    def _further(self, draws: int) -> Array:
-        """Return room for the outputs of which there are no percentiles, [cell, draw]."""
-        cells = sum(self.plan.dims.size(self.plan.output(name).dims) for name in self._others)
-        return np.empty((cells, draws), self.spec.dtype)
+    # --- draws that are stored -----------------------------------------------------------------
 
-    def _sheets(self, room: Room, further: Array) -> Sheets:
-        return {self.spec.percentiles: room.rows[0], self._others: further}
-
-    def _cut(self, sheet: Array) -> dict[str, Array]:
-        """Return the outputs of which there are no percentiles, each [dims..., draw]."""
-        found, first = {}, 0
-        for name in self._others:
-            dims = self.plan.output(name).dims
-            stop = first + self.plan.dims.size(dims)
-            shape = (*self.plan.dims.shape(dims), sheet.shape[1])
-            found[name], first = sheet[first:stop].reshape(shape), stop
-        return found
-
-    def _room(self, block: range, first: int) -> dict[str, Array]:
+    def _kept(self, block: range, first: int) -> dict[str, Array]:
         """Return arrays for the draws of a block to be stored, with those there already."""
         found = {}
         for name, output in self.store.outputs.items():
@@ -253,7 +268,7 @@ class Work:
         return found
 
 
-def _parts(draws: range) -> list[range]:
+def _by_grain(draws: range) -> list[range]:
     """Cut off the last draws that are no whole grain: they are digested again if more follow."""
     middle = max(draws.stop // GRAIN * GRAIN, draws.start)
-    return [part for part in (range(draws.start, middle), range(middle, draws.stop)) if part]
+    return [some for some in (range(draws.start, middle), range(middle, draws.stop)) if some]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ from ndmc.store.keys import (
     state_key,
 )
 from ndmc.store.ledger import Entry, Files
-from ndmc.store.merged import Merged, Narrowing, Rows, closer, merge, summarise_rows
+from ndmc.store.merged import Merged, Rows, closest, merge, narrow, summarise_rows
 from ndmc.store.place import Place
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
@@ -67,11 +68,10 @@ def _enter(work: Work, stage: range, name: str) -> None:
     else:
         previous = next(s for s in stages(work.spec) if s.stop == stage.start)
         counted = stage.start == work.spec.counted
-        narrowing = Narrowing(merged_until(work, previous), work.spec.quantiles, counted=counted)
-        key = state_key(name)
+        merged, key = merged_until(work, previous), state_key(name)
+        write = functools.partial(work.place.write, key)
         with _damage(work):  # digests are read while the merged one is written
-            files[key] = work.place.write(key, narrowing.pack())
-        brackets = narrowing.brackets
+            brackets, files[key] = narrow(merged, work.spec.quantiles, write, counted=counted)
     _record(work, name, brackets, files)
     tidy(work)
 
@@ -140,7 +140,7 @@ def percentiles_of(
     name = again_name(spec.draws, confidence)
     if not work.store.ledger.read(name):
         ranks = [wanted_ranks(spec.draws, q, confidence) for q in spec.quantiles]
-        _record(work, name, closer(merged, ranks), {}, spec.draws)
+        _record(work, name, closest(merged, ranks), {}, spec.draws)
     run([Task(block, again=name) for block in blocks(spec)])
     keys = [digest_key(again_of_block(name, block.start)) for block in blocks(spec)]
     merged = _merged(work, work.brackets(name), keys)

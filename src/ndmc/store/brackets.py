@@ -39,39 +39,39 @@ class Brackets:
     """What draws from ``start`` on are compared with.
 
     ``edges`` is [row, bracket, 2] for each sheet, ``centres`` [row] what is taken off before
-    moments are added up, ``parts`` [row, bracket, part] the cuts of a bracket if draws are only
-    counted. Before anything is known there is one bracket for all percentiles: everything.
+    moments are added up, ``cuts`` [row, bracket, cut] those of a bracket into bins if draws are
+    only counted. Before anything is known there is one bracket for all percentiles: everything.
     """
 
     start: int
     edges: tuple[Array, ...]
     centres: tuple[Floats, ...]
-    parts: tuple[Array, ...] = ()
+    cuts: tuple[Array, ...] = ()
 
     @property
     def counted(self) -> bool:
-        """Whether draws inside are counted by parts, to be kept in a second pass."""
-        return bool(self.parts)
+        """Whether draws inside are counted by bins, to be kept in a second pass."""
+        return bool(self.cuts)
 
     def pack(self) -> Iterator[bytes]:
         """Yield the bytes of a file."""
         arrays: dict[str, Array] = {}
         for n in range(len(self.edges)):
             arrays |= {f"edges/{n}": self.edges[n], f"centres/{n}": self.centres[n]}
-            if self.parts:
-                arrays[f"parts/{n}"] = self.parts[n]
+            if self.cuts:
+                arrays[f"parts/{n}"] = self.cuts[n]
         return pack(arrays.items(), {"start": self.start, "sheets": len(self.edges)})
 
 
 def open_brackets(bundle: Bundle) -> Brackets:
     """Read brackets from a file."""
     sheets = range(bundle.facts["sheets"])
-    parts = tuple(bundle[f"parts/{n}"] for n in sheets) if "parts/0" in bundle else ()
+    cuts = tuple(bundle[f"parts/{n}"] for n in sheets) if "parts/0" in bundle else ()
     return Brackets(
         bundle.facts["start"],
         tuple(bundle[f"edges/{n}"].copy() for n in sheets),
         tuple(bundle[f"centres/{n}"].copy() for n in sheets),
-        parts,
+        cuts,
     )
 
 

@@ -20,65 +20,21 @@ from ndmc.store.ranks import starts_of
 from ndmc.typing import Array, Floats, Integers
 
 __all__ = [
-    "PARTS",
+    "BINS",
     "SEGMENT",
     "Digester",
     "Nodes",
-    "Room",
     "add_node",
     "tally",
 ]
 
-#: Rows kept together in a file: a part that is read alone.
+#: Rows kept together in a file, which are read alone.
 SEGMENT = 64
 
-#: A bracket is cut in so many parts where draws are counted first and kept in a second pass.
-PARTS = 64
+#: A bracket is cut in so many bins where draws are counted first and kept in a second pass.
+BINS = 64
 
 Nodes = dict[tuple[int, int], Floats]
-
-
-class Room:
-    """Memory for some draws: ``results`` by output [dims..., draw], and ``rows`` [row, draw].
-
-    Both are the same memory, but for the rows of sums, which `add_up` fills.
-    """
-
-    def __init__(self, series: Sequence[Series], sheets: Sequence[Sheet], draws: int) -> None:
-        self.rows = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
-        self.results: dict[str, Array] = {}
-        self._sums = []
-        for one in series:
-            here = self.rows[one.sheet][one.rows].reshape(*one.view.shape, draws)
-            if one.view.sums:
-                self._sums.append((one.view, here))
-            else:
-                self.results[one.view.name] = here
-
-    def add_up(self) -> None:
-        """Fill the rows of sums from the results."""
-        for view, here in self._sums:
-            values = self.results[view.name]
-            *others, last = sorted(map(view.dims.index, view.over), reverse=True)
-            for axis in others:
-                values = _added(values, axis)
-            _added(values, last, here)
-
-
-def _added(values: Array, axis: int, totals: Floats | None = None) -> Floats:
-    """Add up an axis of [dims..., draw] as a view does, in memory of its own if none is given."""
-    from ndmc_kernels.digest import ADD_UP
-
-    outer, labels, inner = values.shape[:axis], values.shape[axis], values.shape[axis + 1 : -1]
-    if totals is None:
-        totals = np.empty((*outer, *inner, values.shape[-1]))
-    sizes, draws = (math.prod(outer), math.prod(inner)), values.shape[-1]
-    shaped = values.reshape(sizes[0], labels, sizes[1], draws)
-    ADD_UP[values.itemsize](shaped, totals.reshape(*sizes, draws))
-    return totals
-
-
-# --- digesting draws --------------------------------------------------------------------------
 
 
 class Digester:
@@ -93,28 +49,19 @@ class Digester:
     ) -> None:
         self.series, self.sheets, self.brackets = series, sheets, brackets
         self.first = self.stop = draws.start
-        self._parts = [
-            _Part(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
+        self._digests = [
+            _SheetDigest(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
             for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
         ]
-        self._room = Room((), (), 0)
         self._above = [
             np.zeros((len(one.above), one.rows.stop - one.rows.start), dtype=np.int64)
             for one in series
         ]
 
-    def room(self, draws: int) -> Room:
-        """Return memory to be filled with the next draws."""
-        if not self._room.rows or self._room.rows[0].shape[1] != draws:
-            self._room = Room(self.series, self.sheets, draws)
-        return self._room
-
-    def add(self) -> None:
-        """Digest the draws that the arrays are filled with."""
-        self._room.add_up()
-        rows = self._room.rows
-        for part, values in zip(self._parts, rows, strict=True):
-            part.add(values, self.stop)
+    def add(self, rows: Sequence[Array]) -> None:
+        """Digest the next draws, [row, draw] of each sheet."""
+        for digest, values in zip(self._digests, rows, strict=True):
+            digest.add(values, self.stop)
         for one, above in zip(self.series, self._above, strict=True):
             for n, limit in enumerate(one.above):
                 values = rows[one.sheet][one.rows]
@@ -123,7 +70,7 @@ class Digester:
 
     def finite(self) -> set[str]:
         """Return the outputs of which every draw so far is a finite number."""
-        ranges = [part.range for part in self._parts]
+        ranges = [digest.range for digest in self._digests]
         plain = [one for one in self.series if not one.view.sums]
         return {o.view.name for o in plain if np.isfinite(ranges[o.sheet][:, o.rows]).all()}
 
@@ -133,16 +80,16 @@ class Digester:
         return pack(self._arrays(), facts)
 
     def _arrays(self) -> Iterator[tuple[str, Array]]:
-        for n, part in enumerate(self._parts):
+        for n, digest in enumerate(self._digests):
             # A block has fewer than 2**31 draws.
-            yield f"counts/{n}", part.counts.astype(np.int32)
-            yield f"range/{n}", part.range
-            for (level, index), sums in part.nodes.items():
+            yield f"counts/{n}", digest.counts.astype(np.int32)
+            yield f"range/{n}", digest.range
+            for (level, index), sums in digest.nodes.items():
                 yield f"sums/{n}/{level}/{index}", sums
             if self.brackets.counted:
-                yield f"tallies/{n}", _tallies(part, self.brackets.parts[n]).astype(np.int32)
+                yield f"tallies/{n}", digest.tallies(self.brackets.cuts[n]).astype(np.int32)
                 continue
-            for number, kept in enumerate(part.segments()):
+            for number, kept in enumerate(digest.segments()):
                 yield f"kept/{n}/{number}", kept
         for n, above in enumerate(self._above):
             if above.size:
@@ -157,17 +104,17 @@ def _expected_inside(start: int, edges: Array, draws: int) -> int:
     return min(draws, int(6.6 * draws / math.sqrt(start)) + 64) if start else 0
 
 
-class _Part:
+class _SheetDigest:
     """What is remembered of the rows of one sheet, with room for so many draws in each bracket."""
 
-    def __init__(self, sheet: Sheet, edges: Array, centre: Floats, room: int) -> None:
+    def __init__(self, sheet: Sheet, edges: Array, centre: Floats, slots: int) -> None:
         rows, brackets = edges.shape[:2]
         self.edges, self.centre = edges, centre
         self.counts = np.zeros((rows, brackets, 4), dtype=np.int64)
         self.keys = np.dtype(f"i{sheet.dtype.itemsize}")
         ends = np.iinfo(self.keys)
         self.span = np.tile(np.array([ends.max, ends.min], self.keys), (rows, 1))
-        self.kept = np.empty((rows, brackets, room + 1), sheet.dtype)
+        self.kept = np.empty((rows, brackets, slots + 1), sheet.dtype)
         self.nodes: Nodes = {}
 
     def add(self, values: Array, at: int) -> None:
@@ -188,11 +135,11 @@ class _Part:
 
     def _make_room(self, most: int) -> bool:
         """Make room for all that was found inside, if there was not enough."""
-        rows, brackets, room = self.kept.shape
-        if most < room:
+        rows, brackets, slots = self.kept.shape
+        if most < slots:
             return False
         kept = np.empty((rows, brackets, 2 * most + 16), self.kept.dtype)
-        kept[..., :room] = self.kept
+        kept[..., :slots] = self.kept
         self.kept = kept
         return True
 
@@ -215,14 +162,13 @@ class _Part:
             move(self.kept.reshape(-1), begins[some], sizes[some], starts_of(sizes[some]), found)
             yield found
 
-
-def _tallies(part: _Part, cuts: Array) -> Integers:
-    """Return how many kept values lie in each part of each bracket, [row, bracket, part]."""
-    rows, brackets = part.kept.shape[:2]
-    found = np.zeros((rows, brackets, cuts.shape[2] + 1), dtype=np.int64)
-    for place in np.ndindex(rows, brackets):
-        found[place] = tally(part.kept[place][: part.counts[place][2]], cuts[place])
-    return found
+    def tallies(self, cuts: Array) -> Integers:
+        """Return how many kept values lie in each bin of each bracket, [row, bracket, bin]."""
+        rows, brackets = self.kept.shape[:2]
+        found = np.zeros((rows, brackets, cuts.shape[2] + 1), dtype=np.int64)
+        for place in np.ndindex(rows, brackets):
+            found[place] = tally(self.kept[place][: self.counts[place][2]], cuts[place])
+        return found
 
 
 def tally(inside: Array, cuts: Array) -> Integers:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ndmc.store.brackets import Brackets
 from ndmc.store.bundle import Bundle, pack
-from ndmc.store.digest import PARTS, SEGMENT, Nodes, add_node, tally
+from ndmc.store.digest import BINS, SEGMENT, Nodes, add_node, tally
 from ndmc.store.ranks import (
     CONFIDENCE,
     bracket_ranks,
@@ -21,7 +22,11 @@ from ndmc.store.ranks import (
 )
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["Merged", "Narrowing", "Rows", "closer", "merge", "summarise_rows"]
+__all__ = ["Merged", "Rows", "closest", "merge", "narrow", "summarise_rows"]
+
+
+#: What writing a file returns.
+Written = TypeVar("Written")
 
 
 def _root(nodes: Nodes, rows: int) -> Floats:
@@ -32,6 +37,25 @@ def _root(nodes: Nodes, rows: int) -> Floats:
 
 
 # --- merging digests ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some rows of a sheet: [row, bracket, ...] counts and edges, and the values kept.
+
+    The values of each row and bracket lie together, sorted; ``starts`` [row, bracket] says where.
+    """
+
+    number: int
+    rows: slice
+    counts: Integers
+    edges: Array
+    values: Array
+    starts: Integers
+
+    def order_statistics(self, ranks: Integers) -> Floats:
+        """Return the draws of some ranks, [row, quantile, rank]; nan outside the brackets."""
+        return order_statistics(ranks, self.counts, self.edges, self.values, self.starts)
 
 
 @dataclass(frozen=True)
@@ -47,28 +71,38 @@ class Merged:
     above: dict[int, Integers]
     tallies: tuple[Integers, ...]
 
-    def segments(self, sheet: int) -> Iterator[tuple[int, Array, Integers]]:
-        """Yield the first row of a segment, its kept values sorted, and where they begin.
-
-        The values of each row and bracket lie together; [row, bracket] says where.
-        """
+    def segments(self, sheet: int) -> Iterator[Segment]:
+        """Yield some rows of a sheet at a time, with the values kept of them."""
         from ndmc_kernels.digest import MOVE
 
         sizes = [bundle[f"counts/{sheet}"][..., 2].astype(np.int64) for bundle in self.bundles]
-        total = self.counts[sheet][..., 2]
-        dtype = self.brackets.edges[sheet].dtype
-        for number, first in enumerate(range(0, len(total), SEGMENT)):
-            some = slice(first, first + SEGMENT)
-            starts = starts_of(total[some])
-            values = np.empty(int(total[some].sum()), dtype)
+        counts, edges = self.counts[sheet], self.brackets.edges[sheet]
+        for number, first in enumerate(range(0, len(edges), SEGMENT)):
+            rows = slice(first, first + SEGMENT)
+            starts = starts_of(counts[rows, :, 2])
+            values = np.empty(int(counts[rows, :, 2].sum()), edges.dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[some]
-                MOVE[dtype.itemsize](kept, starts_of(mine), mine, filled, values)
+                kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[rows]
+                MOVE[edges.itemsize](kept, starts_of(mine), mine, filled, values)
                 filled = filled + mine
             for begin, end in zip(starts.reshape(-1), filled.reshape(-1), strict=True):
                 values[begin:end].sort()
-            yield first, values, starts
+            yield Segment(number, rows, counts[rows], edges[rows], values, starts)
+
+    def order(self, sheet: int, row: int, bracket: int) -> tuple[Array, Integers]:
+        """Return known bounds of the draws of a row, and how many lie up to each but the first.
+
+        Known are the edges of a bracket, and its cuts into bins if draws were counted.
+        """
+        below, at_low, within, at_high = self.counts[sheet][row, bracket].tolist()
+        low, high = self.brackets.edges[sheet][row, bracket].tolist()
+        cuts, inside = np.empty(0), np.array([within])
+        if self.tallies:
+            cuts = self.brackets.cuts[sheet][row, bracket]
+            inside = self.tallies[sheet][row, bracket]
+        bounds = np.array([-np.inf, low, low, *cuts, high, high, np.inf])
+        return bounds, np.cumsum([below, at_low, *inside, at_high])
 
 
 def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
@@ -79,7 +113,7 @@ def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
     ranges = tuple(np.repeat([[np.inf], [-np.inf]], len(e), axis=1) for e in brackets.edges)
     nodes: tuple[Nodes, ...] = tuple({} for _ in sheets)
     above: dict[int, Integers] = {}
-    tallies = tuple(np.zeros((*p.shape[:2], p.shape[2] + 1), np.int64) for p in brackets.parts)
+    tallies = tuple(np.zeros((*c.shape[:2], c.shape[2] + 1), np.int64) for c in brackets.cuts)
     for bundle in held:
         for n in sheets:
             counts[n][...] += bundle[f"counts/{n}"]
@@ -102,8 +136,14 @@ def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
 # --- brackets from what is known ------------------------------------------------------------------
 
 
-class Narrowing:
-    """The brackets of the draws that follow, and the digest of those so far under them.
+def narrow(
+    merged: Merged,
+    quantiles: Sequence[float],
+    write: Callable[[Iterator[bytes]], Written],
+    *,
+    counted: bool,
+) -> tuple[Brackets, Written]:
+    """Return closer brackets for the draws that follow, and what writing the digest returned.
 
     Parameters
     ----------
@@ -111,101 +151,96 @@ class Narrowing:
         The digests of all draws so far.
     quantiles
         Shares from 0 to 1.
+    write
+        Takes the bytes of the digest of those draws under the closer brackets, piece by piece:
+        brackets of some rows are found while what was kept of them is in memory.
     counted
-        Whether draws that follow are only counted by parts of the brackets.
+        Whether draws that follow are only counted by bins of the brackets.
     """
+    sheets = [_Narrowed(edges, len(quantiles)) for edges in merged.brackets.edges]
 
-    def __init__(self, merged: Merged, quantiles: Sequence[float], *, counted: bool) -> None:
-        self.merged, self.quantiles, self.counted = merged, quantiles, counted
-        self._edges: list[Array] = []
-        self._parts: list[Array] = []
-
-    @property
-    def brackets(self) -> Brackets:
-        """The brackets, once the digest is packed."""
-        parts = tuple(self._parts) if self.counted else ()
-        return Brackets(self.merged.draws, tuple(self._edges), self.merged.brackets.centres, parts)
-
-    def pack(self) -> Iterator[bytes]:
-        """Yield the bytes of the file of the digest."""
-        draws = self.merged.draws
-        return pack(self._arrays(), {"first": 0, "stop": draws, "start": draws})
-
-    def _arrays(self) -> Iterator[tuple[str, Array]]:
-        for sheet, edges in enumerate(self.merged.brackets.edges):
-            yield from self._sheet(sheet, edges)
-            yield f"range/{sheet}", self.merged.ranges[sheet]
-            for (level, index), sums in self.merged.nodes[sheet].items():
-                yield f"sums/{sheet}/{level}/{index}", sums
-        for n, above in self.merged.above.items():
+    def arrays() -> Iterator[tuple[str, Array]]:
+        for n, sheet in enumerate(sheets):
+            yield from _narrowed(merged, n, sheet, quantiles, counted=counted)
+            yield f"range/{n}", merged.ranges[n]
+            for (level, index), sums in merged.nodes[n].items():
+                yield f"sums/{n}/{level}/{index}", sums
+        for n, above in merged.above.items():
             yield f"above/{n}", above
 
-    def _sheet(self, sheet: int, old: Array) -> Iterator[tuple[str, Array]]:
+    written = write(pack(arrays(), {"first": 0, "stop": merged.draws, "start": merged.draws}))
+    edges, cuts = (tuple(found) for found in zip(*((s.edges, s.cuts) for s in sheets), strict=True))
+    centres = merged.brackets.centres
+    return Brackets(merged.draws, edges, centres, cuts if counted else ()), written
+
+
+def _narrowed(
+    merged: Merged, n: int, sheet: _Narrowed, quantiles: Sequence[float], *, counted: bool
+) -> Iterator[tuple[str, Array]]:
+    """Yield the counts of a sheet under closer brackets, and what lies inside."""
+    for segment in merged.segments(n):
+        inside = sheet.add(segment, _closer_edges(merged.draws, quantiles, segment))
+        if counted:
+            sheet.cut(segment, inside)
+        else:
+            yield f"kept/{n}/{segment.number}", np.concatenate(inside)
+    if counted:
+        yield f"tallies/{n}", sheet.tallies
+    yield f"counts/{n}", sheet.counts
+
+
+class _Narrowed:
+    """A sheet under closer brackets, some rows after others."""
+
+    def __init__(self, old: Array, brackets: int) -> None:
+        shape = (len(old), brackets)
+        self.edges = np.empty((*shape, 2), old.dtype)
+        self.counts = np.zeros((*shape, 4), dtype=np.int64)
+        self.cuts = np.zeros((*shape, BINS - 1), old.dtype)
+        self.tallies = np.zeros((*shape, BINS), dtype=np.int64)
+
+    def add(self, segment: Segment, closer: Array) -> list[Array]:
+        """Count some rows anew under closer edges; return what lies inside each bracket."""
         from ndmc_kernels.digest import NARROW
 
-        shape = (len(old), len(self.quantiles))
-        edges = np.empty((*shape, 2), old.dtype)
-        counts = np.zeros((*shape, 4), dtype=np.int64)
-        parts = np.zeros((*shape, PARTS - 1), old.dtype)
-        tallies = np.zeros((*shape, PARTS), dtype=np.int64)
-        for number, (first, values, starts) in enumerate(self.merged.segments(sheet)):
-            some = slice(first, first + len(starts))
-            known, edge = self.merged.counts[sheet][some], old[some]
-            edges[some] = _edges(self.merged.draws, self.quantiles, known, edge, values, starts)
-            spans = np.empty((*edges[some].shape[:2], 2), dtype=np.int64)
-            NARROW[old.itemsize](values, starts, known, edge, edges[some], counts[some], spans)
-            inside = [values[begin:end] for begin, end in spans.reshape(-1, 2).tolist()]
-            if not self.counted:
-                yield f"kept/{sheet}/{number}", np.concatenate(inside)
-                continue
-            for place, still in zip(np.ndindex(spans.shape[:2]), inside, strict=True):
-                parts[some][place] = _cuts(still, edges[some][place][1])
-                tallies[some][place] = tally(still, parts[some][place])
-        if self.counted:
-            yield f"tallies/{sheet}", tallies
-        yield f"counts/{sheet}", counts
-        self._edges.append(edges)
-        self._parts.append(parts)
+        edges, counts = self.edges[segment.rows], self.counts[segment.rows]
+        edges[...] = closer
+        spans = np.empty((*edges.shape[:2], 2), dtype=np.int64)
+        values, starts, known = segment.values, segment.starts, segment.counts
+        NARROW[edges.itemsize](values, starts, known, segment.edges, edges, counts, spans)
+        return [values[begin:end] for begin, end in spans.reshape(-1, 2).tolist()]
+
+    def cut(self, segment: Segment, inside: Sequence[Array]) -> None:
+        """Cut the brackets of some rows into bins of about the same number, and count these."""
+        some = (part[segment.rows] for part in (self.edges, self.cuts, self.tallies))
+        for (_, high), cuts, tallies, held in zip(*map(_by_bracket, some), inside, strict=True):
+            cuts[...] = held[np.arange(1, BINS) * len(held) // BINS] if len(held) else high
+            tallies[...] = tally(held, cuts)
 
 
-def _edges(
-    draws: int,
-    quantiles: Sequence[float],
-    counts: Integers,
-    edges: Array,
-    values: Array,
-    starts: Integers,
-) -> Floats:
+def _by_bracket(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])
+
+
+def _closer_edges(draws: int, quantiles: Sequence[float], segment: Segment) -> Floats:
     """Return order statistics six standard errors from each percentile, or the edges there were."""
     wanted = [bracket_ranks(draws, quantile, quantile) for quantile in quantiles]
     ranks = np.clip(np.array(wanted, dtype=np.int64), 0, draws + 1)
-    found = order_statistics(ranks, counts, edges, values, starts)
-    below = counts[..., 0:1] + counts[..., 1:2]
-    before = np.where(ranks <= below, edges[..., 0:1], edges[..., 1:2])
+    found = segment.order_statistics(ranks)
+    below = segment.counts[..., 0:1] + segment.counts[..., 1:2]
+    before = np.where(ranks <= below, segment.edges[..., 0:1], segment.edges[..., 1:2])
     return np.where(np.isnan(found), before, found)
 
 
-def _cuts(inside: Array, high: float) -> Array:
-    """Return values that cut what lies inside a bracket in parts of about the same number."""
-    if not len(inside):
-        return np.full(PARTS - 1, high, inside.dtype)
-    return inside[np.arange(1, PARTS) * len(inside) // PARTS]
-
-
-def closer(merged: Merged, ranks: Sequence[Sequence[int]]) -> Brackets:
+def closest(merged: Merged, ranks: Sequence[Sequence[int]]) -> Brackets:
     """Return the closest brackets known to hold wanted ranks: for each quantile, some from 1."""
+    wanted = [(min(some), max(some)) for some in ranks]
     found = []
     for sheet, old in enumerate(merged.brackets.edges):
         edges = np.empty((len(old), len(ranks), 2), old.dtype)
-        for row, q in np.ndindex(len(old), len(ranks)):
-            n = min(q, old.shape[1] - 1)
-            known, edge = merged.counts[sheet][row, n], old[row, n]
-            cuts, tally = np.empty(0), known[2:3]
-            if merged.tallies:
-                cuts, tally = merged.brackets.parts[sheet][row, n], merged.tallies[sheet][row, n]
-            bounds = np.array([-np.inf, edge[0], edge[0], *cuts, edge[1], edge[1], np.inf])
-            upto = np.cumsum([known[0], known[1], *tally, known[3]])
-            lowest, highest = np.searchsorted(upto, [min(ranks[q]), max(ranks[q])])
+        for row, q in np.ndindex(edges.shape[:2]):
+            bounds, upto = merged.order(sheet, row, min(q, old.shape[1] - 1))
+            lowest, highest = np.searchsorted(upto, wanted[q])
             edges[row, q] = bounds[lowest], bounds[highest + 1]
         found.append(edges)
     return Brackets(0, tuple(found), merged.brackets.centres)
@@ -235,14 +270,11 @@ def summarise_rows(
     found = []
     for sheet, edges in enumerate(merged.brackets.edges):
         values = np.empty((3, len(quantiles), len(edges)))
-        for first, inside, starts in merged.segments(sheet):
-            some = slice(first, first + len(starts))
-            known = merged.counts[sheet][some]
-            statistics = order_statistics(ranks, known, edges[some], inside, starts)
-            statistics = where_too_few(merged.draws, ranks, statistics)
+        for segment in merged.segments(sheet):
+            statistics = where_too_few(merged.draws, ranks, segment.order_statistics(ranks))
             if np.isnan(statistics).any():
                 return None
-            values[:, :, some] = percentiles_of_ranked(merged.draws, quantiles, statistics)
+            values[:, :, segment.rows] = percentiles_of_ranked(merged.draws, quantiles, statistics)
         low, high = merged.ranges[sheet]
         mean, sd = _moments(merged, sheet)
         percentiles, lower, upper = values
