@@ -633,5 +633,8 @@ def test_nothing_is_overwritten(tmp_path, files):
 
 def test_flodym_is_not_imported():
     """The reader needs no flodym."""
-    text = (ROOT / "src" / "ndmc" / "flodym.py").read_text(encoding="utf-8")
-    assert not re.search(r"^\s*(import|from) flodym", text, re.M)
+    modules = sorted((ROOT / "src" / "ndmc" / "scenario" / "flodym").glob("*.py"))
+    assert modules
+    for path in modules:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^\s*(import|from) flodym", text, re.M), path.name

@@ -347,7 +347,7 @@ def test_a_stopped_run_says_so_in_one_line(tmp_path, undisturbed):
 
 IN_A_CALLBACK = """
 import ctypes, os, signal, sys, time
-from ndmc.cli import app, main
+from ndmc.cli.app import app, main
 
 @ctypes.CFUNCTYPE(None)
 def callback():
