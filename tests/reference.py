@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
+from ndmc.scenario.operations import OPERATIONS
 from ndmc_kernels import _jit
 
 _MASK = 0xFFFFFFFF
@@ -467,32 +468,10 @@ def profile(year, by, first, offset, outflow, inflow, shares, kept, row_of, out)
 # --- loops -----------------------------------------------------------------------------------
 
 
-def _select(condition, yes, no):
-    return np.where(condition != 0.0, yes, no)
-
-
 _PLAIN = {
     "copy": lambda a: a,
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: a / b,
-    "negative": lambda a: -a,
     "fused": lambda a, b, c: a + b * c,
-    "where": _select,
-    "min": np.minimum,
-    "max": np.maximum,
-    "less": lambda a, b: a < b,
-    "less_equal": lambda a, b: a <= b,
-    "greater": lambda a, b: a > b,
-    "greater_equal": lambda a, b: a >= b,
-    "equal": lambda a, b: a == b,
-    "not_equal": lambda a, b: a != b,
-    "abs": np.abs,
-    "sqrt": np.sqrt,
-    "exp": np.exp,
-    "log": np.log,
-    "power": np.power,
+    **{name: operation.ufunc for name, operation in OPERATIONS.items()},
 }
 
 

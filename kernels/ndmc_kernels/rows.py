@@ -14,97 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ndmc_kernels._jit import inline, kernel, named
+from ndmc_kernels._jit import kernel, named
 from ndmc_kernels._lanes import WIDTH, higher, lanes_of, load, lower, store, take
-from ndmc_kernels.elementary import exp, log, power
+from ndmc_kernels.operations import apply
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-#: Operations by name, with what they make of rows a, b and c.
-OPERATIONS = (
-    "copy",
-    "negative",
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "fused",  # a + b * c
-    "product",  # a * b * c
-    "gain",  # target + a
-    "lose",  # target - a
-    "hold",  # max(a + b, 0)
-    "where",  # b if a else c
-    "since",  # b if a, and a is a number, otherwise the target
-    "min",
-    "max",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "equal",
-    "not_equal",
-    "abs",
-    "sqrt",
-    "exp",
-    "log",
-    "power",
-)
-(
-    _COPY,
-    _NEGATIVE,
-    _ADD,
-    _SUBTRACT,
-    _MULTIPLY,
-    _DIVIDE,
-    _FUSED,
-    _PRODUCT,
-    _GAIN,
-    _LOSE,
-    _HOLD,
-    _WHERE,
-    _SINCE,
-    _MIN,
-    _MAX,
-    _LESS,
-    _LESS_EQUAL,
-    _GREATER,
-    _GREATER_EQUAL,
-    _EQUAL,
-    _NOT_EQUAL,
-    _ABS,
-    _SQRT,
-    _EXP,
-    _LOG,
-    _POWER,
-) = range(len(OPERATIONS))
-
-
-@inline
-def _least(x: float, y: float) -> float:
-    return x if (x < y) | (x != x) else y
-
-
-@inline
-def _most(x: float, y: float) -> float:
-    return x if (x > y) | (x != x) else y
-
-
-@inline
-def _holds(operation: int, x: float, y: float) -> float:
-    found = (operation == _LESS) & (x < y)
-    found |= (operation == _LESS_EQUAL) & (x <= y)
-    found |= (operation == _GREATER) & (x > y)
-    found |= (operation == _GREATER_EQUAL) & (x >= y)
-    found |= (operation == _EQUAL) & (x == y)
-    found |= (operation == _NOT_EQUAL) & (x != y)
-    return 1.0 if found else 0.0
 
 
 @kernel("void(i8[:, ::1], f8[:, ::1])")
 def compute(program: Integers, rows: Floats) -> None:
     """Run a program on rows [row, draw]."""
-    draws = range(rows.shape[1])
     for step in range(program.shape[0]):
         operation, count = program[step, 0], program[step, 1]
         for n in range(count):
@@ -113,70 +33,7 @@ def compute(program: Integers, rows: Floats) -> None:
             a = program[step, 4] + n * program[step, 5]
             b = program[step, 6] + n * program[step, 7]
             c = program[step, 8] + n * program[step, 9]
-            if operation == _MULTIPLY:
-                for d in draws:
-                    rows[o, d] = rows[a, d] * rows[b, d]
-            elif operation == _PRODUCT:
-                for d in draws:
-                    rows[o, d] = rows[a, d] * rows[b, d] * rows[c, d]
-            elif operation == _FUSED:
-                for d in draws:
-                    rows[o, d] = rows[a, d] + rows[b, d] * rows[c, d]
-            elif operation == _ADD:
-                for d in draws:
-                    rows[o, d] = rows[a, d] + rows[b, d]
-            elif operation == _SUBTRACT:
-                for d in draws:
-                    rows[o, d] = rows[a, d] - rows[b, d]
-            elif operation == _DIVIDE:
-                for d in draws:
-                    rows[o, d] = rows[a, d] / rows[b, d]
-            elif operation == _COPY:
-                for d in draws:
-                    rows[o, d] = rows[a, d]
-            elif operation == _GAIN:
-                for d in draws:
-                    rows[o, d] += rows[a, d]
-            elif operation == _LOSE:
-                for d in draws:
-                    rows[o, d] -= rows[a, d]
-            elif operation == _NEGATIVE:
-                for d in draws:
-                    rows[o, d] = -rows[a, d]
-            elif operation == _HOLD:
-                for d in draws:
-                    rows[o, d] = _most(rows[a, d] + rows[b, d], 0.0)
-            elif operation == _WHERE:
-                for d in draws:
-                    rows[o, d] = rows[b, d] if rows[a, d] != 0.0 else rows[c, d]
-            elif operation == _SINCE:
-                for d in draws:
-                    real = (rows[a, d] != 0.0) & (rows[a, d] == rows[a, d])
-                    rows[o, d] = rows[b, d] if real else rows[o, d]
-            elif operation == _MIN:
-                for d in draws:
-                    rows[o, d] = _least(rows[a, d], rows[b, d])
-            elif operation == _MAX:
-                for d in draws:
-                    rows[o, d] = _most(rows[a, d], rows[b, d])
-            elif operation == _EXP:
-                for d in draws:
-                    rows[o, d] = exp(rows[a, d])
-            elif operation == _LOG:
-                for d in draws:
-                    rows[o, d] = log(rows[a, d])
-            elif operation == _SQRT:
-                for d in draws:
-                    rows[o, d] = math.sqrt(rows[a, d])
-            elif operation == _ABS:
-                for d in draws:
-                    rows[o, d] = abs(rows[a, d])
-            elif operation == _POWER:
-                for d in draws:
-                    rows[o, d] = power(rows[a, d], rows[b, d])
-            else:
-                for d in draws:
-                    rows[o, d] = _holds(operation, rows[a, d], rows[b, d])
+            apply(operation, rows, o, a, b, c)
 
 
 @kernel("void(f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, ::1])")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ndmc_kernels
-from ndmc_kernels import _jit, cohort, digest, rows, sampling, survival
+from ndmc_kernels import _jit, cohort, digest, march, rows, sampling, survival
 
 ROOT = Path(ndmc_kernels.__file__).parents[1]
 USE = """
@@ -202,6 +202,7 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
         survival.weibull,
         sampling.normals,
         cohort.convolve,
+        march.march,
         rows.compute,
         rows.survey,
         digest.digest32,

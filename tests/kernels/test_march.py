@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ndmc_kernels.march import OPERATIONS, march
+from ndmc.scenario.operations import COMPARISONS, OPERATIONS
+from ndmc_kernels.march import march
+from ndmc_kernels.operations import Operation
 
 EPS = np.finfo(np.float64).eps
 unhurried = settings(deadline=None, max_examples=40)
 
 YEARS = 11
-PLAIN = ["add", "subtract", "multiply", "divide"]
-COMPARING = ["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"]
-BINARY = [*PLAIN, "min", "max", *COMPARING]
-UNARY = ("copy", "negative", "abs", "sqrt", "exp", "log")
+ARITY = {"copy": 1} | {name: operation.arity for name, operation in OPERATIONS.items()}
+BINARY = [name for name, arity in ARITY.items() if arity == 2 and name != "power"]
 
 
 def encoded(lines):
@@ -24,7 +24,7 @@ def encoded(lines):
     code = []
     for operation, target, *arguments in lines:
         places = [target, *arguments, *[target] * (3 - len(arguments))]
-        code.append([OPERATIONS.index(operation), *(n for place in places for n in place)])
+        code.append([Operation[operation.upper()], *(n for place in places for n in place)])
     return np.array(code, dtype=np.int64).reshape(-1, 9)
 
 
@@ -43,16 +43,15 @@ def special_values(rows, width, seed=1):
     return np.where(rng.random((rows, width)) < 0.2, rng.choice(odd, (rows, width)), plain)
 
 
-@pytest.mark.parametrize("operation", [*UNARY, *BINARY, "where", "power"])
+@pytest.mark.parametrize("operation", ARITY)
 def test_operation_equals_numpy(operation):
     """Each operation on rows that move with the years and rows that stay, odd numbers included.
 
     exp and log are the kernels' own, to an ulp or two but for subnormal results; power is the C
     library's, as NumPy's is to its last bits. All others are exact.
     """
-    count = 1 if operation in UNARY else 3 if operation == "where" else 2
     rows = special_values(4 * YEARS + 1, 256)
-    places = [(YEARS, 1), (4 * YEARS, 0), (2 * YEARS, 1)][:count]
+    places = [(YEARS, 1), (4 * YEARS, 0), (2 * YEARS, 1)][: ARITY[operation]]
     lines = [(operation, (0, 1), *places), (operation, (3 * YEARS, 1), *reversed(places))]
     with np.errstate(all="ignore"):
         got, expected = run(lines, YEARS, rows), reference.march(lines, YEARS, rows)
@@ -161,7 +160,7 @@ def test_programs_equal_the_twin(program):
     lines, years, rows = program
     with np.errstate(all="ignore"):
         got, expected = run(lines, years, rows), reference.march(lines, years, rows)
-        smooth = not {line[0] for line in lines} & {"min", "max", "where", *COMPARING}
+        smooth = not {line[0] for line in lines} & {"min", "max", "where", *COMPARISONS}
     if smooth:
         largest = np.nanmax(np.abs(np.where(np.isfinite(expected), expected, 0.0)))
         if largest < 1e6:
@@ -180,25 +179,6 @@ def test_width_changes_no_bit(program):
         for first in range(0, 256, 64):
             narrow = np.ascontiguousarray(rows[:, first : first + 64])
             assert_array_equal(run(lines, years, narrow), wide[:, first : first + 64])
-
-
-def test_body_equals_the_twin():
-    """The kernel as plain Python equals the twin, every operation in one program."""
-    years = 6
-    rows = np.random.default_rng(7).random((40 * years, 2)) + 0.5
-    lines, at = [], 3
-    # Those of its own body: the others are functions that only kernels can call.
-    for operation in (*OPERATIONS[: OPERATIONS.index("min")], "lag"):
-        x, y, z = ((n * years, 1) for n in range(3))
-        arguments = {
-            "lag": [x, (2, 0)],
-            "fused": [x, y, z],
-            "where": [x, y, z],
-        }.get(operation, [x] if operation in UNARY else [x, y])
-        lines.append((operation, (at * years, 1), *arguments))
-        at += 1
-    got = run(lines, years, rows, march.py_func)
-    assert_allclose(got, reference.march(lines, years, rows), rtol=8 * EPS)
 
 
 def test_programs_without_instructions_or_years_do_nothing():

@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ndmc.dims import Dims
 from ndmc.reconciliation.derivatives import NotSmoothError, Slope, degree, differentiate
-from ndmc.scenario.expressions import Variable, compile_expression, evaluate_expression
+from ndmc.scenario.expressions import Variable
+from ndmc.scenario.grammar import compile_expression
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.units import NONE
 
 DIMS = Dims(

@@ -10,12 +10,9 @@ from numpy.testing import assert_array_equal
 from strategies import trees
 
 from ndmc.dims import Dims
-from ndmc.scenario.expressions import (
-    ExpressionError,
-    Variable,
-    compile_expression,
-    evaluate_expression,
-)
+from ndmc.scenario.expressions import ExpressionError, Variable
+from ndmc.scenario.grammar import compile_expression
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.units import NONE, TIME, UnitSystem
 
 DIMS = Dims(

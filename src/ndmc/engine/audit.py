@@ -12,7 +12,7 @@ from ndmc.dims import align
 from ndmc.engine.row_code import RowCode
 from ndmc.engine.tiles import Tile
 from ndmc.plan.steps import Plan, Watch, hidden
-from ndmc.scenario.expressions import evaluate_expression
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels.rows import survey
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims, align
 from ndmc.plan.steps import Cohort, Lifetime
-from ndmc.scenario.expressions import Expression, evaluate_expression
+from ndmc.scenario.expressions import Expression
 from ndmc.scenario.lifetimes import TABLE, canonical, outlived
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels import survival
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.typing import Floats
-from ndmc_kernels.rows import OPERATIONS
+from ndmc_kernels.operations import Operation
 
 __all__ = ["Arithmetic", "Places", "Room", "Writer"]
 
@@ -26,8 +26,6 @@ Room = Callable[[tuple[int, ...]], Places]
 
 #: Operations, each with a table [row, target and operands] of what it is done to.
 _Moves = list[tuple[int, Places]]
-
-_NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
 
 _Part = TypeVar("_Part")
 
@@ -115,7 +113,7 @@ class Writer(Generic[_Part]):
         spread = [np.broadcast_to(places, target.shape).reshape(-1) for places in operands]
         flat = target.reshape(-1)
         table = np.stack([flat, *spread, *[flat] * (3 - len(spread))], axis=1)
-        last.append((_NUMBER[operation], table))
+        last.append((Operation[operation.upper()], table))
 
     def taken(self) -> list[_Part | _Moves]:
         """Return the parts so far and begin anew."""

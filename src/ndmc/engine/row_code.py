@@ -279,13 +279,7 @@ class _Compiler(Writer[Part]):
             for part in arguments
         ]
         target = room(self.shape(expression.dims))
-        if operation == "clip":
-            value, low, high = spread
-            self.do("max", target, value, low)
-            middle, target = target, room(target.shape)
-            self.do("min", target, middle, high)
-        else:
-            self.do(operation, target, *spread)
+        self.do(operation, target, *spread)
         return target
 
     def _added(self, parts: Sequence[Any], room: Room) -> Places:

@@ -18,7 +18,7 @@ from ndmc.engine.stocks import driven, fed, profiled
 from ndmc.engine.stopwatch import SILENT, Stopwatch
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
-from ndmc.scenario.expressions import evaluate_expression
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels import sampling
 from ndmc_kernels.cohort import weibull_cohorts

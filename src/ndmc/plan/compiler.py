@@ -39,7 +39,8 @@ from ndmc.plan.steps import (
 )
 from ndmc.plan.stocks import positive_parameters, profile_steps, stock_steps
 from ndmc.plan.vocabulary import Vocabulary
-from ndmc.scenario.expressions import COMPARISONS, Expression, evaluate_expression
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import COMPARISONS, evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import NONE, Dimension, UnitError
 from ndmc.typing import Floats

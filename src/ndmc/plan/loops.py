@@ -19,7 +19,8 @@ from ndmc.dims import Dims
 from ndmc.plan.ordering import in_order
 from ndmc.plan.steps import Balance, Cohort, Formula, March, Program, Share, Step, Term
 from ndmc.scenario.expressions import Expression
-from ndmc_kernels.march import OPERATIONS
+from ndmc.scenario.operations import OPERATIONS
+from ndmc_kernels.operations import Operation
 
 __all__ = ["LoopError", "compile_loop"]
 
@@ -245,7 +246,7 @@ class _Compiler:
         out = into or _Row(self._take(1), 0, fixed)
         places = [number for row in (out, *rows) for number in (row.at, row.stride)]
         places += [out.at, out.stride] * (4 - 1 - len(rows))
-        (self.once if fixed else self.yearly).append((OPERATIONS.index(operation), *places))
+        (self.once if fixed else self.yearly).append((Operation[operation.upper()], *places))
         self.computed[key] = out
         return out
 
@@ -330,20 +331,14 @@ class _Compiler:
                 return self._chosen(expression, cell)
         values = [self._visit(argument, cell) for argument in arguments]
         self._refuse_unknowns(operation, values)
-        return _Linear(self._nonlinear(operation, [value.constant for value in values]))
-
-    def _nonlinear(self, operation: str, values: list[_Value]) -> _Row:
-        if operation == "clip":
-            value, low, high = values
-            return self._emit("min", self._emit("max", value, low), high)
-        return self._emit(operation, *values)
+        return _Linear(self._emit(operation, *(value.constant for value in values)))
 
     def _refuse_unknowns(self, operation: str, values: Iterable[_Linear]) -> None:
         names = sorted({name for value in values for name, _ in value.unknowns})
         if names:
-            sign = _SIGNS.get(operation, f"{operation}()")
+            noun = OPERATIONS[operation].noun or f"{operation}()"
             raise LoopError(
-                f"{sign} of what the same year still has to determine; read one of them a year "
+                f"{noun} of what the same year still has to determine; read one of them a year "
                 "late: lag(...)",
                 names,
             )
@@ -559,20 +554,6 @@ class _Compiler:
             total = self._fused(total, coefficient, self._series_row(other[0], labels))
         row = self._series_row(name, dict(zip(dims, cell, strict=True)))
         self._emit("copy", total, into=row)
-
-
-_SIGNS = {
-    "multiply": "a product",
-    "divide": "a division",
-    "power": "a power",
-    "where": "the condition of where()",
-    "less": "a comparison",
-    "less_equal": "a comparison",
-    "greater": "a comparison",
-    "greater_equal": "a comparison",
-    "equal": "a comparison",
-    "not_equal": "a comparison",
-}
 
 
 def _now(expression: Expression) -> set[str]:

@@ -14,8 +14,9 @@ from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Balance, Cohort, Formula, Initial, Lifetime, Profile, Step, hidden
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.scenario.distributions import normal_cdf
-from ndmc.scenario.expressions import Expression, ExpressionError, Variable, evaluate_expression
+from ndmc.scenario.expressions import Expression, ExpressionError, Variable
 from ndmc.scenario.lifetimes import TABLE, Argument, canonical, outlived, parse_lifetime
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.schema import InitialEntry, StockEntry
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats

@@ -7,13 +7,8 @@ from typing import NoReturn
 
 from ndmc.errors import InputError
 from ndmc.plan.steps import Formula, Term
-from ndmc.scenario.expressions import (
-    Expression,
-    ExpressionError,
-    Variable,
-    compile_expression,
-    parse,
-)
+from ndmc.scenario.expressions import Expression, ExpressionError, Variable
+from ndmc.scenario.grammar import compile_expression, parse
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import IndicatorEntry
 from ndmc.scenario.units import NONE, TIME

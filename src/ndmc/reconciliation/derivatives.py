@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
 from ndmc.dims import Dims, expand, rows_in
-from ndmc.scenario.expressions import COMPARISONS, Expression, evaluate_expression
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import ALONG, OPERATIONS, evaluate_expression
 from ndmc.typing import Floats, Matrix
 
 __all__ = ["NotSmoothError", "Slope", "degree", "differentiate"]
-
-_LINEAR = ("sum", "mean", "at", "cumsum", "lag")
 
 
 class NotSmoothError(ValueError):
@@ -56,7 +55,8 @@ def differentiate(
 
     Examples
     --------
-    >>> from ndmc.scenario.expressions import Variable, compile_expression
+    >>> from ndmc.scenario.expressions import Variable
+    >>> from ndmc.scenario.grammar import compile_expression
     >>> from ndmc.scenario.units import NONE
     >>> dims = Dims({"year": ("2001",)})
     >>> square = compile_expression("x * x", {"x": Variable((), NONE)}, dims)
@@ -83,7 +83,8 @@ def degree(expression: Expression, degrees: Mapping[str, int]) -> int:
 
     Examples
     --------
-    >>> from ndmc.scenario.expressions import Variable, compile_expression
+    >>> from ndmc.scenario.expressions import Variable
+    >>> from ndmc.scenario.grammar import compile_expression
     >>> from ndmc.scenario.units import NONE
     >>> dims, degrees = Dims({"year": ("2001",)}), {"x": 1, "y": 1, "k": 0}
     >>> names = {name: Variable((), NONE) for name in degrees}
@@ -102,7 +103,7 @@ def degree(expression: Expression, degrees: Mapping[str, int]) -> int:
             return part
         case "where", [0, *parts]:
             return max(parts)
-        case operation, [part] if operation in _LINEAR:
+        case operation, [part] if operation in ALONG and ALONG[operation].linear:
             return part
         case _, parts:
             return 2 if any(parts) else 0
@@ -117,13 +118,12 @@ class _Differentiator:
     def visit(self, node: Expression) -> Slope:
         if node.operation == "name":
             return self.known[node.name]
+        if node.operation in ("number", "series"):
+            return Slope(evaluate_expression(node, {}), self._nothing(node))
+        if node.operation in ALONG:
+            return self._along(node)
+        operation = OPERATIONS[node.operation]
         parts = [self.visit(argument) for argument in node.arguments]
-        if node.operation in ("number", "series", *COMPARISONS):
-            return self._flat(node, parts)
-        if node.operation in _LINEAR:
-            return self._linear(node, parts[0])
-        if node.operation not in _RULES:
-            raise NotSmoothError(node.operation)
         values = [
             np.broadcast_to(expand(part.value, argument.dims, node.dims), self._shape(node))
             for part, argument in zip(parts, node.arguments, strict=True)
@@ -131,55 +131,29 @@ class _Differentiator:
         slopes = [
             _scaled(part.by[rows_in(argument.dims, node.dims, self.dims)], factor.reshape(-1))
             for factor, part, argument in zip(
-                _RULES[node.operation](*values), parts, node.arguments, strict=True
+                operation.slopes(*values), parts, node.arguments, strict=True
             )
             if part.by.nnz
         ]
         by = sum(slopes[1:], slopes[0]) if slopes else self._nothing(node)
-        return Slope(self._value(node, values), by)
+        return Slope(np.asarray(operation.ufunc(*values), dtype=np.float64), by)
 
     def _shape(self, node: Expression) -> tuple[int, ...]:
         return (*self.dims.shape(node.dims), 1)
 
-    def _value(self, node: Expression, values: list[Floats]) -> Floats:
-        """Return the value of a node of its arguments' values."""
-        names = [f"{n}" for n in range(len(values))]
-        arguments = tuple(
-            Expression(node.dims, a.dimension, "name", name=name)
-            for name, a in zip(names, node.arguments, strict=True)
-        )
-        flat = Expression(node.dims, node.dimension, node.operation, arguments)
-        return evaluate_expression(flat, dict(zip(names, values, strict=True)))
-
-    def _flat(self, node: Expression, parts: list[Slope]) -> Slope:
-        values = [
-            np.broadcast_to(expand(part.value, argument.dims, node.dims), self._shape(node))
-            for part, argument in zip(parts, node.arguments, strict=True)
-        ]
-        value = self._value(node, values) if values else evaluate_expression(node, {})
-        return Slope(value, self._nothing(node))
-
     def _nothing(self, node: Expression) -> Matrix:
         return sp.csr_array((self.dims.size(node.dims), self.variables))
 
-    def _linear(self, node: Expression, part: Slope) -> Slope:
+    def _along(self, node: Expression) -> Slope:
         """Sum, pick and shift: the matrix that does it is what they make of a unit matrix."""
-        (argument,) = node.arguments
-        inner = Expression(argument.dims, argument.dimension, "name", name="inner")
-        plain = Expression(
-            node.dims,
-            node.dimension,
-            node.operation,
-            (inner,),
-            value=node.value,
-            axis=node.axis,
-            positions=node.positions,
-        )
+        along, (argument,) = ALONG[node.operation], node.arguments
+        part = self.visit(argument)
+        if not along.linear:
+            raise NotSmoothError(node.operation)
         size = self.dims.size(argument.dims)
         unit = np.eye(size).reshape(*self.dims.shape(argument.dims), size)
-        matrix = evaluate_expression(plain, {"inner": unit}).reshape(-1, size)
-        value = evaluate_expression(plain, {"inner": part.value})
-        return Slope(value, sp.csr_array(sp.csr_array(matrix) @ part.by))
+        matrix = sp.csr_array(along.values(unit, node).reshape(-1, size))
+        return Slope(along.values(part.value, node), sp.csr_array(matrix @ part.by))
 
 
 def _scaled(matrix: Matrix, factor: Floats) -> Matrix:
@@ -192,42 +166,3 @@ def _scaled(matrix: Matrix, factor: Floats) -> Matrix:
     found.data = np.multiply(found.data, each, out=np.zeros_like(found.data), where=each != 0)
     found.eliminate_zeros()
     return found
-
-
-def _power(base: Floats, exponent: Floats) -> tuple[Floats, Floats]:
-    safe = np.where(base > 0, base, 1.0)
-    by_base = np.where(exponent == 0, 0.0, exponent * base ** (exponent - 1))
-    return by_base, base**exponent * np.log(safe)
-
-
-def _where(chosen: Floats, one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
-    first = (chosen != 0).astype(np.float64)
-    return np.zeros_like(first), first, 1 - first
-
-
-def _clip(value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
-    below, above = (value < low).astype(np.float64), (value > high).astype(np.float64)
-    return 1 - below - above, below, above
-
-
-def _least(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    first = (a <= b).astype(np.float64)
-    return first, 1 - first
-
-
-_RULES: dict[str, Callable[..., tuple[Floats, ...]]] = {
-    "add": lambda a, b: (np.ones_like(a), np.ones_like(b)),
-    "subtract": lambda a, b: (np.ones_like(a), -np.ones_like(b)),
-    "multiply": lambda a, b: (b, a),
-    "divide": lambda a, b: (1 / b, -a / b**2),
-    "power": _power,
-    "negative": lambda a: (-np.ones_like(a),),
-    "sqrt": lambda a: (0.5 / np.sqrt(a),),
-    "exp": lambda a: (np.exp(a),),
-    "log": lambda a: (1 / a,),
-    "abs": lambda a: (np.sign(a),),
-    "min": _least,
-    "max": lambda a, b: _least(b, a),
-    "where": _where,
-    "clip": _clip,
-}

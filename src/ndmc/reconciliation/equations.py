@@ -22,7 +22,8 @@ from ndmc.plan.vocabulary import Vocabulary
 from ndmc.reconciliation.covariance import factor_of
 from ndmc.reconciliation.derivatives import Slope, degree, differentiate
 from ndmc.reconciliation.least_squares import Linear
-from ndmc.scenario.expressions import Expression, evaluate_expression
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 from ndmc.typing import Floats, Integers, Matrix

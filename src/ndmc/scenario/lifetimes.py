@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ndmc.errors import nearest
-from ndmc.scenario.expressions import ExpressionError, parse
+from ndmc.scenario.expressions import ExpressionError
+from ndmc.scenario.grammar import parse
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 

@@ -14,8 +14,9 @@ from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.steps import Formula, Plan
 from ndmc.runs.replay import scenario_of
-from ndmc.scenario.expressions import Expression, evaluate_expression
+from ndmc.scenario.expressions import Expression
 from ndmc.scenario.load import as_scenario, load
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import ROOT
 from ndmc.store.place import place_of

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ndmc.dims import align, flat
 from ndmc.plan.description import describe
 from ndmc.plan.steps import Balance, Cohort, March, Plan, Step
-from ndmc.scenario.expressions import evaluate_expression
 from ndmc.scenario.lifetimes import canonical
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import LEVELS, Rating
 from ndmc.scenario.scenario import Scenario

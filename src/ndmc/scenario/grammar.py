@@ -1,0 +1,325 @@
+"""The safe grammar of expressions: arithmetic over labelled names.
+
+A text is parsed once into a tree of plain values; nothing in it can run code. Names broadcast
+against each other by dim name, and every sum must be a sum of like with like.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import keyword
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ndmc.dims import Dims
+from ndmc.errors import nearest
+from ndmc.scenario.expressions import Expression, ExpressionError, Variable
+from ndmc.scenario.operations import FUNCTIONS, OPERATIONS
+from ndmc.scenario.units import NONE, TIME
+
+__all__ = ["Composer", "compile_expression", "parse"]
+
+_MAX_CHARACTERS = 2000
+
+_MAX_DEPTH = 100
+
+_AMOUNT = re.compile(r"\s*[-+\d.eE]+\s*[A-Za-z%]")
+
+_STEP = "step"
+
+_YEAR = "year"
+
+_BINARY: dict[type, str] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.Pow: "power",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+}
+
+_OVER = ("sum", "mean")
+
+_YEARLY = ("cumsum", "lag", "carry", "first_year")
+
+_PATHS = ("ramp", "logistic", "interpolate")
+
+_CALLABLE = (*FUNCTIONS, *_OVER, *_YEARLY, *_PATHS, "at")
+
+
+def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims) -> Expression:
+    """Return ``text`` as a checked expression.
+
+    Parameters
+    ----------
+    text
+        For example ``"production * content"`` or ``"sum(sales, over=product)"``.
+    variables
+        The names that may be used.
+    dims
+        The dims and labels of the scenario.
+
+    Raises
+    ------
+    ExpressionError
+        For anything outside the grammar, unknown names, and units that do not fit.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car"), "year": ("2001", "2002")})
+    >>> sales = Variable(("product", "year"), NONE)
+    >>> compile_expression("sum(sales, over=product) / 2", {"sales": sales}, dims).dims
+    ('year',)
+    """
+    try:
+        return _Reader(variables, dims).visit(parse(text))
+    except OverflowError:
+        raise ExpressionError("numbers must be finite") from None
+
+
+def parse(text: str) -> ast.expr:
+    """Return the syntax tree of a text, short and shallow enough to walk.
+
+    Raises
+    ------
+    ExpressionError
+        For anything that is not one expression of Python's syntax.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
+            tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as broken:
+        hint = "; a number with a unit is a parameter" if _AMOUNT.match(text) else ""
+        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+        hint = f"; {words[0]!r} cannot be a name here, rename it" if words else hint
+        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{hint}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise ExpressionError("nested too deeply, or not a text") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
+    return tree
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes expressions of names and of expressions, which may be of any length and depth.
+
+    Raises
+    ------
+    ExpressionError
+        For unknown names, dims and labels, and for units that do not fit.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car"), "year": ("2001", "2002")})
+    >>> compose = Composer({"sales": Variable(("product", "year"), NONE)}, dims)
+    >>> compose.over("sum", compose.name("sales"), "product").dims
+    ('year',)
+    """
+
+    variables: Mapping[str, Variable]
+    dims: Dims
+
+    def name(self, name: str) -> Expression:
+        """Return what a name stands for."""
+        if name == _STEP:
+            return Expression((), TIME, "number", value=1.0)
+        if name == _YEAR:
+            return Expression((_YEAR,), NONE, "series", positions=self.dims.years, axis=0)
+        if name not in self.variables:
+            suggestion = nearest(name, [*self.variables, _STEP, _YEAR])
+            raise ExpressionError(f"unknown name {name!r}; {suggestion}")
+        known = self.variables[name]
+        return Expression(known.dims, known.dimension, "name", name=name)
+
+    def number(self, value: float) -> Expression:
+        """Return a plain number; 0 may stand beside anything."""
+        return Expression((), NONE if value else None, "number", value=value)
+
+    def apply(self, operation: str, *arguments: Expression) -> Expression:
+        """Return an operation on expressions, which broadcast against each other."""
+        dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
+        return Expression(dims, OPERATIONS[operation].dimension(arguments), operation, arguments)
+
+    def over(self, name: str, inner: Expression, dim: str) -> Expression:
+        """Return the sum or the mean over a dim."""
+        if dim not in inner.dims:
+            raise ExpressionError(
+                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
+                f"{nearest(dim, inner.dims)}"
+            )
+        rest = tuple(d for d in inner.dims if d != dim)
+        dimension = inner.dimension or NONE
+        if dim == "year" and name == "sum":
+            dimension = dimension * TIME
+        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
+
+    def along(self, name: str, inner: Expression, years: int = 1) -> Expression:
+        """Return what runs along the years: ``lag``, ``carry``, ``cumsum`` or ``first_year``."""
+        if "year" not in inner.dims:
+            raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
+        dimension = inner.dimension or NONE
+        axis = inner.dims.index("year")
+        if name == "first_year":
+            if dimension != NONE:
+                raise ExpressionError("the argument of first_year() must be a comparison")
+            rest = tuple(dim for dim in inner.dims if dim != "year")
+            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
+        if name != "lag":
+            dimension = dimension * TIME
+        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
+
+    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
+        """Return what stands at a label of a dim; at a group, the sum of its labels."""
+        if dim not in inner.dims:
+            message = f"cannot pick {dim}={label}: {_describe_dims(inner.dims)}"
+            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
+        try:
+            positions = self.dims.positions(dim, label)
+        except KeyError:
+            suggestion = nearest(label, self.dims.known(dim))
+            raise ExpressionError(f"{dim} has no label {label!r}; {suggestion}") from None
+        rest = tuple(d for d in inner.dims if d != dim)
+        axis = inner.dims.index(dim)
+        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
+
+
+class _Reader(Composer):
+    def visit(self, node: ast.AST) -> Expression:
+        match node:
+            case ast.Constant(value=bool()):
+                pass
+            case ast.Constant(value=int() | float() as value):
+                if not math.isfinite(float(value)):
+                    raise ExpressionError("numbers must be finite")
+                return self.number(float(value))
+            case ast.Name(id=name):
+                return self.name(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.visit(operand)
+                if inner.operation == "number":
+                    return Expression((), inner.dimension, "number", value=-inner.value)
+                return self.apply("negative", inner)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.visit(operand)
+            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in _BINARY:
+                return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _BINARY
+            ):
+                return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+                return self._call(name, arguments, keywords)
+        raise ExpressionError(
+            f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
+            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
+        )
+
+    def _call(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        if name in FUNCTIONS:
+            return self._function(name, [self.visit(a) for a in arguments], bool(keywords))
+        if name in _OVER:
+            return self._over(name, arguments, keywords)
+        if name in _YEARLY:
+            return self._along(name, arguments, keywords)
+        if name == "at":
+            return self._at(arguments, keywords)
+        if name in _PATHS:
+            return self._path(name, arguments, keywords)
+        raise ExpressionError(f"unknown function {name!r}; {nearest(name, _CALLABLE)}")
+
+    def _function(self, name: str, arguments: list[Expression], named: bool) -> Expression:
+        count = FUNCTIONS[name].arity
+        if not named and FUNCTIONS[name].pairwise and len(arguments) > count:
+            first, *others = arguments
+            return functools.reduce(functools.partial(self.apply, name), others, first)
+        if named or len(arguments) != count:
+            raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
+        return self.apply(name, *arguments)
+
+    def _path(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        """Compile a path over the years through given points: year, value, year, value, ..."""
+        count = len(arguments)
+        if keywords or count < 4 or count % 2 or (name != "interpolate" and count > 4):
+            more = ", ..." if name == "interpolate" else ""
+            raise ExpressionError(f"write {name}(year, value, year, value{more})")
+        parts = [self.visit(argument) for argument in arguments]
+        years, values = parts[0::2], parts[1::2]
+        for before, after in itertools.pairwise(years):
+            if before.operation == after.operation == "number" and before.value >= after.value:
+                message = f"the years must rise, found {before.value:g} before {after.value:g}"
+                raise ExpressionError(f"{name}(): {message}")
+        if any("year" in part.dims for part in years):
+            raise ExpressionError(f"the years of {name}() cannot change with the years")
+        path = values[0]
+        for n in range(len(years) - 1):
+            part = self._way(name, years[n], years[n + 1])
+            rise = self.apply("subtract", values[n + 1], values[n])
+            path = self.apply("add", path, self.apply("multiply", part, rise))
+        return path
+
+    def _way(self, name: str, start: Expression, end: Expression) -> Expression:
+        """Return the share of the way from one year to another that is done, for every year."""
+        span = self.apply("subtract", end, start)
+        if name != "logistic":
+            done = self.apply("subtract", self.name(_YEAR), start)
+            share = self.apply("min", self.apply("divide", done, span), self.number(1.0))
+            return self.apply("max", share, self.number(0.0))
+        # 10 % of the way is done at the first year and 90 % at the second: a slope of ln(81).
+        middle = self.apply("divide", self.apply("add", start, end), self.number(2.0))
+        left = self.apply("subtract", middle, self.name(_YEAR))
+        slope = self.apply(
+            "multiply", self.number(math.log(81.0)), self.apply("divide", left, span)
+        )
+        growth = self.apply("add", self.number(1.0), self.apply("exp", slope))
+        return self.apply("divide", self.number(1.0), growth)
+
+    def _over(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        match arguments, keywords:
+            case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
+                return self.over(name, self.visit(inner), dim)
+        raise ExpressionError(f"write {name}(x, over=dim)")
+
+    def _along(
+        self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+    ) -> Expression:
+        match arguments, keywords:
+            case [inner, ast.Constant(value=int() as years)], [] if name == "lag" and years >= 0:
+                return self.along(name, self.visit(inner), years)
+            case [inner], []:
+                return self.along(name, self.visit(inner))
+        raise ExpressionError("write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)")
+
+    def _at(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
+        match arguments, keywords:
+            case [inner], [ast.keyword(arg=str() as dim, value=ast.Name(id=label))]:
+                return self.pick(self.visit(inner), dim, label)
+            case [inner], [ast.keyword(arg=str() as dim, value=ast.Constant(value=label))]:
+                return self.pick(self.visit(inner), dim, str(label))
+        raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
+
+
+def _describe_dims(dims: tuple[str, ...]) -> str:
+    return f"the argument has the dims {list(dims)}" if dims else "the argument has no dims"

@@ -1,0 +1,283 @@
+"""The operations of expressions: one table for those that read, compute, solve and differentiate.
+
+A function that is added here is known to all of them; kernels know an operation by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndmc.dims import expand
+from ndmc.scenario.expressions import Expression, ExpressionError
+from ndmc.scenario.units import NONE, Dimension
+from ndmc.typing import Floats
+
+__all__ = ["ALONG", "COMPARISONS", "FUNCTIONS", "OPERATIONS", "evaluate_expression"]
+
+_Rule = Callable[[str, tuple[Expression, ...]], Dimension | None]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that is done cell by cell.
+
+    ``rule`` gives the dimension of its result, ``slopes`` its derivatives by each argument. What
+    is ``pairwise`` takes more arguments, two by two. Messages say ``verb`` and ``noun`` for it.
+    """
+
+    name: str
+    arity: int
+    rule: _Rule
+    ufunc: Callable[..., Any]
+    slopes: Callable[..., tuple[Floats, ...]]
+    pairwise: bool = False
+    verb: str = ""
+    noun: str = ""
+
+    def dimension(self, arguments: tuple[Expression, ...]) -> Dimension | None:
+        """Return the dimension of its result, or refuse arguments that do not fit."""
+        return self.rule(self.verb or self.name, arguments)
+
+
+@dataclass(frozen=True)
+class Along:
+    """Something that is done along one dim; where it is ``linear`` a matrix does the same."""
+
+    values: Callable[[Floats, Expression], Floats]
+    linear: bool = True
+
+
+# --- dimensions ----------------------------------------------------------------------------------
+
+
+def _product(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    left, right = (argument.dimension for argument in arguments)
+    return None if left is None or right is None else left * right
+
+
+def _ratio(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    left, right = (argument.dimension for argument in arguments)
+    if right is None:
+        raise ExpressionError("division by zero")
+    return None if left is None else left / right
+
+
+def _raised(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    base, exponent = arguments
+    if exponent.dimension not in (NONE, None):
+        raise ExpressionError(f"an exponent must be a plain number, not {exponent.dimension}")
+    if base.dimension in (NONE, None):
+        return NONE
+    if exponent.operation != "number":
+        raise ExpressionError(
+            f"the power of a quantity ({base.dimension}) must be a literal number"
+        )
+    return base.dimension**exponent.value if base.dimension else NONE
+
+
+def _like(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    dimensions = [argument.dimension for argument in arguments if argument.dimension is not None]
+    if any(dimension != dimensions[0] for dimension in dimensions):
+        kinds = " and ".join(f"[{dimension}]" for dimension in dict.fromkeys(dimensions))
+        raise ExpressionError(f"cannot {verb} {kinds}")
+    return dimensions[0] if dimensions else None
+
+
+def _compared(verb: str, arguments: tuple[Expression, ...]) -> Dimension:
+    _like(verb, arguments)
+    return NONE
+
+
+def _chosen(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    if arguments[0].dimension not in (NONE, None):
+        raise ExpressionError("the first argument of where() must be a comparison")
+    return _like(verb, arguments[1:])
+
+
+def _plain(verb: str, arguments: tuple[Expression, ...]) -> Dimension:
+    if arguments[0].dimension not in (NONE, None):
+        raise ExpressionError(
+            f"{verb}() wants a plain number, not [{arguments[0].dimension}]; divide first"
+        )
+    return NONE
+
+
+def _root(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
+    dimension = arguments[0].dimension
+    return None if dimension is None else dimension**0.5
+
+
+# --- derivatives ---------------------------------------------------------------------------------
+
+
+def _power_slopes(base: Floats, exponent: Floats) -> tuple[Floats, Floats]:
+    safe = np.where(base > 0, base, 1.0)
+    by_base = np.where(exponent == 0, 0.0, exponent * base ** (exponent - 1))
+    return by_base, base**exponent * np.log(safe)
+
+
+def _where_slopes(chosen: Floats, one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
+    first = (chosen != 0).astype(np.float64)
+    return np.zeros_like(first), first, 1 - first
+
+
+def _clip_slopes(value: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+    below, above = (value < low).astype(np.float64), (value > high).astype(np.float64)
+    return 1 - below - above, below, above
+
+
+def _least_slopes(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    first = (a <= b).astype(np.float64)
+    return first, 1 - first
+
+
+def _flat(*arguments: Floats) -> tuple[Floats, ...]:
+    return tuple(np.zeros_like(argument) for argument in arguments)
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def _named(*operations: Operation) -> dict[str, Operation]:
+    return {operation.name: operation for operation in operations}
+
+
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+
+_OPERATORS = _named(
+    Operation("add", 2, _like, np.add, lambda a, b: (np.ones_like(a), np.ones_like(b))),
+    Operation("subtract", 2, _like, np.subtract, lambda a, b: (np.ones_like(a), -np.ones_like(b))),
+    Operation("multiply", 2, _product, np.multiply, lambda a, b: (b, a), noun="a product"),
+    Operation("divide", 2, _ratio, np.divide, lambda a, b: (1 / b, -a / b**2), noun="a division"),
+    Operation("power", 2, _raised, np.power, _power_slopes, noun="a power"),
+    Operation("negative", 1, _like, np.negative, lambda a: (-np.ones_like(a),)),
+    *(
+        Operation(name, 2, _compared, getattr(np, name), _flat, verb="compare", noun="a comparison")
+        for name in COMPARISONS
+    ),
+)
+
+#: Those that are written as a name with its arguments.
+FUNCTIONS = _named(
+    Operation("min", 2, _like, np.minimum, _least_slopes, pairwise=True, verb="take the min of"),
+    Operation(
+        "max",
+        2,
+        _like,
+        np.maximum,
+        lambda a, b: _least_slopes(b, a),
+        pairwise=True,
+        verb="take the max of",
+    ),
+    Operation(
+        "where",
+        3,
+        _chosen,
+        np.where,
+        _where_slopes,
+        verb="choose by where() between",
+        noun="the condition of where()",
+    ),
+    Operation("clip", 3, _like, np.clip, _clip_slopes),
+    Operation("abs", 1, _like, np.abs, lambda a: (np.sign(a),)),
+    Operation("sqrt", 1, _root, np.sqrt, lambda a: (0.5 / np.sqrt(a),)),
+    Operation("exp", 1, _plain, np.exp, lambda a: (np.exp(a),)),
+    Operation("log", 1, _plain, np.log, lambda a: (1 / a,)),
+)
+
+OPERATIONS = {**_OPERATORS, **FUNCTIONS}
+
+
+# --- along a dim ---------------------------------------------------------------------------------
+
+
+def _sum(inner: Floats, expression: Expression) -> Floats:
+    total: Floats = np.add.reduce(inner, axis=expression.axis)
+    return total
+
+
+def _mean(inner: Floats, expression: Expression) -> Floats:
+    return np.asarray(_sum(inner, expression) / inner.shape[expression.axis])
+
+
+def _pick(inner: Floats, expression: Expression) -> Floats:
+    first, *more = expression.positions
+    if not more:
+        return np.asarray(inner.take(first, axis=expression.axis))
+    return _sum(np.asarray(inner.take(expression.positions, axis=expression.axis)), expression)
+
+
+def _lag(inner: Floats, expression: Expression) -> Floats:
+    years = int(expression.value)
+    out = np.zeros_like(inner)
+    if years < inner.shape[expression.axis]:
+        source, target = (
+            np.moveaxis(inner, expression.axis, 0),
+            np.moveaxis(out, expression.axis, 0),
+        )
+        target[years:] = source[: len(source) - years]
+    return out
+
+
+def _carry(inner: Floats, expression: Expression) -> Floats:
+    surplus = np.moveaxis(inner, expression.axis, 0)
+    held = np.maximum(surplus, 0.0)
+    for year in range(1, len(held)):
+        held[year] = np.maximum(held[year - 1] + surplus[year], 0.0)
+    return np.ascontiguousarray(np.moveaxis(held, 0, expression.axis))
+
+
+def _cumsum(inner: Floats, expression: Expression) -> Floats:
+    return np.cumsum(inner, axis=expression.axis)
+
+
+def _first_year(inner: Floats, expression: Expression) -> Floats:
+    """Return the first year in which something holds, infinity for never; nan does not hold."""
+    condition = np.moveaxis(inner, expression.axis, 0)
+    first = np.full(condition.shape[1:], np.inf)
+    for year, value in zip(expression.positions[::-1], condition[::-1], strict=True):
+        np.copyto(first, year, where=(value != 0.0) & ~np.isnan(value))
+    return first
+
+
+ALONG = {
+    "sum": Along(_sum),
+    "mean": Along(_mean),
+    "at": Along(_pick),
+    "lag": Along(_lag),
+    "cumsum": Along(_cumsum),
+    "carry": Along(_carry, linear=False),
+    "first_year": Along(_first_year, linear=False),
+}
+
+
+def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) -> Floats:
+    """Return the values of ``expression``: its dims, then the draws.
+
+    Parameters
+    ----------
+    expression
+        A checked expression.
+    values
+        The array of every name it reads, draws last (one draw where it is the same in all).
+    """
+    match expression.operation:
+        case "number":
+            return np.full((1,), expression.value)
+        case "name":
+            return values[expression.name]
+        case "series":
+            return np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
+        case operation if operation in ALONG:
+            inner = evaluate_expression(expression.arguments[0], values)
+            return ALONG[operation].values(inner, expression)
+    arguments = [
+        expand(evaluate_expression(argument, values), argument.dims, expression.dims)
+        for argument in expression.arguments
+    ]
+    result: Floats = OPERATIONS[expression.operation].ufunc(*arguments)
+    return result if result.dtype == np.float64 else result.astype(np.float64)
