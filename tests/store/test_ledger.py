@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from ndmc.store.folder import Folder
 from ndmc.store.keys import block_name, stage_name
 from ndmc.store.ledger import Entry, Ledger, Piece, checksum
-from ndmc.store.place import Folder
 
 RUN = {"seed": 4, "scenario_hash": "ab12", "ndmc": "0.1.0", "identity": 123}
 PIECES = (

@@ -11,8 +11,10 @@ import uuid
 import google_crc32c
 import pytest
 
-from ndmc.errors import InputError
-from ndmc.store.place import Bucket, Folder, place_of
+from ndmc.errors import InputError, RunError
+from ndmc.store.address import place_of
+from ndmc.store.bucket import Bucket
+from ndmc.store.folder import Folder
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -206,7 +208,7 @@ def test_partial_files_are_no_files(tmp_path):
 KILLED_WRITE = """
 import os, signal, sys
 from pathlib import Path
-from ndmc.store.place import Folder
+from ndmc.store.folder import Folder
 def pieces():
     yield b"half" * 10_000
     os.kill(os.getpid(), signal.SIGKILL)
@@ -261,10 +263,20 @@ def test_locks_are_shared(tmp_path):
         pass
 
 
+def test_a_system_without_locks_is_refused(tmp_path, monkeypatch):
+    """Where there is no flock, as on Windows, a run is refused in words; reading needs none."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    place = Folder(tmp_path)
+    place.write("a", b"x")
+    assert place.read("a") == b"x"
+    with pytest.raises(RunError, match="no locks such as runs need"), place.lock("run"):
+        pass
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ndmc.store.place import Folder
+from ndmc.store.folder import Folder
 with Folder(Path(sys.argv[1])).lock("run", shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(60)
@@ -338,7 +350,7 @@ def test_an_empty_folder_may_be_begun(tmp_path):
 KILLED_BEGIN = """
 import os, signal, sys
 from pathlib import Path
-from ndmc.store.place import Folder
+from ndmc.store.folder import Folder
 with Folder(Path(sys.argv[1])).begin() as begun:
     begun.write("zarr.json", b"{}")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
 import ndmc
-from ndmc.store.place import Folder
+from ndmc.store.folder import Folder
 from ndmc.store.zarr_v3 import encoded, get_array, only_chunk, output_document, put_array
 
 

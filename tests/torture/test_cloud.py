@@ -15,8 +15,8 @@ from parts import DISTURBED, KEEP, PARTS, arrays, assert_identical, ended, until
 from strategies import python
 
 import ndmc
+from ndmc.store.address import place_of
 from ndmc.store.integrity import verify
-from ndmc.store.place import place_of
 from ndmc.store.store import open_store
 
 fsspec = pytest.importorskip("fsspec")
@@ -235,8 +235,8 @@ def test_a_killed_creation_on_a_server_is_started_over(start, expected):
 
 
 KILLED_AT_ROOT = """
-from ndmc.store import place
-place._Told.pipe_file = lambda self, key, *a, **o: (
+from ndmc.store import bucket
+bucket._Told.pipe_file = lambda self, key, *a, **o: (
     die() if key.endswith(".zarr/zarr.json") else self.files.pipe_file(key, *a, **o)
 )
 cli.main()

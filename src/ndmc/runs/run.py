@@ -29,10 +29,11 @@ from ndmc.runs.replay import work_of
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws, restore
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import forget
-from ndmc.store.place import Place, place_of
+from ndmc.store.place import Place
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.series import kernels_of, series_of
 from ndmc.store.spec import Spec, blocks, cut, stages

@@ -4,6 +4,7 @@ Knows draws only as arrays of outputs: nothing here can compute one.
 """
 
 __all__ = [
+    "address",
     "brackets",
     "buffer",
     "bundle",

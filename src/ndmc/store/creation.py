@@ -12,10 +12,12 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output, Plan
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
+from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
 from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, document_key, percentile_key
-from ndmc.store.place import Folder, Place, told
+from ndmc.store.place import Place
 from ndmc.store.spec import Spec
 from ndmc.store.store import FORMAT, Store, array_of, now, open_store, tables_of, write_root
 from ndmc.store.zarr_v3 import (

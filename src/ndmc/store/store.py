@@ -24,6 +24,8 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output
+from ndmc.store.address import place_of
+from ndmc.store.bucket import told
 from ndmc.store.identity import BEFORE, IDENTITY
 from ndmc.store.keys import (
     INPUTS,
@@ -37,7 +39,7 @@ from ndmc.store.keys import (
     stage_of,
 )
 from ndmc.store.ledger import Entry, Ledger, checksum
-from ndmc.store.place import Place, place_of, told
+from ndmc.store.place import Place
 from ndmc.store.spec import Spec, blocks
 from ndmc.store.zarr_v3 import encoded, get_array, read_chunk
 

@@ -18,8 +18,8 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.load import as_scenario, load
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
-from ndmc.store.place import place_of
 from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store, open_store
 from ndmc.studies.figures import Comparison, Estimate, compare, tolerances, unit_factor, view_of
