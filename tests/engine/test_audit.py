@@ -149,14 +149,14 @@ def test_every_process_has_a_ledger_over_the_dims_its_flows_share():
     data["flows"]["kept"] = {"from": "store", "to": "dump"}
     data["processes"].append("store")
     plan = compile_plan(scenario(data))
-    assert {one.process: one.dims for one in plan.ledgers} == {
+    assert {one.process: one.dims for one in plan.accounts} == {
         "use": ("product", "year"),
         "waste": ("product", "year"),
         "store": ("year",),
     }
-    assert {one.process for one in compile_plan(scenario(data), ["in_use"]).ledgers} <= {"use"}
+    assert {one.process for one in compile_plan(scenario(data), ["in_use"]).accounts} <= {"use"}
     whole = compile_plan(scenario(data), ["in_use"], whole=True)
-    assert len(whole.ledgers) == 3
+    assert len(whole.accounts) == 3
 
 
 def test_an_error_that_cancels_in_the_sum_over_products_is_found():

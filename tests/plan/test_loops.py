@@ -40,7 +40,7 @@ def solve(data, draws=DRAWS, seed=1, **options):
     plan = compile_plan(loaded, keep, **options)
     audit = Audit(plan)
     values = evaluate(plan, range(draws), seed=seed, audit=audit)
-    assert len(plan.ledgers) == len(file.processes)
+    assert len(plan.accounts) == len(file.processes)
     assert audit.worst < LIMIT, audit.place
     return values
 

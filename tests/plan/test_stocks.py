@@ -590,6 +590,17 @@ def test_buffer_covers_what_it_can(into, wanted, initial, carry_over):
     assert_allclose(values["rest"], rest, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("kind", ["sink", "buffer"])
+def test_an_initial_stock_may_be_as_deep_as_any_text(kind):
+    """What ndmc makes of it does not count: 99 summands are as deep as a text may be."""
+    data = holding(kind, [1.0, 2.0], [0.0, 0.0], initial=1.0)
+    data["stocks"]["held"]["initial"] = " + ".join(["start"] * 99)
+    assert_allclose(central(data)["held"], [100.0, 102.0], rtol=1e-14)
+    data["stocks"]["held"]["initial"] += " + start"
+    with pytest.raises(InputError, match="nested deeper than 100"):
+        central(data)
+
+
 def test_buffer_per_draw():
     """The remainder of each draw is that draw's: its mean is above that of the means."""
     data = holding("buffer", [10.0] * 6, [10.0] * 6)

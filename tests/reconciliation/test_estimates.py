@@ -342,6 +342,27 @@ def test_a_bilinear_share_is_reconciled_too():
     assert_allclose(found.loss, found.loss_rate / 100 * found.to_plant, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([f"scrap_of_a_grade_with_a_long_name_{n:03d}" for n in range(45)], id="long"),
+        pytest.param([f"in_{n}" for n in range(110)], id="many"),
+    ],
+)
+def test_a_share_of_many_inflows_is_reconciled(names):
+    """The limits of what people write do not concern a sum that ndmc makes of their flows."""
+    data = market()
+    shares = np.linspace(1, 2, len(names)) / len(names)
+    for name, share in zip(names, shares.tolist(), strict=True):
+        data["flows"][name] = {"from": "abroad", "to": "plant", "dims": ["element"]}
+        data["parameters"][f"m_{name}"] = measured({"Nd": 100 * share, "Dy": 10 * share})
+        data["reconcile"]["measured"][name] = f"m_{name}"
+    found = found_of(data)
+    entering = found.to_plant + sum(found[name] for name in names)
+    assert_allclose(found.loss, found.loss_rate / 100 * entering, rtol=1e-12)
+    assert_allclose(found.loss + found.parts, entering, rtol=1e-12)
+
+
 def test_shared_errors_move_together():
     """A scale that errs alike for both elements is corrected alike."""
     data = market()
@@ -406,6 +427,9 @@ def test_rows_are_in_the_units_of_the_file():
     assert_allclose(row.before, 10)
 
 
+_OF_NOTHING = {"from": "abroad", "to": "plant", "dims": ["element"], "share": "loss_rate"}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -416,6 +440,8 @@ def test_rows_are_in_the_units_of_the_file():
         ({"reconcile__measured": {"imports": "m_inn"}}, "unknown name 'm_inn'"),
         ({"reconcile": None}, "no 'reconcile' section"),
         ({"reconcile__level": "150 %"}, "level"),
+        ({"flows__parts": _OF_NOTHING}, r"yaml:\d+: nothing is known to enter 'abroad'"),
+        ({"flows__loss__share": "m_in"}, r"yaml:\d+: a share must be a plain number"),
         (
             {"parameters__m_in": measured({"Nd": 100, "Dy": 0})},
             r"yaml:\d+: parameter 'm_in' \[Dy\] is measured as 0, .* give sd",

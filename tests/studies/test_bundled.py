@@ -44,7 +44,7 @@ def test_scenario_balances(name, variant):
     audit = Audit(plan)
     ndmc.evaluate(plan, range(300), audit=audit)
     assert audit.worst <= LIMIT
-    assert [ledger.process for ledger in plan.ledgers] == loaded.file.processes
+    assert [account.process for account in plan.accounts] == loaded.file.processes
     if all(stock.initial is None for stock in loaded.file.stocks.values()):
         assert imbalance(loaded, bundled_draws(name, variant)) <= 64
 

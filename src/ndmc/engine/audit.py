@@ -71,7 +71,7 @@ class Audit:
             if found is not None:
                 found = np.broadcast_to(found, (tile.width,))[here]
                 self.counts[number] += int(np.count_nonzero(found))
-        if self.plan.ledgers:
+        if self.plan.accounts:
             self._balance(seen, first, here)
 
     def _balance(self, seen: _Seen, first: int, here: slice) -> None:
@@ -81,7 +81,7 @@ class Audit:
         share = np.divide(off, largest, out=np.zeros_like(off), where=some)
         if share.max(initial=0.0) <= self.worst:
             return
-        for number, ledger in enumerate(self.plan.ledgers):
+        for number, account in enumerate(self.plan.accounts):
             worst = float(np.max(share[number], initial=0.0))
             if not worst <= self.worst and self.worst == self.worst:  # nan is the worst and stays
                 draw = int(np.argmax(share[number]))
@@ -89,7 +89,7 @@ class Audit:
                 row = int(np.argmax(np.abs(net[:, draw])))
                 year = self.plan.dims.years[row % len(self.plan.dims.years)]
                 self.worst = worst
-                self.place = (ledger.process, year, first + (here.start or 0) + draw)
+                self.place = (account.process, year, first + (here.start or 0) + draw)
 
     def count(self, kind: str) -> dict[str, int]:
         """Return the number of draws per name, for one kind of watch."""
@@ -100,7 +100,7 @@ class Audit:
 class _Groups:
     """Rows of which the least and the greatest value of each draw is wanted.
 
-    They are those of names and, after them, the nets of the ledgers.
+    They are those of names and, after them, the nets of the accounts.
     """
 
     def __init__(self, plan: Plan, code: RowCode) -> None:
@@ -108,14 +108,14 @@ class _Groups:
         self.flows = {w.name for w in watched if w.kind != "range"}
         self.flows |= {output.name for output in plan.outputs if output.kind == "flow"}
         names = [*(w.name for w in watched), *sorted(self.flows)]
-        names += [name for ledger in plan.ledgers for name in ledger.names]
+        names += [name for account in plan.accounts for name in account.names]
         looped = [name for w in plan.watches if w.kind == "gain" for name in w.group]
         names += [name for name in looped if name in code.names]
         self.number = {name: number for number, name in enumerate(dict.fromkeys(names))}
         places = [code.names[name] for name in self.number] + list(code.nets)
         self.rows = np.concatenate([np.empty(0, np.int64), *(p.reshape(-1) for p in places)])
         self.ends = np.cumsum([p.size for p in places], dtype=np.int64)
-        self.held = _padded([[self.number[name] for name in v.names] for v in plan.ledgers])
+        self.held = _padded([[self.number[name] for name in v.names] for v in plan.accounts])
 
 
 def _padded(lists: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
@@ -139,12 +139,12 @@ class _Seen:
 
     @property
     def off(self) -> Floats:
-        """The largest residual of each ledger and draw."""
+        """The largest residual of each account and draw."""
         return self.size[len(self.groups.number) :]
 
     @property
     def largest_held(self) -> Floats:
-        """The largest flow or stock of each ledger and draw."""
+        """The largest flow or stock of each account and draw."""
         return np.asarray(self.size[self.groups.held].max(axis=1))
 
     def largest(self, names: Iterable[str]) -> Floats:

@@ -13,11 +13,11 @@ from ndmc.dims import Dims
 from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
 from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
+    Account,
     Balance,
     Cohort,
     Conditioning,
     Formula,
-    Ledger,
     March,
     Plan,
     Profile,
@@ -123,7 +123,7 @@ class _Compiler(Writer[Part]):
         self.fixed = frozenset(self.names)
         sampling = self._sampling()
         each = self._compiled(self.plan.steps)
-        nets = [self._net(ledger) for ledger in self.plan.ledgers]
+        nets = [self._net(account) for account in self.plan.accounts]
         audit = self.taken()
         filled = [*self.set, *((np.array(row), np.array(v)) for v, row in self.numbers.items())]
         return RowCode(
@@ -347,19 +347,19 @@ class _Compiler(Writer[Part]):
 
     # --- balances ----------------------------------------------------------------------------
 
-    def _net(self, ledger: Ledger) -> Places:
+    def _net(self, account: Account) -> Places:
         """Return the rows of what enters a process and neither leaves nor stays."""
         self.scratch_rows = 0
-        net = self.take(self.shape(ledger.dims))
+        net = self.take(self.shape(account.dims))
         self.do("copy", net, self.number(0.0))
-        parts = [(t.sign, rows) for t in ledger.terms for rows in self._members(t, ledger.dims)]
-        if ledger.stock:
-            for held in self._members(Term(ledger.stock, ledger.stock_dims), ledger.dims):
+        parts = [(t.sign, rows) for t in account.terms for rows in self._members(t, account.dims)]
+        if account.stock:
+            for held in self._members(Term(account.stock, account.stock_dims), account.dims):
                 parts += [(-1.0, held), (1.0, self._year_before(held))]
         for sign, rows in parts:
             self.do("gain" if sign > 0 else "lose", net, rows)
-        if ledger.before is not None:
-            self._add_before(net, ledger.before, ledger.stock_dims[:-1], ledger.dims[:-1])
+        if account.before is not None:
+            self._add_before(net, account.before, account.stock_dims[:-1], account.dims[:-1])
         return net
 
     def _year_before(self, held: Places) -> Places:

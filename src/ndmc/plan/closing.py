@@ -15,13 +15,13 @@ import numpy as np
 
 from ndmc.plan.vocabulary import Vocabulary
 
-__all__ = ["Equation", "close_flows"]
+__all__ = ["Closing", "close_flows"]
 
 Fault = tuple[str, tuple[str | int, ...]]
 
 
 @dataclass(frozen=True)
-class Equation:
+class Closing:
     """What closes one flow: the balance of a process, or what its stock releases or takes in."""
 
     process: str
@@ -38,7 +38,7 @@ class Equation:
         }[self.kind]
 
 
-def close_flows(names: Vocabulary) -> dict[str, Equation]:
+def close_flows(names: Vocabulary) -> dict[str, Closing]:
     """Return the equation that closes each open flow.
 
     Raises
@@ -55,7 +55,7 @@ def close_flows(names: Vocabulary) -> dict[str, Equation]:
         for name, flow in file.flows.items()
         if flow.value is None and flow.share is None and name not in by_stocks
     ]
-    equations = [e for process in file.processes for e in _equations(names, process, open_flows)]
+    equations = [e for process in file.processes for e in _closings(names, process, open_flows)]
     matched = _match(names, open_flows, equations)
     faults = [_undetermined(name, matched, equations) for name in open_flows if name not in matched]
     spare = [equation for equation in equations if equation not in matched.values()]
@@ -91,7 +91,7 @@ def _check_crossed(names: Vocabulary, process: str, index: int) -> None:
         )
 
 
-def _equations(names: Vocabulary, process: str, open_flows: Collection[str]) -> Iterable[Equation]:
+def _closings(names: Vocabulary, process: str, open_flows: Collection[str]) -> Iterable[Closing]:
     """Yield the equations of a process, with the open flows that each could close."""
     into, out = (
         {term.name for term in terms} & set(open_flows)
@@ -99,16 +99,16 @@ def _equations(names: Vocabulary, process: str, open_flows: Collection[str]) -> 
     )
     stock = names.file.stocks.get(names.holders.get(process, ""))
     if stock is None:
-        yield Equation(process, "balance", tuple(n for n in open_flows if n in into | out))
+        yield Closing(process, "balance", tuple(n for n in open_flows if n in into | out))
     elif stock.kind == "lifetime":
-        yield Equation(process, "release", tuple(n for n in open_flows if n in out))
+        yield Closing(process, "release", tuple(n for n in open_flows if n in out))
         if stock.value is not None:
-            yield Equation(process, "inflow", tuple(n for n in open_flows if n in into))
+            yield Closing(process, "inflow", tuple(n for n in open_flows if n in into))
 
 
 def _match(
-    names: Vocabulary, flows: Sequence[str], equations: Sequence[Equation]
-) -> dict[str, Equation]:
+    names: Vocabulary, flows: Sequence[str], equations: Sequence[Closing]
+) -> dict[str, Closing]:
     """Match flows to equations, as many as can be, and to those of their origin if possible.
 
     What a process sends on is then one minus the shares that leave it, times what enters: no gain
@@ -137,14 +137,14 @@ def _match(
     return {rows[row]: columns[column] for row, column in pairs}
 
 
-def _only_match(flows: Sequence[str], equations: Sequence[Equation]) -> dict[str, Equation]:
+def _only_match(flows: Sequence[str], equations: Sequence[Closing]) -> dict[str, Closing]:
     """Return how all are matched if there is but one way, as nearly always; else nothing.
 
     Where one can be told at once, `scipy.sparse.csgraph` need not be imported, which takes 0.35 s.
     """
     if len(flows) != len(equations):
         return {}
-    open_flows, spare, found = set(flows), [*equations], dict[str, Equation]()
+    open_flows, spare, found = set(flows), [*equations], dict[str, Closing]()
     while spare:
         wanted = {one: [n for n in one.flows if n in open_flows] for one in spare}
         chances = Counter(name for names in wanted.values() for name in names)
@@ -162,9 +162,9 @@ def _only_match(flows: Sequence[str], equations: Sequence[Equation]) -> dict[str
 # --- what cannot be matched ------------------------------------------------------------------
 
 
-def _undetermined(name: str, matched: dict[str, Equation], equations: Sequence[Equation]) -> Fault:
+def _undetermined(name: str, matched: dict[str, Closing], equations: Sequence[Closing]) -> Fault:
     """Name every flow that could be the one too many, and the equations they share."""
-    flows, shared = [name], list[Equation]()
+    flows, shared = [name], list[Closing]()
     for flow in flows:
         for equation in equations:
             if flow in equation.flows and equation not in shared:
@@ -183,7 +183,7 @@ def _undetermined(name: str, matched: dict[str, Equation], equations: Sequence[E
     )
 
 
-def _overdetermined(names: Vocabulary, equation: Equation, matched: dict[str, Equation]) -> Fault:
+def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Closing]) -> Fault:
     """Say why nothing is left for an equation to close, and what would leave it something."""
     process = equation.process
     stock = names.holders.get(process, "")
@@ -222,9 +222,9 @@ def _overdetermined(names: Vocabulary, equation: Equation, matched: dict[str, Eq
     )
 
 
-def _tied(equation: Equation, matched: dict[str, Equation]) -> dict[str, Equation]:
+def _tied(equation: Closing, matched: dict[str, Closing]) -> dict[str, Closing]:
     """Return the flows this equation could close, were those that close them spared."""
-    found: dict[str, Equation] = {}
+    found: dict[str, Closing] = {}
     waiting = [equation]
     for one in waiting:
         for flow in one.flows:

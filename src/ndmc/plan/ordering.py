@@ -6,7 +6,9 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import TypeVar
 
-__all__ = ["in_order"]
+from ndmc.plan.steps import Step
+
+__all__ = ["cycle_through", "in_order"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -71,3 +73,18 @@ def _components(wanted: Sequence[Collection[int]]) -> list[int]:
                     labels[held.pop()] = count
                 count += 1
     return labels
+
+
+def cycle_through(members: Sequence[Step], start: str) -> list[str]:
+    """Return the shortest way from a quantity of a loop back to itself, without hidden names."""
+    maker = {name: step for step in members for name in step.targets}
+    paths = [[start]]
+    seen = {start}
+    for path in paths:
+        for name in sorted(maker[path[-1]].inputs & set(maker)):
+            if name == start:
+                return [n for n in path if " " not in n and not n.startswith("_")]
+            if name not in seen:
+                seen.add(name)
+                paths.append([*path, name])
+    return [start]

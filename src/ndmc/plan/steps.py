@@ -15,13 +15,13 @@ from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
 __all__ = [
+    "Account",
     "Balance",
     "Cohort",
     "Conditioning",
     "Falling",
     "Formula",
     "Initial",
-    "Ledger",
     "Lifetime",
     "March",
     "Output",
@@ -263,7 +263,7 @@ Step = Formula | Share | Balance | Cohort | Profile | March
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Account:
     """The balance of one process: its flows with their signs, its stock, the dims they share."""
 
     process: str
@@ -355,7 +355,7 @@ class Plan:
     """A scenario compiled to ordered steps over arrays.
 
     ``fixed`` steps have no uncertain input and are computed once, ``steps`` for every tile of
-    draws. ``ledgers`` are the balances that can be checked, ``watches`` what draws are counted of;
+    draws. ``accounts`` are the balances that can be checked, ``watches`` what draws are counted of;
     ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
     outputs that may be +inf: a first year that never comes, and what is computed from one.
     """
@@ -366,7 +366,7 @@ class Plan:
     fixed: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()
     outputs: tuple[Output, ...] = ()
-    ledgers: tuple[Ledger, ...] = ()
+    accounts: tuple[Account, ...] = ()
     watches: tuple[Watch, ...] = ()
     positive: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import ast
+import functools
+from collections.abc import Callable
 from typing import NoReturn
 
 from ndmc.errors import InputError
+from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
-from ndmc.scenario.grammar import compile_expression, parse
+from ndmc.scenario.grammar import Composer, compile_expression, parse
+from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import IndicatorEntry
-from ndmc.scenario.units import NONE, TIME
+from ndmc.scenario.units import NONE, TIME, Dimension
+from ndmc.typing import Floats
 
-__all__ = ["Vocabulary"]
+__all__ = ["Vocabulary", "plain"]
+
+#: Says what is wrong with the unit of an expression; nothing if it fits.
+Wants = Callable[[Expression], str]
+
+
+def plain(what: str, *others: Dimension) -> Wants:
+    """Want a plain number, or one of other dimensions."""
+    return lambda found: (
+        ""
+        if found.dimension in (None, NONE, *others)
+        else f"{what} must be a plain number, not [{found.dimension}]"
+    )
 
 
 class Vocabulary:
@@ -26,6 +43,7 @@ class Vocabulary:
         self.where = scenario.document.where
         self.holders = {stock.process: name for name, stock in self.file.stocks.items()}
         self.variables = self._variables()
+        self.compose = Composer(self.variables, self.dims)
         self.indicators: dict[str, Formula] = {}
         for name in self.file.indicators:
             self._indicator(name, ())
@@ -72,19 +90,71 @@ class Vocabulary:
         except ExpressionError as wrong:
             raise InputError(str(wrong), where) from None
 
-    def check_dims(
-        self, name: str, expression: Expression, dims: tuple[str, ...], *key: str | int
-    ) -> None:
-        """Refuse an expression with a dim that what it is for has not."""
+    def read(
+        self, text: str, *key: str | int, of: str, wants: Wants, dims: tuple[str, ...]
+    ) -> Expression:
+        """Return the expression at a place of the scenario file, refused if it does not fit there.
+
+        It is ``of`` what may have the ``dims``.
+        """
+        expression = self.expression(text, *key)
+        if wrong := wants(expression):
+            self.fail(wrong, *key)
         extra = [dim for dim in expression.dims if dim not in dims]
         if extra and extra[0] == "year":
             self.fail(f"this cannot change with the years, as {expression.dims} does", *key)
         if extra:
             self.fail(
-                f"the expression has the dim {extra[0]!r}, which {name!r} has not; "
+                f"the expression has the dim {extra[0]!r}, which {of!r} has not; "
                 f"add it to dims or sum over it: sum(..., over={extra[0]})",
                 *key,
             )
+        return expression
+
+    def amount(self, what: str, hint: str = "") -> Wants:
+        """Want an amount of stock."""
+        units = self.scenario.units
+        wanted = f"{what} must be [{units.stock}] ({units.name(units.stock)})"
+        return lambda found: (
+            ""
+            if found.dimension in (None, units.stock)
+            else f"{wanted}, not [{found.dimension}]{hint}"
+        )
+
+    def initial(self, stock: str) -> Expression | None:
+        """Return what a stock holds before the first year, if that is said."""
+        entry = self.file.stocks[stock].initial
+        if entry is None:
+            return None
+        hint = "; a number with a unit is a parameter"
+        return self.read(
+            entry.value,
+            *("stocks", stock, "initial", "value"),
+            of=stock,
+            wants=self.amount("an initial stock", hint),
+            dims=self.stock_dims(stock)[:-1],
+        )
+
+    def in_first_year(self, value: Expression, otherwise: Expression) -> Expression:
+        """Return one thing for the first year and another for the others."""
+        first = self.compose.number(float(self.dims.years[0]))
+        begins = self.compose.apply("equal", self.compose.name("year"), first)
+        return self.compose.apply("where", begins, value, otherwise)
+
+    def in_a_year(self, change: Expression) -> Expression:
+        """Return the flow that changes a stock by so much from one year to the next."""
+        return self.compose.apply("divide", change, self.compose.name("step"))
+
+    def central(self, expression: Expression) -> Floats | None:
+        """Return an expression with every parameter at its mean; nothing if flows decide it."""
+        if not expression.names <= self.means.keys():
+            return None
+        return evaluate_expression(expression, self.means)
+
+    @functools.cached_property
+    def means(self) -> dict[str, Floats]:
+        """Every parameter at its mean."""
+        return {n: central_values(p, self.dims) for n, p in self.scenario.parameters.items()}
 
     def _variables(self) -> dict[str, Variable]:
         units = self.scenario.units

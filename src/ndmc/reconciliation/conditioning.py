@@ -19,8 +19,8 @@ from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import RowCode, compile_rows
 from ndmc.plan.steps import Formula, Plan, hidden
 from ndmc.reconciliation.draw_slopes import Slopes, slopes_of
-from ndmc.reconciliation.equations import Relation, System
 from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
+from ndmc.reconciliation.system import Relation, System
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats

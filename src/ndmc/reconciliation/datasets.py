@@ -12,10 +12,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from ndmc.errors import InputError
-from ndmc.reconciliation.equations import System
 from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_of
 from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
 from ndmc.reconciliation.nodal_tests import nodal_tests
+from ndmc.reconciliation.system import System
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats

@@ -18,9 +18,10 @@ from ndmc.dims import rows_in
 from ndmc.errors import InputError, RunError
 from ndmc.reconciliation.components import ContradictionError
 from ndmc.reconciliation.derivatives import NotSmoothError, differentiate
-from ndmc.reconciliation.equations import System, system_of
+from ndmc.reconciliation.equations import system_of
 from ndmc.reconciliation.least_squares import Adjusted, Linear, NoConvergenceError, adjust
 from ndmc.reconciliation.linear_algebra import lengths
+from ndmc.reconciliation.system import System
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Integers, Matrix
 

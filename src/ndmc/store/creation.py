@@ -174,11 +174,11 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "watched": [[watch.name, watch.kind] for watch in plan.watches],
         "counted": [],
         "balance": {
-            "checked": [ledger.process for ledger in plan.ledgers],
+            "checked": [account.process for account in plan.accounts],
             "not_computed": [
                 process
                 for process in scenario.file.processes
-                if process not in {ledger.process for ledger in plan.ledgers}
+                if process not in {account.process for account in plan.accounts}
             ],
         },
         "scenario_text": scenario.document.text,
