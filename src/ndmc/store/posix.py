@@ -3,8 +3,8 @@
 Locks are those of ``flock``: many share one or one has it alone, within a process as between
 processes; it goes with who holds it, even by a kill; and a folder can be locked while it is filled.
 Libraries keep less. Of filelock 4.3 only exclusive locks are the system's: shared ones are rows of
-SQLite, or leases that outlive a kill. Locks of fasteners 0.20 do not exclude within a process. Those
-of portalocker 4.4 are these very calls on POSIX systems; on Windows it gives up waiting after ten
+SQLite, or leases that outlive a kill. Locks of fasteners 0.20 do not exclude within a process. Of
+portalocker 4.4 they are these very calls on POSIX systems; on Windows it gives up waiting after ten
 seconds, where a merge takes minutes, shares none without pywin32, and locks no folder.
 """
 
