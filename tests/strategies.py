@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import ndmc
 from ndmc.engine.evaluation import evaluate
 from ndmc.model import compile_plan
+from ndmc.reconciliation.estimates import reconcile_scenario
 from ndmc.scenario.document import parse_document
 from ndmc.scenario.load import build
 
@@ -120,6 +121,18 @@ def stock_model(years="2000..2014", *, convention="middle", spread=0.0, products
 def bundled(name, variant=""):
     """Return a bundled scenario, read once."""
     return ndmc.load(name, variant=variant)
+
+
+@functools.cache
+def compiled(name, variant=""):
+    """Return the plan of a bundled scenario, compiled once."""
+    return compile_plan(bundled(name, variant))
+
+
+@functools.cache
+def reconciled(name):
+    """Return the estimates of a bundled scenario, reconciled once."""
+    return reconcile_scenario(bundled(name))
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Walls: imports run one way between rooms, through faces, and light parts stay light."""
 
 import ast
+import functools
 import graphlib
 import importlib
 import sys
@@ -45,6 +46,7 @@ def reachable(room):
     return BELOW[room].union(*(reachable(below) for below in BELOW[room]))
 
 
+@functools.cache
 def imported(path):
     """Return (module, name) of every import of a file, also inside functions.
 

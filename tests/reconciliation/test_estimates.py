@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose
-from strategies import bundled, scenario, write
+from strategies import reconciled, scenario, write
 
 import ndmc
 from ndmc.errors import InputError, RunError
@@ -158,7 +158,7 @@ def test_units_of_the_scenario_do_not_matter_to_nodal_tests():
 def test_every_equation_that_tests_is_listed():
     """As many as there are degrees of freedom, also after measurements were rejected."""
     for name in ("china_nd_published", "uk_ree"):
-        found = ndmc.reconcile(name)
+        found = to_dataset(reconciled(name))
         assert found.sizes["equation"] == found.attrs["redundancy"]
         assert found.indexes["equation"].is_unique
 
@@ -207,14 +207,13 @@ def test_what_nothing_determines_stays_unknown():
 
 def test_balances_close():
     """Every equation closes to 64 eps of its largest term."""
-    for name in ("market", "china"):
-        data = scenario(market()) if name == "market" else bundled("china_nd_published")
-        assert reconcile_scenario(data).worst <= 64 * np.finfo(float).eps
+    for found in (reconcile_scenario(scenario(market())), reconciled("china_nd_published")):
+        assert found.worst <= 64 * np.finfo(float).eps
 
 
 def test_no_variance_increases():
     """What is known of a measurement afterwards is never less than before."""
-    found = reconcile_scenario(bundled("china_nd_published"))
+    found = reconciled("china_nd_published")
     known = found.classes != "rejected"
     known[len(found.system.mean) :] = False
     assert (found.after_sd[known] <= found.before_sd[known] * (1 + 1e-12)).all()
@@ -415,7 +414,7 @@ def test_the_equations_of_the_published_totals_are_open():
 
 def test_equivalent_errors_are_named():
     """An error in a stock looks like one in the share that is left of it."""
-    found = ndmc.reconcile(bundled("china_nd_published")).attrs
+    found = to_dataset(reconciled("china_nd_published")).attrs
     alike = dict(zip(found["rejected"], found["alike"], strict=True))
     assert alike["vehicle_stock_published"] == "retained [product=conventional_vehicle]"
     assert alike["automobiles_published"] == ""

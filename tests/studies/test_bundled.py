@@ -6,11 +6,10 @@ import re
 import numpy as np
 import pytest
 import reference
-from strategies import bundled, bundled_draws, imbalance
+from strategies import bundled, bundled_draws, compiled, imbalance
 
 import ndmc
 from ndmc.engine.audit import LIMIT, Audit
-from ndmc.model import compile_plan
 from ndmc.studies.validation import compare_scenario
 from ndmc_kernels import survival
 
@@ -39,8 +38,7 @@ def test_scenario_runs(name, variant):
 @each_case
 def test_scenario_balances(name, variant):
     """Every process balances in every draw and year, to 64 eps of the largest flow or stock."""
-    loaded = bundled(name, variant)
-    plan = compile_plan(loaded)
+    loaded, plan = bundled(name, variant), compiled(name, variant)
     audit = Audit(plan)
     ndmc.evaluate(plan, range(300), audit=audit)
     assert audit.worst <= LIMIT
@@ -60,7 +58,7 @@ def test_scenario_is_validated(name, variant):
 @each_case
 def test_everything_has_a_unit_and_a_title(name, variant):
     """All outputs say their unit and a title, and every indicator, flow and stock is an output."""
-    for output in compile_plan(bundled(name, variant)).outputs:
+    for output in compiled(name, variant).outputs:
         assert output.unit
         assert output.title
 
