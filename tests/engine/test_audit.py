@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import write_scenario
 from numpy.testing import assert_array_equal
 from strategies import EPS, scenario, stock_model, write
+from tiny import write_scenario
 
 import ndmc
 from ndmc import RunError

@@ -7,9 +7,9 @@ import re
 import time
 
 import pytest
-from conftest import PRODUCTION, TINY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny import PRODUCTION, TINY
 
 import ndmc
 from ndmc import InputError, RunError

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import PRODUCTION
 from strategies import draw, one_parameter
 from strategies import scenario as made
+from tiny import PRODUCTION
 
 import ndmc
 from ndmc.scenario.quality import (

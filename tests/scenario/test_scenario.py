@@ -4,8 +4,8 @@ import math
 import os
 
 import pytest
-from conftest import PRODUCTION, TINY
 from numpy.testing import assert_allclose
+from tiny import PRODUCTION, TINY
 
 import ndmc
 from ndmc.scenario.dependence import Errors

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from command import ndmc
-from conftest import write_scenario
 from disturbed import assert_identical, contents, killed
+from tiny import write_scenario
 
 import ndmc as api
 from ndmc.cli.print_run import print_run
