@@ -154,7 +154,7 @@ def positive_parameters(steps: Iterable[Step]) -> frozenset[str]:
 def _check_positive(names: Vocabulary, expression: Expression) -> None:
     for name in sorted(expression.names & set(names.scenario.parameters)):
         parameter = names.scenario.parameters[name]
-        for cell, where in zip(parameter.marginals, parameter.where, strict=True):
+        for cell, where in ((c.marginal, c.where) for c in parameter.cells):
             if cell.central <= 0:
                 message = f"lifetime parameter {name!r} must be positive, found"
                 raise InputError(f"{message} {cell.central / parameter.factor:g}", where)

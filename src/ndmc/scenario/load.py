@@ -11,11 +11,13 @@ from ndmc.scenario.changes import change, full_path, plain_value
 from ndmc.scenario.checks import check_described, check_grades, check_names, read_correlations
 from ndmc.scenario.document import Document, read_document
 from ndmc.scenario.labels import read_dims
-from ndmc.scenario.parameters import Reader
+from ndmc.scenario.mistakes import validate_document
+from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.scenario import Figure, Scenario
-from ndmc.scenario.schema import FigureEntry, ScenarioFile, validate_document
+from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.tables import read_table
 from ndmc.scenario.units import UnitError, UnitSystem
+from ndmc.scenario.written import Written
 
 __all__ = ["FILE", "as_scenario", "build", "bundled", "find", "load"]
 
@@ -119,59 +121,70 @@ def as_scenario(
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
     """Return the scenario of a document whose tables lie in ``folder``."""
-    original = document
+    document, file = _with_changes(document, variant, changes)
+    units = _units(document, file)
+    written = Written(folder, document, file, read_dims(document, file), units)
+    check_names(document, file, written.dims)
+    check_grades(document, file)
+    parameters = {name: read_parameter(written, name) for name in file.parameters}
+    check_described(document, parameters)
+    return Scenario(
+        name=file.name,
+        folder=folder,
+        document=document,
+        file=file,
+        dims=written.dims,
+        units=units,
+        parameters=parameters,
+        figures=_figures(written),
+        tables=_tables(written),
+        correlations=read_correlations(document, file, parameters),
+        variant=variant,
+        changes=changes,
+    )
+
+
+def _with_changes(
+    document: Document, variant: str, changes: Mapping[str, str]
+) -> tuple[Document, ScenarioFile]:
+    """Return a document with a variant's changes and others made to it, and what it says then."""
     file = validate_document(document, ScenarioFile)
-    if variant and variant not in file.variants:
-        raise InputError(
-            f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}",
-            "--variant",
-        )
+    if not (variant or changes):
+        return document, file
     if variant:
+        if variant not in file.variants:
+            message = f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}"
+            raise InputError(message, "--variant")
         for path, value in file.variants[variant].changes.items():
             where = document.where("variants", variant, "set", path)
             document = change(document, path, value, where)
     for path, text in changes.items():
         where = f"--set {path}={text}"
         document = change(document, full_path(file, path), plain_value(text, where), where)
-    if document is not original:
-        file = validate_document(document, ScenarioFile)
+    return document, validate_document(document, ScenarioFile)
+
+
+def _units(document: Document, file: ScenarioFile) -> UnitSystem:
     try:
-        units = UnitSystem(file.unit)
+        return UnitSystem(file.unit)
     except UnitError as wrong:
         raise document.error(str(wrong), "unit") from None
-    dims = read_dims(document, file)
-    reader = Reader(folder, document, file, dims, units)
-    check_names(document, file, dims)
-    check_grades(document, file)
-    parameters = {name: reader.read(name) for name in file.parameters}
-    check_described(document, parameters)
-    figures = _figures(reader)
-    names = {entry.table for entry in file.parameters.values() if entry.table}
-    if file.published and file.published.table:
-        names.add(file.published.table)
-    tables = {name: (folder / name).read_text(encoding="utf-8-sig") for name in sorted(names)}
-    return Scenario(
-        name=file.name,
-        folder=folder,
-        document=document,
-        file=file,
-        dims=dims,
-        units=units,
-        parameters=parameters,
-        correlations=read_correlations(document, file, parameters),
-        figures=figures,
-        variant=variant,
-        changes=changes,
-        tables=tables,
-    )
 
 
-def _figures(reader: Reader) -> tuple[Figure, ...]:
-    document, published = reader.document, reader.file.published
+def _tables(written: Written) -> dict[str, str]:
+    """Return the text of every table that is used."""
+    names = {entry.table for entry in written.file.parameters.values() if entry.table}
+    if written.file.published and written.file.published.table:
+        names.add(written.file.published.table)
+    return {name: (written.folder / name).read_text(encoding="utf-8-sig") for name in sorted(names)}
+
+
+def _figures(written: Written) -> tuple[Figure, ...]:
+    document, published = written.document, written.file.published
     if published is None:
         return ()
-    if published.variant and published.variant not in reader.file.variants:
-        hint = nearest(published.variant, reader.file.variants)
+    if published.variant and published.variant not in written.file.variants:
+        hint = nearest(published.variant, written.file.variants)
         message = f"unknown variant {published.variant!r}; {hint}"
         raise document.error(message, "published", "variant")
     found = [
@@ -179,7 +192,7 @@ def _figures(reader: Reader) -> tuple[Figure, ...]:
         for index, entry in enumerate(published.figures)
     ]
     if published.table:
-        table = read_table(reader.path(published.table, "published", "table"))
+        table = read_table(written.path(published.table, "published", "table"))
         for line, row in table.rows:
             found.append(Figure(_figure(table.path, line, row), table.where(line)))
     return tuple(found)

@@ -10,7 +10,7 @@ from ndmc.errors import InputError
 from ndmc.scenario.document import Document
 from ndmc.scenario.quality import BASIC, EXPERT, INDICATORS, SENSITIVE, Rating, ScoreError, rate
 from ndmc.scenario.schema import QualityEntry
-from ndmc.scenario.tables import Cell, Table
+from ndmc.scenario.tables import GivenCell, Table
 
 __all__ = ["Scorer"]
 
@@ -52,11 +52,11 @@ class Scorer:
             names += (BASIC,)
         return tuple(name for name in names if name not in self.dims)
 
-    def row(self, cell: Cell) -> dict[str, str]:
+    def row(self, cell: GivenCell) -> dict[str, str]:
         """Return what the row of a cell says of its quality; empty cells say nothing."""
         return {name: cell.words[name] for name in self.columns if cell.words.get(name)}
 
-    def rate(self, cell: Cell, name: str, where: str) -> tuple[Cell, Rating | None]:
+    def rate(self, cell: GivenCell, name: str, where: str) -> tuple[GivenCell, Rating | None]:
         """Return a cell with the cv that follows from its scores, and its rating.
 
         A row that says its own cv or sd has no rating.
@@ -80,7 +80,7 @@ class Scorer:
             raise InputError(f"{message}; give sd instead (in a table, row by row)", where)
         return replace(cell, numbers={**cell.numbers, "cv": rating.cv}), rating
 
-    def _rated(self, cell: Cell, row: Mapping[str, str], where: str) -> Rating:
+    def _rated(self, cell: GivenCell, row: Mapping[str, str], where: str) -> Rating:
         scores = self._scores(cell.line, row)
         try:
             levels = self._levels(row, scores)
@@ -123,7 +123,7 @@ class Scorer:
         return {**found, **{name: level for name, level in each.items() if level}}
 
     def _error(
-        self, wrong: ScoreError, cell: Cell, row: Mapping[str, str], where: str
+        self, wrong: ScoreError, cell: GivenCell, row: Mapping[str, str], where: str
     ) -> InputError:
         in_key = wrong.item in self.own and wrong.item not in row
         if cell.line and not in_key and any(name in cell.words for name in self.columns):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ndmc.errors import InputError, nearest
-from ndmc.scenario.document import Document
+from ndmc.errors import nearest
 from ndmc.scenario.quality import LEVELS, SENSITIVE
 from ndmc.scenario.units import UnitError, parse_amount
 
@@ -24,10 +22,7 @@ __all__ = [
     "ScenarioFile",
     "StockEntry",
     "json_schema",
-    "validate_document",
 ]
-
-Model = TypeVar("Model", bound=BaseModel)
 
 Distribution = Literal[
     "constant",
@@ -85,20 +80,8 @@ def _texts(given: Any) -> Any:
     return [_text(item) for item in given] if isinstance(given, list) else given
 
 
-def _short_dim(given: Any) -> Any:
-    return {"labels": given} if isinstance(given, list) else given
-
-
-def _short_value(given: Any) -> Any:
-    return {"value": given} if isinstance(given, str | int | float) else given
-
-
 def _words(given: Any) -> Any:
     return given.split() if isinstance(given, str) else given
-
-
-def _short_quality(given: Any) -> Any:
-    return {"method": given} if isinstance(given, str) else given
 
 
 def _score(given: Any) -> Any:
@@ -141,8 +124,35 @@ Labels = Annotated[
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
-
 Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
+
+Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
+
+Sensitivity = Annotated[
+    Any, BeforeValidator(_sensitivity, json_schema_input_type=Level | dict[str, Level] | None)
+]
+
+Range = Annotated[
+    list[float] | None,
+    BeforeValidator(_range, json_schema_input_type=list[float] | Literal["any"] | None),
+]
+
+PublishedShare = Annotated[
+    Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,
+    BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
+]
+
+#: What YAML makes of an expression.
+_PLAIN = (str, int, float)
+
+
+def _short(key: str, kinds: type | tuple[type, ...], whole: Any) -> BeforeValidator:
+    """Return what reads one of some kinds as a mapping with a single key; ``whole`` is either."""
+
+    def mapping(given: Any) -> Any:
+        return {key: given} if isinstance(given, kinds) else given
+
+    return BeforeValidator(mapping, json_schema_input_type=whole)
 
 
 class _Entry(BaseModel):
@@ -169,17 +179,13 @@ class QualityEntry(_Entry):
     expert: Score | None = Field(None, description="an expert estimate, instead of all others")
     level: Score | None = Field(None, description="of Hedbrant and Soerme")
     basic: Number | None = Field(None, description="factor of a pedigree's basic uncertainty")
-    sensitivity: Annotated[
-        Any,
-        BeforeValidator(_sensitivity, json_schema_input_type=Level | dict[str, Level] | None),
-    ] = Field(None, description="how strongly the value reacts: of all indicators, or of each")
+    sensitivity: Sensitivity = Field(
+        None, description="how strongly the value reacts: of all indicators, or of each"
+    )
     rounded: bool | None = Field(None, description="whether Laner's table is taken as printed")
 
 
-Quality = Annotated[
-    QualityEntry | None,
-    BeforeValidator(_short_quality, json_schema_input_type=QualityEntry | Method | None),
-]
+Quality = Annotated[QualityEntry | None, _short("method", str, QualityEntry | Method | None)]
 
 
 class GradeEntry(_Entry):
@@ -215,10 +221,7 @@ class ParameterEntry(_Entry):
     values: list[Number] | None = None
     weights: list[Number] | None = None
     errors: dict[str, str] | None = None
-    range: Annotated[
-        list[float] | None,
-        BeforeValidator(_range, json_schema_input_type=list[float] | Literal["any"] | None),
-    ] = Field(
+    range: Range = Field(
         None,
         min_length=2,
         max_length=2,
@@ -272,8 +275,7 @@ class StockEntry(_Entry):
     remainder: str | None = Field(None, description="the flow that covers what a buffer cannot")
     carry_over: bool | None = Field(None, description="whether a buffer gives back what it holds")
     initial: Annotated[
-        InitialEntry | None,
-        BeforeValidator(_short_value, json_schema_input_type=InitialEntry | str | float | None),
+        InitialEntry | None, _short("value", _PLAIN, InitialEntry | str | float | None)
     ] = None
     title: str = ""
     note: str = ""
@@ -286,10 +288,7 @@ class IndicatorEntry(_Entry):
     stock: str | None = None
     outflow: str | None = Field(None, description="the stock whose release is meant")
     by: Literal["age", "cohort", "mean_age"] | None = None
-    over: Annotated[
-        list[str],
-        BeforeValidator(_words, json_schema_input_type=list[str] | str),
-    ] = Field([], description="dims to sum over")
+    over: Words = Field([], description="dims to sum over")
     unit: Text | None = None
     title: str = ""
     note: str = ""
@@ -335,16 +334,12 @@ class FigureEntry(_Entry):
     id: Text = ""
     quantity: str = ""
     at: dict[str, Text] | str = ""
-    over: Annotated[
-        list[str],
-        BeforeValidator(_words, json_schema_input_type=list[str] | str),
-    ] = []
+    over: Words = []
     value: Text
     unit: Text = ""
-    uncertainty: Annotated[
-        Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,
-        BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
-    ] = Field(None, description="published standard deviation as a share of the value")
+    uncertainty: PublishedShare = Field(
+        None, description="published standard deviation as a share of the value"
+    )
     status: Status
     note: str = ""
     source: str = ""
@@ -359,10 +354,6 @@ class PublishedEntry(_Entry):
     figures: list[FigureEntry] = []
 
 
-def _short_published(given: Any) -> Any:
-    return {"figures": given} if isinstance(given, list) else given
-
-
 class ScenarioFile(_Entry):
     """One complete description of a metal cycle, format 1."""
 
@@ -373,10 +364,7 @@ class ScenarioFile(_Entry):
     references: list[str] = []
     unit: Text
     years: str = Field(description="first and last year, such as 2001..2021")
-    dims: dict[
-        Name,
-        Annotated[DimEntry, BeforeValidator(_short_dim, json_schema_input_type=DimEntry | Labels)],
-    ] = {}
+    dims: dict[Name, Annotated[DimEntry, _short("labels", list, DimEntry | Labels)]] = {}
     grades: dict[str, GradeEntry] = {}
     confidence: dict[str, str] = {}
     parameters: dict[Name, ParameterEntry] = {}
@@ -385,11 +373,7 @@ class ScenarioFile(_Entry):
     flows: dict[Name, FlowEntry]
     stocks: dict[Name, StockEntry] = {}
     indicators: dict[
-        Name,
-        Annotated[
-            IndicatorEntry,
-            BeforeValidator(_short_value, json_schema_input_type=IndicatorEntry | str | float),
-        ],
+        Name, Annotated[IndicatorEntry, _short("value", _PLAIN, IndicatorEntry | str | float)]
     ] = {}
     correlations: list[CorrelationEntry] = []
     keep: list[str] | None = None
@@ -397,10 +381,7 @@ class ScenarioFile(_Entry):
     reconcile: ReconcileEntry | None = None
     variants: dict[str, VariantEntry] = {}
     published: Annotated[
-        PublishedEntry | None,
-        BeforeValidator(
-            _short_published, json_schema_input_type=PublishedEntry | list[FigureEntry] | None
-        ),
+        PublishedEntry | None, _short("figures", list, PublishedEntry | list[FigureEntry] | None)
     ] = None
 
 
@@ -413,72 +394,3 @@ def json_schema() -> dict[str, Any]:
     'ScenarioFile'
     """
     return ScenarioFile.model_json_schema(by_alias=True)
-
-
-def validate_document(document: Document, model: type[Model]) -> Model:
-    """Return the document as ``model``.
-
-    Raises
-    ------
-    InputError
-        For the first mistake, with file and line, and how many more there are.
-    """
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as wrong:
-        raise _explain(document, model, wrong) from None
-
-
-def _explain(document: Document, model: type[BaseModel], wrong: ValidationError) -> InputError:
-    mistakes = wrong.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is what to mend.
-    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
-    key = tuple(part for part in first["loc"] if part != "[key]")
-    path = ".".join(str(part) for part in key)
-    match first["type"]:
-        case "extra_forbidden":
-            message = f"unknown key {path!r}; {nearest(str(key[-1]), _fields(model, key[:-1]))}"
-            if re.search(r"[()=,]", str(key[-1])):
-                message = f"unknown key {path!r}; put texts with commas in quotes"
-        case "missing":
-            message = f"the key {path!r} is missing"
-        case "literal_error":
-            expected = first["ctx"]["expected"].replace("'", "")
-            message = f"{path} is {first['input']!r} but must be {expected}"
-        case "string_pattern_mismatch":
-            message = f"{path!r} must be a name: letters, digits and _, starting with a letter"
-        case "value_error":
-            message = f"{path}: {first['ctx']['error']}"
-        case _:
-            found = repr(first["input"])
-            found = found if len(found) < 80 else found[:77] + "..."
-            message = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, found {found}"
-    if len(mistakes) > 1:
-        message += f" (and {len(mistakes) - 1} more mistake{'s'[: len(mistakes) > 2]})"
-    return document.error(message, *key)
-
-
-def _fields(model: type[BaseModel], key: tuple[int | str, ...]) -> list[str]:
-    """Return the keys allowed at ``key``, following the models down."""
-    current: Any = model
-    label = False  # the next part is a name or a number in a collection, no key of a model
-    for part in key:
-        if label:
-            label = False
-            continue
-        field = current.model_fields.get(part)
-        current = _entry_model(field.annotation) if field else None
-        if current is None:
-            return []
-        label = get_origin(field.annotation) in (dict, list)
-    return [field.alias or name for name, field in current.model_fields.items()]
-
-
-def _entry_model(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _entry_model(part)
-        if found is not None:
-            return found
-    return None

@@ -12,7 +12,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import read_text
 
-__all__ = ["Cell", "Table", "read_cells", "read_table"]
+__all__ = ["GivenCell", "Table", "read_cells", "read_table"]
 
 _MAX_TABLE_BYTES = 32 * 2**20
 
@@ -47,8 +47,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One cell of a parameter as its table gives it."""
+class GivenCell:
+    """What a table gives of one cell of a parameter."""
 
     line: int
     numbers: dict[str, float]
@@ -92,7 +92,7 @@ def read_table(path: Path) -> Table:
 
 def read_cells(
     table: Table, names: tuple[str, ...], dims: Dims, columns: tuple[str, ...], wide: str | None
-) -> dict[tuple[str, ...], Cell]:
+) -> dict[tuple[str, ...], GivenCell]:
     """Return the cells of a table by their labels, each exactly once.
 
     Parameters
@@ -125,24 +125,24 @@ def read_cells(
 
 def _tidy(
     table: Table, names: tuple[str, ...], dims: Dims, columns: tuple[str, ...]
-) -> dict[tuple[str, ...], Cell]:
+) -> dict[tuple[str, ...], GivenCell]:
     for name in names:
         if name not in table.header:
             across = [label for label in dims.labels[name] if label in table.header]
             hint = f"say 'wide: {name}'" if across else nearest(name, table.header)
             raise InputError(f"no column for the dim {name!r}; {hint}", table.where())
-    cells: dict[tuple[str, ...], Cell] = {}
+    cells: dict[tuple[str, ...], GivenCell] = {}
     for line, row in table.rows:
         key = tuple(_label(table, line, dims, name, row[name]) for name in names)
         numbers = {c: table.number(line, c, row[c]) for c in columns if c in row}
         words = {name: text for name, text in row.items() if name not in numbers}
-        _add(table, cells, names, key, Cell(line, numbers, words))
+        _add(table, cells, names, key, GivenCell(line, numbers, words))
     return cells
 
 
 def _wide(
     table: Table, names: tuple[str, ...], dims: Dims, wide: str
-) -> dict[tuple[str, ...], Cell]:
+) -> dict[tuple[str, ...], GivenCell]:
     down = tuple(name for name in names if name != wide)
     absent = [name for name in (*down, *dims.labels[wide]) if name not in table.header]
     if absent:
@@ -155,13 +155,13 @@ def _wide(
             f"column {extra[0]!r} is no label of {wide!r}; {nearest(extra[0], dims.labels[wide])}"
         )
         raise InputError(message, table.where())
-    cells: dict[tuple[str, ...], Cell] = {}
+    cells: dict[tuple[str, ...], GivenCell] = {}
     for line, row in table.rows:
         labels = {name: _label(table, line, dims, name, row[name]) for name in down}
         for label in dims.labels[wide]:
             key = tuple({**labels, wide: label}[name] for name in names)
             number = table.number(line, label, row[label])
-            _add(table, cells, names, key, Cell(line, {"value": number}, {}))
+            _add(table, cells, names, key, GivenCell(line, {"value": number}, {}))
     return cells
 
 
@@ -174,10 +174,10 @@ def _label(table: Table, line: int, dims: Dims, name: str, label: str) -> str:
 
 def _add(
     table: Table,
-    cells: dict[tuple[str, ...], Cell],
+    cells: dict[tuple[str, ...], GivenCell],
     names: tuple[str, ...],
     key: tuple[str, ...],
-    cell: Cell,
+    cell: GivenCell,
 ) -> None:
     if key in cells:
         labels = ", ".join(f"{n}={label}" for n, label in zip(names, key, strict=True))

@@ -85,9 +85,10 @@ def _write_parameters(place: Place, scenario: Scenario) -> Documents:
             "comment": parameter.note,
             "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
             "distribution": sorted({cell.kind for cell in parameter.marginals}),
-            "grade": sorted(set(parameter.grades)),
+            "grade": sorted({cell.grade for cell in parameter.cells}),
         }
-        for kind, texts in (("source", parameter.sources), ("confidence", parameter.confidences)):
+        for kind in ("source", "confidence"):
+            texts = [getattr(cell, kind) for cell in parameter.cells]
             if len(set(texts)) == 1:
                 attributes[kind] = texts[0]
             else:

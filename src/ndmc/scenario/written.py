@@ -1,0 +1,78 @@
+"""A scenario as it is written: its file, and the folder its tables lie in."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, nearest
+from ndmc.scenario.document import Document
+from ndmc.scenario.schema import ParameterEntry, ScenarioFile
+from ndmc.scenario.units import UnitSystem
+
+__all__ = ["Written", "WrittenParameter"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file with the keys of the schema, its dims and units, before its parameters are read."""
+
+    folder: Path
+    document: Document
+    file: ScenarioFile
+    dims: Dims
+    units: UnitSystem
+
+    def path(self, name: str, *key: str | int) -> Path:
+        """Return the path of a file of the scenario; nothing outside its folder is ever read."""
+        path = self.folder / name
+        try:
+            inside = path.resolve().is_relative_to(self.folder.resolve())
+            present, regular = path.exists(), path.is_file()
+        except (OSError, RuntimeError, ValueError):  # a circle of links, a name no file can have
+            raise self.document.error(f"{name!r} cannot name a table", *key) from None
+        if not inside or ".." in Path(name).parts or Path(name).is_absolute() or "\\" in name:
+            message = f"{name!r} leads out of the scenario's folder; tables must lie inside it"
+            raise self.document.error(message, *key)
+        if present and not regular:
+            raise self.document.error(f"{name!r} is not a regular file", *key)
+        if not present:
+            others = [p.name for p in self.folder.glob("*.csv")]
+            message = f"the file {name!r} does not exist in {self.folder}; {nearest(name, others)}"
+            raise self.document.error(message, *key)
+        return path
+
+
+@dataclass(frozen=True)
+class WrittenParameter:
+    """One parameter of a scenario as it is written."""
+
+    within: Written
+    name: str
+
+    @property
+    def entry(self) -> ParameterEntry:
+        """What the file says of it."""
+        return self.within.file.parameters[self.name]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where it stands in the file."""
+        return ("parameters", self.name)
+
+    def error(self, message: str, *key: str) -> InputError:
+        """Return an error at a key of it."""
+        return self.within.document.error(message, *self.key, *key)
+
+    @functools.cached_property
+    def dims(self) -> tuple[str, ...]:
+        """Its dims in the order of arrays."""
+        labels, given = self.within.dims.labels, self.entry.dims
+        for dim in given:
+            if dim not in labels:
+                raise self.error(f"unknown dim {dim!r}; {nearest(dim, labels)}", "dims")
+        if len(set(given)) < len(given):
+            raise self.error("a dim stands twice", "dims")
+        return self.within.dims.ordered(given)
