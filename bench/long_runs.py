@@ -15,7 +15,8 @@ from workload import SEED, Workload
 import ndmc
 from ndmc.engine.audit import Audit
 from ndmc.runs.block import Work
-from ndmc.runs.cluster import Cluster, connect
+from ndmc.runs.cluster import Cluster
+from ndmc.runs.connections import connect
 from ndmc.runs.executors import Executor
 from ndmc.runs.options import Options
 from ndmc.runs.run import execute
@@ -123,9 +124,9 @@ def run(
 ) -> Run:
     """Run the study in this process, with one worker."""
     out = Path(work.folder / "long.zarr")
-    options = Options(keep=keep, workers=1, block=block)
+    options = Options(work.scenario, draws, seed=SEED, out=out, keep=keep, workers=1, block=block)
     start = time.perf_counter()
-    execute(work.scenario, draws, seed=SEED, out=out, options=options, executor=executor)
+    execute(options, executor=executor)
     measured = per_draw(start, draws)
     if clean:
         shutil.rmtree(out)

@@ -34,9 +34,7 @@ def contests(work: Workload) -> Iterator[Contest]:
 def run(work: Workload, draws: int, threads: int) -> Run:
     """Run the study to its percentiles."""
     out = work.folder / "scaling.zarr"
-    options = Options(keep=["none"], workers=threads)
-    measured = clocked(
-        lambda: execute(work.scenario, draws, seed=SEED, out=out, options=options), draws
-    )
+    options = Options(work.scenario, draws, seed=SEED, out=out, keep=["none"], workers=threads)
+    measured = clocked(lambda: execute(options), draws)
     shutil.rmtree(out)
     return measured

@@ -6,7 +6,7 @@ import time
 from typer.testing import CliRunner
 
 from ndmc.cli.app import app
-from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.engine.stopwatch import Stopwatch
 
 
 def test_laps_of_all_threads_add_up():
@@ -24,13 +24,6 @@ def test_laps_of_all_threads_add_up():
     for thread in threads:
         thread.join()
     assert 0.15 <= watch.seconds["wait"] < 3
-
-
-def test_a_silent_watch_remembers_nothing():
-    """Runs that nobody times pay for no clock."""
-    SILENT.start()
-    SILENT.lap("sample")
-    assert not SILENT.seconds
 
 
 def test_run_prints_where_the_time_went(tmp_path):

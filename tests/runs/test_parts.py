@@ -23,8 +23,8 @@ OUT = ["--out", "run.zarr", "--workers", "1"]
 
 def part(out, which, draws=DRAWS, **options):
     """Compute a part of the run in this process, and return the store."""
-    options = Options(**{"keep": KEEP, "block": 512, "workers": 1, "part": which} | options)
-    return execute(ndmc.load("starter"), draws, seed=4, out=out, options=options)
+    options = {"keep": KEEP, "block": 512, "workers": 1, "part": which} | options
+    return execute(Options("starter", draws, seed=4, out=out, **options))
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,8 @@ def cells(text):
     """Return the title and the labels of the cells a target of the starter means."""
     plan = ndmc.compile_plan(bundled("starter"), ["in_use", "recycled_share"])
     names = ("in_use", "recycled_share")
-    series, sheets = series_of(plan, Spec(1, 10, 256, "float32", (), names, (0.5,)))
+    spec = Spec(draws=10, block=256, keep=(), percentiles=names, quantiles=(0.5,))
+    series, sheets = series_of(plan, spec)
     sheet, rows = rows_wanted(parse_target(f"{text} p50 within 1 %"), series, plan.dims)
     found = []
     for one in series:
@@ -141,7 +142,7 @@ def test_a_group_means_its_labels(scenario):
     """A group stands for all its labels."""
     changes = {"small: [phone]": "small: [phone, car]", "      large: [car]\n": ""}
     plan = ndmc.compile_plan(ndmc.load(scenario(changes=changes)), ["in_use"])
-    spec = Spec(1, 10, 256, "float32", (), ("in_use",), (0.5,))
+    spec = Spec(draws=10, block=256, keep=(), percentiles=("in_use",), quantiles=(0.5,))
     series, _ = series_of(plan, spec)
     target = parse_target("in_use@small,2002 p50 within 1 %")
     assert rows_wanted(target, series, plan.dims) == (0, [1, 5])

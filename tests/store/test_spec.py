@@ -21,7 +21,8 @@ def specs(draw):
     begin = max(begin, block) if keep else begin
     draws = draw(st.integers(1, 2 * begin) | st.integers(1, 600 * begin))
     pilot = draw(st.sampled_from([0, begin, max(begin, draws // 32)]))
-    spec = Spec(1, draws, block, "float32", keep, (), (0.5,), begin=begin, pilot=pilot)
+    wanted = {"keep": keep, "percentiles": (), "quantiles": (0.5,)}
+    spec = Spec(**wanted, draws=draws, block=block, begin=begin, pilot=pilot)
     last = [*stages(spec)][-1].start
     if last and not pilot and draw(st.booleans()):
         spec = replace(spec, counted=last)
@@ -120,6 +121,6 @@ def test_no_stage_begins_after_the_pilot(spec):
 @pytest.mark.parametrize("draws", [1, 255, 256, 8192, 8193])
 def test_draws_of_the_first_stage_are_all_kept(draws):
     """Before there are brackets, as many values are kept as there are draws; after, fewer."""
-    spec = Spec(1, draws, 4096, "float32", (), (), (0.025, 0.5), begin=8192)
+    spec = Spec(draws=draws, block=4096, keep=(), percentiles=(), quantiles=(0.025, 0.5))
     found = expected(spec, 3)
     assert found == 3 * draws if draws <= 8192 else found < 3 * draws

@@ -19,8 +19,10 @@ import pytest
 from parts import assert_identical, blocks, until
 
 import ndmc
-from ndmc.runs.cluster import Cluster, connect
+from ndmc.runs.cluster import Cluster
+from ndmc.runs.connections import connect
 from ndmc.runs.executors import Task
+from ndmc.runs.listener import Listener
 from ndmc.runs.options import Options
 from ndmc.runs.replay import work_of
 from ndmc.runs.run import execute
@@ -329,30 +331,16 @@ def test_few_blocks_are_in_flight_and_all_are_counted(dask, order, tmp_path, mon
             return submit(*arguments, **options)
 
         monkeypatch.setattr(client, "submit", count)
-        options = Options(keep=["in_use"], block=256)
-        execute(
-            ndmc.load("starter"),
-            8000,
-            seed=4,
-            out=out,
-            options=options,
-            executor=Cluster(client),
-            progress=lambda draws, total: done.append((draws, total)),
-        )
+        listener = Listener()
+        listener.done = lambda draws, total: done.append((draws, total))
+        asked = {"seed": 4, "out": out, "keep": ["in_use"], "block": 256, "client": client}
+        execute(Options("starter", 8000, **asked), listener)
         done_first = [draws for draws, _ in done]
         assert done_first == sorted(done_first)
         assert (done[0], done[-1], len(done)) == ((0, 8000), (8000, 8000), 33)
         assert 2 <= most <= 7  # one is counted as done a moment after the next is submitted
         done.clear()
-        execute(
-            ndmc.load("starter"),
-            8100,
-            seed=4,
-            out=out,
-            options=options,
-            executor=Cluster(client),
-            progress=lambda draws, total: done.append((draws, total)),
-        )
+        execute(Options("starter", 8100, **asked), listener)
         assert (done[0], done[-1]) == ((8000, 8100), (8100, 8100))
 
 
@@ -405,13 +393,14 @@ def test_another_version_is_refused(cli, dask, order, tmp_path):
 
 def run_with(cluster, out):
     """Run the starter with an executor."""
-    options = Options(keep=["in_use", "recycled_share"], block=512)
-    return execute(ndmc.load("starter"), 20001, seed=4, out=out, options=options, executor=cluster)
+    keep = ["in_use", "recycled_share"]
+    options = Options("starter", 20001, seed=4, out=out, keep=keep, block=512)
+    return execute(options, executor=cluster)
 
 
 def test_no_scheduler_is_one_message(monkeypatch):
     """Where no scheduler is, or no address, the message says so in the end."""
-    monkeypatch.setattr("ndmc.runs.cluster._PATIENCE", 0.5)
+    monkeypatch.setattr("ndmc.runs.connections._PATIENCE", 0.5)
     for address, message in (
         ("tcp://127.0.0.1:9", "no scheduler answers at 'tcp://127.0.0.1:9'"),
         ("nowhere", "'nowhere' is no address"),

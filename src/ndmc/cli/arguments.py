@@ -2,118 +2,127 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ndmc.errors import InputError
+from ndmc.option import option_of
+from ndmc.runs.options import Options, listed
 
 if TYPE_CHECKING:
     from ndmc.scenario.scenario import Scenario
 
 __all__ = [
-    "BitsOption",
-    "BlockOption",
-    "DrawsOption",
-    "DtypeOption",
-    "ExceedOption",
-    "KeepOption",
-    "MemoryOption",
-    "OutOption",
-    "PercentilesOption",
-    "QuantilesOption",
+    "Given",
     "ScenarioArgument",
-    "SeedOption",
     "SetOption",
     "StoreArgument",
     "VariantOption",
-    "read_changes",
-    "read_count",
+    "command_of",
     "read_labels",
-    "read_limit",
-    "read_names",
-    "read_out",
-    "read_part",
-    "read_percent",
+    "read_options",
+    "takes_options",
 ]
 
-ScenarioArgument = Annotated[str, typer.Argument(help="A bundled name, a scenario folder or file.")]
+_OPTIONS = {one.name: one for one in listed() if option_of(one).help}
+
+
+def _help(name: str) -> str:
+    return option_of(_OPTIONS[name]).help
+
+
+ScenarioArgument = Annotated[str, typer.Argument(help=_help("scenario"))]
 
 StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.")]
 
-VariantOption = Annotated[str, typer.Option("--variant", help="One of the scenario's variants.")]
+VariantOption = Annotated[str, typer.Option("--variant", help=_help("variant"))]
 
-SetOption = Annotated[
-    list[str],
-    typer.Option(
-        "--set", help="Change a value: name=value, or a.key.of.the.file=value. Repeatable."
-    ),
-]
+SetOption = Annotated[list[str], typer.Option("--set", help=_help("changes"))]
 
+# --- the options of a run -------------------------------------------------------------------------
 
-def read_count(text: str, option: str) -> int:
-    """Read a whole number, written as 100000, 100_000 or 1e5."""
-    try:
-        value = float(text.replace("_", ""))
-        if value != int(value):
-            raise ValueError
-        return int(text.replace("_", "")) if text.replace("_", "").isdigit() else int(value)
-    except (ValueError, OverflowError):
-        message = f"{text!r} is not a whole number; write it like 100000 or 1e5"
-        raise InputError(message, option) from None
+#: What a command line says of each option of a run, by name.
+Given = Mapping[str, Any]
 
 
-def read_changes(given: list[str]) -> dict[str, str]:
-    changes = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise InputError(f"{text!r} is not of the form name=value", "--set")
-        changes[name.strip()] = value.strip()
-    return changes
+def takes_options(
+    *, parts: bool = False, **texts: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command take the options of a run, all or those that its parts share.
+
+    They stand where the command has a parameter ``given``, which it gets them by. ``texts`` are
+    what it has in place of what others have if nothing is given.
+    """
+    names = [name for name, one in _OPTIONS.items() if option_of(one).shared or not parts]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def called(**values: Any) -> None:
+            command(given={name: values.pop(name) for name in names}, **values)
+
+        found: list[inspect.Parameter] = []
+        for own in inspect.signature(command, eval_str=True).parameters.values():
+            options = [_parameter(_OPTIONS[name], texts.get(name)) for name in names]
+            found += options if own.name == "given" else [own.replace(kind=own.KEYWORD_ONLY)]
+        called.__dict__["__signature__"] = inspect.Signature(found)
+        called.__annotations__ = {}
+        return called
+
+    return decorate
 
 
-DrawsOption = Annotated[str, typer.Option("--draws", "-n", help="Number of draws, such as 1e6.")]
-
-SeedOption = Annotated[str, typer.Option(help="Same seed, same draws.")]
-
-OutOption = Annotated[
-    str, typer.Option(help="Store to write, path or URL; NAME.zarr if not given.")
-]
-
-KeepOption = Annotated[
-    str, typer.Option(help="Outputs whose draws are stored: all, none, or names with commas.")
-]
-
-PercentilesOption = Annotated[
-    str, typer.Option(help="Outputs to compute percentiles of: all, kept, or names with commas.")
-]
-
-QuantilesOption = Annotated[str, typer.Option("--quantiles", "-q", help="In percent.")]
-
-ExceedOption = Annotated[
-    list[str],
-    typer.Option(help="Share of draws above a limit: 'NAME > 100 kt'. Repeatable."),
-]
-
-BlockOption = Annotated[
-    str,
-    typer.Option(help="Draws per block, a power of two from 256 on; by size if not given."),
-]
-
-DtypeOption = Annotated[str, typer.Option(help="Precision of stored draws: float32 or float64.")]
-
-BitsOption = Annotated[
-    int, typer.Option(help="Bits of the mantissa that results are rounded to; 0 keeps all.")
-]
-
-MemoryOption = Annotated[
-    str,
-    typer.Option(help="For blocks and digests; where one pass would keep more, two are made."),
-]
+def _parameter(one: Field[Any], text: str | None) -> inspect.Parameter:
+    """Return an option as typer takes it."""
+    about, flags, default = option_of(one), _flags(one), text or _text(one)
+    kind: Any = list[str] if isinstance(default, list) else str
+    if about.text is None and default is not MISSING:
+        kind = one.type
+    info: Any = typer.Argument(help=about.help)
+    if flags[0].startswith("-"):
+        info = typer.Option(*flags, help=about.help)
+    return inspect.Parameter(
+        one.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is MISSING else default,
+        annotation=Annotated[kind, info],
+    )
 
 
-def read_out(text: str, scenario: Scenario) -> str:
+def _flags(one: Field[Any]) -> tuple[str, ...]:
+    return option_of(one).flags or (f"--{one.name}",)
+
+
+def _text(one: Field[Any]) -> Any:
+    """Return what the command line has if an option is not given; MISSING if it has to be."""
+    return one.default if option_of(one).text is None else option_of(one).text
+
+
+def read_options(given: Given) -> tuple[Scenario, Options]:
+    """Return the scenario, and what is asked for of it."""
+    from ndmc.scenario.load import load
+
+    values = {name: _value(_OPTIONS[name], text) for name, text in given.items()}
+    variant, changes = values.pop("variant"), values.pop("changes")
+    scenario = load(values.pop("scenario"), variant=variant, changes=changes)
+    out = _read_out(values.pop("out"), scenario)
+    return scenario, Options(scenario, values.pop("draws"), out=out, **values)
+
+
+def _value(one: Field[Any], text: Any) -> Any:
+    about = option_of(one)
+    if about.read is None:
+        return text
+    if text == about.text and one.default is not MISSING:
+        return one.default
+    return about.read(text, _flags(one)[0])
+
+
+def _read_out(text: str, scenario: Scenario) -> str:
     if text.startswith("memory://"):
         raise InputError(
             f"{text} would end with this command; use a path or a bucket, memory:// from Python",
@@ -122,23 +131,17 @@ def read_out(text: str, scenario: Scenario) -> str:
     return text or f"{scenario.name}.zarr"
 
 
-def read_part(text: str) -> tuple[int, int]:
-    try:
-        part, parts = text.split("/")
-        return int(part), int(parts)
-    except ValueError:
-        raise InputError(f"{text!r} is not a part; write it like 3/16", "--part") from None
-
-
-def read_limit(text: str) -> tuple[str, str]:
-    name, above, limit = text.partition(">")
-    if not above or not name.strip() or not limit.strip():
-        raise InputError(f"{text!r} is not of the form 'name > limit'", "--exceed")
-    return name.strip(), limit.strip()
-
-
-def read_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def command_of(given: Given) -> list[str]:
+    """Return the command that a run can be made by, with the options that are given."""
+    words = ["ndmc", "run"]
+    for name, value in given.items():
+        one = _OPTIONS[name]
+        if value == _text(one) and name != "seed":  # which is said even if it goes without
+            continue
+        flag = _flags(one)[0]
+        for text in value if isinstance(value, list) else [value]:
+            words += [flag] * flag.startswith("-") + [str(text)] * (text is not True)
+    return words
 
 
 def read_labels(given: list[str]) -> dict[str, list[str]]:
@@ -151,17 +154,3 @@ def read_labels(given: list[str]) -> dict[str, list[str]]:
             raise InputError(f"{text!r} names two dims; give --sel once for each", "--sel")
         found.setdefault(dim.strip(), []).extend(label.strip() for label in labels.split(","))
     return found
-
-
-def read_percent(text: str) -> float:
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
-        raise InputError(
-            f"{text!r} is not a number; write percents such as 2.5,50,97.5", "-q"
-        ) from None
-    if value.is_nan() or not 0 <= value <= 100:
-        raise InputError(f"{text} % is not between 0 and 100 %", "-q")
-    return float(value / 100)  # 99.9 / 100 would not be 0.999

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from rich.console import Console
 
 from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
+from ndmc.engine.stopwatch import SILENT, Timer
+from ndmc.runs.forecast import Estimate
+from ndmc.runs.listener import Listener
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 
-__all__ = ["plan_printer", "print_findings", "print_run", "print_targets"]
+__all__ = ["Terminal", "print_findings", "print_run", "print_targets"]
 
 
 # --- run and percentiles ----------------------------------------------------------------------
 
 
-def plan_printer(progress: Any) -> Any:
-    """Return a function that shows on a terminal what a run will take."""
-    page = Console(stderr=True, markup=False)
+class Terminal(Listener):
+    """Shows what a run will take and how far it has come, and passes its laps on to a timer."""
 
-    def show(estimate: object) -> None:
+    def __init__(self, bar: Callable[[int, int], None], timer: Timer = SILENT) -> None:
+        self.bar, self.timer = bar, timer
+
+    def planned(self, estimate: Estimate) -> None:
+        """Print it, unless nobody would see it."""
+        page = Console(stderr=True, markup=False)
         if page.is_terminal:
             page.print(f"{estimate}", highlight=False, soft_wrap=True)
 
-    return show
+    def done(self, draws: int, asked: int) -> None:
+        """Move the bar."""
+        self.bar(draws, asked)
+
+    def start(self) -> None:
+        """Pass it on."""
+        self.timer.start()
+
+    def lap(self, stage: str, draws: int = 0) -> None:
+        """Pass it on."""
+        self.timer.lap(stage, draws)
 
 
 def print_run(store: Store) -> None:

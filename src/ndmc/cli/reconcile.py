@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption, read_changes, read_count
+from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
 from ndmc.errors import InputError
+from ndmc.option import read_changes, read_count
 
 if TYPE_CHECKING:
     from ndmc.reconciliation.moments import Draws, Moments

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption, read_changes
+from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
+from ndmc.option import read_changes
 
 if TYPE_CHECKING:
     from ndmc.plan.steps import Plan

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import StoreArgument, read_count, read_labels, read_names, read_percent
+from ndmc.cli.arguments import StoreArgument, read_labels
 from ndmc.errors import RunError
+from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
 __all__ = ["info", "percentiles", "validate"]
 
@@ -47,9 +48,7 @@ def percentiles(
     variable: Annotated[
         list[str], typer.Option("--variable", "-v", help="Output; repeatable.")
     ] = [],  # noqa: B006
-    quantiles: Annotated[
-        str, typer.Option("--quantiles", "-q", help="In percent.")
-    ] = "2.5,50,97.5",
+    quantiles: Annotated[str, typer.Option("--quantiles", "-q", help="In percent.")] = PERCENTS,
     sel: Annotated[list[str], typer.Option(help="dim=label[,label]; a group is a label.")] = [],  # noqa: B006
     over: Annotated[str, typer.Option(help="Dims to sum over, draw by draw.")] = "",
     by_group: Annotated[str, typer.Option(help="Dims to sum by group.")] = "",
@@ -67,7 +66,7 @@ def percentiles(
     from ndmc.store.summaries import summaries
 
     opened = open_store(store)
-    levels = [read_percent(text) for text in quantiles.split(",")]
+    levels = read_percents(quantiles, "-q")
     given = (read_labels(sel), read_names(over), read_names(by_group))
     names = variable or [name for name in opened.attrs["headline"] if name in opened.computed]
     found = summaries(opened, names or None, levels, *given)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ndmc.engine.audit import Audit
 from ndmc.engine.row_code import RowCode, compile_rows
-from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.engine.tiles import Tile
 from ndmc.plan.steps import Plan
@@ -96,11 +96,11 @@ def fill(
     seed: int,
     draws: range,
     audit: Audit | None = None,
-    watch: Stopwatch = SILENT,
+    timer: Timer = SILENT,
     *,
     bits: int = 0,
 ) -> None:
-    """Fill sheets with outputs as `evaluate` does, timed by a stopwatch.
+    """Fill sheets with outputs as `evaluate` does, timed.
 
     With ``bits`` results are rounded to so many bits of their mantissa.
     """
@@ -108,19 +108,19 @@ def fill(
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
     with compiled.tile(tile_width(plan)) as tile, np.errstate(all="ignore"):
         # What is not finite is found and named by the run.
-        watch.start()
+        timer.start()
         for first, here, there in _tiles(draws, tile_width(plan)):
             tile.sample(seed, first)
-            watch.lap("sample")
-            tile.run(compiled.code.each, watch)
+            timer.lap("sample")
+            tile.run(compiled.code.each, timer)
             for rows, scales, sheet in targets:
                 stop = there + here.stop - here.start
                 EMIT[sheet.itemsize](tile.rows, rows, scales, here.start, sheet, there)
                 _shorten(sheet, there, stop, bits)
-            watch.lap("results")
+            timer.lap("results")
             if audit is not None:
                 audit.examine(tile, first, here)
-                watch.lap("balances")
+                timer.lap("balances")
 
 
 def _shorten(sheet: npt.NDArray[Any], start: int, stop: int, bits: int) -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from typing import Protocol
 
-__all__ = ["SILENT", "Stopwatch"]
+__all__ = ["SILENT", "Stopwatch", "Timer"]
+
+
+class Timer(Protocol):
+    """Who is told when a thread begins, and when a stage of its work is done."""
+
+    def start(self) -> None:
+        """Begin a lap of this thread."""
+
+    def lap(self, stage: str, draws: int = 0) -> None:
+        """End the lap, which belongs to a stage, and begin the next; with it draws may be done."""
 
 
 class Stopwatch:
@@ -31,29 +42,22 @@ class Stopwatch:
         """Begin a lap of this thread."""
         self._here.at = time.perf_counter()
 
-    def lap(self, stage: str) -> None:
-        """End the lap, which belongs to a stage, and begin the next."""
+    def lap(self, stage: str, draws: int = 0) -> None:
+        """End the lap, and begin the next."""
         now = time.perf_counter()
         with self._lock:
             self.seconds[stage] += now - self._here.at
+            self.draws += draws
         self._here.at = now
 
-    def count(self, draws: int) -> None:
-        """Add draws that were computed meanwhile."""
-        with self._lock:
-            self.draws += draws
 
-
-class _Silent(Stopwatch):
-    """A watch that nobody reads."""
+class _Silent:
+    """A timer that nobody reads."""
 
     def start(self) -> None:
         pass
 
-    def lap(self, stage: str) -> None:
-        pass
-
-    def count(self, draws: int) -> None:
+    def lap(self, stage: str, draws: int = 0) -> None:
         pass
 
 

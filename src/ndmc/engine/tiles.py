@@ -15,7 +15,7 @@ from ndmc.engine.initial_stocks import initial_amounts
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Loop, Other, Part, RowCode
 from ndmc.engine.stocks import driven, fed, profiled
-from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
 from ndmc.scenario.operations import evaluate_expression
@@ -120,25 +120,25 @@ class Tile(Mapping[str, Floats]):
 
     # --- steps -------------------------------------------------------------------------------
 
-    def run(self, parts: Iterable[Part], watch: Stopwatch = SILENT) -> None:
+    def run(self, parts: Iterable[Part], timer: Timer = SILENT) -> None:
         """Compute some parts of the code."""
         for part in parts:
             match part:
                 case Arithmetic():
                     compute(part.instructions, self.rows)
-                    watch.lap("flows")
+                    timer.lap("flows")
                 case Fed():
                     self._fed(part)
-                    watch.lap("stocks")
+                    timer.lap("stocks")
                 case Loop():
                     self._loop(part)
-                    watch.lap("loops")
+                    timer.lap("loops")
                 case Other(step=Profile() as step):
                     self._profile(step, part.targets)
-                    watch.lap("stocks")
+                    timer.lap("stocks")
                 case Other(step=Cohort() as step):
                     self._cohort(part, step)
-                    watch.lap("stocks")
+                    timer.lap("stocks")
 
     def _fed(self, part: Fed) -> None:
         """Compute a Weibull stock and what it releases."""

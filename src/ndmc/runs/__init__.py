@@ -3,4 +3,4 @@
 Decides what is computed where and when, never what a draw is.
 """
 
-__all__ = ["cluster", "executors", "forecast", "jobs", "options", "replay", "run"]
+__all__ = ["asked", "forecast", "jobs", "listener", "options", "replay", "run"]

@@ -13,7 +13,7 @@ import numpy as np
 from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import fill
 from ndmc.engine.refusals import check_draws
-from ndmc.engine.stopwatch import SILENT, Stopwatch
+from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import RunError
 from ndmc.plan.steps import Plan
@@ -63,7 +63,7 @@ class Work:
 
     plan: Plan
     store: Store
-    watch: Stopwatch = SILENT
+    timer: Timer = SILENT
 
     @property
     def spec(self) -> Spec:
@@ -146,10 +146,10 @@ class Work:
             piece, written = self._piece(draws, brackets, here, stopped)
             pieces.append(piece)
             files[piece.digest] = written
-        self.watch.start()
+        self.timer.start()
         files |= self._store(block, kept)
         self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
-        self.watch.lap("write")
+        self.timer.lap("write")
         return block.stop - (entry.stop if entry else block.start)
 
     def _piece(
@@ -170,9 +170,9 @@ class Work:
             for name, values in kept.items():
                 values[..., here] = buffer.results[name]
         key = piece_key(draws.start, draws.stop)
-        self.watch.start()
+        self.timer.start()
         written = self.place.write(key, digester.pack())
-        self.watch.lap("write")
+        self.timer.lap("write")
         return Piece(draws.start, draws.stop, key, (*audit.counts,), audit.worst), written
 
     def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
@@ -220,20 +220,19 @@ class Work:
             some = range(first, min(first + step, draws.stop))
             if len(some) != buffer.draws:
                 buffer = Buffer(*self._memory, len(some))
-            self.watch.start()
+            self.timer.start()
             self._fill(buffer, some, audit)
             yield some, buffer
 
     def _fill(self, buffer: Buffer, draws: range, audit: Audit | None = None) -> None:
         spec = self.spec
         sheets = {spec.percentiles: buffer.rows[0], self._others: buffer.rows[-1]}
-        fill(sheets, self.plan, spec.seed, draws, audit, self.watch, bits=spec.bits)
+        fill(sheets, self.plan, spec.seed, draws, audit, self.timer, bits=spec.bits)
         buffer.add_up()
 
     def _digest(self, digester: Digester, buffer: Buffer, draws: range) -> None:
         digester.add(buffer.rows[: len(self.layout[1])])
-        self.watch.lap("percentiles")
-        self.watch.count(len(draws))
+        self.timer.lap("percentiles", len(draws))
 
     # --- draws that are stored -----------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,38 +21,10 @@ from ndmc.store.digest import SEGMENT
 from ndmc.store.place import Place
 from ndmc.store.spec import GRAIN, Spec, blocks, expected, stages
 
-__all__ = ["MEMORY", "Estimate", "check", "estimate", "memory_of", "parse_size", "size_text"]
-
-#: Memory a run may take for what grows with its blocks, its digests and its outputs, if not said.
-MEMORY = 2 * 2**30
+__all__ = ["Estimate", "check", "estimate", "memory_of", "size_text"]
 
 #: Files smaller than this take as much on most disks.
 _FILE = 4096
-
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?\s*")
-
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-_UNITS |= {"ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-
-
-def parse_size(text: str, option: str = "--memory") -> int:
-    """Return a number of bytes written with a unit.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-
-    Examples
-    --------
-    >>> parse_size("1.5 GiB")
-    1610612736
-    """
-    found = _SIZE.fullmatch(text)
-    if not found:
-        raise InputError(f"{text!r} is not a size; write it like 500MB or 2GiB", option)
-    return int(float(found[1]) * _UNITS[found[2] or ""])
 
 
 def size_text(size: float) -> str:

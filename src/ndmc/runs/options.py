@@ -1,284 +1,155 @@
-"""What is asked of a run, checked before anything is computed."""
+"""What can be asked of a run: the one list of options, for Python, the command line and jobs."""
 
-from __future__ import annotations
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from ndmc.option import option, option_of, read_changes, read_count, read_part, read_size
+from ndmc.store.spec import Identity
 
-import numpy as np
+if TYPE_CHECKING:
+    from ndmc.scenario.scenario import Scenario
 
-from ndmc.engine.stopwatch import SILENT, Stopwatch
-from ndmc.errors import InputError, nearest
-from ndmc.plan.steps import Plan
-from ndmc.runs.forecast import MEMORY, memory_of
-from ndmc.runs.replay import plan_of
-from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
-from ndmc.scenario.scenario import Scenario
-from ndmc.scenario.units import UnitError, parse_amount
-from ndmc.store.brackets import Series, Sheet
-from ndmc.store.ranks import DEFAULT_QUANTILES
-from ndmc.store.series import series_of
-from ndmc.store.spec import GRAIN, MOST, Spec, expected, how_many, stages
-from ndmc.store.store import Store
-
-__all__ = ["Asked", "Options", "check_asked", "cores", "plan_blocks", "read_asked", "staged"]
-
-_BLOCK_BYTES = 32 * 2**20
-
-_MOST_BLOCK = 2**13
-
-_MOST_BLOCKS = 10**6
-
-#: All draws of the first stage are kept in digests.
-_BEGIN_BYTES = 160 * 2**20
-
-_MOST_BEGIN = 2**13
-
-#: A run in parts has one long last stage, which parts need not wait for each other in; what comes
-#: before is a share of it so large.
-_PILOT_SHARE = 32
+__all__ = ["Options", "listed"]
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a run is made: see `run`."""
+@dataclass(frozen=True, kw_only=True)
+class Options(Identity):
+    """What is asked of a run: see `run`.
 
-    keep: Iterable[str] | None = None
-    percentiles: Iterable[str] | None = None
-    quantiles: Sequence[float] = DEFAULT_QUANTILES
-    exceed: Sequence[tuple[str, float | str]] = ()
-    until: Sequence[str] = ()
-    workers: int | None = None
-    block: int | None = None
-    dtype: str = "float32"
-    bits: int = 0
-    memory: int = MEMORY
-    part: tuple[int, int] | None = None
-    repair: bool = False
-    watch: Stopwatch = SILENT
-
-
-def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
-    """Return how many draws a block should have whose draws are stored.
-
-    A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
-    share the draws; a power of two, so that blocks fit the stages of a run.
-
-    Examples
-    --------
-    >>> plan_blocks(1_000_000, 357, 4, 2)
-    8192
-    >>> plan_blocks(1000, 357, 4, 2)
-    256
+    A field is all there is to an option: the arguments of `run` and its docstring, the options of
+    ``ndmc run`` and ``ndmc job`` and the command that a job prints follow from it. One that
+    changes what a run computes is a field of `Identity`, and with that an attribute of its store,
+    which is refused where it differs.
     """
-    fitting = _BLOCK_BYTES // max(cells * itemsize, 1)
-    share = draws // workers
-    return _power_of_two(max(min(fitting, share, _MOST_BLOCK), GRAIN))
 
-
-def _power_of_two(number: int) -> int:
-    return 1 << (number.bit_length() - 1)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked for, checked: ``looked`` are the draws after which targets are looked at."""
-
-    plan: Plan
-    spec: Spec
-    workers: int
-    targets: Sequence[Target] = ()
-    looked: Sequence[int] = ()
-
-    @property
-    def first(self) -> Spec:
-        """What a new store is made for."""
-        return replace(self.spec, draws=self.looked[0]) if self.looked else self.spec
-
-    def within(self, known: Store) -> Asked:
-        """Return the same with the percentiles that a store has besides, of an earlier target."""
-        more = known.spec.quantiles
-        if set(self.spec.quantiles) <= set(more):
-            return replace(self, spec=replace(self.spec, quantiles=more))
-        return self
-
-
-def check_asked(scenario: Scenario, draws: int, *, seed: int, options: Options) -> None:
-    """Check what is asked for, and compute nothing.
-
-    Raises
-    ------
-    InputError
-        As `run` would.
-    """
-    read_asked(scenario, draws, seed, options)
-
-
-def read_asked(scenario: Scenario, draws: int, seed: int, options: Options) -> Asked:
-    workers = options.workers if options.workers is not None else cores()
-    targets = [parse_target(text) for text in options.until]
-    plan, spec = _plan(scenario, draws, seed, options, targets, workers)
-    for target in targets:
-        rows_wanted(target, series_of(plan, spec)[0], plan.dims)
-    return Asked(plan, spec, workers, targets, looks(draws) if targets else ())
-
-
-def cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-# --- what is asked for ----------------------------------------------------------------------------
-
-
-def _plan(
-    scenario: Scenario,
-    draws: int,
-    seed: int,
-    options: Options,
-    targets: Sequence[Target],
-    workers: int,
-) -> tuple[Plan, Spec]:
-    """Check what is asked for, and return the plan and how it is cut."""
-    _check_numbers(draws, seed, options, workers)
-    keep, names = _names(scenario, options)
-    wanted = [*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])]
-    spec = Spec(
-        seed=int(seed),
-        draws=int(draws),
-        block=options.block or MOST,
-        dtype=options.dtype,
-        bits=options.bits,
-        keep=keep,
-        percentiles=names,
-        quantiles=tuple(sorted(set(map(float, wanted)))),
+    scenario: "Scenario | str | Path" = field(
+        kw_only=False,
+        metadata=option(
+            "A bundled name, a scenario folder or file.",
+            python="A loaded scenario, or what `load` takes.",
+            flags=("scenario",),
+        ),
     )
-    plan = plan_of(scenario, spec)
-    series, _ = series_of(plan, spec)
-    spec = replace(spec, exceed=tuple(_limit(scenario, plan, series, *e) for e in options.exceed))
-    cells = sum(plan.dims.size(output.dims) for output in plan.outputs if output.name in keep)
-    block = options.block or MOST
-    if keep and options.block is None:
-        itemsize = np.dtype(options.dtype).itemsize
-        block = plan_blocks(draws, cells, itemsize, workers)
-    block = max(1 << (block - 1).bit_length(), GRAIN)
-    _, sheets = series_of(plan, spec)
-    row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
-    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), GRAIN))
-    begin = max(begin, block) if keep else begin
-    pilot = max(begin, draws // _PILOT_SHARE) if options.part else 0
-    spec = replace(spec, block=block, begin=begin, pilot=pilot)
-    if how_many(spec) > _MOST_BLOCKS:
-        raise InputError(
-            f"{draws} draws are {how_many(spec)} blocks but a store has at most {_MOST_BLOCKS}; "
-            "lower -n or raise --block",
-            "-n",
-        )
-    return plan, staged(plan, spec, sheets, options.memory, workers)
+    draws: int = field(
+        kw_only=False,
+        metadata=option(
+            "Number of draws, such as 1e6.",
+            python="Number of draws. A later call may ask for more: the run goes on.",
+            flags=("-n", "--draws"),
+            text="",
+            read=read_count,
+        ),
+    )
+    out: str | Path = field(
+        metadata=option(
+            "Store to write, path or URL; NAME.zarr if not given.",
+            python="Path or URL of the store, which must not exist unless it holds this same run.",
+            text="",
+            after="seed",
+        ),
+    )
+    until: Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Stop when known: 'NAME@2021 p97.5 within 0.5 %'. Repeatable.",
+            python='Targets such as ``"in_use@2021 p97.5 within 0.5 %"``: the run ends when all '
+            "are reached, at the latest after ``draws``.",
+            text=[],
+            shared=False,
+            after="exceed",
+        ),
+    )
+    changes: Mapping[str, str] | None = field(
+        default=None,
+        metadata=option(
+            "Change a value: name=value, or a.key.of.the.file=value. Repeatable.",
+            python="As in `load`; only where ``scenario`` is not loaded yet.",
+            flags=("--set",),
+            text=[],
+            read=read_changes,
+        ),
+    )
+    variant: str = field(
+        default="",
+        metadata=option(
+            "One of the scenario's variants.",
+            python="As in `load`; only where ``scenario`` is not loaded yet.",
+        ),
+    )
+    workers: int | None = field(
+        default=None,
+        metadata=option(
+            "Threads, or processes; one per core if not given.",
+            python="Threads, or processes; one for each of the processor's cores if None.",
+            shared=False,
+        ),
+    )
+    processes: bool = field(
+        default=False,
+        metadata=option("Compute in processes of a local Dask cluster.", shared=False),
+    )
+    scheduler: str = field(
+        default="",
+        metadata=option("Address of a Dask scheduler whose workers compute.", shared=False),
+    )
+    client: Any = field(
+        default=None,
+        metadata=option(
+            python="A `distributed.Client` whose workers compute, instead of threads.",
+            shared=False,
+        ),
+    )
+    part: tuple[int, int] | None = field(
+        default=None,
+        metadata=option(
+            "Compute part i of N: i/N. The parts share the store.",
+            python="``(3, 16)`` computes the third of 16 parts; whoever completes the run merges.",
+            text="",
+            read=read_part,
+            shared=False,
+        ),
+    )
+    block: int | None = field(
+        default=None,
+        metadata=option(
+            "Draws per block, a power of two from 256 on; by size if not given.",
+            python="Draws per block, rounded up to a power of two; chosen by size if None.",
+            text="",
+            read=read_count,
+        ),
+    )
+    memory: int = field(
+        default=read_size("2GiB", "--memory"),
+        metadata=option(
+            "For blocks and digests; where one pass would keep more, two are made.",
+            python="Bytes for blocks and digests. Where digests of one pass would hold more, two "
+            "are made.",
+            text="2GiB",
+            read=read_size,
+            shared=False,
+            after="bits",
+        ),
+    )
+    repair: bool = field(
+        default=False,
+        metadata=option("Compute anew the blocks that are damaged.", shared=False),
+    )
 
 
-def staged(
-    plan: Plan, spec: Spec, sheets: Sequence[Sheet], memory: int, workers: int, begun: int = 0
-) -> Spec:
-    """Return how a run is cut whose last stage would keep more than the memory: counted first.
+def listed() -> list[Field[Any]]:
+    """Return the options in the order in which people read them.
 
-    Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
+    Each comes after the one declared before it, or after the one it names.
     """
-    last = [*stages(spec)][-1]
-    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
-    fits = max(kept, memory_of(plan, spec, sheets, workers)) <= memory
-    if fits or spec.counted or spec.pilot or not last.start or last.start < begun:
-        return spec
-    return replace(spec, counted=last.start)
-
-
-def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of what is stored, and of what percentiles are computed of."""
-    file = scenario.file
-    known = [*file.flows, *file.stocks, *file.indicators]
-    keep = _listed(options.keep)
-    kept = (file.keep or known) if keep is None else known if keep == ["all"] else keep
-    kept = [] if kept == ["none"] else kept
-    wanted = _listed(options.percentiles)
-    if wanted is None or wanted == ["all"]:
-        wanted = [*known, *(name for name in kept if name not in known)]
-    elif wanted in (["kept"], ["none"]):
-        wanted = list(kept) if wanted == ["kept"] else []
-    if not (wanted or kept):
-        raise InputError("neither draws nor percentiles are asked for", "--percentiles")
-    for option, names in (("--keep", kept), ("--percentiles", wanted)):
-        for name in names:
-            if name not in known and name not in scenario.parameters:
-                suggestion = nearest(name, [*known, *scenario.parameters])
-                raise InputError(f"nothing is named {name!r}; {suggestion}", f"{option} {name}")
-    return tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(wanted))
-
-
-def _limit(
-    scenario: Scenario, plan: Plan, series: Sequence[Series], name: str, limit: float | str
-) -> tuple[str, float]:
-    """Return a limit in the unit of its output."""
-    one = next((one for one in series if one.title == name), None)
-    if one is None:
-        known = [one.title for one in series]
-        message = f"no percentiles of {name!r} are computed; {nearest(name, known)}"
-        raise InputError(message, "--exceed")
-    unit = plan.output(one.view.name).unit
-    try:
-        number, given = parse_amount(limit)
-        if not np.isfinite(number):
-            raise UnitError(f"{limit!r} is no finite number")
-        if given in ("", unit):
-            return name, number
-        if scenario.units.dimension(given) != scenario.units.dimension(unit):
-            raise UnitError(f"{name!r} is in {unit}, which cannot be compared with {given!r}")
-        return name, number * scenario.units.factor(given) / scenario.units.factor(unit)
-    except UnitError as wrong:
-        raise InputError(str(wrong), "--exceed") from None
-
-
-def _listed(names: Iterable[str] | None) -> list[str] | None:
-    if names is None:
-        return None
-    return [names] if isinstance(names, str) else list(names) or ["none"]
-
-
-def _check_numbers(draws: int, seed: int, options: Options, workers: int) -> None:
-    for name, number in (("draws", draws), ("seed", seed)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise InputError(f"{name} is {number!r} but must be a whole number")
-    if draws < 1:
-        raise InputError(f"{draws} draws asked for; at least 1 is needed", "-n")
-    if draws >= 2**63:
-        raise InputError(f"{draws} draws asked for; at most 2**63 - 1 can be numbered", "-n")
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
-    if options.dtype not in ("float32", "float64"):
-        raise InputError(f"dtype is {options.dtype!r}; choose float32 or float64", "--dtype")
-    most = np.finfo(options.dtype).nmant
-    if not 0 <= options.bits <= most:
-        message = f"{options.bits} bits of the mantissa asked for; {options.dtype} has {most}"
-        raise InputError(f"{message}, 0 keeps all", "--bits")
-    if workers < 1:
-        raise InputError(f"{workers} workers asked for; at least 1 is needed", "--workers")
-    if options.block is not None and options.block < 1:
-        raise InputError(
-            f"blocks of {options.block} draws asked for; at least 1 is needed", "--block"
-        )
-    for quantile in options.quantiles:
-        if not 0 <= quantile <= 1:
-            raise InputError(f"quantile {quantile:g} is not between 0 and 1", "-q")
-    if not options.quantiles:
-        raise InputError("no quantiles are asked for; at least one is needed", "-q")
-    if options.part is not None:
-        part, parts = options.part
-        if parts < 1:
-            raise InputError(f"{parts} parts asked for; at least 1 is needed", "--part")
-        if not 1 <= part <= parts:
-            raise InputError(
-                f"part {part} of {parts}: choose from 1/{parts} to {parts}/{parts}", "--part"
-            )
-        if options.until:
-            raise InputError("parts cannot wait for each other's looks; give -n", "--until")
+    known = {one.name: one for one in fields(Options)}
+    order: list[str] = []
+    place = 0
+    for name in inspect.signature(Options).parameters:
+        after = option_of(known[name]).after
+        place = order.index(after) + 1 if after else place
+        order.insert(place, name)
+        place += 1
+    return [known[name] for name in order]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from ndmc.errors import InputError
@@ -12,10 +13,9 @@ from ndmc.runs.block import Work
 from ndmc.scenario.document import parse_document
 from ndmc.scenario.load import build
 from ndmc.scenario.scenario import Scenario
-from ndmc.store.spec import Spec
 from ndmc.store.store import Store, open_store, tables_of
 
-__all__ = ["plan_of", "scenario_of", "work_of"]
+__all__ = ["plan_of", "replayed", "scenario_of", "work_of"]
 
 
 def scenario_of(store: Store) -> Scenario:
@@ -38,13 +38,18 @@ def scenario_of(store: Store) -> Scenario:
         return build(document, Path(folder), attrs["variant"], attrs["changes"])
 
 
-def plan_of(scenario: Scenario, spec: Spec) -> Plan:
-    """Return the plan of a run: all it keeps or wants percentiles of."""
-    return compile_plan(scenario, dict.fromkeys([*spec.percentiles, *spec.keep]))
+def plan_of(scenario: Scenario, percentiles: Iterable[str], keep: Iterable[str]) -> Plan:
+    """Return the plan of a run: all it wants percentiles of or keeps."""
+    return compile_plan(scenario, dict.fromkeys([*percentiles, *keep]))
 
 
-def work_of(where: str) -> Work:
-    """Return the work of the run in a store.
+def work_of(where: str | Path) -> Work:
+    """Return the work of the run in a store: see `replayed`."""
+    return replayed(where)[1]
+
+
+def replayed(where: str | Path) -> tuple[Scenario, Work]:
+    """Return the scenario of the run in a store, and its work.
 
     Raises
     ------
@@ -57,4 +62,5 @@ def work_of(where: str) -> Work:
             f"the draws of {store.path!r} were computed in {store.attrs['compute']}, which is no "
             "longer done; they can be read, but not gone on with"
         )
-    return Work(plan_of(scenario_of(store), store.spec), store)
+    scenario, spec = scenario_of(store), store.spec
+    return scenario, Work(plan_of(scenario, spec.percentiles, spec.keep), store)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
+import functools
+import inspect
 import signal
+import textwrap
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import Field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -19,22 +21,22 @@ from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import InputError, RunError
+from ndmc.option import option_of
 from ndmc.plan.steps import Plan
+from ndmc.runs.asked import Asked, cores, read_asked, staged
 from ndmc.runs.block import StoppedError, Work
 from ndmc.runs.executors import Executor, Task, Threads
-from ndmc.runs.forecast import MEMORY, Estimate, check, estimate
+from ndmc.runs.forecast import Estimate, check, estimate
+from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
-from ndmc.runs.options import Asked, Options, cores, read_asked, staged
-from ndmc.runs.replay import work_of
+from ndmc.runs.options import Options, listed
+from ndmc.runs.replay import replayed
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
-from ndmc.scenario.load import as_scenario
-from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws, restore
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import forget
 from ndmc.store.place import Place
-from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.series import kernels_of, series_of
 from ndmc.store.spec import Spec, blocks, cut, stages
 from ndmc.store.store import Store, open_store
@@ -45,76 +47,43 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "finish", "plan_only", "run"]
 
-Progress = Callable[[int, int], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def run(
-    scenario: Scenario | str | Path,
-    draws: int,
-    *,
-    out: str | Path,
-    seed: int = 1,
-    keep: Iterable[str] | None = None,
-    percentiles: Iterable[str] | None = None,
-    quantiles: Sequence[float] = DEFAULT_QUANTILES,
-    exceed: Sequence[tuple[str, float | str]] = (),
-    until: Sequence[str] = (),
-    workers: int | None = None,
-    block: int | None = None,
-    dtype: str = "float32",
-    bits: int = 0,
-    memory: int = MEMORY,
-    part: tuple[int, int] | None = None,
-    client: Any = None,
-    repair: bool = False,
-    variant: str = "",
-    changes: Mapping[str, str] | None = None,
-) -> xr.Dataset:
+def _asked_by(
+    options: Callable[P, Options],
+) -> Callable[[Callable[[Options], R]], Callable[P, R]]:
+    """Let a function of options be called with them, and list them in its docstring."""
+
+    def decorate(function: Callable[[Options], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            return function(options(*args, **kwargs))
+
+        known, own = inspect.signature(options).parameters, inspect.signature(function)
+        order = [known[one.name] for one in listed()]
+        called.__dict__["__signature__"] = own.replace(parameters=order)
+        text = inspect.cleandoc(function.__doc__ or "")
+        called.__doc__ = text.replace("{options}", "\n".join(map(_described, listed())))
+        return called
+
+    return decorate
+
+
+def _described(one: Field[Any]) -> str:
+    """Return what a docstring says of an option."""
+    text = option_of(one).python or option_of(one).help
+    return f"{one.name}\n{textwrap.fill(text, 96, initial_indent='    ', subsequent_indent='    ')}"
+
+
+@_asked_by(Options)
+def run(options: Options) -> xr.Dataset:
     """Run a scenario and return its kept draws, lazily.
 
     Parameters
     ----------
-    scenario
-        A loaded scenario, or what `load` takes.
-    draws
-        Number of draws. A later call may ask for more: the run goes on.
-    out
-        Path or URL of the store, which must not exist unless it holds this same run.
-    seed
-        From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.
-    keep
-        Outputs and parameters whose draws are stored; what the scenario says if None,
-        ``["none"]`` for none.
-    percentiles
-        Outputs whose percentiles are computed, kept or not; all outputs if None, ``["kept"]`` for
-        those that are stored.
-    quantiles
-        Shares from 0 to 1.
-    exceed
-        Pairs of an output and a limit, a number in its unit or a text such as ``"100 kt"``: the
-        share of draws above it is computed.
-    until
-        Targets such as ``"in_use@2021 p97.5 within 0.5 %"``: the run ends when all are reached,
-        at the latest after ``draws``.
-    workers
-        Threads; the processor's cores if None.
-    block
-        Draws per block, rounded up to a power of two; chosen by size if None.
-    dtype
-        Precision in which draws are stored and ranked, float32 or float64.
-    bits
-        Bits of the mantissa that results are rounded to, which then compress better: 10 bits keep
-        a relative error of 2**-11. All bits if 0.
-    memory
-        Bytes for blocks and digests. Where digests of one pass would hold more, two are made.
-    part
-        ``(3, 16)`` computes the third of 16 parts; whoever completes the run merges.
-    client
-        A `distributed.Client` whose workers compute, instead of threads.
-    repair
-        Compute anew the blocks that are damaged.
-    variant, changes
-        As in `load`; only where ``scenario`` is not loaded yet.
+    {options}
 
     Returns
     -------
@@ -136,68 +105,60 @@ def run(
     >>> draws.in_use.dims
     ('draw', 'year', 'product')
     """
-    loaded = as_scenario(scenario, variant=variant, changes=changes)
-    options = Options(
-        keep=keep,
-        percentiles=percentiles,
-        quantiles=[float(quantile) for quantile in quantiles],
-        exceed=[exceed] if len(exceed) and isinstance(exceed[0], str) else exceed,
-        until=[until] if isinstance(until, str) else until,
-        workers=workers,
-        block=block,
-        dtype=dtype,
-        bits=bits,
-        memory=memory,
-        part=part,
-        repair=repair,
-    )
-    executor = None
-    if client is not None:
-        from ndmc.runs.cluster import Cluster
-
-        executor = Cluster(client)
-    store = execute(loaded, draws, seed=seed, out=out, options=options, executor=executor)
-    return open_dataset(store.path)
+    return open_dataset(execute(options).path)
 
 
 def execute(
-    scenario: Scenario,
-    draws: int,
-    *,
-    seed: int,
-    out: str | Path,
-    options: Options,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
-    planned: Callable[[Estimate], None] | None = None,
+    options: Options, listener: Listener | None = None, executor: Executor | None = None
 ) -> Store:
-    """Run a loaded scenario and return its store, with percentiles once all draws are there.
+    """Make a run and return its store, with percentiles once all draws are there.
 
-    Parameters are those of `run`; ``progress`` is called with the draws done and the draws asked
-    for, from the threads that do the work, ``planned`` with what the run will take.
+    An executor that is given computes the blocks, whatever the options say.
     """
-    asked = read_asked(scenario, draws, seed, options)
-    place = place_of(out)
+    asked = read_asked(options)
+    with contextlib.nullcontext(executor) if executor else _executor(asked) as chosen:
+        return _execute(asked, chosen, listener or Listener())
+
+
+@contextlib.contextmanager
+def _executor(asked: Asked) -> Iterator[Executor]:
+    """Yield what computes the blocks: threads, if nothing else is asked for."""
+    options = asked.options
+    if options.client is None and not (options.scheduler or options.processes):
+        yield Threads(asked.workers)
+        return
+    from ndmc.runs.cluster import Cluster
+    from ndmc.runs.connections import connect
+
+    with contextlib.ExitStack() as stack:
+        client = options.client
+        if client is None:
+            client = stack.enter_context(connect(options.scheduler, options.workers))
+        yield Cluster(client)
+
+
+def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
+    options, draws = asked.options, asked.spec.draws
+    place = place_of(options.out)
     with _one_message(place.url):
         known = existing(place)
         if known is not None:
             asked = asked.within(known)
-            check_same(known, scenario, asked.spec)
+            check_same(known, asked.scenario, asked.spec)
         if known is None or not known.complete or known.spec.draws < draws:
             _try_first_draws(asked.plan, asked.spec)
             found = _estimate(asked, place, known)
             check(found, options.memory)
-            if planned is not None:
-                planned(found)
-        store = create(place, scenario, asked.plan, asked.first)
-        if _is_done(store, asked, options):
+            listener.planned(found)
+        store = create(place, asked.scenario, asked.plan, asked.first)
+        if _is_done(store, asked):
             return store
         with place.lock("run", shared=options.part is not None):
             store = open_store(place)
             if options.repair:
-                restore(store, scenario, asked.plan)
+                restore(store, asked.scenario, asked.plan)
                 store = forget(store)
-            under_way = _Run(store, asked, executor or Threads(asked.workers), options, progress)
+            under_way = _Run(store, asked, executor, listener)
             store = under_way.until() if asked.targets else under_way.to(draws)
         if options.part is not None and store.complete:
             with contextlib.suppress(BlockingIOError), place.lock("run"):
@@ -215,24 +176,22 @@ def _estimate(asked: Asked, place: Place, known: Store | None) -> Estimate:
     return estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
 
 
-def _is_done(store: Store, asked: Asked, options: Options) -> bool:
+def _is_done(store: Store, asked: Asked) -> bool:
     """Whether a store holds all that is asked for already."""
     found, draws = store.spec.draws, asked.spec.draws
     if not asked.targets and found > draws:
         message = f"the store holds {found:,} draws, {draws:,} asked for"
         raise InputError(f"{message}; ask for as many or more, or choose another --out", "-n")
-    if not store.complete or found != draws or asked.targets or options.repair:
+    if not store.complete or found != draws or asked.targets or asked.options.repair:
         return False
     store.check_whole()
     return True
 
 
-def plan_only(
-    scenario: Scenario, draws: int, *, seed: int, out: str | Path, options: Options
-) -> Estimate:
+def plan_only(options: Options) -> Estimate:
     """Return what a run would take, and compute nothing else."""
-    place = place_of(out)
-    return _estimate(read_asked(scenario, draws, seed, options), place, existing(place))
+    place = place_of(options.out)
+    return _estimate(read_asked(options), place, existing(place))
 
 
 @contextlib.contextmanager
@@ -269,16 +228,9 @@ def _stoppable() -> Iterator[None]:
 class _Run:
     """A run under way: the work, who does it, and how far it has come."""
 
-    def __init__(
-        self,
-        store: Store,
-        asked: Asked,
-        executor: Executor,
-        options: Options,
-        progress: Progress | None,
-    ) -> None:
-        self.work, self.asked = Work(asked.plan, store, options.watch), asked
-        self.executor, self.options, self.progress = executor, options, progress
+    def __init__(self, store: Store, asked: Asked, executor: Executor, listener: Listener) -> None:
+        self.work, self.asked = Work(asked.plan, store, listener), asked
+        self.executor, self.listener = executor, listener
         self.done = 0
 
     @property
@@ -294,10 +246,10 @@ class _Run:
                 newest = open_store(self.work.place)
                 if newest.complete:
                     return newest
-                self.work.watch.start()
+                self.listener.start()
                 found = percentiles_of(self.work, self._run)
                 store = write_percentiles(self.work, *found)
-                self.work.watch.lap("merge")
+                self.listener.lap("merge")
                 return store
         return self.work.store
 
@@ -337,24 +289,24 @@ class _Run:
             before = store.spec.draws
             if draws > before:
                 spec = replace(store.spec, draws=draws)
-                sheets, memory = self.work.layout[1], self.options.memory
+                sheets, memory = self.work.layout[1], self.asked.options.memory
                 spec = staged(self.work.plan, spec, sheets, memory, self.asked.workers, before)
                 store = raise_draws(store, spec)
-            self.work = Work(self.work.plan, store, self.options.watch)
+            self.work = Work(self.work.plan, store, self.listener)
 
     def _blocks(self) -> bool:
         """Compute the blocks of every stage; return whether all are there."""
         self.done = sum(self.work.done(block) for block in blocks(self.spec))
         self._report(0)
-        if self.options.part is None:
+        if self.asked.options.part is None:
             self.work.place.sweep()
         tidy(self.work)
         newest = self.work.store.stage
         for stage in stages(self.spec):
-            self.work.watch.start()
+            self.listener.start()
             if stage.start >= newest:
                 enter(self.work, stage)
-            self.work.watch.lap("merge")
+            self.listener.lap("merge")
             waiting = [b for b in cut(stage, self.spec) if self.work.done(b) < len(b)]
             # What is missing of merged stages is repaired: nobody needs its digests any more.
             under = max(stage.start, newest)
@@ -367,9 +319,9 @@ class _Run:
         Of earlier stages it does what nobody has done yet, beginning at a place of its own, so that
         no part waits for another.
         """
-        if self.options.part is None or not waiting:
+        if self.asked.options.part is None or not waiting:
             return waiting
-        part, parts = self.options.part
+        part, parts = self.asked.options.part
         if stage.stop < self.spec.draws:
             turn = len(waiting) * (part - 1) // parts
             return [*waiting[turn:], *waiting[:turn]]
@@ -381,11 +333,10 @@ class _Run:
 
     def _report(self, draws: int) -> None:
         self.done += draws
-        if self.progress is not None:
-            self.progress(min(self.done, self.spec.draws), self.spec.draws)
+        self.listener.done(min(self.done, self.spec.draws), self.spec.draws)
 
 
-def finish(out: str | Path, options: Options, progress: Progress | None = None) -> Store:
+def finish(out: str | Path, workers: int | None = None, listener: Listener | None = None) -> Store:
     """Merge the percentiles of a run whose blocks are all there, from its store alone.
 
     Raises
@@ -393,22 +344,23 @@ def finish(out: str | Path, options: Options, progress: Progress | None = None) 
     RunError
         If blocks are missing.
     """
-    work = work_of(os.fspath(out))
-    missing = work.store.missing()
+    scenario, work = replayed(out)
+    store, spec = work.store, work.spec
+    missing = store.missing()
     if missing:
         count = sum(len(block) - work.done(block) for block in missing)
         raise RunError(
-            f"{count:,} of {work.spec.draws:,} draws are still missing, the first of them in draws "
+            f"{count:,} of {spec.draws:,} draws are still missing, the first of them in draws "
             f"{missing[0].start:,} to {missing[0].stop - 1:,}; run the parts that were not "
             "finished again"
         )
-    if work.store.complete:
-        return work.store
-    workers = options.workers if options.workers is not None else cores()
-    asked = Asked(work.plan, work.spec, workers)
-    with _one_message(work.place.url), work.place.lock("run", shared=True):
-        under_way = _Run(work.store, asked, Threads(workers), options, progress)
-        return under_way.to(work.spec.draws)
+    if store.complete:
+        return store
+    options = Options(scenario, spec.draws, out=out, workers=workers)
+    asked = Asked(options, scenario, work.plan, spec, cores() if workers is None else workers)
+    with _one_message(store.path), store.place.lock("run", shared=True):
+        under_way = _Run(store, asked, Threads(asked.workers), listener or Listener())
+        return under_way.to(spec.draws)
 
 
 def _try_first_draws(plan: Plan, spec: Spec) -> None:

@@ -1,33 +1,38 @@
-"""Whether a store is of the run that is asked for."""
+"""Whether a store is of the run that is asked for: an `Identity` as attributes of a store."""
 
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ndmc.scenario.scenario import Scenario
-from ndmc.store.spec import Spec
+from ndmc.store.spec import Identity, Spec
 
-__all__ = ["BEFORE", "IDENTITY", "identity", "version_of"]
+__all__ = ["BEFORE", "IDENTITY", "identity", "options_of", "version_of"]
 
-#: What makes two runs the same run, but for the number of draws, which can be raised.
-IDENTITY = (
-    "ndmc",
-    "variant",
-    "changes",
-    "scenario_hash",
-    "seed",
-    "keep",
-    "percentiles",
-    "quantiles",
-    "exceed",
-    "dtype",
-    "compute",
-    "bits",
-)
+
+def _listed(value: Any) -> Any:
+    """Return a value as JSON gives it back."""
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _fixed(value: Any) -> Any:
+    """Return what JSON gives back as it was."""
+    return tuple(_fixed(one) for one in value) if isinstance(value, list) else value
+
+
+_DEFAULTS = {one.name: _listed(one.default) for one in fields(Identity)}
+
+#: There was a choice once: a store of another precision is refused.
+_FIXED = {"compute": "float64"}
 
 #: What older stores mean that say nothing of it.
-BEFORE = {"compute": "float64", "bits": 0}
+BEFORE = _DEFAULTS | _FIXED
+
+#: What makes two runs the same run, but for the number of draws, which can be raised.
+IDENTITY = ("ndmc", "variant", "changes", "scenario_hash", *BEFORE)
 
 
 def version_of(package: str) -> str:
@@ -41,12 +46,11 @@ def identity(scenario: Scenario, spec: Spec) -> dict[str, Any]:
         "scenario_hash": scenario.hash,
         "variant": scenario.variant,
         "changes": dict(scenario.changes),
-        "seed": spec.seed,
-        "keep": list(spec.keep),
-        "percentiles": list(spec.percentiles),
-        "quantiles": list(spec.quantiles),
-        "exceed": [list(pair) for pair in spec.exceed],
-        "dtype": spec.dtype,
-        "compute": "float64",  # there was a choice once: a store of another precision is refused
-        "bits": spec.bits,
+        **{name: _listed(getattr(spec, name)) for name in _DEFAULTS},
+        **_FIXED,
     }
+
+
+def options_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run from the attributes of its store."""
+    return {name: _fixed(attributes.get(name, before)) for name, before in _DEFAULTS.items()}

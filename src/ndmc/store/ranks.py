@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.option import PERCENTS, read_percents
 from ndmc.typing import Array, Floats, Integers
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
     "where_too_few",
 ]
 
-DEFAULT_QUANTILES = (0.025, 0.5, 0.975)
+DEFAULT_QUANTILES = read_percents(PERCENTS, "-q")
 
 CONFIDENCE = 0.95
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,32 +12,41 @@ from ndmc.store.brackets import Series, Sheet
 from ndmc.store.spec import Spec
 from ndmc.store.view import View
 
-__all__ = ["kernels_of", "series_of"]
+__all__ = ["kernels_of", "series_of", "titles_of"]
+
+
+def titles_of(plan: Plan, names: Iterable[str]) -> dict[str, View]:
+    """Return what percentiles are computed of: outputs, and the sums over all dims but the years.
+
+    There is a sum of every flow and stock, unless an output is called so.
+    """
+    dims, taken = plan.dims, {output.name for output in plan.outputs}
+    found = {}
+    for name in names:
+        output = plan.output(name)
+        positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
+        found[name] = View(name, output.dims, positions)
+        others = tuple(dim for dim in output.dims if dim != "year")
+        if others and output.kind in ("flow", "stock") and f"{name}_total" not in taken:
+            found[f"{name}_total"] = View(name, output.dims, positions, others)
+    return found
 
 
 def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
-    """Return the series of a run: each output, and flows and stocks summed over all but the years.
+    """Return the series of a run and their sheets.
 
     Sums are made in float64 from draws in the precision they are kept in, as they would be from
     stored draws, and have a sheet of their own.
     """
-    dims, names = plan.dims, {output.name for output in plan.outputs}
     found: list[Series] = []
     rows = [0, 0]
-    for name in spec.percentiles:
-        output = plan.output(name)
-        positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
-        others = tuple(dim for dim in output.dims if dim != "year")
-        total = others and output.kind in ("flow", "stock") and f"{name}_total" not in names
-        views = [(name, View(name, output.dims, positions), 0)]
-        if total:
-            views.append((f"{name}_total", View(name, output.dims, positions, others), 1))
-        for title, view, sheet in views:
-            limits = tuple(limit for other, limit in spec.exceed if other == title)
-            size = int(np.prod(view.shape, dtype=np.int64))
-            span = slice(rows[sheet], rows[sheet] + size)
-            found.append(Series(title, view, sheet, span, limits))
-            rows[sheet] += size
+    for title, view in titles_of(plan, spec.percentiles).items():
+        sheet = int(title != view.name)
+        limits = tuple(limit for other, limit in spec.exceed if other == title)
+        size = int(np.prod(view.shape, dtype=np.int64))
+        span = slice(rows[sheet], rows[sheet] + size)
+        found.append(Series(title, view, sheet, span, limits))
+        rows[sheet] += size
     sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
     return found, sheets
 

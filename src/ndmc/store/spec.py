@@ -1,12 +1,19 @@
 """How a run is cut: stages whose brackets come from the draws before, and blocks within them."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-__all__ = ["GRAIN", "MOST", "Spec", "blocks", "cut", "expected", "how_many", "stages"]
+from ndmc.option import (
+    PERCENTS,
+    option,
+    read_count,
+    read_limits,
+    read_names,
+    read_percents,
+)
+
+__all__ = ["GRAIN", "MOST", "Identity", "Spec", "blocks", "cut", "expected", "how_many", "stages"]
 
 #: Draws of a block come in multiples of this, but for the last of a run.
 GRAIN = 256
@@ -22,40 +29,107 @@ MOST = 2**16
 _MOST_COUNTED = 2**19
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What a run computes and how it is cut.
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What makes two runs of a scenario the same run, but for the number of draws.
+
+    Each field is an option of a run, and an attribute of its store. Stores that were written before
+    there was one have its default.
+    """
+
+    seed: int = field(
+        default=1,
+        metadata=option(
+            "Same seed, same draws.",
+            python="From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.",
+            text="1",
+            read=read_count,
+        ),
+    )
+    keep: Iterable[str] | None = field(
+        default=None,
+        metadata=option(
+            "Outputs whose draws are stored: all, none, or names with commas.",
+            python="Outputs and parameters whose draws are stored; what the scenario says if None, "
+            '``["none"]`` for none.',
+            text="",
+            read=read_names,
+        ),
+    )
+    percentiles: Iterable[str] | None = field(
+        default=None,
+        metadata=option(
+            "Outputs to compute percentiles of: all, kept, or names with commas.",
+            python="Outputs whose percentiles are computed, kept or not; all outputs if None, "
+            '``["kept"]`` for those that are stored.',
+            text="",
+            read=read_names,
+        ),
+    )
+    quantiles: Sequence[float] = field(
+        default=read_percents(PERCENTS, "-q"),
+        metadata=option(
+            "In percent.",
+            python="Shares from 0 to 1.",
+            flags=("-q", "--quantiles"),
+            text=PERCENTS,
+            read=read_percents,
+        ),
+    )
+    exceed: Sequence[tuple[str, float | str]] = field(
+        default=(),
+        metadata=option(
+            "Share of draws above a limit: 'NAME > 100 kt'. Repeatable.",
+            python="Pairs of an output and a limit, a number in its unit or a text such as "
+            '``"100 kt"``: the share of draws above it is computed.',
+            text=[],
+            read=read_limits,
+        ),
+    )
+    dtype: str = field(
+        default="float32",
+        metadata=option(
+            "Precision of stored draws: float32 or float64.",
+            python="Precision in which draws are stored and ranked, float32 or float64.",
+        ),
+    )
+    bits: int = field(
+        default=0,
+        metadata=option(
+            "Bits of the mantissa that results are rounded to; 0 keeps all.",
+            python="Bits of the mantissa that results are rounded to, which then compress better: "
+            "10 bits keep a relative error of 2**-11. All bits if 0.",
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(Identity):
+    """What a run computes, in the names and units of its scenario, and how it is cut.
 
     Attributes
     ----------
-    keep
-        Outputs whose draws are stored, a shard for each block of ``block`` draws.
-    percentiles
-        Outputs whose percentiles are computed, at ``quantiles``.
-    exceed
-        Pairs of an output and a limit: in which share of the draws is it above?
+    draws
+        How many there are.
+    block
+        Draws of a block; the outputs in ``keep`` have a shard for each.
     begin
         Draws of the first stage, all values of which are kept.
     pilot
         No stage begins after this many draws; 0 for no limit.
-    bits
-        Bits of the mantissa that results are rounded to, 0 for all.
     counted
         The first draw of the stage that is only counted, and kept in a second pass; 0 for none.
     """
 
-    seed: int
-    draws: int
-    block: int
-    dtype: str
     keep: tuple[str, ...]
     percentiles: tuple[str, ...]
     quantiles: tuple[float, ...]
     exceed: tuple[tuple[str, float], ...] = ()
+    draws: int
+    block: int
     begin: int = 8192
     pilot: int = 0
     counted: int = 0
-    bits: int = 0
 
 
 def stages(spec: Spec) -> Iterator[range]:
@@ -63,7 +137,7 @@ def stages(spec: Spec) -> Iterator[range]:
 
     Examples
     --------
-    >>> spec = Spec(1, 100_000, 8192, "float32", (), (), (), begin=8192)
+    >>> spec = Spec(draws=100_000, block=8192, keep=(), percentiles=(), quantiles=())
     >>> [*stages(spec)]
     [range(0, 8192), range(8192, 65536), range(65536, 100000)]
     """
@@ -81,7 +155,7 @@ def blocks(spec: Spec) -> list[range]:
 
     Examples
     --------
-    >>> spec = Spec(1, 20_000, 8192, "float32", ("in_use",), (), (), begin=8192)
+    >>> spec = Spec(draws=20_000, block=8192, keep=("in_use",), percentiles=(), quantiles=())
     >>> blocks(spec)
     [range(0, 8192), range(8192, 16384), range(16384, 20000)]
     """
@@ -93,7 +167,8 @@ def how_many(spec: Spec) -> int:
 
     Examples
     --------
-    >>> how_many(Spec(1, 20_000, 8192, "float32", ("in_use",), (), (), begin=8192))
+    >>> spec = Spec(draws=20_000, block=8192, keep=("in_use",), percentiles=(), quantiles=())
+    >>> how_many(spec)
     3
     """
     return sum(len(_starts(stage, spec)) for stage in stages(spec))
@@ -119,7 +194,8 @@ def expected(spec: Spec, rows: int) -> float:
 
     Examples
     --------
-    >>> spec = Spec(1, 1_000_000, 8192, "float32", (), (), (0.025, 0.5, 0.975), begin=8192)
+    >>> quantiles = (0.025, 0.5, 0.975)
+    >>> spec = Spec(draws=10**6, block=8192, keep=(), percentiles=(), quantiles=quantiles)
     >>> round(expected(spec, 1))
     13461
     """

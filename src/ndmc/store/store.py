@@ -26,7 +26,7 @@ from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output
 from ndmc.store.address import place_of
 from ndmc.store.bucket import told
-from ndmc.store.identity import BEFORE, IDENTITY
+from ndmc.store.identity import IDENTITY, options_of
 from ndmc.store.keys import (
     INPUTS,
     LEDGER,
@@ -87,18 +87,7 @@ class Store:
     def spec(self) -> Spec:
         """What the run computes."""
         a = self.attrs
-        return Spec(
-            seed=a["seed"],
-            draws=a["draws"],
-            block=a["block"],
-            dtype=a["dtype"],
-            keep=tuple(a["keep"]),
-            percentiles=tuple(a["percentiles"]),
-            quantiles=tuple(a["quantiles"]),
-            exceed=tuple((name, limit) for name, limit in a["exceed"]),
-            bits=a.get("bits", BEFORE["bits"]),
-            **a["stages"],
-        )
+        return Spec(draws=a["draws"], block=a["block"], **a["stages"], **options_of(a))
 
     @functools.cached_property
     def ledger(self) -> Ledger:

@@ -1,0 +1,177 @@
+"""An option of a run, declared once: what is said of it, and how its text is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass
+from typing import Any
+
+from ndmc.errors import InputError
+
+__all__ = [
+    "PERCENTS",
+    "Option",
+    "option",
+    "option_of",
+    "read_changes",
+    "read_count",
+    "read_limits",
+    "read_names",
+    "read_part",
+    "read_percents",
+    "read_size",
+]
+
+#: The percentiles that are computed and shown if nothing else is said.
+PERCENTS = "2.5,50,97.5"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option besides the name, the type and the default of its field.
+
+    Attributes
+    ----------
+    help
+        What the command line says of it; an option without is one of Python alone.
+    python
+        What Python says of it, where that is something else.
+    flags
+        Its names on the command line, ``--name`` if there are none; one without dashes is an
+        argument.
+    text
+        What the command line has if nothing is given, where it has texts to be read.
+    read
+        Reads such a text, or list of texts, with the flag to name in messages.
+    shared
+        Whether all parts of a run have to agree on it.
+    after
+        The option that it is listed after; the one declared before it if none.
+    """
+
+    help: str = ""
+    python: str = ""
+    flags: tuple[str, ...] = ()
+    text: str | list[str] | None = None
+    read: Callable[[Any, str], Any] | None = None
+    shared: bool = True
+    after: str = ""
+
+
+def option(help: str = "", **more: Any) -> Mapping[str, Option]:  # noqa: A002 - as typer has it
+    """Return the metadata of a field that is an option: see `Option`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass, field, fields
+    >>> @dataclass
+    ... class Options:
+    ...     part: str = field(default="", metadata=option("Compute part i of N: i/N."))
+    >>> option_of(fields(Options)[0]).help
+    'Compute part i of N: i/N.'
+    """
+    return {"option": Option(help, **more)}
+
+
+def option_of(field: Field[Any]) -> Option:
+    """Return what a field says of itself as an option."""
+    found: Option = field.metadata["option"]
+    return found
+
+
+# --- texts ----------------------------------------------------------------------------------------
+
+
+def read_count(text: str, flag: str) -> int:
+    """Read a whole number, written as 100000, 100_000 or 1e5."""
+    plain = text.replace("_", "")
+    try:
+        value = float(plain)
+        if value != int(value):
+            raise ValueError
+        return int(plain) if plain.isdigit() else int(value)
+    except (ValueError, OverflowError):
+        message = f"{text!r} is not a whole number; write it like 100000 or 1e5"
+        raise InputError(message, flag) from None
+
+
+def read_names(text: str, flag: str = "") -> list[str]:
+    """Read names with commas between them; there is nothing that could be wrong with them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read_percents(text: str, flag: str) -> tuple[float, ...]:
+    """Read percents with commas between them as shares.
+
+    Examples
+    --------
+    >>> read_percents("2.5,50,99.9", "-q")
+    (0.025, 0.5, 0.999)
+    """
+    return tuple(_read_percent(one, flag) for one in text.split(","))
+
+
+def _read_percent(text: str, flag: str) -> float:
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        message = f"{text!r} is not a number; write percents such as {PERCENTS}"
+        raise InputError(message, flag) from None
+    if value.is_nan() or not 0 <= value <= 100:
+        raise InputError(f"{text} % is not between 0 and 100 %", flag)
+    return float(value / 100)  # 99.9 / 100 would not be 0.999
+
+
+def read_limits(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
+    """Read limits such as ``in_use > 100 kt``."""
+    found = []
+    for text in texts:
+        name, above, limit = text.partition(">")
+        if not above or not name.strip() or not limit.strip():
+            raise InputError(f"{text!r} is not of the form 'name > limit'", flag)
+        found.append((name.strip(), limit.strip()))
+    return found
+
+
+def read_changes(texts: Sequence[str], flag: str = "--set") -> dict[str, str]:
+    """Read changes such as ``collection=50``."""
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"{text!r} is not of the form name=value", flag)
+        changes[name.strip()] = value.strip()
+    return changes
+
+
+def read_part(text: str, flag: str) -> tuple[int, int]:
+    """Read a part such as ``3/16``."""
+    try:
+        part, parts = text.split("/")
+        return int(part), int(parts)
+    except ValueError:
+        raise InputError(f"{text!r} is not a part; write it like 3/16", flag) from None
+
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?\s*")
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+_UNITS |= {"ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def read_size(text: str, flag: str) -> int:
+    """Read a number of bytes with a unit.
+
+    Examples
+    --------
+    >>> read_size("1.5 GiB", "--memory")
+    1610612736
+    """
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise InputError(f"{text!r} is not a size; write it like 500MB or 2GiB", flag)
+    return int(float(found[1]) * _UNITS[found[2] or ""])

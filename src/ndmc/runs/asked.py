@@ -1,0 +1,296 @@
+"""What is asked of a run, checked before anything is computed, and how the run is cut for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from ndmc.errors import InputError, nearest
+from ndmc.plan.steps import Plan
+from ndmc.runs.forecast import memory_of
+from ndmc.runs.options import Options
+from ndmc.runs.replay import plan_of
+from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
+from ndmc.scenario.load import as_scenario
+from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.units import UnitError, parse_amount
+from ndmc.store.brackets import Sheet
+from ndmc.store.series import series_of, titles_of
+from ndmc.store.spec import GRAIN, MOST, Identity, Spec, expected, how_many, stages
+from ndmc.store.store import Store
+
+__all__ = ["Asked", "check_asked", "cores", "plan_blocks", "read_asked", "staged"]
+
+_BLOCK_BYTES = 32 * 2**20
+
+_MOST_BLOCK = 2**13
+
+_MOST_BLOCKS = 10**6
+
+#: All draws of the first stage are kept in digests.
+_BEGIN_BYTES = 160 * 2**20
+
+_MOST_BEGIN = 2**13
+
+#: A run in parts has one long last stage, which parts need not wait for each other in; what comes
+#: before is a share of it so large.
+_PILOT_SHARE = 32
+
+
+def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
+    """Return how many draws a block should have whose draws are stored.
+
+    A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
+    share the draws; a power of two, so that blocks fit the stages of a run.
+
+    Examples
+    --------
+    >>> plan_blocks(1_000_000, 357, 4, 2)
+    8192
+    >>> plan_blocks(1000, 357, 4, 2)
+    256
+    """
+    fitting = _BLOCK_BYTES // max(cells * itemsize, 1)
+    share = draws // workers
+    return _power_of_two(max(min(fitting, share, _MOST_BLOCK), GRAIN))
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << (number.bit_length() - 1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, checked: ``looked`` are the draws after which targets are looked at."""
+
+    options: Options
+    scenario: Scenario
+    plan: Plan
+    spec: Spec
+    workers: int
+    targets: Sequence[Target] = ()
+    looked: Sequence[int] = ()
+
+    @property
+    def first(self) -> Spec:
+        """What a new store is made for."""
+        return replace(self.spec, draws=self.looked[0]) if self.looked else self.spec
+
+    def within(self, known: Store) -> Asked:
+        """Return the same with the percentiles that a store has besides, of an earlier target."""
+        more = known.spec.quantiles
+        if set(self.spec.quantiles) <= set(more):
+            return replace(self, spec=replace(self.spec, quantiles=more))
+        return self
+
+
+def check_asked(options: Options) -> None:
+    """Check what is asked for, and compute nothing.
+
+    Raises
+    ------
+    InputError
+        As `run` would.
+    """
+    read_asked(options)
+
+
+def read_asked(options: Options) -> Asked:
+    scenario = as_scenario(options.scenario, variant=options.variant, changes=options.changes)
+    options = _listed_out(options)
+    workers = options.workers if options.workers is not None else cores()
+    targets = [parse_target(text) for text in options.until]
+    _check_counts(options, workers)
+    _check_precision(options)
+    _check_part(options)
+    _check_executor(options)
+    plan, spec = _wanted(scenario, options, targets)
+    sheets = series_of(plan, spec)[1]
+    spec = _cut(plan, spec, sheets, options, workers)
+    for target in targets:
+        rows_wanted(target, series_of(plan, spec)[0], plan.dims)
+    looked = looks(spec.draws) if targets else ()
+    return Asked(options, scenario, plan, spec, workers, targets, looked)
+
+
+def cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+def _listed_out(options: Options) -> Options:
+    """Return options with lists where a single one was given, as people do from Python."""
+    until, exceed = options.until, options.exceed
+    return replace(
+        options,
+        quantiles=[float(quantile) for quantile in options.quantiles],
+        exceed=[exceed] if len(exceed) and isinstance(exceed[0], str) else exceed,
+        until=[until] if isinstance(until, str) else until,
+    )
+
+
+def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> tuple[Plan, Spec]:
+    """Return the plan of what is wanted, and what that is in the names and units of a scenario."""
+    keep, names = _names(scenario, options)
+    plan = plan_of(scenario, names, keep)
+    quantiles = [*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])]
+    found = {one.name: getattr(options, one.name) for one in fields(Identity)}
+    found |= {
+        "seed": int(options.seed),
+        "keep": keep,
+        "percentiles": names,
+        "quantiles": tuple(sorted({*quantiles})),
+        "exceed": tuple(_limit(scenario, plan, names, *pair) for pair in options.exceed),
+    }
+    return plan, Spec(draws=int(options.draws), block=options.block or MOST, **found)
+
+
+def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int) -> Spec:
+    """Return how a run is cut."""
+    block = spec.block
+    if spec.keep and options.block is None:
+        cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
+        block = plan_blocks(spec.draws, cells, np.dtype(spec.dtype).itemsize, workers)
+    block = max(1 << (block - 1).bit_length(), GRAIN)
+    row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
+    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), GRAIN))
+    begin = max(begin, block) if spec.keep else begin
+    pilot = max(begin, spec.draws // _PILOT_SHARE) if options.part else 0
+    spec = replace(spec, block=block, begin=begin, pilot=pilot)
+    if how_many(spec) > _MOST_BLOCKS:
+        raise InputError(
+            f"{spec.draws} draws are {how_many(spec)} blocks but a store has at most "
+            f"{_MOST_BLOCKS}; lower -n or raise --block",
+            "-n",
+        )
+    return staged(plan, spec, sheets, options.memory, workers)
+
+
+def staged(
+    plan: Plan, spec: Spec, sheets: Sequence[Sheet], memory: int, workers: int, begun: int = 0
+) -> Spec:
+    """Return how a run is cut whose last stage would keep more than the memory: counted first.
+
+    Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
+    """
+    last = [*stages(spec)][-1]
+    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
+    fits = max(kept, memory_of(plan, spec, sheets, workers)) <= memory
+    if fits or spec.counted or spec.pilot or not last.start or last.start < begun:
+        return spec
+    return replace(spec, counted=last.start)
+
+
+def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of what is stored, and of what percentiles are computed of."""
+    file = scenario.file
+    known = [*file.flows, *file.stocks, *file.indicators]
+    keep = _listed(options.keep)
+    kept = (file.keep or known) if keep is None else known if keep == ["all"] else keep
+    kept = [] if kept == ["none"] else kept
+    wanted = _listed(options.percentiles)
+    if wanted is None or wanted == ["all"]:
+        wanted = [*known, *(name for name in kept if name not in known)]
+    elif wanted in (["kept"], ["none"]):
+        wanted = list(kept) if wanted == ["kept"] else []
+    if not (wanted or kept):
+        raise InputError("neither draws nor percentiles are asked for", "--percentiles")
+    for option, names in (("--keep", kept), ("--percentiles", wanted)):
+        for name in names:
+            if name not in known and name not in scenario.parameters:
+                suggestion = nearest(name, [*known, *scenario.parameters])
+                raise InputError(f"nothing is named {name!r}; {suggestion}", f"{option} {name}")
+    return tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(wanted))
+
+
+def _limit(
+    scenario: Scenario, plan: Plan, names: Sequence[str], name: str, limit: float | str
+) -> tuple[str, float]:
+    """Return a limit in the unit of its output."""
+    known = titles_of(plan, names)
+    if name not in known:
+        message = f"no percentiles of {name!r} are computed; {nearest(name, known)}"
+        raise InputError(message, "--exceed")
+    unit, units = plan.output(known[name].name).unit, scenario.units
+    try:
+        number, given = parse_amount(limit)
+        if not np.isfinite(number):
+            raise UnitError(f"{limit!r} is no finite number")
+        if given in ("", unit):
+            return name, number
+        if units.dimension(given) != units.dimension(unit):
+            raise UnitError(f"{name!r} is in {unit}, which cannot be compared with {given!r}")
+        return name, number * units.factor(given) / units.factor(unit)
+    except UnitError as wrong:
+        raise InputError(str(wrong), "--exceed") from None
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names) or ["none"]
+
+
+def _check_counts(options: Options, workers: int) -> None:
+    draws, seed = options.draws, options.seed
+    for name, number in (("draws", draws), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise InputError(f"{name} is {number!r} but must be a whole number")
+    if draws < 1:
+        raise InputError(f"{draws} draws asked for; at least 1 is needed", "-n")
+    if draws >= 2**63:
+        raise InputError(f"{draws} draws asked for; at most 2**63 - 1 can be numbered", "-n")
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
+    if workers < 1:
+        raise InputError(f"{workers} workers asked for; at least 1 is needed", "--workers")
+    block = options.block
+    if block is not None and block < 1:
+        raise InputError(f"blocks of {block} draws asked for; at least 1 is needed", "--block")
+
+
+def _check_precision(options: Options) -> None:
+    if options.dtype not in ("float32", "float64"):
+        raise InputError(f"dtype is {options.dtype!r}; choose float32 or float64", "--dtype")
+    most = np.finfo(options.dtype).nmant
+    if not 0 <= options.bits <= most:
+        message = f"{options.bits} bits of the mantissa asked for; {options.dtype} has {most}"
+        raise InputError(f"{message}, 0 keeps all", "--bits")
+    for quantile in options.quantiles:
+        if not 0 <= quantile <= 1:
+            raise InputError(f"quantile {quantile:g} is not between 0 and 1", "-q")
+    if not options.quantiles:
+        raise InputError("no quantiles are asked for; at least one is needed", "-q")
+
+
+def _check_part(options: Options) -> None:
+    if options.part is None:
+        return
+    part, parts = options.part
+    if parts < 1:
+        raise InputError(f"{parts} parts asked for; at least 1 is needed", "--part")
+    if not 1 <= part <= parts:
+        raise InputError(
+            f"part {part} of {parts}: choose from 1/{parts} to {parts}/{parts}", "--part"
+        )
+    if options.until:
+        raise InputError("parts cannot wait for each other's looks; give -n", "--until")
+
+
+def _check_executor(options: Options) -> None:
+    given = {
+        "--scheduler": options.scheduler,
+        "client": options.client is not None,
+        "--processes": options.processes,
+    }
+    names = [name for name, there in given.items() if there]
+    if len(names) > 1:
+        message = f"there are workers at {names[0]} already; leave one out"
+        raise InputError(message, names[1])
