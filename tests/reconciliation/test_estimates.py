@@ -11,6 +11,7 @@ from strategies import reconciled, scenario, write
 
 import ndmc
 from ndmc.errors import InputError, RunError
+from ndmc.plan.vocabulary import Vocabulary
 from ndmc.reconciliation.datasets import to_dataset
 from ndmc.reconciliation.equations import system_of
 from ndmc.reconciliation.estimates import cells, reconcile_scenario
@@ -339,6 +340,24 @@ def test_a_bilinear_share_is_reconciled_too():
     assert found.loss_rate_class == "redundant"
     assert 10 < float(found.loss_rate) < 16
     assert_allclose(found.loss, found.loss_rate / 100 * found.to_plant, rtol=1e-12)
+
+
+def test_what_is_composed_is_what_its_text_would_be():
+    """Bits depend on the order of operations: shares and changes of stocks are those of a text."""
+    data = market(years="2020..2022")
+    data["parameters"]["first"] = number("t", 3)
+    data["flows"]["scrap"] = {"from": "abroad", "to": "plant"}
+    data["stocks"] = {"store": {"process": "shop", "kind": "sink", "dims": ["element"]}}
+    data["stocks"]["store"]["initial"] = "2 * first"
+    loaded = scenario(data)
+    relations = {relation.text: relation.terms for relation in system_of(loaded).relations}
+    names = Vocabulary(loaded)
+    share = names.quantity("loss_rate * (scrap + to_plant)", "")
+    assert relations["the share of 'loss'"][1] == (-1.0, share)
+    text = "(store - where(year == 2020, 2 * first, lag(store))) / step"
+    assert relations["the balance of 'shop'"][-1] == (-1.0, names.quantity(text, ""))
+    summed = names.quantity("sum(to_plant, over=element)", "")
+    assert (1.0, summed) in relations["the balance of 'plant'"]
 
 
 @pytest.mark.parametrize(

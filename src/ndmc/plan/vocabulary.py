@@ -95,7 +95,7 @@ class Vocabulary:
     ) -> Expression:
         """Return the expression at a place of the scenario file, refused if it does not fit there.
 
-        It is ``of`` what may have the ``dims``.
+        ``wants`` says what is wrong with its unit, ``of`` names what it is for, with its ``dims``.
         """
         expression = self.expression(text, *key)
         if wrong := wants(expression):

@@ -13,7 +13,6 @@ import numpy as np
 
 from ndmc.errors import InputError, nearest
 from ndmc.plan.flows import flow_value, share_of_flow
-from ndmc.plan.steps import Term
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.reconciliation.covariance import factor_of
 from ndmc.reconciliation.system import Relation, System
@@ -90,12 +89,13 @@ class _Relations:
         )
 
     def _processes(self) -> list[str]:
-        for index, name in enumerate(self.entry.processes or []):
+        named = self.entry.processes
+        chosen = self.file.processes if named is None else named
+        for index, name in enumerate(chosen):
             if name not in self.file.processes:
                 message = f"{name!r} has no balance: it is not one of the processes"
                 self.names.fail(f"{message} {self.file.processes}", "reconcile", "processes", index)
-        chosen = self.entry.processes
-        for name in self.file.processes if chosen is None else chosen:
+        for name in chosen:
             stock = self.names.holders.get(name, "")
             if stock and self.file.stocks[stock].kind == "lifetime":
                 self.names.fail(
@@ -103,26 +103,22 @@ class _Relations:
                     "equation of one year; list the other processes under 'processes'",
                     "reconcile",
                 )
-        return list(self.file.processes if chosen is None else chosen)
+        return chosen
 
     # --- balances ------------------------------------------------------------------------------
 
     def _balances(self) -> Iterator[Relation]:
         for process in self.processes:
             where = self.names.where("processes", self.file.processes.index(process))
-            parts = [(1.0, self._flow(t)) for t in self.names.inflows(process)]
-            parts += [(-1.0, self._flow(t)) for t in self.names.outflows(process)]
+            parts = [(1.0, self.compose.name(flow.name)) for flow in self.names.inflows(process)]
+            parts += [(-1.0, self.compose.name(flow.name)) for flow in self.names.outflows(process)]
             stock = self.names.holders.get(process, "")
             parts += [(-1.0, self._change(stock))] if stock else []
-            dims = self.scenario.dims.ordered(
-                set.intersection(*(set(part.dims) for _, part in parts))
-            )
+            shared = set.intersection(*(set(part.dims) for _, part in parts))
+            dims = self.scenario.dims.ordered(shared)
             terms = tuple((sign, self._summed(part, dims)) for sign, part in parts)
             flow, text = self.scenario.units.flow, f"the balance of {process!r}"
             yield Relation(process, text, where, flow, dims, terms)
-
-    def _flow(self, term: Term) -> Expression:
-        return self.compose.name(term.name)
 
     def _change(self, stock: str) -> Expression:
         """Return what a stock gains in a year; before the first it holds what is initial."""
@@ -197,7 +193,7 @@ class _Relations:
     def _entering(self, flow: str) -> Expression:
         """Return what enters the process that a flow leaves, over the flow's dims."""
         origin = self.file.flows[flow].origin
-        inflows = [self._flow(term) for term in self.names.inflows(origin)]
+        inflows = [self.compose.name(inflow.name) for inflow in self.names.inflows(origin)]
         if not inflows:
             self.names.fail(f"nothing is known to enter {origin!r}", "flows", flow, "share")
         dims = self.names.flow_dims(flow)
