@@ -63,6 +63,16 @@ def test_changes_are_made_to_what_is_loaded(name, tmp_path):
     assert text(loaded) == text(named) != text(plain)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**64])
+@pytest.mark.parametrize("name", TAKE_SCENARIOS)
+def test_seeds_have_64_bits(name, seed, tmp_path):
+    """A seed that is no key of random numbers is wrong input, whoever is asked."""
+    draws = {"draws": 10} if name == "reconcile" else {}
+    source = "two_stage_hoard" if name == "validate" else NAME  # which is drawn
+    with pytest.raises(ndmc.InputError, match=f"seed is {seed} but must lie in"):
+        TAKE_SCENARIOS[name](source, tmp_path, seed=seed, **draws)
+
+
 @pytest.mark.parametrize("name", [n for n in ndmc.__all__ if not n[0].isupper()])
 def test_seeds_are_asked_for_by_name(name):
     """Whoever draws takes ``seed=1`` if nothing is said, and by its name only."""

@@ -14,7 +14,7 @@ from ndmc.errors import InputError, RunError
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.reconciliation.datasets import to_dataset
 from ndmc.reconciliation.equations import system_of
-from ndmc.reconciliation.estimates import cells, reconcile_scenario
+from ndmc.reconciliation.estimates import adjustments, reconcile_scenario
 
 
 def measured(value, cv="5 %", **key):
@@ -441,7 +441,9 @@ def test_equivalent_errors_are_named():
 
 def test_rows_are_in_the_units_of_the_file():
     """A percentage is printed as one."""
-    row = next(one for one in cells(reconcile_scenario(scenario(market()))) if one.unit == "%")
+    row = next(
+        one for one in adjustments(reconcile_scenario(scenario(market()))) if one.unit == "%"
+    )
     assert_allclose(row.before, 10)
 
 

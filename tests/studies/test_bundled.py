@@ -10,7 +10,7 @@ from strategies import bundled, bundled_draws, compiled, imbalance
 
 import ndmc
 from ndmc.engine.audit import LIMIT, Audit
-from ndmc.studies.validation import compare_scenario
+from ndmc.studies.validation import compare_source
 from ndmc_kernels import survival
 
 CASES = [(name, v) for name in ndmc.bundled() for v in ("", *bundled(name).file.variants)]
@@ -50,7 +50,7 @@ def test_scenario_balances(name, variant):
 @each_case
 def test_scenario_is_validated(name, variant):
     """Each published figure gets a verdict under every variant, none is an error."""
-    found = compare_scenario(bundled(name, variant), 600, 1).comparisons
+    found = compare_source(bundled(name, variant), 600, 1).comparisons
     assert len(found) == len(bundled(name).figures) > 0
     assert {c.verdict for c in found} <= VERDICTS
 

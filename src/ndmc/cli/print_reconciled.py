@@ -18,16 +18,16 @@ __all__ = ["print_moments", "print_reconciled"]
 
 def print_reconciled(found: Reconciled) -> None:
     """Print every cell before and after, the tests, and what was rejected."""
-    from ndmc.reconciliation.estimates import cells
+    from ndmc.reconciliation.estimates import adjustments
 
     page = console()
     columns = ("unit", "before", "sd", "after", "sd", "shift", "test")
     table = plain_table("reconciled", "quantity", "known", *columns, words=2)
-    for cell in cells(found):
-        shown = [number(x) for x in (cell.before, cell.before_sd, cell.after, cell.after_sd)]
-        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (cell.shift, cell.test)]
-        style = "red" if cell.known == "rejected" or found.beyond(cell.test) else ""
-        table.add_row(cell.quantity, cell.known, cell.unit, *shown, *tests, style=style)
+    for one in adjustments(found):
+        shown = [number(x) for x in (one.before, one.before_sd, one.after, one.after_sd)]
+        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (one.shift, one.test)]
+        style = "red" if one.known == "rejected" or found.beyond(one.test) else ""
+        table.add_row(one.quantity, one.known, one.unit, *shown, *tests, style=style)
     page.print(table)
     verdict = "no sign of gross errors" if found.plausible else "gross errors remain"
     chi2, redundancy = found.adjusted.chi2, found.adjusted.redundancy

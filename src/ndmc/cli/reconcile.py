@@ -47,7 +47,7 @@ def reconcile(
     """
     from ndmc.cli.print_reconciled import print_moments, print_reconciled
     from ndmc.cli.tables import write_csv
-    from ndmc.reconciliation.estimates import cells, reconcile_scenario
+    from ndmc.reconciliation.estimates import adjustments, reconcile_scenario
     from ndmc.reconciliation.moments import Draws, draw_method
     from ndmc.scenario.load import load
 
@@ -68,16 +68,12 @@ def reconcile(
     if out:
         print(f"draws: {stored}")
     if csv:
-        write_csv(Path(csv), (asdict(cell) for cell in cells(found)))
+        write_csv(Path(csv), (asdict(one) for one in adjustments(found)))
     if picture:
-        from ndmc.views.shifts import Shift, write_picture
+        from ndmc.views.shifts import shifts_of, write_picture
 
-        moved = [cell for cell in cells(found) if cell.known in ("redundant", "rejected")]
-        shifts = [
-            Shift(one.quantity, one.shift, one.after_sd / one.before_sd, one.known == "rejected")
-            for one in moved
-        ]
-        write_picture(Path(picture), found.system.scenario.file.title or scenario, shifts)
+        title = found.system.scenario.file.title or scenario
+        write_picture(Path(picture), title, shifts_of(found))
 
 
 def _drawn(draws: Draws, out: str) -> tuple[Moments, Path | None]:

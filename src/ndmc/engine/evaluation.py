@@ -21,11 +21,12 @@ from ndmc.engine.row_code import RowCode, compile_rows
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.engine.tiles import Tile
+from ndmc.errors import InputError
 from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
 
-__all__ = ["Sheets", "code_of", "evaluate", "evaluate_central", "fill"]
+__all__ = ["Sheets", "check_seed", "code_of", "evaluate", "evaluate_central", "fill"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
@@ -72,8 +73,7 @@ def evaluate(
     >>> evaluate(plan, range(3))["in_use"].shape
     (17, 21, 3)
     """
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed} but must lie in 0 .. 2**64 - 1")
+    check_seed(seed)
     if draws.step != 1 or draws.start < 0:
         raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
     if np.dtype(dtype) not in (np.float32, np.float64):
@@ -88,6 +88,22 @@ def evaluate(
         found[output.name] = sheet[first:stop].reshape(*shape, len(draws))
         first = stop
     return found
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is no key of the random numbers.
+
+    Raises
+    ------
+    InputError
+        If it has more than 64 bits, or is negative.
+
+    Examples
+    --------
+    >>> check_seed(2**64 - 1)
+    """
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
 
 
 def fill(

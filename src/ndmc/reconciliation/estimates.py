@@ -25,7 +25,7 @@ from ndmc.reconciliation.system import System
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["Cell", "Reconciled", "Rejected", "cells", "reconcile_scenario", "unit_of"]
+__all__ = ["Adjustment", "Reconciled", "Rejected", "adjustments", "reconcile_scenario", "unit_of"]
 
 Flags = npt.NDArray[np.bool_]
 
@@ -302,8 +302,8 @@ def _priors(system: System, y: Floats) -> tuple[Floats, Floats, Matrix]:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One cell, as people read it."""
+class Adjustment:
+    """One cell as measured and as reconciled, in the unit in which people read it."""
 
     quantity: str
     unit: str
@@ -316,7 +316,7 @@ class Cell:
     known: str
 
 
-def cells(found: Reconciled) -> Iterator[Cell]:
+def adjustments(found: Reconciled) -> Iterator[Adjustment]:
     """Yield every cell in the units of the scenario; ``shift`` is in sd as measured."""
     system = found.system
     for name, span in system.spans.items():
@@ -326,7 +326,7 @@ def cells(found: Reconciled) -> Iterator[Cell]:
         ):
             before, sd = float(found.before[cell]), float(found.before_sd[cell])
             after = float(found.after[cell])
-            yield Cell(
+            yield Adjustment(
                 quantity=title,
                 unit=unit,
                 before=before / factor,

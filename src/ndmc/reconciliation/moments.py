@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ndmc.engine.evaluation import check_seed
 from ndmc.engine.row_code import compile_rows
 from ndmc.engine.tile_width import TILE
 from ndmc.engine.tiles import Tile
@@ -53,6 +54,9 @@ class Draws:
     method: DrawMethod
     seed: int
     count: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
         move = self._move()

@@ -29,7 +29,7 @@ from ndmc.reconciliation.estimates import Reconciled
 from ndmc.scenario.distributions import Marginal
 from ndmc.typing import Floats
 
-__all__ = ["Weighted", "log_density", "weighted"]
+__all__ = ["Weighted", "weighted"]
 
 #: By how much derivatives of linear equations may differ between two points.
 _STRAIGHT = 1e-9
@@ -59,7 +59,7 @@ class Weighted:
         away = cells[: len(system.mean)] - system.mean[:, np.newaxis]
         logs = -0.5 * ((self.scores @ away) ** 2).sum(axis=0)
         for cell, marginal in self.alone:
-            logs += log_density(marginal, cells[cell])
+            logs += _log_density(marginal, cells[cell])
         if self.curve is not None:
             logs += self.curve.log_areas(self.conditioned.slopes_at(cells))
         logs[any_negative(cells[self.bounded]) | np.isnan(logs)] = -np.inf
@@ -236,7 +236,7 @@ def _unit_rows(rows: Floats) -> Floats:
     return rows / np.where(length > 0, length, 1.0)
 
 
-def log_density(cell: Marginal, values: Floats) -> Floats:
+def _log_density(cell: Marginal, values: Floats) -> Floats:
     """Return the logarithm of a distribution's density, but for a constant; -inf outside it."""
     numbers = cell.numbers
     found: npt.NDArray[np.floating[Any]]

@@ -14,7 +14,7 @@ from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
 from ndmc.store.view import View
 
-__all__ = ["NORMAL_95", "Comparison", "Estimate", "compare", "tolerances", "unit_factor", "view_of"]
+__all__ = ["NORMAL_95", "Comparison", "Modelled", "compare", "tolerances", "unit_factor", "view_of"]
 
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96
@@ -23,7 +23,7 @@ _NOT_COMPUTED = ("not modelled", "not reproducible", "not kept")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Modelled:
     """What a model says of a figure, in the figure's unit; ``missing`` is why it says nothing."""
 
     median: float = math.nan
@@ -91,11 +91,11 @@ class Comparison:
         return row
 
 
-def compare(scenario: Scenario, figure: Figure, estimate: Estimate) -> Comparison:
+def compare(scenario: Scenario, figure: Figure, modelled: Modelled) -> Comparison:
     """Return a figure beside what the model says of it."""
     entry = figure.entry
     published, unit = _amount(figure)
-    deviation = estimate.median / published - 1 if published else 0.0
+    deviation = modelled.median / published - 1 if published else 0.0
     return Comparison(
         id=entry.id,
         quantity=entry.quantity or entry.note,
@@ -103,13 +103,13 @@ def compare(scenario: Scenario, figure: Figure, estimate: Estimate) -> Compariso
         published=published,
         unit=unit,
         uncertainty=math.nan if entry.uncertainty is None else entry.uncertainty,
-        median=estimate.median,
-        low=estimate.low,
-        high=estimate.high,
-        cv=estimate.cv,
-        known=estimate.known,
+        median=modelled.median,
+        low=modelled.low,
+        high=modelled.high,
+        cv=modelled.cv,
+        known=modelled.known,
         status=entry.status,
-        verdict=_verdict(scenario, entry.status, estimate.missing, deviation),
+        verdict=_verdict(scenario, entry.status, modelled.missing, deviation),
         note=entry.note,
         where=figure.where,
     )

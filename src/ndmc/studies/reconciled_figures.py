@@ -18,7 +18,7 @@ from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.store.view import View
-from ndmc.studies.figures import NORMAL_95, Comparison, Estimate, compare, unit_factor, view_of
+from ndmc.studies.figures import NORMAL_95, Comparison, Modelled, compare, unit_factor, view_of
 from ndmc.typing import Floats, Matrix
 
 __all__ = ["compare_reconciled"]
@@ -57,7 +57,7 @@ def compare_reconciled(scenario: Scenario) -> tuple[list[Comparison], float]:
     read = frozenset().union(*(expression.names for expression in quantities if expression))
     found = _Estimates(reconcile_scenario(scenario, read))
     comparisons = [
-        compare(scenario, figure, found.estimate(figure, expression))
+        compare(scenario, figure, found.modelled(figure, expression))
         for figure, expression in zip(scenario.figures, quantities, strict=True)
     ]
     return comparisons, found.reconciled.worst
@@ -81,15 +81,15 @@ class _Estimates:
         measured = len(self.reconciled.system.mean)
         return self.reconciled.system.known(point[:measured], point[measured:])
 
-    def estimate(self, figure: Figure, expression: Expression | None) -> Estimate:
+    def modelled(self, figure: Figure, expression: Expression | None) -> Modelled:
         """Return the reconciled value of a figure's quantity with its 95 % range."""
         if expression is None:
-            return Estimate(missing="not modelled")
+            return Modelled(missing="not modelled")
         scenario = self.reconciled.system.scenario
         view = view_of(figure, expression, scenario.dims)
         factor = unit_factor(scenario, figure, expression)
         if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
-            return Estimate(known="derived", missing="unobservable")
+            return Modelled(known="derived", missing="unobservable")
         value, slope = self._number(figure, expression, view, self.here)
         blank, _ = self._number(figure, expression, view, self.blank)
         _, other = self._number(figure, expression, view, self.elsewhere)
@@ -97,11 +97,11 @@ class _Estimates:
         told = not math.isnan(blank) or (self._cancels(slope) and self._cancels(other))
         known = self._class(value, slope, told)
         if not told:
-            return Estimate(known=known, missing="unobservable")
+            return Modelled(known=known, missing="unobservable")
         sd = math.sqrt((slope @ self.reconciled.spread).power(2).sum()) / factor
         middle, half = value / factor, NORMAL_95 * sd
         cv = sd / abs(middle) if middle else math.nan
-        return Estimate(middle, middle - half, middle + half, cv, known)
+        return Modelled(middle, middle - half, middle + half, cv, known)
 
     def _number(
         self, figure: Figure, expression: Expression, view: View, names: Mapping[str, Slope]

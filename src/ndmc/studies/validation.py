@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ndmc.engine.evaluation import evaluate
 from ndmc.errors import InputError
-from ndmc.model import compile_plan
-from ndmc.plan.steps import Formula, Plan
 from ndmc.runs.replay import scenario_of
-from ndmc.scenario.expressions import Expression
 from ndmc.scenario.load import as_scenario, load
-from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
-from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store, open_store
-from ndmc.studies.figures import Comparison, Estimate, compare, tolerances, unit_factor, view_of
-from ndmc.typing import Floats
+from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
+from ndmc.studies.figures import Comparison, tolerances
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Validation", "compare_scenario", "compare_source", "compare_store", "validate"]
-
-_MOST_DRAWS = 100_000
-
-_BLOCK = 8192
+__all__ = ["Stated", "Validation", "compare_source", "validate"]
 
 
 @dataclass(frozen=True)
@@ -148,16 +136,24 @@ def compare_source(
         if variant or changes:
             message = "a store is compared as it was run; variant and changes are for a scenario"
             raise InputError(message, f"{source}")
-        return compare_store(open_store(source))
+        return _of_store(open_store(source))
     scenario = as_scenario(source, variant=variant or "", changes=changes)
     published = scenario.file.published
     if variant is None and published and published.variant and not isinstance(source, Scenario):
         scenario = load(source, variant=published.variant, changes=changes)
-    return compare_scenario(scenario, draws, seed)
+    return _of_scenario(scenario, draws, seed)
 
 
-def compare_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
-    """Reconcile a scenario, or evaluate it in memory, and compare it with its figures."""
+def _of_store(store: Store) -> Validation:
+    scenario = scenario_of(store)
+    if scenario.file.published is None:
+        raise InputError(f"{scenario.name} publishes no figures", store.path)
+    if not store.complete:
+        raise InputError("the run is not complete", store.path)
+    return Validation(compare_stored(scenario, store), scenario.variant, tolerances(scenario))
+
+
+def _of_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
     if scenario.file.published is None:
         raise InputError(f"{scenario.name} publishes no figures; add a 'published' section")
     if scenario.file.reconcile is not None:
@@ -165,91 +161,7 @@ def compare_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
 
         comparisons, worst = compare_reconciled(scenario)
         return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
-    if not 1 <= draws <= _MOST_DRAWS:
-        raise InputError(f"{draws} draws; validation takes 1 to {_MOST_DRAWS}", "-n")
-    plan = _figure_plan(scenario)
-    blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    drawn = _compare(scenario, plan, (evaluate(plan, block, seed=seed) for block in blocks))
+    if not 1 <= draws <= MOST_DRAWS:
+        raise InputError(f"{draws} draws; validation takes 1 to {MOST_DRAWS}", "-n")
+    drawn = compare_drawn(scenario, draws, seed)
     return Validation(drawn, scenario.variant, tolerances(scenario))
-
-
-def compare_store(store: Store) -> Validation:
-    """Compare the kept draws of a store with the published figures of its scenario."""
-    scenario = scenario_of(store)
-    if scenario.file.published is None:
-        raise InputError(f"{scenario.name} publishes no figures", store.path)
-    if not store.complete:
-        raise InputError("the run is not complete", store.path)
-    plan = _figure_plan(scenario)
-    kept = {name for name, output in store.outputs.items()}
-    expressions = {name: e for name, e in _expressions(plan).items() if e.names <= kept}
-    drawn = _compare(scenario, plan, _stored(store, expressions), expressions)
-    return Validation(drawn, store.attrs["variant"], tolerances(scenario))
-
-
-def _stored(store: Store, expressions: Mapping[str, Expression]) -> Iterator[dict[str, Floats]]:
-    needed = set().union(*(e.names for e in expressions.values()))
-    draws = min(store.spec.draws, _MOST_DRAWS)
-    for first in range(0, draws, _BLOCK):
-        part = slice(first, min(first + _BLOCK, draws))
-        values = {
-            name: np.ascontiguousarray(store.read(name, part), dtype=np.float64)
-            / store.outputs[name].scale
-            for name in needed
-        }
-        yield {name: evaluate_expression(e, values) for name, e in expressions.items()}
-
-
-def _title(number: int) -> str:
-    return f"figure {number}"
-
-
-def _figure_plan(scenario: Scenario) -> Plan:
-    quantities = {
-        _title(n): (figure.entry.quantity, figure.where)
-        for n, figure in enumerate(scenario.figures)
-        if figure.entry.quantity
-    }
-    return compile_plan(scenario, [], quantities)
-
-
-def _expressions(plan: Plan) -> dict[str, Expression]:
-    names = {output.name for output in plan.outputs}
-    steps = (*plan.fixed, *plan.steps)
-    return {s.target: s.expression for s in steps if isinstance(s, Formula) and s.target in names}
-
-
-def _compare(
-    scenario: Scenario,
-    plan: Plan,
-    blocks: Iterator[dict[str, Any]],
-    computed: Mapping[str, Expression] | None = None,
-) -> list[Comparison]:
-    expressions = _expressions(plan)
-    computed = expressions if computed is None else computed
-    numbers = {_title(n): figure for n, figure in enumerate(scenario.figures)}
-    views = {
-        name: view_of(numbers[name], expression, scenario.dims)
-        for name, expression in expressions.items()
-    }
-    found: dict[str, list[Floats]] = {name: [] for name in computed}
-    for block in blocks:
-        for name in computed:
-            found[name].append(np.atleast_1d(views[name].apply(block[name])).reshape(-1))
-    estimates = {name: Estimate(missing="not kept") for name in expressions}
-    for name, parts in found.items():
-        factor = unit_factor(scenario, numbers[name], expressions[name])
-        estimates[name] = _estimate(np.concatenate(parts) / factor)
-    return [
-        compare(scenario, figure, estimates.get(name, Estimate(missing="not modelled")))
-        for name, figure in numbers.items()
-    ]
-
-
-def _estimate(values: Floats) -> Estimate:
-    """Return the percentiles of draws, and their standard deviation over their mean."""
-    values.sort()
-    low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
-    with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what never happens
-        cv = float(values.std() / abs(values.mean()))
-    return Estimate(median, low, high, cv)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Shift", "write_picture"]
+    from ndmc.reconciliation.estimates import Reconciled
+
+__all__ = ["Shift", "shifts_of", "write_picture"]
 
 _LINE, _WIDTH = 0.26, 5.5  # inches
 
@@ -31,6 +33,25 @@ class Shift:
     shift: float
     width: float
     rejected: bool
+
+
+def shifts_of(found: Reconciled) -> list[Shift]:
+    """Return the measurements that could be adjusted, and those that were rejected.
+
+    Examples
+    --------
+    >>> from ndmc.reconciliation.estimates import reconcile_scenario
+    >>> from ndmc.scenario.load import load
+    >>> shifts_of(reconcile_scenario(load("uk_ree")))[0].title
+    'imported_magnet_mass'
+    """
+    from ndmc.reconciliation.estimates import adjustments  # imports SciPy
+
+    return [
+        Shift(one.quantity, one.shift, one.after_sd / one.before_sd, one.known == "rejected")
+        for one in adjustments(found)
+        if one.known in ("redundant", "rejected")
+    ]
 
 
 def write_picture(path: Path, title: str, shifts: Sequence[Shift]) -> None:
