@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
+from ndmc.engine.expression_rows import ExpressionRows
 from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
 from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
@@ -104,16 +105,17 @@ def compile_rows(plan: Plan) -> RowCode:
     >>> [type(part).__name__ for part in code.each]
     ['Arithmetic']
     """
-    return _Compiler(plan).code()
+    return _RowCompiler(plan).code()
 
 
-class _Compiler(Writer[Part]):
+class _RowCompiler(Writer[Part]):
     """One compilation; rows are numbered as they are needed."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.dims)
         self.plan = plan
         self.names: dict[str, Places] = {}
+        self.expressions = ExpressionRows(self, self.names)
         self.fixed: frozenset[str] = frozenset()
 
     def code(self) -> RowCode:
@@ -147,7 +149,7 @@ class _Compiler(Writer[Part]):
             self.scratch_rows = 0
             match step:
                 case Formula():
-                    found = self.kept(self._value(step.expression, self.take))
+                    found = self.kept(self.expressions.rows(step.expression, self.take))
                     self.names[step.target] = self.spread(found, step.expression.dims, step.dims)
                 case Share():
                     self.names[step.target] = self._share(step)
@@ -189,7 +191,7 @@ class _Compiler(Writer[Part]):
 
     def _share(self, step: Share) -> Places:
         total = self._sum(step.inflows, step.total_dims, self.scratch)
-        share = self._value(step.expression, self.scratch)
+        share = self.expressions.rows(step.expression, self.scratch)
         target = self.take(self.shape(step.dims))
         whole = self.spread(total, step.total_dims, step.dims)
         self.do("multiply", target, whole, self.spread(share, step.expression.dims, step.dims))
@@ -199,10 +201,8 @@ class _Compiler(Writer[Part]):
         cells = step.dims[:-1]
         numbers = dict(step.lifetime.arguments)
         scale, shape = (
-            self.solid(
-                self.spread(self._value(numbers[name], self.take), numbers[name].dims, cells)
-            )
-            for name in ("scale", "shape")
+            self.solid(self.spread(self.expressions.rows(one, self.take), one.dims, cells))
+            for one in (numbers["scale"], numbers["shape"])
         )
         inflow = self._sum(step.inflows, step.dims, self.take)
         first = self.solid(inflow)
@@ -250,7 +250,7 @@ class _Compiler(Writer[Part]):
             self.scratch_rows = 0
             size = self.shape(expression.dims)
             target = rows[at : at + self.dims.size(expression.dims)].reshape(size)
-            self.do("copy", target, self._value(expression, self.scratch))
+            self.do("copy", target, self.expressions.rows(expression, self.scratch))
         self.parts.append(Loop(step, first))
         for name, (at, has) in program.series.items():
             if name in step.targets:
@@ -258,81 +258,6 @@ class _Compiler(Writer[Part]):
                 self.names[name] = span.reshape(self.shape(has))
         for at, names in program.gains:
             self.names[hidden(names[0], "gain")] = rows[at]
-
-    # --- expressions -------------------------------------------------------------------------
-
-    def _value(self, expression: Expression, room: Room) -> Places:
-        """Return the rows of an expression; what is computed last is written to the room."""
-        match expression.operation:
-            case "number":
-                return self.number(expression.value)
-            case "name":
-                return self.names[expression.name]
-            case "series":
-                return np.array([int(self.number(float(n))) for n in expression.positions])
-            case "sum" | "mean" | "at" | "lag" | "cumsum" | "carry" | "first_year":
-                inner = self._value(expression.arguments[0], self.scratch)
-                return _ALONG[expression.operation](self, inner, expression, room)
-        operation, arguments = _merged(expression)
-        spread = [
-            self.spread(self._value(part, self.scratch), part.dims, expression.dims)
-            for part in arguments
-        ]
-        target = room(self.shape(expression.dims))
-        self.do(operation, target, *spread)
-        return target
-
-    def _added(self, parts: Sequence[Any], room: Room) -> Places:
-        if len(parts) == 1:
-            return np.asarray(parts[0])
-        total = room(parts[0].shape)
-        self.do("add", total, parts[0], parts[1])
-        for part in parts[2:]:
-            self.do("gain", total, part)
-        return total
-
-    def _total(self, inner: Places, expression: Expression, room: Room) -> Places:
-        parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
-        return self._added(parts, room)
-
-    def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
-        total = self._total(inner, expression, self.scratch)
-        target = room(total.shape)
-        self.do("divide", target, total, self.number(float(inner.shape[expression.axis])))
-        return target
-
-    def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
-        parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
-        return self._added(parts, room)
-
-    def _lagged(self, inner: Places, expression: Expression, room: Room) -> Places:
-        years = min(int(expression.value), inner.shape[expression.axis])
-        early = np.full_like(inner, self.number(0.0))
-        both = np.concatenate([early, inner], axis=expression.axis)
-        size = inner.shape[expression.axis]
-        return both.take(range(size - years, 2 * size - years), axis=expression.axis)
-
-    def _running(self, inner: Places, expression: Expression, room: Room) -> Places:
-        """Return the sums up to each year, or what is carried over from year to year."""
-        axis, carried = expression.axis, expression.operation == "carry"
-        target, size = room(inner.shape), inner.shape[axis]
-        start = (target.take([0], axis=axis), inner.take([0], axis=axis))
-        if carried:
-            self.do("max", *start, self.number(0.0))
-        else:
-            self.do("copy", *start)
-        later, before = (target.take(range(n, size - 1 + n), axis=axis) for n in (1, 0))
-        rest = inner.take(range(1, size), axis=axis)
-        self.do("hold" if carried else "add", later, before, rest)
-        return target
-
-    def _first_year(self, inner: Places, expression: Expression, room: Room) -> Places:
-        condition = np.moveaxis(inner, expression.axis, 0)
-        target = room(condition.shape[1:])
-        self.do("copy", target, self.number(np.inf))
-        for year, holds in zip(expression.positions[::-1], condition[::-1], strict=True):
-            self.do("since", target, holds, self.number(float(year)))
-        return target
 
     # --- sampling ----------------------------------------------------------------------------
 
@@ -370,22 +295,11 @@ class _Compiler(Writer[Part]):
         self, net: Places, before: Expression, cells: tuple[str, ...], wants: tuple[str, ...]
     ) -> None:
         """Add the stock before the first year to the net of that year."""
-        value = self.spread(self._value(before, self.scratch), before.dims, cells)
+        value = self.spread(self.expressions.rows(before, self.scratch), before.dims, cells)
         extra = [n for n, dim in enumerate(cells) if dim not in wants]
         value = np.moveaxis(value, extra, range(len(extra)))
         for rows in value.reshape(-1, *value.shape[len(extra) :]):
             self.do("gain", net[..., 0], rows)
-
-
-_ALONG: dict[str, Callable[[_Compiler, Places, Expression, Room], Places]] = {
-    "sum": _Compiler._total,
-    "mean": _Compiler._mean,
-    "at": _Compiler._picked,
-    "lag": _Compiler._lagged,
-    "cumsum": _Compiler._running,
-    "carry": _Compiler._running,
-    "first_year": _Compiler._first_year,
-}
 
 
 def _is_fed(step: Cohort) -> bool:
@@ -396,18 +310,6 @@ def _is_fed(step: Cohort) -> bool:
     weibull = lifetime.kind == "weibull" and names == {"scale", "shape"}
     timeless = lifetime.factor is None and not lifetime.varies
     return plain and weibull and timeless and lifetime.convention != "pdf_integer"
-
-
-def _merged(expression: Expression) -> tuple[str, tuple[Expression, ...]]:
-    """Return the operation of an expression with its arguments, two in one where that is known."""
-    operation, arguments = expression.operation, expression.arguments
-    if operation in ("multiply", "add"):
-        for inner, other in (arguments, arguments[::-1]):
-            if inner.operation == "multiply" and inner.dims == expression.dims:
-                if operation == "multiply":
-                    return "product", (*inner.arguments, other)
-                return "fused", (other, *inner.arguments)
-    return operation, arguments
 
 
 def _flat(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -1,0 +1,119 @@
+"""Rows of expressions: what is computed is written, what only moves is numbered anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ndmc.engine.instructions import Places, Room, Writer
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import ALONG
+
+__all__ = ["ExpressionRows"]
+
+
+class ExpressionRows:
+    """Writes what computes expressions of names, whose rows are known by then."""
+
+    def __init__(self, writer: Writer[Any], names: dict[str, Places]) -> None:
+        self.write, self.names = writer, names
+
+    def rows(self, expression: Expression, room: Room) -> Places:
+        """Return the rows of an expression; what is computed last is written to the room."""
+        match expression.operation:
+            case "number":
+                return self.write.number(expression.value)
+            case "name":
+                return self.names[expression.name]
+            case "series":
+                return np.array([int(self.write.number(float(n))) for n in expression.positions])
+            case operation if operation in ALONG:
+                inner = self.rows(expression.arguments[0], self.write.scratch)
+                return _ALONG[operation](self, inner, expression, room)
+        operation, arguments = _merged(expression)
+        spread = [
+            self.write.spread(self.rows(part, self.write.scratch), part.dims, expression.dims)
+            for part in arguments
+        ]
+        target = room(self.write.shape(expression.dims))
+        self.write.do(operation, target, *spread)
+        return target
+
+    def _added(self, parts: Sequence[Any], room: Room) -> Places:
+        if len(parts) == 1:
+            return np.asarray(parts[0])
+        total = room(parts[0].shape)
+        self.write.do("add", total, parts[0], parts[1])
+        for part in parts[2:]:
+            self.write.do("gain", total, part)
+        return total
+
+    def _total(self, inner: Places, expression: Expression, room: Room) -> Places:
+        parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
+        return self._added(parts, room)
+
+    def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
+        total = self._total(inner, expression, self.write.scratch)
+        target = room(total.shape)
+        self.write.do(
+            "divide", target, total, self.write.number(float(inner.shape[expression.axis]))
+        )
+        return target
+
+    def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
+        parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
+        return self._added(parts, room)
+
+    def _lagged(self, inner: Places, expression: Expression, room: Room) -> Places:
+        years = min(int(expression.value), inner.shape[expression.axis])
+        early = np.full_like(inner, self.write.number(0.0))
+        both = np.concatenate([early, inner], axis=expression.axis)
+        size = inner.shape[expression.axis]
+        return both.take(range(size - years, 2 * size - years), axis=expression.axis)
+
+    def _running(self, inner: Places, expression: Expression, room: Room) -> Places:
+        """Return the sums up to each year, or what is carried over from year to year."""
+        axis, carried = expression.axis, expression.operation == "carry"
+        target, size = room(inner.shape), inner.shape[axis]
+        start = (target.take([0], axis=axis), inner.take([0], axis=axis))
+        if carried:
+            self.write.do("max", *start, self.write.number(0.0))
+        else:
+            self.write.do("copy", *start)
+        later, before = (target.take(range(n, size - 1 + n), axis=axis) for n in (1, 0))
+        rest = inner.take(range(1, size), axis=axis)
+        self.write.do("hold" if carried else "add", later, before, rest)
+        return target
+
+    def _first_year(self, inner: Places, expression: Expression, room: Room) -> Places:
+        condition = np.moveaxis(inner, expression.axis, 0)
+        target = room(condition.shape[1:])
+        self.write.do("copy", target, self.write.number(np.inf))
+        for year, holds in zip(expression.positions[::-1], condition[::-1], strict=True):
+            self.write.do("since", target, holds, self.write.number(float(year)))
+        return target
+
+
+_ALONG: dict[str, Callable[[ExpressionRows, Places, Expression, Room], Places]] = {
+    "sum": ExpressionRows._total,
+    "mean": ExpressionRows._mean,
+    "at": ExpressionRows._picked,
+    "lag": ExpressionRows._lagged,
+    "cumsum": ExpressionRows._running,
+    "carry": ExpressionRows._running,
+    "first_year": ExpressionRows._first_year,
+}
+
+
+def _merged(expression: Expression) -> tuple[str, tuple[Expression, ...]]:
+    """Return the operation of an expression with its arguments, two in one where that is known."""
+    operation, arguments = expression.operation, expression.arguments
+    if operation in ("multiply", "add"):
+        for inner, other in (arguments, arguments[::-1]):
+            if inner.operation == "multiply" and inner.dims == expression.dims:
+                if operation == "multiply":
+                    return "product", (*inner.arguments, other)
+                return "fused", (other, *inner.arguments)
+    return operation, arguments
