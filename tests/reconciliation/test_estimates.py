@@ -502,6 +502,27 @@ def test_a_lifetime_is_no_equation_of_a_year():
         system_of(scenario(data))
 
 
+def test_a_share_of_a_lifetime_stock_is_of_what_it_releases():
+    """What enters the stock in that year has no part in it."""
+    data = market()
+    data["processes"] = ["shop", "plant", "homes"]
+    data["flows"] |= {
+        "burnt": {"from": "homes", "to": "air", "dims": ["element"], "share": "burnt_share"},
+        "buried": {"from": "homes", "to": "ground", "dims": ["element"]},
+    }
+    data["stocks"] = {"use": {"process": "homes", "dims": ["element"], "lifetime": "fixed(3)"}}
+    data["parameters"] |= {
+        "burnt_share": number("%", 25),
+        "m_burnt": measured({"Nd": 6, "Dy": 1}),
+        "m_buried": measured({"Nd": 15, "Dy": 3}),
+    }
+    data["reconcile"] |= {"processes": ["shop", "plant"]}
+    data["reconcile"]["measured"] |= {"burnt": "m_burnt", "buried": "m_buried"}
+    found = found_of(data)
+    assert_allclose(found.burnt, 0.25 * (found.burnt + found.buried), rtol=1e-9)
+    assert_allclose(found.burnt.sel(element="Dy"), 1.0, rtol=1e-9)
+
+
 @pytest.mark.parametrize("of", ["to_plant", "m_plant", "most"])
 def test_what_has_no_derivative_is_refused(of):
     """Of a flow, a parameter or a constant: the section is named."""

@@ -184,20 +184,26 @@ class _Relations:
             word, rule = "value", flow_value(self.names, flow, entry.value)
         elif entry.share is not None:
             share = share_of_flow(self.names, flow, entry.share)
-            word, rule = "share", self.compose.apply("multiply", share, self._entering(flow))
+            word, rule = "share", self.compose.apply("multiply", share, self._shared_out(flow))
         else:
             return
         where = self.names.where("flows", flow, word)
         yield self._equal(flow, f"the {word} of {flow!r}", where, units.flow, rule)
 
-    def _entering(self, flow: str) -> Expression:
-        """Return what enters the process that a flow leaves, over the flow's dims."""
+    def _shared_out(self, flow: str) -> Expression:
+        """Return what the flow is a share of, over its dims.
+
+        That is what enters the process it leaves, or all that a stock with a lifetime releases
+        there, which is what leaves it in the same year.
+        """
         origin = self.file.flows[flow].origin
-        inflows = [self.compose.name(inflow.name) for inflow in self.names.inflows(origin)]
-        if not inflows:
+        stock = self.file.stocks.get(self.names.holders.get(origin, ""))
+        released = stock is not None and stock.kind == "lifetime"
+        terms = self.names.outflows(origin) if released else self.names.inflows(origin)
+        if not terms:
             self.names.fail(f"nothing is known to enter {origin!r}", "flows", flow, "share")
         dims = self.names.flow_dims(flow)
-        parts = [self._summed(inflow, dims) for inflow in inflows]
+        parts = [self._summed(self.compose.name(term.name), dims) for term in terms]
         return functools.reduce(functools.partial(self.compose.apply, "add"), parts)
 
     def _equal(
