@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from ndmc.plan.compiler import build_plan
 from ndmc.plan.steps import Plan
@@ -54,7 +53,14 @@ def compile_plan(
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
         return build_plan(scenario, keep, quantities, whole=whole)
-    from ndmc.reconciliation.conditioning import conditioning_of
+    from ndmc.reconciliation.conditioning import conditioned
+    from ndmc.reconciliation.estimates import reconcile_scenario
 
-    made = partial(conditioning_of, scenario, entry.draws)
-    return build_plan(scenario, keep, quantities, whole=whole, conditioning=made)
+    method = entry.draws
+    return build_plan(
+        scenario,
+        keep,
+        quantities,
+        whole=whole,
+        conditioning=lambda: conditioned(reconcile_scenario(scenario), method),
+    )

@@ -10,7 +10,7 @@ from strategies import reconciled
 from ndmc.engine.evaluation import evaluate
 from ndmc.errors import InputError
 from ndmc.model import compile_plan
-from ndmc.reconciliation.conditioning import conditioned, conditioning_of
+from ndmc.reconciliation.conditioning import conditioned
 from ndmc.reconciliation.estimates import reconcile_scenario
 from ndmc.reconciliation.moments import METHODS, Draws, moments
 from ndmc.scenario.load import load
@@ -72,7 +72,7 @@ def test_draws_as_drawn_are_left_alone(tmp_path):
 def test_a_draw_does_not_depend_on_others(tmp_path, method, name):
     """A draw has the same bits alone, and in a tile of any width."""
     scenario = market(tmp_path, waste=1, use=63) if name == "market" else load(name)
-    moved = conditioning_of(scenario, method)
+    moved = conditioned(reconcile_scenario(scenario), method)
     found = moved.found
     scores = np.random.default_rng(1).standard_normal((found.system.factor.shape[1], 70))
     drawn = found.system.mean[:, np.newaxis] + found.system.factor @ scores

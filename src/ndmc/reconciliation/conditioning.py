@@ -19,10 +19,9 @@ from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import RowCode, compile_rows
 from ndmc.plan.steps import Formula, Plan, hidden
 from ndmc.reconciliation.draw_slopes import Slopes, slopes_of
-from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
+from ndmc.reconciliation.estimates import Reconciled
 from ndmc.reconciliation.system import Relation, System
 from ndmc.scenario.expressions import Expression
-from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 from ndmc_kernels.projection import add_products, nonnegative
 from ndmc_kernels.rows import compute
@@ -33,7 +32,6 @@ __all__ = [
     "any_negative",
     "bounded_cells",
     "conditioned",
-    "conditioning_of",
     "shortened",
 ]
 
@@ -208,36 +206,26 @@ def _size(name: str) -> str:
     return hidden(name, "size")
 
 
-def conditioning_of(scenario: Scenario, method: Method) -> Conditioned:
-    """Return what makes draws of a scenario's parameters agree with its ``reconcile`` section.
+def conditioned(found: Reconciled, method: Method) -> Conditioned:
+    """Return what makes draws of a scenario's parameters agree with its reconciled values.
 
     Parameters
     ----------
-    scenario
-        A checked scenario that says what is measured.
+    found
+        What `reconcile_scenario` returns.
     method
         ``projected`` moves draws to the equations; ``active_set`` then moves those with negative
         flows or stocks to the nearest that has none.
 
-    Raises
-    ------
-    InputError, RunError
-        As `reconcile_scenario`.
-
     Examples
     --------
+    >>> from ndmc.reconciliation.estimates import reconcile_scenario
     >>> from ndmc.scenario.load import load
-    >>> found = conditioning_of(load("china_nd_published"), "projected")
+    >>> found = conditioned(reconcile_scenario(load("china_nd_published")), "projected")
     >>> drawn = found.central[:, np.newaxis].repeat(2, axis=1)
     >>> bool(np.allclose(found.all_cells(drawn)[: len(drawn)], drawn))
     True
     """
-    found = reconcile_scenario(scenario)
-    return conditioned(found, method)
-
-
-def conditioned(found: Reconciled, method: Method) -> Conditioned:
-    """Return the same of values that have been reconciled."""
     system = found.system
     names = [f"equation {n}" for n in range(len(system.relations))]
     bounded = bounded_cells(found) if method == "active_set" else np.empty(0, np.int64)

@@ -84,27 +84,24 @@ def reconcile(
     return estimates.assign_attrs(_held(found, draws, method, seed)) if draws else estimates
 
 
-_KINDS = {
-    "": "reconciled",
-    "_sd": "standard deviation, reconciled",
-    "_before": "as measured",
-    "_before_sd": "standard deviation, as measured",
-    "_test": "adjustment over its standard deviation",
-    "_class": "how it is known",
-}
-
-
 def to_dataset(found: Reconciled) -> xr.Dataset:
     """Return estimates, classes and tests by name, in the units of the scenario."""
     system, variables = found.system, dict[str, Any]()
-    scaled = (found.after, found.after_sd, found.before, found.before_sd)
     for name, span in system.spans.items():
+        dims = system.dims_of[name]
         unit, factor = unit_of(found, name)
-        parts = [*(part[span] / factor for part in scaled), found.test[span], found.classes[span]]
-        for number, ((suffix, title), part) in enumerate(zip(_KINDS.items(), parts, strict=True)):
-            about = {"long_name": title, **({"units": unit} if number < len(scaled) else {})}
-            shaped = part.reshape(system.dims.shape(system.dims_of[name]))
-            variables[name + suffix] = (system.dims_of[name], shaped, about)
+        parts: dict[str, tuple[str, npt.NDArray[Any]]] = {
+            "": ("reconciled", found.after[span] / factor),
+            "_sd": ("standard deviation, reconciled", found.after_sd[span] / factor),
+            "_before": ("as measured", found.before[span] / factor),
+            "_before_sd": ("standard deviation, as measured", found.before_sd[span] / factor),
+            "_test": ("adjustment over its standard deviation", found.test[span]),
+            "_class": ("how it is known", found.classes[span]),
+        }
+        for suffix, (title, part) in parts.items():
+            units = {} if suffix in ("_test", "_class") else {"units": unit}
+            shaped = part.reshape(system.dims.shape(dims))
+            variables[name + suffix] = (dims, shaped, {"long_name": title, **units})
     estimates = xr.Dataset(variables, _coordinates(system), _findings(found))
     return estimates.merge(_tested(found), combine_attrs="override")
 

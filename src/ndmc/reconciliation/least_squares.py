@@ -156,7 +156,7 @@ def _first_guess(x: Floats, y: Floats, linearise: Linearise) -> Floats:
                 found = scipy.linalg.lstsq(dense / width, -linear.residual[part.rows], cond=RANK)
                 step[part.columns] = found[0] / width
         y = y + step
-        if _largest(step, _height(y)) < EXACT:
+        if _largest(step, np.abs(y).max(initial=0.0)) < EXACT:
             break
     return y
 
@@ -164,10 +164,6 @@ def _first_guess(x: Floats, y: Floats, linearise: Linearise) -> Floats:
 def _largest(distance: Floats, size: Floats | float) -> float:
     """Return the largest distance as a share of a size; 0 of nothing is 0."""
     return float(np.max(np.abs(distance) / np.maximum(size, TINY), initial=0.0))
-
-
-def _height(values: Floats) -> float:
-    return float(np.abs(values).max(initial=0.0))
 
 
 def _step(

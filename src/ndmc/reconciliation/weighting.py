@@ -124,7 +124,8 @@ def weighted(found: Reconciled) -> Weighted:
             normal.append(int(error))
         else:
             alone.append((cell, marginals[cell]))
-            _refuse_steps(found, cell)
+        if marginals[cell].kind == "discrete":
+            _refuse(found, cell, "{} is discrete and would have to follow from the others")
     moves = replace(conditioned(found, "projected"), gain=_gain(found, errors, dependent))
     return Weighted(
         conditioned=moves,
@@ -163,11 +164,6 @@ def _refuse_shared_errors(found: Reconciled, factor: Floats) -> None:
     for cell, marginal in enumerate(_marginals(found)):
         if shared[cell] and marginal.kind != "normal":
             _refuse(found, cell, "the error of {} is shared with others and not normal")
-
-
-def _refuse_steps(found: Reconciled, cell: int) -> None:
-    if _marginals(found)[cell].kind == "discrete":
-        _refuse(found, cell, "{} is discrete and would have to follow from the others")
 
 
 def _refuse(found: Reconciled, cell: int, why: str) -> None:

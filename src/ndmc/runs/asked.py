@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, nearest
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
@@ -247,8 +248,7 @@ def _check_counts(options: Options, workers: int) -> None:
         raise InputError(f"{draws} draws asked for; at least 1 is needed", "-n")
     if draws >= 2**63:
         raise InputError(f"{draws} draws asked for; at most 2**63 - 1 can be numbered", "-n")
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
+    check_seed(seed)
     if workers < 1:
         raise InputError(f"{workers} workers asked for; at least 1 is needed", "--workers")
     block = options.block
