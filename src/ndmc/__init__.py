@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ndmc.scenario.scenario import Scenario
     from ndmc.store.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
     from ndmc.store.dataset import percentiles
+    from ndmc.store.information import info
+    from ndmc.store.integrity import verify
+    from ndmc.studies.checking import check
     from ndmc.studies.validation import validate
 
 __all__ = [
@@ -29,9 +32,11 @@ __all__ = [
     "RunError",
     "Scenario",
     "bundled",
+    "check",
     "compile_plan",
     "evaluate",
     "from_flodym",
+    "info",
     "load",
     "open",
     "percentiles",
@@ -39,6 +44,7 @@ __all__ = [
     "reconciled_draws",
     "run",
     "validate",
+    "verify",
 ]
 
 # Imported on first use, so that `import ndmc` and `ndmc --help` stay light.
@@ -48,9 +54,11 @@ _HOMES = {
     "RunError": "ndmc.errors",
     "Scenario": "ndmc.scenario.scenario",
     "bundled": "ndmc.scenario.load",
+    "check": "ndmc.studies.checking",
     "compile_plan": "ndmc.model",
     "evaluate": "ndmc.engine.evaluation",
     "from_flodym": "ndmc.scenario.flodym.writer",
+    "info": "ndmc.store.information",
     "load": "ndmc.scenario.load",
     "open": "ndmc.store.dataset",
     "percentiles": "ndmc.store.dataset",
@@ -58,6 +66,7 @@ _HOMES = {
     "reconciled_draws": "ndmc.reconciliation.datasets",
     "run": "ndmc.runs.run",
     "validate": "ndmc.studies.validation",
+    "verify": "ndmc.store.integrity",
 }
 _NAMES = {"open": "open_dataset"}
 

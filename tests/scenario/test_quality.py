@@ -26,7 +26,7 @@ from ndmc.scenario.quality import (
     pedigree,
     rate,
 )
-from ndmc.views.overview import ratings
+from ndmc.studies.ratings import ratings
 
 LANER = {
     "reliability": ("2.3", "6.8", "20.6", "62.3"),

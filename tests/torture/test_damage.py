@@ -23,6 +23,7 @@ import ndmc as api
 from ndmc.cli.print_run import print_run
 from ndmc.cli.print_store import print_info
 from ndmc.errors import InputError, RunError
+from ndmc.store.information import info_of
 from ndmc.store.integrity import verify
 from ndmc.store.store import open_store
 
@@ -102,7 +103,7 @@ READ = {
     "ndmc percentiles": lambda path: told(api.percentiles(path)),
     "ndmc total": lambda path: told(api.percentiles(path, "sales", over="product")),
     "ndmc draws": lambda path: told(api.open(path)),
-    "ndmc info": lambda path: said(path, print_info),
+    "ndmc info": lambda path: said(path, lambda store: print_info(info_of(store))),
     "ndmc run": lambda path: said(path, print_run),
     "xarray draws": lambda path: told(xr.open_zarr(path, chunks=None)),
     "xarray percentiles": lambda path: told(xr.open_zarr(path, group="percentiles", chunks=None)),

@@ -13,8 +13,9 @@ from strategies import python
 
 from ndmc.errors import InputError, RunError
 from ndmc.scenario.quality import rate
+from ndmc.studies.ratings import Rated
 from ndmc.views.charts import check_file
-from ndmc.views.quality_map import Rated, csv_table, write_quality
+from ndmc.views.quality_map import csv_table, write_quality
 from ndmc.views.shifts import Shift, write_picture
 
 ODD = 'a<b & "c" $x_1$ \\alpha {}'
@@ -183,7 +184,8 @@ import sys
 sys.modules["matplotlib"] = None
 from pathlib import Path
 from ndmc.scenario.quality import rate
-from ndmc.views.quality_map import Rated, write_quality
+from ndmc.studies.ratings import Rated
+from ndmc.views.quality_map import write_quality
 write_quality(Path(sys.argv[1]), "x", [Rated("content", "", 1, rate("laner", {"expert": 2}))])
 """
     python(code, tmp_path / "a.csv")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+from rich.console import Console
 
 from ndmc.cli.tables import console, number, plain_table
+from ndmc.scenario.scenario import Scenario
+from ndmc.studies.checking import Checked
 
 __all__ = ["print_check", "print_scenarios"]
-
-
-# --- scenarios -------------------------------------------------------------------------------
 
 
 def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
@@ -20,33 +21,52 @@ def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
     console().print(table)
 
 
-def print_check(
-    processes: Iterable[tuple[str, ...]],
-    quantities: Iterable[tuple[str, str, str, str, str, str, float]],
-    loops: Sequence[str],
-    notes: Iterable[str],
-    qualities: Sequence[tuple[str, ...]] = (),
-) -> None:
+def print_check(found: Checked) -> None:
     """Print the system: its processes, what determines each quantity, in which order, and loops."""
     page = console()
     table = plain_table("", "process", "in", "out", "stock", "closes", words=5)
-    for row in processes:
-        table.add_row(*row)
+    for one in found.processes:
+        lists = (one.enter, one.leave, one.stocks, one.closes)
+        table.add_row(one.process, *(", ".join(names) for names in lists))
     page.print(table)
-    table = plain_table(
-        "", "step", "quantity", "dims", "determined by", "unit", "last year", words=5
-    )
-    for step, name, kind, dims, rule, unit, value in quantities:
-        table.add_row(step, f"{name} ({kind})", dims, rule, unit, number(value))
+    heads = ("step", "quantity", "dims", "determined by", "unit", "last year")
+    table = plain_table("", *heads, words=5)
+    for each in found.quantities:
+        output = each.output
+        name, dims = f"{output.name} ({output.kind})", ", ".join(output.dims)
+        table.add_row(each.step, name, dims, each.rule, output.unit, number(each.last))
     page.print(table)
-    if qualities:
-        title = "quality of data: the cv that follows from scores (1 is best)"
-        heads = ("parameter", "method", "scores", "distribution", "cells", "cv")
-        table = plain_table(title, *heads, words=4)
-        for row in qualities:
-            table.add_row(*row)
-        page.print(table)
-    for loop in loops:
+    if found.qualities:
+        _print_qualities(page, found)
+    for loop in found.loops:
         page.print(loop, soft_wrap=True, highlight=False)
-    for note in notes:
+    for note in found.notes:
         page.print(f"warning: {note}", style="yellow", soft_wrap=True)
+    print(_summary(found.scenario))
+
+
+def _print_qualities(page: Console, found: Checked) -> None:
+    title = "quality of data: the cv that follows from scores (1 is best)"
+    heads = ("parameter", "method", "scores", "distribution", "cells", "cv")
+    table = plain_table(title, *heads, words=4)
+    for one in found.qualities:
+        texts = (one.parameter, one.method, one.scores, one.distribution)
+        table.add_row(*texts, str(one.cells), one.cv)
+    page.print(table)
+
+
+def _summary(scenario: Scenario) -> str:
+    uncertain = sum(p.uncertain for p in scenario.parameters.values())
+    file = scenario.file
+    counts = [
+        f"{len(entries)} {word if len(entries) == 1 else words}"
+        for entries, word, words in (
+            (file.flows, "flow", "flows"),
+            (file.processes, "process", "processes"),
+            (file.stocks, "stock", "stocks"),
+        )
+    ]
+    return (
+        f"{scenario.name}: {len(scenario.parameters)} parameters ({uncertain} uncertain), "
+        f"{', '.join(counts)}, {len(scenario.dims.years)} years: it can be run"
+    )

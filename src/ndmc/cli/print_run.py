@@ -10,6 +10,7 @@ from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.runs.forecast import Estimate
 from ndmc.runs.listener import Listener
+from ndmc.store.information import Findings, findings_of
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 
@@ -65,23 +66,24 @@ def print_run(store: Store) -> None:
         by_dims.setdefault(store.computed[name].dims, []).append(name)
     for names in by_dims.values():
         _print_headline(page, store, names)
-    print_findings(page, store)
-    print_targets(page, store)
-    page.print(f"{attrs['draws']:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
+    found = findings_of(store)
+    print_findings(page, found)
+    print_targets(page, found)
+    page.print(f"{found.draws:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
     example = headline[0] if headline else next(iter(store.computed))
     page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
 
 
-def print_targets(page: Console, store: Store) -> None:
+def print_targets(page: Console, found: Findings) -> None:
     """Print which of the targets of ``--until`` are reached."""
-    for found in store.attrs.get("until", []):
-        word = "reached" if found["met"] else "not reached"
-        half = "unknown" if found["half_width"] is None else f"{found['half_width']:.2%}"
+    for target in found.targets:
+        word = "reached" if target["met"] else "not reached"
+        half = "unknown" if target["half_width"] is None else f"{target['half_width']:.2%}"
         page.print(
-            f"{word}: {found['target']}; it is known to {half} after {found['draws']:,} draws "
-            f"(limits of {found['confidence']:.2%}, so that all of {found['looks']} looks "
+            f"{word}: {target['target']}; it is known to {half} after {target['draws']:,} draws "
+            f"(limits of {target['confidence']:.2%}, so that all of {target['looks']} looks "
             "together have 95 %)",
-            style="" if found["met"] else "yellow",
+            style="" if target["met"] else "yellow",
             highlight=False,
             soft_wrap=True,
         )
@@ -130,14 +132,13 @@ def _padded(texts: list[str], block: list[list[str]]) -> str:
     return "  ".join(f"{text:>{width}}" for text in texts)
 
 
-def print_findings(page: Console, store: Store) -> None:
+def print_findings(page: Console, found: Findings) -> None:
     """Print what draws were counted of, and how well the processes balance."""
-    draws = store.attrs["draws"]
-    for name, kind, count in store.counted:
+    for name, kind, count in found.counted:
         what, remedy = _WARNINGS[kind]
-        text = f"warning: {what.format(repr(name))} in {count:,} of {draws:,} draws; {remedy}"
+        text = f"warning: {what.format(repr(name))} in {count:,} of {found.draws:,} draws; {remedy}"
         page.print(text, style="yellow", soft_wrap=True)
-    balance = store.attrs["balance"]
+    balance = found.balance
     if "worst" in balance and balance["checked"]:
         left, count = balance["not_computed"], len(balance["checked"])
         rest = f"; not computed whole: {', '.join(left)}" if left else ""

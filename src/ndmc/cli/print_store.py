@@ -11,10 +11,11 @@ from rich.table import Table
 
 from ndmc.cli.print_run import print_findings, print_targets
 from ndmc.cli.tables import console, limits_in_words, number_or_never, percent, plain_table
+from ndmc.store.information import Info
+from ndmc.store.integrity import Damage
 from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.view import labels_of, unit_of
-from ndmc.store.widths import widths
 
 __all__ = ["percentile_rows", "print_damage", "print_info", "print_percentiles"]
 
@@ -58,62 +59,57 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
     page.print(f"{store.attrs['draws']:,} draws, seed {store.attrs['seed']}")
 
 
-def _stored_as(store: Store) -> str:
-    bits = store.spec.bits
-    rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
-    return store.spec.dtype + rounded * (bits > 0)
-
-
-def print_info(store: Store) -> None:
+def print_info(found: Info) -> None:
     """Print what a store is, how complete it is and where it comes from."""
-    page, attrs = console(), store.attrs
-    written = store.written
-    state = "complete"
-    if not store.complete:
-        state = f"not complete: {written.sum()} of {len(written)} blocks"
-    facts = {
-        "scenario": f"{attrs['scenario']}: {attrs['title']}",
-        "scenario hash": attrs["scenario_hash"],
-        "variant": attrs["variant"] or "none",
-        "changes": ", ".join(f"{k}={v}" for k, v in attrs["changes"].items()) or "none",
-        "draws": f"{attrs['draws']:,} in {len(written)} block{'s' * (len(written) != 1)}",
-        "seed": str(attrs["seed"]),
-        "state": state,
-        "started": attrs["started"],
-        "finished": attrs.get("finished", "-"),
-        "versions": ", ".join(
-            f"{k} {v}" for k, v in {"ndmc": attrs["ndmc"], **attrs["versions"]}.items()
-        ),
-        "stored as": _stored_as(store),
-    }
+    page = console()
     table = Table(box=None, show_header=False, pad_edge=False)
-    for key, value in facts.items():
+    for key, value in _facts(found).items():
         table.add_row(key, value)
     page.print(table)
     outputs = plain_table("", "output", "dims", "unit", "title", "draws", words=5)
-    for output in store.computed.values():
-        stored = output.name in store.outputs
+    for output in found.outputs:
+        stored = output.name in found.kept
         dims = (*["draw"] * stored, *reversed(output.dims))
         kept = "stored" if stored else "percentiles only"
         outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
     page.print(outputs)
-    print_findings(page, store)
-    if store.complete:
-        print_targets(page, store)
-        _print_widths(page, store)
+    print_findings(page, found)
+    if found.complete:
+        print_targets(page, found)
+        _print_widths(page, found)
 
 
-def _print_widths(page: Console, store: Store) -> None:
+def _facts(found: Info) -> dict[str, str]:
+    state, bits = "complete", found.bits
+    if not found.complete:
+        state = f"not complete: {found.written} of {found.blocks} blocks"
+    rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
+    return {
+        "scenario": f"{found.scenario}: {found.title}",
+        "scenario hash": found.scenario_hash,
+        "variant": found.variant or "none",
+        "changes": ", ".join(f"{k}={v}" for k, v in found.changes.items()) or "none",
+        "draws": f"{found.draws:,} in {found.blocks} block{'s' * (found.blocks != 1)}",
+        "seed": str(found.seed),
+        "state": state,
+        "started": found.started,
+        "finished": found.finished or "-",
+        "versions": ", ".join(f"{k} {v}" for k, v in found.versions.items()),
+        "stored as": found.dtype + rounded * (bits > 0),
+    }
+
+
+def _print_widths(page: Console, found: Info) -> None:
     """Print how well the percentiles of each output are known, the worst cell of each."""
     table = plain_table("how well percentiles are known", "output", "worst", "95 % limits", words=2)
-    for name, quantile, half, cell in widths(store):
+    for name, quantile, half, cell in found.known:
         known = f"within {half:.2%}" if math.isfinite(half) else "no limit: too few draws"
         where = f" of {cell}" if cell else ""
         table.add_row(name, f"{percent(quantile)}{where}", known)
     page.print(table)
 
 
-def print_damage(store: Store, damaged: Sequence[Any]) -> None:
+def print_damage(store: Store, damaged: Sequence[Damage]) -> None:
     """Print what is damaged, or that nothing is."""
     page = console()
     if not damaged:

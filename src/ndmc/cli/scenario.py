@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
 from ndmc.option import read_changes
-
-if TYPE_CHECKING:
-    from ndmc.plan.steps import Plan
-    from ndmc.scenario.scenario import Scenario
 
 __all__ = ["check", "new", "scenarios", "schema"]
 
@@ -49,71 +45,27 @@ def check(
 
     Example: ndmc check china_nd --graph china.svg
     """
-    from ndmc.model import compile_plan
-    from ndmc.scenario.load import load
+    from ndmc.cli.print_check import print_check
+    from ndmc.studies.checking import check as checked
 
     if quality:
         from ndmc.views.charts import check_file
 
         check_file(Path(quality), "--quality", ".csv")
-    changes = read_changes(set_)
-    loaded = load(scenario, variant=variant, changes=changes)
-    plan = compile_plan(loaded)
-    for other in loaded.file.variants:
-        compile_plan(load(scenario, variant=other, changes=changes))
-    _print_check(loaded, plan)
+    found = checked(scenario, variant=variant, changes=read_changes(set_))
+    print_check(found)
+    loaded = found.scenario
+    title = loaded.file.title or loaded.name
     if graph:
         from ndmc.views.diagram import write_diagram
         from ndmc.views.overview import edges, nodes
 
-        title = loaded.file.title or loaded.name
-        write_diagram(Path(graph), title, nodes(loaded), edges(loaded, plan))
+        write_diagram(Path(graph), title, nodes(loaded), edges(loaded, found.plan))
     if quality:
-        from ndmc.views.overview import ratings
+        from ndmc.studies.ratings import ratings
         from ndmc.views.quality_map import write_quality
 
-        write_quality(Path(quality), loaded.file.title or loaded.name, ratings(loaded))
-
-
-def _print_check(scenario: Scenario, plan: Plan) -> None:
-    import numpy as np
-
-    from ndmc.cli.print_check import print_check
-    from ndmc.engine.refusals import check_central
-    from ndmc.views.overview import loops, notes, processes, qualities, quantities, ratings
-
-    central = check_central(plan)
-    for output in plan.outputs:
-        values = central[output.name]
-        never = np.isposinf(values) & (output.name in plan.events)
-        if not (np.isfinite(values) | never).all():
-            raise scenario.document.error(
-                f"{output.name!r} is not finite with every parameter at its mean; look for a "
-                "division by zero, such as by a flow that is 0 in the first year",
-                f"{output.kind}s",
-                output.name,
-            )
-    print_check(
-        processes(scenario, plan),
-        quantities(scenario, plan, central),
-        loops(scenario, plan),
-        notes(scenario, plan, central),
-        list(qualities(ratings(scenario))),
-    )
-    uncertain = sum(p.uncertain for p in scenario.parameters.values())
-    file = scenario.file
-    counts = [
-        f"{len(entries)} {word if len(entries) == 1 else words}"
-        for entries, word, words in (
-            (file.flows, "flow", "flows"),
-            (file.processes, "process", "processes"),
-            (file.stocks, "stock", "stocks"),
-        )
-    ]
-    print(
-        f"{scenario.name}: {len(scenario.parameters)} parameters ({uncertain} uncertain), "
-        f"{', '.join(counts)}, {len(scenario.dims.years)} years: it can be run"
-    )
+        write_quality(Path(quality), title, ratings(loaded))
 
 
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create.")]) -> None:

@@ -26,21 +26,21 @@ def info(
     Example: ndmc info china.zarr --verify
     """
     from ndmc.cli.print_store import print_damage, print_info
+    from ndmc.store.information import info_of
+    from ndmc.store.integrity import verify as damage_of
     from ndmc.store.store import open_store
 
     opened = open_store(store)
-    if verify:
-        from ndmc.store.integrity import verify as damaged
-
-        found = damaged(opened)
-        print_damage(opened, found)
-        if found:
-            raise RunError(
-                f"{len(found)} {'file is' if len(found) == 1 else 'files are'} damaged or missing; "
-                "run the same command again with --repair"
-            )
+    if not verify:
+        print_info(info_of(opened))
         return
-    print_info(opened)
+    found = damage_of(opened)
+    print_damage(opened, found)
+    if found:
+        raise RunError(
+            f"{len(found)} {'file is' if len(found) == 1 else 'files are'} damaged or missing; "
+            "run the same command again with --repair"
+        )
 
 
 def percentiles(

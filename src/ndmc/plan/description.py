@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from ndmc.plan.steps import Balance, Cohort, March, Profile, Share, Step
+from collections.abc import Iterator
+
+from ndmc.plan.steps import Balance, Cohort, March, Plan, Profile, Share, Step
 from ndmc.scenario.scenario import Scenario
 
-__all__ = ["describe"]
+__all__ = ["describe", "members_of", "steps_of"]
+
+
+def steps_of(plan: Plan) -> tuple[Step, ...]:
+    """Return all steps, those that are the same in every draw first."""
+    return (*plan.fixed, *plan.steps)
+
+
+def members_of(plan: Plan) -> Iterator[Step]:
+    """Yield all steps, those of a loop one by one."""
+    for step in steps_of(plan):
+        yield from step.members if isinstance(step, March) else (step,)
 
 
 def describe(step: Step, name: str, scenario: Scenario) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import google_crc32c
 
 from ndmc.store.keys import document_key, entry_key, stage_of
 from ndmc.store.ledger import Entry
-from ndmc.store.store import Store, array_of
+from ndmc.store.store import Store, array_of, open_store
 from ndmc.store.zarr_v3 import is_whole, only_chunk, own_document
 
 __all__ = ["Damage", "forget", "verify"]
@@ -28,8 +29,37 @@ class Damage:
     reason: str
 
 
-def verify(store: Store) -> list[Damage]:
-    """Recompute the checksum of every file of a run, and return what is damaged or missing."""
+def verify(store: Store | str | Path) -> list[Damage]:
+    """Recompute the checksum of every file of a run, and return what is damaged or missing.
+
+    Parameters
+    ----------
+    store
+        Path or URL of a store, or an opened one.
+
+    Returns
+    -------
+    list of Damage
+        Each file that is not what was written, with the reason; none if all are. What they take
+        with them is computed anew by the same run with ``repair``.
+
+    Raises
+    ------
+    InputError
+        If there is no store.
+    RunError
+        If its root is damaged, which nothing can be compared with then.
+
+    Examples
+    --------
+    >>> import ndmc, tempfile
+    >>> out = tempfile.mkdtemp() + "/run.zarr"
+    >>> draws = ndmc.run("starter", 300, out=out, keep=["none"])
+    >>> verify(out)
+    []
+    """
+    if not isinstance(store, Store):
+        store = open_store(store)
     found = [*_metadata(store), *_small_arrays(store)]
     for name in store.ledger.names:
         entry = store.ledger.read(name)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from ndmc.store.store import Store
 from ndmc.typing import Floats
 
-__all__ = ["width", "widths"]
+__all__ = ["Known", "width", "widths"]
+
+
+class Known(NamedTuple):
+    """The percentile of an output that is known worst.
+
+    ``half_width`` is that of its 95 % limits, as a share of the percentile or of the median,
+    whichever is larger.
+    """
+
+    output: str
+    quantile: float
+    half_width: float
+    cell: str
 
 
 def width(values: Floats, low: Floats, high: Floats, median: Floats) -> Floats:
@@ -25,8 +39,8 @@ def width(values: Floats, low: Floats, high: Floats, median: Floats) -> Floats:
     return np.where(np.isnan(found), np.inf, found)
 
 
-def widths(store: Store) -> Iterator[tuple[str, float, float, str]]:
-    """Yield for each output the percentile that is known worst, its half-width, and its cell.
+def widths(store: Store) -> Iterator[Known]:
+    """Yield for each output the percentile that is known worst.
 
     Half-widths are of the 95 % limits stored beside the percentiles.
     """
@@ -38,4 +52,4 @@ def widths(store: Store) -> Iterator[tuple[str, float, float, str]]:
         worst = np.unravel_index(int(np.argmax(found)), found.shape)
         dims = store.computed[name].dims
         cell = [store.dims.labels[d][n] for d, n in zip(dims, worst[1:], strict=True)]
-        yield name, quantiles[worst[0]], float(found[worst]), ", ".join(cell)
+        yield Known(name, quantiles[worst[0]], float(found[worst]), ", ".join(cell))

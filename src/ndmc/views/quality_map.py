@@ -5,49 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ndmc.errors import InputError, RunError
-from ndmc.scenario.quality import BASIC, INDICATORS, WORST, Rating
+from ndmc.scenario.quality import BASIC, WORST
+from ndmc.studies.ratings import Rated, indicators_of
 from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Rated", "csv_table", "indicators_of", "write_quality"]
+__all__ = ["csv_table", "write_quality"]
 
 _LINE, _CELL, _BARS = (
     0.26,
     0.95,
     2.4,
 )
-
-
-@dataclass(frozen=True)
-class Rated:
-    """Cells of a parameter that share their quality: its name, their labels, and how many."""
-
-    parameter: str
-    labels: str
-    cells: int
-    rating: Rating
-
-    @property
-    def title(self) -> str:
-        """Name and labels."""
-        return f"{self.parameter}: {self.labels}" if self.labels else self.parameter
-
-
-def indicators_of(rows: Sequence[Rated]) -> list[str]:
-    """Return the indicators that any row has a score of, in the order of the methods."""
-    scored = {name for row in rows for name, _ in row.rating.scores}
-    known = dict.fromkeys((*(name for group in INDICATORS.values() for name in group), BASIC))
-    return [name for name in known if name in scored]
 
 
 def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:

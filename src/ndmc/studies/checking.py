@@ -1,0 +1,267 @@
+"""A scenario checked before any draw: what determines each quantity, loops, and warnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import align, flat
+from ndmc.engine.refusals import check_central
+from ndmc.model import compile_plan
+from ndmc.plan.description import describe, members_of, steps_of
+from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
+from ndmc.scenario.lifetimes import canonical
+from ndmc.scenario.load import as_scenario, load
+from ndmc.scenario.operations import evaluate_expression
+from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.tables import read_table
+from ndmc.studies.ratings import Quality, qualities
+from ndmc.typing import Floats
+from ndmc_kernels.survival import weibull_integer_density
+
+__all__ = ["Checked", "Determined", "Inventory", "check"]
+
+Central = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A process: flows that enter and leave it, stocks it holds, and flows its balance closes."""
+
+    process: str
+    enter: tuple[str, ...]
+    leave: tuple[str, ...]
+    stocks: tuple[str, ...]
+    closes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Determined:
+    """A quantity: the step that computes it, a loop if it has a star, and what determines it.
+
+    ``last`` is its total in the last year with every parameter at its mean, nan where values
+    cannot be added up.
+    """
+
+    step: str
+    output: Output
+    rule: str
+    last: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A scenario that can be run.
+
+    Attributes
+    ----------
+    scenario, plan
+        What was checked, and how it is computed.
+    processes
+        Each process with its flows and stocks.
+    quantities
+        Flows, stocks and indicators in the order of computing.
+    loops
+        A sentence for each loop.
+    qualities
+        What follows from scores of data, for each parameter that has them.
+    notes
+        What to know before a run.
+    """
+
+    scenario: Scenario
+    plan: Plan
+    processes: tuple[Inventory, ...]
+    quantities: tuple[Determined, ...]
+    loops: tuple[str, ...]
+    qualities: tuple[Quality, ...]
+    notes: tuple[str, ...]
+
+
+def check(
+    scenario: Scenario | str | Path,
+    *,
+    variant: str = "",
+    changes: Mapping[str, str] | None = None,
+) -> Checked:
+    """Check a scenario: structure, units, balance, what cannot be solved and why.
+
+    Parameters
+    ----------
+    scenario
+        A loaded scenario, or what `load` takes: then all its variants are checked, too.
+    variant, changes
+        As in `load`; only where ``scenario`` is not loaded yet.
+
+    Returns
+    -------
+    Checked
+        The system: processes, what determines each quantity, loops, and notes.
+
+    Raises
+    ------
+    InputError
+        For the first mistake found, with file and line.
+
+    Examples
+    --------
+    >>> found = check("steel_loop")
+    >>> found.loops[0][:43]
+    'step 3* is a loop, solved together in each '
+    >>> found.notes
+    ()
+    """
+    loaded = as_scenario(scenario, variant=variant, changes=changes)
+    plan = compile_plan(loaded)
+    if not isinstance(scenario, Scenario):
+        for other in loaded.file.variants:
+            compile_plan(load(scenario, variant=other, changes=changes))
+    central = check_central(plan)
+    _check_finite(loaded, plan, central)
+    return Checked(
+        loaded,
+        plan,
+        tuple(_processes(loaded, plan)),
+        tuple(_quantities(loaded, plan, central)),
+        tuple(_loops(loaded, plan)),
+        tuple(qualities(loaded)),
+        tuple(_notes(loaded, plan, central)),
+    )
+
+
+def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
+    for output in plan.outputs:
+        values = central[output.name]
+        never = np.isposinf(values) & (output.name in plan.events)
+        if not (np.isfinite(values) | never).all():
+            raise scenario.document.error(
+                f"{output.name!r} is not finite with every parameter at its mean; look for a "
+                "division by zero, such as by a flow that is 0 in the first year",
+                f"{output.kind}s",
+                output.name,
+            )
+
+
+def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:
+    """Yield each process with what enters, leaves and stays, and the flows it closes."""
+    flows, stocks = scenario.file.flows, scenario.file.stocks
+    closed: dict[str, list[str]] = {process: [] for process in scenario.file.processes}
+    for step in members_of(plan):
+        if isinstance(step, Balance) and step.target in flows:
+            closed[step.process].append(step.target)
+    for process in scenario.file.processes:
+        into = (name for name, flow in flows.items() if flow.target == process)
+        out = (name for name, flow in flows.items() if flow.origin == process)
+        held = (name for name, stock in stocks.items() if stock.process == process)
+        yield Inventory(process, (*into,), (*out,), (*held,), (*closed[process],))
+
+
+def _quantities(scenario: Scenario, plan: Plan, central: Central) -> Iterator[Determined]:
+    """Yield the outputs in the order of computing, with what determines each and its last value."""
+    steps = {output.name: _step_of(plan, output.name) for output in plan.outputs}
+    numbers = _numbers(plan)
+    for output in sorted(plan.outputs, key=lambda o: (numbers[id(steps[o.name])], o.name)):
+        step = steps[output.name]
+        label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
+        rule = describe(step, output.name, scenario)
+        added_up = output.kind != "indicator" or output.dims in ((), ("year",))
+        last = _last_value(central[output.name]) if added_up else math.nan
+        yield Determined(label, output, rule, last)
+
+
+def _step_of(plan: Plan, name: str) -> Step:
+    return next(step for step in steps_of(plan) if name in step.targets)
+
+
+def _numbers(plan: Plan) -> dict[int, int]:
+    """Return a number for each step that leads to an output, in the order of computing."""
+    shown = {id(_step_of(plan, output.name)) for output in plan.outputs}
+    visible = [id(step) for step in steps_of(plan) if id(step) in shown]
+    return {step: number for number, step in enumerate(visible, start=1)}
+
+
+def _last_value(values: npt.NDArray[Any]) -> float:
+    """Return the total over all dims but year, in the last year."""
+    return float(values[..., -1].sum()) if values.ndim else float(values)
+
+
+def _loops(scenario: Scenario, plan: Plan) -> list[str]:
+    """Return a sentence for each loop: who needs whom, and whether within a year or over years."""
+    found, numbers = [], _numbers(plan)
+    for step in (step for step in steps_of(plan) if isinstance(step, March)):
+        names = ", ".join(name for name in step.targets if _shown(name, scenario))
+        way = "solved together in each year" if step.program.gains else "year after year"
+        found.append(f"step {numbers[id(step)]}* is a loop, {way}: {names}")
+    return found
+
+
+def _shown(name: str, scenario: Scenario) -> bool:
+    file = scenario.file
+    return name in file.flows or name in file.stocks or name in file.indicators
+
+
+def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
+    """Return what a person should know before a run."""
+    found = [
+        f"flow {o.name!r} is negative with every parameter at its mean"
+        for o in plan.outputs
+        if o.kind == "flow" and central[o.name].min() < 0
+    ]
+    found += [
+        f"parameter {watch.name!r} can be drawn outside its physical range; a run counts how often"
+        for watch in plan.watches
+        if watch.kind == "range"
+    ]
+    return found + _unread_scores(scenario) + _excesses(scenario, plan)
+
+
+def _unread_scores(scenario: Scenario) -> list[str]:
+    """Name tables with scores that no parameter reads: columns mean nothing without a method."""
+    entries = scenario.file.parameters
+    scored = {entries[p.name].table for p in scenario.parameters.values() if any(p.ratings)}
+    unread = {entry.table for entry in entries.values() if entry.table} - scored
+    return [
+        f"{table} has a column 'reliability' that is not read; say quality: {{method: ...}} for it"
+        for table in sorted(unread)
+        if "reliability" in read_table(scenario.folder / table).header
+    ]
+
+
+def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
+    """Say by how much each cell of a stock under pdf_integer loses more or less than all."""
+    found = []
+    for step in members_of(plan):
+        if isinstance(step, Cohort) and step.lifetime.convention == "pdf_integer":
+            excess = _excess(step, plan)
+            if excess is not None:
+                low, high = float(excess.min()), float(excess.max())
+                found.append(
+                    f"stock {step.target!r} does not conserve mass: under pdf_integer a cohort "
+                    f"loses {1 + low:.4g} to {1 + high:.4g} times what it was, not 1"
+                )
+    return found
+
+
+def _excess(step: Cohort, plan: Plan) -> Floats | None:
+    """Return what a cohort loses in 2000 years, as a share of what it was, minus 1, with means."""
+    if step.lifetime.normalise == "truncate":
+        return None
+    values = {s.name: s.central.reshape(*plan.dims.shape(s.dims), 1) for s in plan.samplers}
+    values |= plan.constants
+    arguments = dict(step.lifetime.arguments)
+    if not all(e.names <= set(values) for e in arguments.values()):
+        return None
+    given = {
+        name: align(evaluate_expression(e, values), e.dims, step.dims, plan.dims)
+        for name, e in arguments.items()
+    }
+    scale, shape = (flat(array, 1) for array in canonical("weibull", given))
+    left = np.empty((len(scale), 2000, 1))
+    weibull_integer_density(scale, shape, left)
+    return -left[:, -1]
