@@ -13,7 +13,7 @@ from measure import Contest, Run, interleaved, timed
 from workload import SEED, Workload
 
 from ndmc.engine.tile_width import TILE
-from ndmc_kernels.projection import project
+from ndmc_kernels.projection import add_products
 
 FLOWS, PROCESSES = 60, 25
 
@@ -33,12 +33,14 @@ class Balances:
         variance = rng.lognormal(size=FLOWS)
         seen = self.equations * variance
         self.gain = np.linalg.solve(seen @ self.equations.T, seen).T.copy()
-        self.residuals = np.empty((PROCESSES, TILE))
+        self.back, self.left = -self.gain, np.empty((PROCESSES, TILE))
 
     def tiles(self, values: np.ndarray) -> None:
         """Project [tile, flow, draw] as ndmc computes them."""
         for tile in values:
-            project(tile, self.equations, self.constants, self.gain, self.residuals)
+            self.left[:] = -self.constants[:, np.newaxis]
+            add_products(self.left, self.equations, tile)
+            add_products(tile, self.back, self.left)
 
     def loop(self, values: np.ndarray) -> None:
         """Project [draw, flow] one by one."""

@@ -61,7 +61,7 @@ def _digest(
         for bracket in range(0, brackets, _TOGETHER):
             _limit(edges, row, bracket, limits)
             _mark(values, row, limits, above, hits)
-            found = _pick(values, row, hits, words, places, some)
+            found = _pick(values, row, words, places, some)
             for n in range(min(brackets - bracket, _TOGETHER)):
                 counts[row, bracket + n, 0] += draws - above[n]
                 if limits[n, 0] < limits[n, 1]:
@@ -200,7 +200,6 @@ def _equal(values: Values, row: int, edge: Any) -> np.int32:
 def _pick(
     values: Values,
     row: int,
-    hits: NDArray[np.uint8],
     words: NDArray[np.uint64],
     places: NDArray[np.uint64],
     some: Values,

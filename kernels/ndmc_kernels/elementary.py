@@ -265,19 +265,13 @@ def central_quantile(u: float) -> float:
 
 @inline
 def tail_quantile(u: float) -> float:
-    """Return the standard normal quantile of u < 0.003 or u > 0.997, to 1e-15."""
+    """Return that of u < 0.003 or u > 0.997, to 1e-15; it is nan outside 0 <= u <= 1."""
     s = math.sqrt(-log(u if u < 0.5 else 1.0 - u))
     far = s > 5.0
     a = polynomial(s - 5.0, _FAR_A) if far else polynomial(s - 1.6, _TAIL_A)
     b = polynomial(s - 5.0, _FAR_B) if far else polynomial(s - 1.6, _TAIL_B)
     z = a / b if s < math.inf else s
     return -z if u < 0.5 else z
-
-
-@inline
-def normal_quantile(u: float) -> float:
-    """Return the standard normal quantile to 1e-15, relatively; it is nan outside 0 <= u <= 1."""
-    return central_quantile(u) if is_central(u) else tail_quantile(u)
 
 
 @inline

@@ -1,7 +1,7 @@
 """Draws that meet linear equations, and stay non-negative: products of a matrix with draws.
 
-With the gain Q A' (A Q A')^-1 draws of a normal distribution of covariance Q, moved by `project` to
-A x = c, have its mean and covariance given A x = c (Matheron's rule, Journel and Huijbregts 1978).
+Draws of a normal distribution of covariance Q, moved by the gain Q A' (A Q A')^-1 times c - A x,
+have its mean and covariance given A x = c (Matheron's rule, Journel and Huijbregts 1978).
 """
 
 from __future__ import annotations
@@ -32,28 +32,8 @@ def add_products(rows: Floats, matrix: Floats, others: Floats) -> None:
     for first in range(0, rows.shape[1], WIDTH):
         _fetch(rows, first, near)
         _fetch(others, first, besides)
-        _add(near, 1.0, matrix, besides)
+        _add(near, matrix, besides)
         _put_back(near, rows, first)
-
-
-@kernel("void(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1])")
-def project(
-    values: Floats, equations: Floats, constants: Floats, gain: Floats, residuals: Floats
-) -> None:
-    """Move values [value, draw] along a gain [value, equation] to where equations are met.
-
-    What equations [equation, value] left open against their constants before is written to
-    residuals [equation, draw].
-    """
-    near, open_ = np.zeros((values.shape[0], WIDTH)), np.zeros((residuals.shape[0], WIDTH))
-    for first in range(0, values.shape[1], WIDTH):
-        _fetch(values, first, near)
-        for n in range(constants.shape[0]):
-            store(open_, n, 0, lanes_of(-constants[n]))
-        _add(open_, 1.0, equations, near)
-        _add(near, -1.0, gain, open_)
-        _put_back(near, values, first)
-        _put_back(open_, residuals, first)
 
 
 @inline
@@ -82,8 +62,8 @@ def _put_back(near: Floats, rows: Floats, first: int) -> None:
 
 
 @inline
-def _add(rows: Floats, sign: float, matrix: Floats, others: Floats) -> None:
-    """Add (1) or subtract (-1) the products of a matrix with others [other, lane] to each row."""
+def _add(rows: Floats, matrix: Floats, others: Floats) -> None:
+    """Add the products of a matrix with others [other, lane] to each row."""
     # Two rows at a time, so that their sums stay in 16 registers of 256 bits: three and four take
     # 1.1 and 1.25 times as long there, and 0.9 and 0.85 in registers of 512 bits. Sums begin with
     # nothing and the row is added last: a small correction is not rounded to the digits of the row.
@@ -94,9 +74,9 @@ def _add(rows: Floats, sign: float, matrix: Floats, others: Floats) -> None:
         for n in range(matrix.shape[1]):
             x = load(others, n, 0)
             upper, lower = upper + matrix[row, n] * x, lower + matrix[below, n] * x
-        store(rows, row, 0, load(rows, row, 0) + sign * upper)
+        store(rows, row, 0, load(rows, row, 0) + upper)
         if row < last:
-            store(rows, below, 0, load(rows, below, 0) + sign * lower)
+            store(rows, below, 0, load(rows, below, 0) + lower)
 
 
 class _Work(NamedTuple):

@@ -51,16 +51,6 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> Block:
     return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
 
 
-@kernel("void(u4[:, ::1], u4[:, ::1], u4[:, ::1])")
-def philox_blocks(counters: HalfWords, keys: HalfWords, out: HalfWords) -> None:
-    """Write the block of each counter [n, 4] and key [n, 2] to out [n, 4]."""
-    for n in range(out.shape[0]):
-        c, k, block = counters[n], keys[n], out[n]
-        words = philox(c[0], c[1], c[2], c[3], k[0], k[1])
-        for word in range(4):
-            block[word] = words[word]
-
-
 @inline
 def open_unit(low: np.uint64, high: np.uint64) -> float:
     """Return ((x >> 12) + 0.5) * 2**-52 of x = low | high << 32, strictly inside (0, 1)."""

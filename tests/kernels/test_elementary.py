@@ -41,7 +41,8 @@ def powers(x, y, out):
 def quantiles(u, out):
     """Take the normal quantile of each element."""
     for i in range(u.shape[0]):
-        out[i] = elementary.normal_quantile(u[i])
+        central = elementary.is_central(u[i])
+        out[i] = elementary.central_quantile(u[i]) if central else elementary.tail_quantile(u[i])
 
 
 @kernel("void(f8[::1], f8[::1])")

@@ -27,10 +27,11 @@ def added(rows, matrix, others):
 
 def projected(values, equations, constants, gain, passes=1):
     """Return values after some passes, and what equations left open before the last one."""
-    values, residuals = values.copy(), np.full((len(equations), values.shape[1]), np.nan)
+    values = values.copy()
     for _ in range(passes):
-        projection.project(values, equations, constants, gain, residuals)
-    return values, residuals
+        left = added(np.repeat(-constants[:, np.newaxis], values.shape[1], 1), equations, values)
+        projection.add_products(values, -gain, left)
+    return values, left
 
 
 def pulled(values, covariance, most=1000):

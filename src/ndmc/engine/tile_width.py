@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ndmc.plan.steps import Plan
 
-__all__ = ["TILE", "level_2_cache", "tile_width"]
+__all__ = ["TILE", "tile_width"]
 
 #: The most draws computed together, and the fewest: fewer pay more Python per draw.
 TILE, _LEAST = 256, 64
@@ -21,14 +21,14 @@ def tile_width(plan: Plan) -> int:
     hour; in-use stock alone (1,785): 14.4 with 64, 13.1 with 128, 13.7 with 256, 16.9 with 512.
     """
     width = TILE
-    while width > _LEAST and plan.held * width > level_2_cache():
+    while width > _LEAST and plan.held * width > _level_2_cache():
         width //= 2
     return width
 
 
 @functools.cache
-def level_2_cache() -> int:
-    """Return the bytes of the level-2 cache of a core; 1 MiB where the system does not say."""
+def _level_2_cache() -> int:
+    """Return the bytes of a core's; 1 MiB where the system does not say."""
     try:
         text = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text(encoding="ascii")
         return 1024 * int(text.strip().removesuffix("K"))
