@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +157,44 @@ def started(*arguments, **environment):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+#: The command, killed by itself when it touches a file for the first time after one has changed.
+KILLED_AT_A_STEP = """
+import os, signal, sys
+from ndmc.cli import main
+
+def look():
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+def touch(event, _):
+    if event in ("open", "os.rename", "os.remove") and look() != before:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+path = sys.argv.pop(1)
+before = look()
+sys.addaudithook(touch)
+main()
+"""
+
+
+def killed_at(path, *arguments):
+    """Run the real command, killed when it has made, replaced or removed a file; return if so.
+
+    Nobody who looks from outside is sure to look between two steps.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_A_STEP, *map(str, (path, *arguments))],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode == -signal.SIGKILL
 
 
 def killed(*arguments, after=None, when=None):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from command import ndmc
-from disturbed import assert_identical, contents, killed
+from disturbed import assert_identical, contents, killed_at
 from tiny import write_scenario
 
 import ndmc as api
@@ -436,7 +436,7 @@ def unfinished(wholes, tmp_path_factory):
         for name, limit in whole.options.get("exceed", []):
             asked += ["--exceed", f"{name} > {limit}"]
         entry = out / f"ledger/block-{block:016d}"
-        assert killed(*asked, when=entry.exists)
+        assert killed_at(entry, *asked)
         assert not open_store(out).complete
         found[kind, block] = out
     return found

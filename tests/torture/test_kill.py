@@ -18,6 +18,7 @@ from disturbed import (
     finishes,
     in_flight,
     killed,
+    killed_at,
     litter,
     started,
 )
@@ -161,14 +162,6 @@ def test_kills_while_draws_are_added(tmp_path, undisturbed, arguments):
         kills, turn = kills + tally.kills, turn + 1
 
 
-def stat(path):
-    """Return what tells that a file was replaced, or None where there is none."""
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return None
-
-
 RAISE = {
     "percentiles forgotten": "percentiles/zarr.json",
     "shape of draws": "in_use/zarr.json",
@@ -189,8 +182,7 @@ def test_kills_at_each_step_of_a_raise(tmp_path, undisturbed):
     for number, key in enumerate(RAISE.values()):
         out = tmp_path / f"{number}.zarr"
         shutil.copytree(begun, out)
-        before = stat(out / key)
-        assert killed(*large, "--out", out, when=lambda p=out / key, b=before: stat(p) != b), key
+        assert killed_at(out / key, *large, "--out", out), key
         opened = open_store(out)
         # A raised block is written before it is entered anew.
         written = {f"block-{block.start:016d}" for block in opened.missing()}
@@ -286,9 +278,8 @@ def test_kills_at_each_step_of_a_repair(tmp_path, undisturbed, damaged, again):
     for key in REPAIR.values():
         out = tmp_path / "run.zarr"
         shutil.copytree(damaged, out)
-        before = stat(out / key)
         repair = [*STORED, "--repair", "--out", out]
-        assert killed(*repair, when=lambda p=out / key, b=before: stat(p) != b), key
+        assert killed_at(out / key, *repair), key
         if not again:
             done = ndmc(*STORED, "--out", out)
             if done.code:
