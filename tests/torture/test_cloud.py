@@ -1,12 +1,12 @@
 """Stores that are no folders: in the memory of this process, and on an S3 server on loopback."""
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -346,17 +346,28 @@ def test_processes_write_to_a_server(server, cli, expected):
 
 @pytest.mark.torture
 def test_a_run_on_a_server_killed_again_and_again(start, expected):
-    """A run that is killed at any time, its creation and its merge included, is ended at last."""
-    out, chance, code = f"{BUCKET}/again/run.zarr", np.random.default_rng(3), -9
-    begun = time.monotonic()
-    while code:
-        assert time.monotonic() - begun < 300
-        process = start(out, SLOW="0.01")
-        try:
-            process.wait(chance.uniform(1, 6) + (time.monotonic() - begun) / 10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        code, _, error = ended(process)
-        assert code in (0, -9), error
+    """A run that is killed at any write, its creation and its merge included, is ended at last."""
+    out, chance = f"{BUCKET}/again/run.zarr", np.random.default_rng(3)
+    dying = DISTURBED.replace("cli.main()", KILLED_AT_A_WRITE)
+    for most in itertools.count(60, 60):
+        code, _, error = ended(start(out, code=dying, WRITES=str(chance.integers(1, most))))
+        assert (code, error) in {(0, ""), (-signal.SIGKILL, "")}
+        if not code:
+            break
+    assert most >= 240
     assert_identical(out, expected)
     assert verify(open_store(out)) == []
+
+
+KILLED_AT_A_WRITE = """
+from ndmc.store import bucket
+
+def pipe_file(self, key, *arguments, **options):
+    global left
+    left -= 1
+    return self.files.pipe_file(key, *arguments, **options) if left else die()
+
+left = int(os.environ["WRITES"])
+bucket._Told.pipe_file = pipe_file
+cli.main()
+"""
