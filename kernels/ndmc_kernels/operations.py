@@ -11,41 +11,44 @@ from ndmc_kernels.elementary import exp, log, power
 
 
 class Operation(enum.IntEnum):
-    """Operations of programs, with what they make of rows a, b and c."""
+    """Operations of programs, with what they make of rows a, b and c.
 
-    COPY = 0
-    NEGATIVE = 1
-    ADD = 2
-    SUBTRACT = 3
-    MULTIPLY = 4
-    DIVIDE = 5
-    FUSED = 6  # a + b * c
-    PRODUCT = 7  # a * b * c
-    GAIN = 8  # target + a
-    LOSE = 9  # target - a
+    Kernels compare numbers: choices come before functions, and these before what only loops do.
+    """
+
+    COPY = enum.auto()
+    NEGATIVE = enum.auto()
+    ADD = enum.auto()
+    SUBTRACT = enum.auto()
+    MULTIPLY = enum.auto()
+    DIVIDE = enum.auto()
+    FUSED = enum.auto()  # a + b * c
+    PRODUCT = enum.auto()  # a * b * c
+    GAIN = enum.auto()  # target + a
+    LOSE = enum.auto()  # target - a
     # choices
-    MIN = 10
-    MAX = 11
-    HOLD = 12  # max(a + b, 0)
-    CLIP = 13  # min(max(a, b), c)
-    WHERE = 14  # b if a else c
-    SINCE = 15  # b if a, and a is a number, otherwise the target
-    LESS = 16
-    LESS_EQUAL = 17
-    GREATER = 18
-    GREATER_EQUAL = 19
-    EQUAL = 20
-    NOT_EQUAL = 21
+    MIN = enum.auto()
+    MAX = enum.auto()
+    HOLD = enum.auto()  # max(a + b, 0)
+    CLIP = enum.auto()  # min(max(a, b), c)
+    WHERE = enum.auto()  # b if a else c
+    SINCE = enum.auto()  # b if a, and a is a number, otherwise the target
+    LESS = enum.auto()
+    LESS_EQUAL = enum.auto()
+    GREATER = enum.auto()
+    GREATER_EQUAL = enum.auto()
+    EQUAL = enum.auto()
+    NOT_EQUAL = enum.auto()
     # functions
-    ABS = 22
-    SQRT = 23
-    EXP = 24
-    LOG = 25
-    POWER = 26
+    ABS = enum.auto()
+    SQRT = enum.auto()
+    EXP = enum.auto()
+    LOG = enum.auto()
+    POWER = enum.auto()
     # of the years before, in loops alone
-    LAG = 27  # series a, as many years ago as the number of b
-    RECALL = 28  # series a of all years before, each times the age share b of its cohort
-    RESOLVE = 29  # 1 / (1 - a), and the largest a so far to row b
+    LAG = enum.auto()  # series a, as many years ago as the number of b
+    RECALL = enum.auto()  # series a of all years before, each times the age share b of its cohort
+    RESOLVE = enum.auto()  # 1 / (1 - a), and the largest a so far to row b
 
 
 @inline

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from reference import ULPS
 from strategies import scenario
 
 from ndmc.dims import Dims
@@ -32,8 +33,6 @@ SIGNS = {
     "equal": "{} == {}",
     "not_equal": "{} != {}",
 }
-# exp and log of the kernels are their own, to an ulp or two; a power is the C library's or theirs.
-ULPS = {"exp": 2, "log": 2, "power": 4}
 DIMS = Dims({"year": ("2000",)})
 NAMES = ("x", "y", "z")
 EVERY = pytest.mark.parametrize("name", OPERATIONS)
