@@ -60,11 +60,10 @@ class Slopes:
 
 def slopes_of(found: Reconciled) -> Slopes:
     """Return which cells the equations of reconciled values read, there and nearby."""
-    system, count = found.system, len(found.system.mean)
     height = np.maximum(np.abs(found.point), found.deviations)
     read = sp.csc_array((found.gain.shape[1], len(height)))
     for point in (found.point, found.point + 1.01 * height):
-        linear = system.linearise(point[:count], point[count:])
+        linear = found.system.linearise(point)
         read = read + abs(sp.hstack([linear.by_x, linear.by_y], format="csc"))
         # What is zero but for rounding is moved as far as its equations are large.
         reach = (sp.diags_array(linear.size) @ (read != 0)).max(axis=0).toarray().reshape(-1)

@@ -106,7 +106,7 @@ class Reconciled:
     @cached_property
     def worst(self) -> float:
         """The largest open equation as a share of the largest term."""
-        linear = self.system.linearise(*np.split(self.point, [len(self.system.mean)]))
+        linear = self.system.linearise(self.point)
         largest = linear.size.max(initial=0.0) or 1
         return float(np.abs(linear.residual).max(initial=0.0) / largest)
 
@@ -268,9 +268,9 @@ class _Without:
         return sp.csr_array(sp.diags_array(kept) @ self.system.factor)
 
     def linearise(self, x: Floats, y: Floats) -> Linear:
-        x = x.copy()
-        x[self.dropped] = y[self.size :]
-        linear = self.system.linearise(x, y[: self.size])
+        point = np.concatenate([x, y[: self.size]])
+        point[self.dropped] = y[self.size :]
+        linear = self.system.linearise(point)
         by_y = sp.hstack([linear.by_y, linear.by_x[:, self.dropped]], format="csr")
         return replace(linear, by_y=by_y)
 
@@ -287,7 +287,7 @@ def _contradiction(system: System, wrong: ContradictionError) -> InputError:
 
 def _priors(system: System, y: Floats) -> tuple[Floats, Floats, Matrix]:
     """Return every cell as parameters alone have it, its sd, and its derivatives by them."""
-    known = system.known(system.mean, y)
+    known = system.known(np.concatenate([system.mean, y]))
     count = len(system.mean)
     before = np.concatenate([system.mean, np.full(len(y), np.nan)])
     given = {name: sp.csr_array(known[name].by[:, :count]) for name in system.spans}

@@ -120,9 +120,9 @@ class System:
         }
         return [_cell(relation.text, some)]
 
-    def linearise(self, x: Floats, y: Floats) -> Linear:
-        """Return all equations near a point, for `ndmc.reconciliation.least_squares.adjust`."""
-        known = self.known(x, y)
+    def linearise(self, point: Floats) -> Linear:
+        """Return all equations near a point, [cell]; see `ndmc.reconciliation.least_squares`."""
+        known, measured = self.known(point), len(self.mean)
         parts = [
             self._rows(relation, known, by)
             for relation, by in zip(self.relations, self._lasting.relations, strict=True)
@@ -130,14 +130,14 @@ class System:
         by = sp.csc_array(sp.vstack([part.by for part in parts], format="csc"))
         return Linear(
             residual=np.concatenate([part.value for part in parts]),
-            by_x=sp.csr_array(by[:, : len(x)]),
-            by_y=sp.csr_array(by[:, len(x) :]),
+            by_x=sp.csr_array(by[:, :measured]),
+            by_y=sp.csr_array(by[:, measured:]),
             size=np.concatenate([part.size for part in parts]),
         )
 
-    def known(self, x: Floats, y: Floats) -> dict[str, Slope]:
-        """Return every name with its derivatives, indicators too."""
-        return self._known(np.concatenate([x, y]), self._lasting.names)
+    def known(self, point: Floats) -> dict[str, Slope]:
+        """Return every name with its derivatives at a point, indicators too."""
+        return self._known(point, self._lasting.names)
 
     def _known(self, values: Floats, lasting: Mapping[str, Matrix]) -> dict[str, Slope]:
         found = {name: Slope(value, lasting[name]) for name, value in self.constants.items()}

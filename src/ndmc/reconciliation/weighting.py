@@ -177,10 +177,8 @@ def _refuse(found: Reconciled, cell: int, why: str) -> None:
 
 def _straight(found: Reconciled) -> bool:
     """Whether derivatives are the same at two points."""
-    count = len(found.system.mean)
     other = found.point + found.deviations + 0.01 * np.abs(found.point)
-    here = found.system.linearise(found.point[:count], found.point[count:])
-    there = found.system.linearise(other[:count], other[count:])
+    here, there = found.system.linearise(found.point), found.system.linearise(other)
     pairs = ((here.by_x, there.by_x), (here.by_y, there.by_y))
     return not any((abs(one - two) > _STRAIGHT * abs(one).max()).nnz for one, two in pairs)
 

@@ -19,7 +19,7 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.store.view import View
 from ndmc.studies.figures import NORMAL_95, Comparison, Modelled, compare, unit_factor, view_of
-from ndmc.typing import Floats, Matrix
+from ndmc.typing import Matrix
 
 __all__ = ["compare_reconciled"]
 
@@ -73,13 +73,10 @@ class _Estimates:
         self.reconciled = reconciled
         point, hidden = reconciled.point, reconciled.hidden
         size = float(np.abs(point).max(initial=1.0))
-        self.here = self._known(point)
-        self.elsewhere = self._known(point + hidden @ np.full(hidden.shape[1], size))
-        self.blank = self._known(np.where(np.diff(hidden.indptr) > 0, np.nan, point))
-
-    def _known(self, point: Floats) -> dict[str, Slope]:
-        measured = len(self.reconciled.system.mean)
-        return self.reconciled.system.known(point[:measured], point[measured:])
+        known = reconciled.system.known
+        self.here = known(point)
+        self.elsewhere = known(point + hidden @ np.full(hidden.shape[1], size))
+        self.blank = known(np.where(np.diff(hidden.indptr) > 0, np.nan, point))
 
     def modelled(self, figure: Figure, expression: Expression | None) -> Modelled:
         """Return the reconciled value of a figure's quantity with its 95 % range."""
