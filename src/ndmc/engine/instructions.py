@@ -27,7 +27,7 @@ Room = Callable[[tuple[int, ...]], Places]
 #: Operations, each with a table [row, target and operands] of what it is done to.
 _Moves = list[tuple[int, Places]]
 
-_Part = TypeVar("_Part")
+_Call = TypeVar("_Call")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Arithmetic:
     instructions: npt.NDArray[np.int64] = field(repr=False)
 
 
-class Writer(Generic[_Part]):
-    """Numbers rows as they are needed and writes instructions, between parts of other kinds."""
+class Writer(Generic[_Call]):
+    """Numbers rows as they are needed and writes instructions, between calls of other kernels."""
 
     def __init__(self, dims: Dims) -> None:
         self.dims = dims
@@ -46,7 +46,7 @@ class Writer(Generic[_Part]):
         self.scratch_rows = self.most_scratch = 0
         self.numbers: dict[float, int] = {}
         self.set: list[tuple[Places, Floats]] = []
-        self.parts: list[_Part | _Moves] = []
+        self.calls: list[_Call | _Moves] = []
 
     def take(self, shape: tuple[int, ...]) -> Places:
         """Return rows that keep what is written to them."""
@@ -106,24 +106,24 @@ class Writer(Generic[_Part]):
 
     def do(self, operation: str, target: Places, *operands: Places) -> None:
         """Write an operation for every row of the target, in order."""
-        if not self.parts or not isinstance(self.parts[-1], list):
-            self.parts.append([])
-        last = self.parts[-1]
+        if not self.calls or not isinstance(self.calls[-1], list):
+            self.calls.append([])
+        last = self.calls[-1]
         assert isinstance(last, list)
         spread = [np.broadcast_to(places, target.shape).reshape(-1) for places in operands]
         flat = target.reshape(-1)
         table = np.stack([flat, *spread, *[flat] * (3 - len(spread))], axis=1)
         last.append((Operation[operation.upper()], table))
 
-    def taken(self) -> list[_Part | _Moves]:
-        """Return the parts so far and begin anew."""
-        parts, self.parts = self.parts, []
-        return parts
+    def taken(self) -> list[_Call | _Moves]:
+        """Return the calls so far and begin anew."""
+        calls, self.calls = self.calls, []
+        return calls
 
-    def finished(self, parts: Iterable[_Part | _Moves]) -> tuple[_Part | Arithmetic, ...]:
-        """Return parts with their instructions, in which scratch rows come after all others."""
+    def finished(self, calls: Iterable[_Call | _Moves]) -> tuple[_Call | Arithmetic, ...]:
+        """Return calls with their instructions, in which scratch rows come after all others."""
         return tuple(
-            _arithmetic(part, self.rows) if isinstance(part, list) else part for part in parts
+            _arithmetic(call, self.rows) if isinstance(call, list) else call for call in calls
         )
 
 

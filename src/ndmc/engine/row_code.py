@@ -30,7 +30,7 @@ from ndmc.plan.steps import (
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
-__all__ = ["Fed", "Loop", "Other", "Part", "RowCode", "compile_rows"]
+__all__ = ["Call", "Fed", "Loop", "Other", "RowCode", "compile_rows"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Other:
     certain: bool = False
 
 
-Part = Arithmetic | Fed | Loop | Other
+Call = Arithmetic | Fed | Loop | Other
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class RowCode:
     fixed: frozenset[str]
     sampling: Sampling
     conditioning: Conditioning | None
-    once: tuple[Part, ...]
-    each: tuple[Part, ...]
-    audit: tuple[Part, ...]
+    once: tuple[Call, ...]
+    each: tuple[Call, ...]
+    audit: tuple[Call, ...]
     nets: tuple[Places, ...]
 
 
@@ -102,13 +102,13 @@ def compile_rows(plan: Plan) -> RowCode:
     >>> from ndmc.model import compile_plan
     >>> from ndmc.scenario.load import load
     >>> code = compile_rows(compile_plan(load("china_nd"), ["sales"]))
-    >>> [type(part).__name__ for part in code.each]
+    >>> [type(call).__name__ for call in code.each]
     ['Arithmetic']
     """
     return _RowCompiler(plan).code()
 
 
-class _RowCompiler(Writer[Part]):
+class _RowCompiler(Writer[Call]):
     """One compilation; rows are numbered as they are needed."""
 
     def __init__(self, plan: Plan) -> None:
@@ -165,11 +165,11 @@ class _RowCompiler(Writer[Part]):
 
     def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: Room) -> Places:
         """Add up quantities over the dims that are not wanted."""
-        parts = [(term.sign, rows) for term in terms for rows in self._members(term, wants)]
-        if not parts:
+        summands = [(term.sign, rows) for term in terms for rows in self._members(term, wants)]
+        if not summands:
             return np.broadcast_to(self.number(0.0), self.shape(wants))
-        parts.sort(key=lambda part: -part[0])  # what enters first
-        (sign, first), *others = parts
+        summands.sort(key=lambda summand: -summand[0])  # what enters first
+        (sign, first), *others = summands
         if not others and sign > 0:
             return np.asarray(first)
         total = room(self.shape(wants))
@@ -211,7 +211,7 @@ class _RowCompiler(Writer[Part]):
         release = self.names[step.release] = self.take(size) if step.release else stock
         if step.inflow:
             self.names[step.inflow] = inflow
-        self.parts.append(
+        self.calls.append(
             Fed(
                 step,
                 self.dims.size(cells),
@@ -233,7 +233,7 @@ class _RowCompiler(Writer[Part]):
         for name in step.targets:
             places = self.names[name] = self.take(self.shape(step.dims))
             targets[name] = int(places.flat[0])
-        self.parts.append(Other(step, targets, inflow, certain))
+        self.calls.append(Other(step, targets, inflow, certain))
 
     def _is_certain(self, step: Cohort) -> bool:
         """Whether shares by age are the same in every draw and for every cohort: known for good."""
@@ -251,7 +251,7 @@ class _RowCompiler(Writer[Part]):
             size = self.shape(expression.dims)
             target = rows[at : at + self.dims.size(expression.dims)].reshape(size)
             self.do("copy", target, self.expressions.rows(expression, self.scratch))
-        self.parts.append(Loop(step, first))
+        self.calls.append(Loop(step, first))
         for name, (at, has) in program.series.items():
             if name in step.targets:
                 span = rows[at : at + self.dims.size(has)]
@@ -265,8 +265,8 @@ class _RowCompiler(Writer[Part]):
         drawn = Drawn(self, self.plan.samplers)
         for sampler in self.plan.samplers:
             self.names[sampler.name] = drawn.add(sampler)
-        parts = self.finished(self.taken())
-        fields = tuple(part for part in parts if isinstance(part, Arithmetic))
+        calls = self.finished(self.taken())
+        fields = tuple(call for call in calls if isinstance(call, Arithmetic))
         groups = gathered(drawn.groups)
         return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
 
@@ -277,11 +277,13 @@ class _RowCompiler(Writer[Part]):
         self.scratch_rows = 0
         net = self.take(self.shape(account.dims))
         self.do("copy", net, self.number(0.0))
-        parts = [(t.sign, rows) for t in account.terms for rows in self._members(t, account.dims)]
+        summands = [
+            (t.sign, rows) for t in account.terms for rows in self._members(t, account.dims)
+        ]
         if account.stock:
             for held in self._members(Term(account.stock, account.stock_dims), account.dims):
-                parts += [(-1.0, held), (1.0, self._year_before(held))]
-        for sign, rows in parts:
+                summands += [(-1.0, held), (1.0, self._year_before(held))]
+        for sign, rows in summands:
             self.do("gain" if sign > 0 else "lose", net, rows)
         if account.before is not None:
             self._add_before(net, account.before, account.stock_dims[:-1], account.dims[:-1])

@@ -13,7 +13,7 @@ from ndmc.dims import align, flat
 from ndmc.engine.cohorts import Members, log_nodes
 from ndmc.engine.initial_stocks import initial_amounts
 from ndmc.engine.instructions import Arithmetic, Places
-from ndmc.engine.row_code import Fed, Loop, Other, Part, RowCode
+from ndmc.engine.row_code import Call, Fed, Loop, Other, RowCode
 from ndmc.engine.stocks import driven, fed, profiled
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.plan.samplers import Group, Sampler
@@ -89,8 +89,8 @@ class Tile(Mapping[str, Floats]):
         ):
             if len(streams):
                 kernel(np.uint64(seed), streams, first, rows[at : at + len(streams)])
-        for part in how.fields:
-            compute(part.instructions, rows)
+        for call in how.fields:
+            compute(call.instructions, rows)
         for source, target, count in how.cdf:
             scores, uniforms = (rows[at : at + count] for at in (source, target))
             sampling.cdf(scores, uniforms)
@@ -120,50 +120,50 @@ class Tile(Mapping[str, Floats]):
 
     # --- steps -------------------------------------------------------------------------------
 
-    def run(self, parts: Iterable[Part], timer: Timer = SILENT) -> None:
-        """Compute some parts of the code."""
-        for part in parts:
-            match part:
+    def run(self, calls: Iterable[Call], timer: Timer = SILENT) -> None:
+        """Make some calls of the code."""
+        for call in calls:
+            match call:
                 case Arithmetic():
-                    compute(part.instructions, self.rows)
+                    compute(call.instructions, self.rows)
                     timer.lap("flows")
                 case Fed():
-                    self._fed(part)
+                    self._fed(call)
                     timer.lap("stocks")
                 case Loop():
-                    self._loop(part)
+                    self._loop(call)
                     timer.lap("loops")
                 case Other(step=Profile() as step):
-                    self._profile(step, part.targets)
+                    self._profile(step, call.targets)
                     timer.lap("stocks")
                 case Other(step=Cohort() as step):
-                    self._cohort(part, step)
+                    self._cohort(call, step)
                     timer.lap("stocks")
 
-    def _fed(self, part: Fed) -> None:
+    def _fed(self, call: Fed) -> None:
         """Compute a Weibull stock and what it releases."""
-        size = (part.cells, part.years)
-        log_ages, weights = log_nodes(part.step.lifetime, part.years)
-        given = ((part.scale, size[:1]), (part.shape, size[:1]), (part.inflow, size))
+        size = (call.cells, call.years)
+        log_ages, weights = log_nodes(call.step.lifetime, call.years)
+        given = ((call.scale, size[:1]), (call.shape, size[:1]), (call.inflow, size))
         scale, shape, inflow = (self._block(at, *dims) for at, dims in given)
-        stock = self._block(part.stock, *size)
-        release = self._nothing if part.release is None else self._block(part.release, *size)
+        stock = self._block(call.stock, *size)
+        release = self._nothing if call.release is None else self._block(call.release, *size)
         weibull_cohorts(scale, shape, log_ages, weights, inflow, stock, release)
 
-    def _loop(self, part: Loop) -> None:
-        program = part.step.program
-        rows = self.rows[part.first : part.first + program.rows]
+    def _loop(self, call: Loop) -> None:
+        program = call.step.program
+        rows = self.rows[call.first : call.first + program.rows]
         for at, _ in program.gains:
             rows[at] = 0.0
-        self._load_stocks(part, rows)
+        self._load_stocks(call, rows)
         march(program.once, 1, rows)
         march(program.yearly, len(self.code.dims.years), rows)
 
-    def _load_stocks(self, part: Loop, rows: Floats) -> None:
+    def _load_stocks(self, call: Loop, rows: Floats) -> None:
         """Write the age shares of every stock of a loop, and what its initial stock adds."""
-        program, dims = part.step.program, self.code.dims
+        program, dims = call.step.program, self.code.dims
         years, width = len(dims.years), self.width
-        stocks = [member for member in part.step.members if isinstance(member, Cohort)]
+        stocks = [member for member in call.step.members if isinstance(member, Cohort)]
         for number, stock in enumerate(stocks):
             members = Members(replace(stock, release="all"), self, dims, width)
             places = [(some, at) for n, some, at in program.tables if n == number]
@@ -179,14 +179,14 @@ class Tile(Mapping[str, Floats]):
             for some, at in starts:
                 rows[at : at + members.cells * years] = initial[some].reshape(-1, width)
 
-    def _cohort(self, part: Other, step: Cohort) -> None:
+    def _cohort(self, call: Other, step: Cohort) -> None:
         """Compute a stock of any other kind."""
         dims, width = self.code.dims, self.width
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
         if step.level is None:
-            inflow = self._block(part.inflow, *grid[:2])
-            if part.certain and step.target not in self._shares:
+            inflow = self._block(call.inflow, *grid[:2])
+            if call.certain and step.target not in self._shares:
                 self._shares[step.target] = members.shares_by_fate()
             amounts = fed(members, inflow, self._shares.get(step.target))
         else:
@@ -194,12 +194,12 @@ class Tile(Mapping[str, Floats]):
             level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
             found = driven(members, level, step.answer)
             amounts, inflow = found.amounts, found.inflow
-            self._keep(hidden(step.target, "kept"), found.kept, part.targets)
+            self._keep(hidden(step.target, "kept"), found.kept, call.targets)
             self._others[hidden(step.target, "shortfall")] = found.shortfall
             self._others[hidden(step.target, "first share")] = found.first
         names = [step.target, step.release, *(flow for flow, _ in step.removals)]
         for name, values in (*zip(names, amounts, strict=False), (step.inflow, inflow)):
-            self._keep(name, values, part.targets)
+            self._keep(name, values, call.targets)
 
     def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
         dims, width = self.code.dims, self.width

@@ -177,7 +177,7 @@ class _Equations:
     def __init__(
         self, code: RowCode, names: Sequence[str], relations: Sequence[str], width: int
     ) -> None:
-        self.width, self.parts = width, code.each
+        self.width, self.calls = width, code.each
         self.rows = np.zeros((code.rows, width))
         places, numbers = code.numbers
         self.rows[places] = numbers[:, np.newaxis]
@@ -188,9 +188,9 @@ class _Equations:
     def left(self, cells: Floats) -> tuple[Floats, Floats]:
         """Return what each equation leaves open, [equation, draw], and the sum of its terms."""
         self.rows[self.cells] = cells
-        for part in self.parts:
-            assert isinstance(part, Arithmetic)
-            compute(part.instructions, self.rows)
+        for call in self.calls:
+            assert isinstance(call, Arithmetic)
+            compute(call.instructions, self.rows)
         return self.rows[self.open], self.rows[self.size]
 
 
