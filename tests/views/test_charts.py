@@ -124,6 +124,7 @@ def test_letters_that_no_font_has(tmp_path):
     assert "鉄鋼" in texts(tmp_path / "a.svg")
     with pytest.raises(InputError, match=r"a\.png: png cannot show a letter of a name; draw \.svg"):
         write_quality(tmp_path / "a.png", "x", rows)
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_table_of_scores_holds_any_name():

@@ -1,10 +1,11 @@
-"""What all charts have in common: their files, letters and colors; matplotlib draws them."""
+"""What pictures have in common: files, letters and colors; and charts, which matplotlib draws."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ndmc.errors import InputError, RunError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "LIGHT", "MIDDLE", "check_file", "plain", "write_chart"]
+__all__ = ["DARK", "LIGHT", "MIDDLE", "check_file", "plain", "write_chart", "writing"]
 
 #: One hue, from light to dark: told apart without seeing colors, and in print.
 LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"
@@ -73,6 +74,15 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be written."""
+    try:
+        yield
+    except OSError as failed:
+        raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
+
+
 def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     """Write a chart to a file; the same chart gives the same bytes.
 
@@ -106,15 +116,18 @@ def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     with style.context(["default", _STYLE]), rc_context({"svg.hashsalt": "ndmc"}):
         figure = Figure()
         draw(figure)
-        try:
-            with warnings.catch_warnings():
-                # An SVG is shown with the fonts of who looks at it, which may have the letter.
-                missing = "Glyph .* missing"
-                shown = suffix == ".svg"
-                warnings.filterwarnings("ignore" if shown else "error", missing)
-                figure.savefig(path, format=suffix[1:], metadata=metadata)
-        except UserWarning as unknown:
-            message = f"{suffix[1:]} cannot show a letter of a name; draw .svg ({unknown})"
-            raise InputError(message, str(path)) from None
-        except OSError as failed:
-            raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
+        with writing(path), _letters_shown(path, suffix[1:]):
+            figure.savefig(path, format=suffix[1:], metadata=metadata)
+
+
+@contextlib.contextmanager
+def _letters_shown(path: Path, kind: str) -> Iterator[None]:
+    """Refuse letters that are not in matplotlib's font, but for SVG: its viewer has its own."""
+    try:
+        with warnings.catch_warnings():
+            shown = kind == "svg"
+            warnings.filterwarnings("ignore" if shown else "error", "Glyph .* missing")
+            yield
+    except UserWarning as unknown:
+        message = f"{kind} cannot show a letter of a name; draw .svg ({unknown})"
+        raise InputError(message, str(path)) from None

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from ndmc.errors import InputError, RunError
+from ndmc.errors import InputError
+from ndmc.views.charts import plain, writing
 from ndmc.views.layers import Edge, Node
 from ndmc.views.layout import (
     MARGIN,
@@ -64,7 +65,7 @@ def _return(layout: Layout, arc: int) -> str:
 
 
 def _xml(text: str) -> str:
-    return html.escape("".join(letter if letter.isprintable() else " " for letter in text))
+    return html.escape(plain(text))
 
 
 def _text(text: str, x: float, y: float, size: int = NOTE, style: str = "") -> str:
@@ -205,7 +206,5 @@ def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence
     """
     if path.suffix.lower() != ".svg":
         raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg", "--graph")
-    try:
+    with writing(path):
         path.write_text(svg(title, nodes, edges), encoding="utf-8")
-    except OSError as failed:
-        raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ndmc.errors import InputError, RunError
+from ndmc.errors import InputError
 from ndmc.scenario.quality import BASIC, WORST
 from ndmc.studies.ratings import Rated, indicators_of
-from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart
+from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_table", "write_quality"]
 
-_LINE, _CELL, _BARS = (
-    0.26,
-    0.95,
-    2.4,
-)
+#: In inches: the height of a row, the width of a score, that of the bars of cvs.
+_LINE, _CELL, _BARS = 0.26, 0.95, 2.4
 
 
 def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
@@ -61,10 +58,8 @@ def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
     if path.suffix.lower() != ".csv":
         write_chart(path, title, lambda figure: _draw(figure, title, rows))
         return
-    try:
+    with writing(path):
         path.write_text(csv_table(rows), encoding="utf-8")
-    except OSError as failed:
-        raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
 
 
 def csv_table(rows: Sequence[Rated]) -> str:
