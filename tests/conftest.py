@@ -5,7 +5,7 @@ import os
 
 import command
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tiny import write_scenario
 
 # Threads of linear algebra wait in loops: two in each of two processes took 89 s of processors for
@@ -13,9 +13,12 @@ from tiny import write_scenario
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The same examples at every run: what passes for one who lands a change passes for all who test it.
-# New ones are looked for with --hypothesis-profile=random.
-settings.register_profile("random", derandomize=False)
-settings.register_profile("same", derandomize=True)
+# New ones are looked for with --hypothesis-profile=random. How long one takes is the machine's
+# affair.
+settings.register_profile(
+    "random", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("same", settings.get_profile("random"), derandomize=True)
 settings.load_profile("same")
 
 

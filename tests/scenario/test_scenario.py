@@ -45,13 +45,6 @@ def test_every_part_of_the_file_is_read(scenario):
     assert loaded.tables == {"production.csv": PRODUCTION}
 
 
-@pytest.mark.parametrize("name", ndmc.bundled())
-def test_bundled_scenarios_compile(name):
-    """Every bundled scenario, and each of its variants, can be run."""
-    for variant in ("", *load(name).file.variants):
-        ndmc.compile_plan(load(name, variant=variant))
-
-
 def test_scenario_is_found_by_name_folder_and_file(scenario, monkeypatch):
     """A bundled name, a folder and the file in it all work, as text and as path."""
     folder = scenario()
