@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from command import here
 from numpy.testing import assert_array_equal
+from strategies import python
 
 import ndmc
 from ndmc.scenario.document import read_document
@@ -333,3 +334,21 @@ def test_text_is_printed_in_any_locale(process):
     done = process("check", "starter", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert "Traceback" not in done.err
     assert done.code == 0
+
+
+def test_commands_run_where_there_is_no_timer():
+    """Windows has no SIGALRM: commands start and end there, and a lost Ctrl-C raises nothing."""
+    code = """
+import signal, sys, types
+del signal.SIGALRM, signal.setitimer
+from ndmc import cli
+from ndmc.cli import signals
+lost = types.SimpleNamespace(exc_value=signals._Interrupted())
+signals._interrupt_again(lost)
+sys.argv = ["ndmc", "scenarios"]
+try:
+    cli.main()
+except SystemExit as ended:
+    print("ended with", ended.code)
+"""
+    assert python(code).splitlines()[-1] in ("ended with None", "ended with 0")

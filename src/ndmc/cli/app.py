@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema
+from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
 from ndmc.errors import InputError, RunError
 
@@ -28,8 +28,6 @@ app = typer.Typer(
 _UsageError: Any = typer.BadParameter.__base__
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
-
-_A_LITTLE = 0.05  # seconds, in which a callback ends
 
 _STOPPED = "stopped; a run goes on where it stopped by the same command"
 
@@ -61,10 +59,7 @@ for command in (
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
     try:
-        sys.unraisablehook = _interrupt_again
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
-                signal.signal(number, _interrupt)
+        interrupt_by_signals()
         code = app(prog_name="ndmc", standalone_mode=False)
     except _UsageError as wrong:
         _quit_usage(wrong)
@@ -84,38 +79,8 @@ def main() -> None:
     else:
         if code == _INTERRUPTED:
             _quit(_STOPPED, 1)
-        _ignore_signals()
+        ignore_signals()
         sys.exit(code)
-
-
-class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM.
-
-    Python ends by the signal, whatever is caught, where a plain one is raised while text is
-    executed, as dataclasses do when they are imported.
-    """
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it."""
-    if number == signal.SIGTERM:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Interrupted
-
-
-def _interrupt_again(lost: Any) -> None:
-    """Interrupt a little later where Python could not: in a callback of C, or in __del__."""
-    if not isinstance(lost.exc_value, _Interrupted):
-        sys.__unraisablehook__(lost)
-    else:
-        signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, _A_LITTLE)
-
-
-def _ignore_signals() -> None:
-    """Let nothing change how the command ends, now that it does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _quit_usage(wrong: Any) -> None:
@@ -129,6 +94,6 @@ def _quit_usage(wrong: Any) -> None:
 
 
 def _quit(message: str, code: int) -> None:
-    _ignore_signals()
+    ignore_signals()
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)

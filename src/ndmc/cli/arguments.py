@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Given",
     "ScenarioArgument",
+    "SeedOption",
     "SetOption",
     "StoreArgument",
     "VariantOption",
@@ -43,6 +44,8 @@ StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.
 VariantOption = Annotated[str, typer.Option("--variant", help=_help("variant"))]
 
 SetOption = Annotated[list[str], typer.Option("--set", help=_help("changes"))]
+
+SeedOption = Annotated[str, typer.Option(help=_help("seed"))]
 
 # --- the options of a run -------------------------------------------------------------------------
 

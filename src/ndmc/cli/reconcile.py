@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
+from ndmc.cli.arguments import ScenarioArgument, SeedOption, SetOption, VariantOption
 from ndmc.errors import InputError
 from ndmc.option import read_changes, read_count
 
@@ -36,7 +36,7 @@ def reconcile(
     method: Annotated[
         str, typer.Option(help="How draws agree: projected, active_set or weighted.")
     ] = "projected",
-    seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
+    seed: SeedOption = "1",
     out: Annotated[
         str, typer.Option(help="Also write the draws to SCENARIO-METHOD.zarr in this folder.")
     ] = "",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ndmc.cli.arguments import Given, StoreArgument, command_of, read_options, takes_options
 from ndmc.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from ndmc.runs.options import Options
+    from ndmc.store.store import Store
 
 __all__ = ["finish", "job", "run"]
 
@@ -53,6 +57,11 @@ def run(
         from ndmc.cli.profile import print_profile
 
         print_profile(watch)
+    _check_targets(store, options)
+
+
+def _check_targets(store: Store, options: Options) -> None:
+    """Fail if targets are missed."""
     missed = [found for found in store.attrs.get("until", []) if options.until and not found["met"]]
     if missed:
         raise RunError(
@@ -92,11 +101,11 @@ def job(
 
     Example: ndmc job slurm china_nd --parts 16 -n 1e8 --keep none --out china.zarr > job.sh
     """
-    from ndmc.runs.asked import check_asked
+    from ndmc.runs.asked import read_asked
     from ndmc.runs.jobs import job_script
 
     loaded, options = read_options(given)
-    check_asked(replace(options, part=(parts, parts)))
+    read_asked(replace(options, part=(parts, parts)))  # refuses what the parts would
     script = job_script(
         system,
         command_of({**given, "out": options.out}),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import StoreArgument, read_labels
+from ndmc.cli.arguments import SeedOption, StoreArgument, read_labels
 from ndmc.errors import RunError
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
@@ -82,7 +82,7 @@ def validate(
     draws: Annotated[
         str, typer.Option("--draws", "-n", help="Draws, for a scenario that is not reconciled.")
     ] = "10000",
-    seed: Annotated[str, typer.Option(help="Same seed, same draws.")] = "1",
+    seed: SeedOption = "1",
     variant: Annotated[
         str | None,
         typer.Option(

@@ -23,7 +23,7 @@ from ndmc.store.series import series_of, titles_of
 from ndmc.store.spec import GRAIN, MOST, Identity, Spec, expected, how_many, stages
 from ndmc.store.store import Store
 
-__all__ = ["Asked", "check_asked", "cores", "plan_blocks", "read_asked", "staged"]
+__all__ = ["Asked", "cores", "plan_blocks", "read_asked", "staged"]
 
 _BLOCK_BYTES = 32 * 2**20
 
@@ -88,18 +88,14 @@ class Asked:
         return self
 
 
-def check_asked(options: Options) -> None:
+def read_asked(options: Options) -> Asked:
     """Check what is asked for, and compute nothing.
 
     Raises
     ------
     InputError
-        As `run` would.
+        If something is wrong.
     """
-    read_asked(options)
-
-
-def read_asked(options: Options) -> Asked:
     scenario = as_scenario(options.scenario, variant=options.variant, changes=options.changes)
     options = _listed_out(options)
     workers = options.workers if options.workers is not None else cores()

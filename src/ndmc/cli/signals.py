@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM end a command, once, wherever they reach it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+__all__ = ["ignore_signals", "interrupt_by_signals"]
+
+_A_LITTLE = 0.05  # seconds, in which a callback ends
+
+#: The signal of a timer. Windows has neither: there Ctrl-C that comes within a callback of C, which
+#: is a moment in an hour, is lost and pressed again.
+_TIMER = [signal.SIGALRM] if hasattr(signal, "setitimer") else []
+
+
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM.
+
+    Python ends by the signal, whatever is caught, where a plain one is raised while text is
+    executed, as dataclasses do when they are imported.
+    """
+
+
+def interrupt_by_signals() -> None:
+    """Let Ctrl-C and SIGTERM end the command, unless they are ignored."""
+    sys.unraisablehook = _interrupt_again
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
+            signal.signal(number, _interrupt)
+
+
+def ignore_signals() -> None:
+    """Let nothing change how the command ends, now that it does."""
+    for number in (signal.SIGINT, signal.SIGTERM, *_TIMER):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it."""
+    if number == signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Interrupted
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Interrupt a little later where Python could not: in a callback of C, or in __del__."""
+    if not isinstance(lost.exc_value, _Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    for number in _TIMER:
+        signal.signal(number, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _A_LITTLE)
