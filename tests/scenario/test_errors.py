@@ -244,6 +244,20 @@ MISSING_AND_MALFORMED = [
         "  old_low:",
         "'old_low' is taken",
     ),
+    case(
+        "flow like a lowest draw",
+        {"  wasted:\n": "  old_min:\n"},
+        "  old_min:",
+        "'old_min' is taken",
+    ),
+    case("flow like a total", {"  wasted:\n": "  old_total:\n"}, "  old_total:", "describes 'old'"),
+    case(
+        "flow like a total's limit",
+        {"  wasted:\n": "  old_total_limit:\n"},
+        "  old_total_limit:",
+        "describes 'old' under it",
+    ),
+    case("flow cohort", {"  wasted:\n": "  cohort:\n"}, "  cohort:", "'cohort' is taken"),
     case("dim draw", {"dims:\n  product:": "dims:\n  draw: [x]\n  product:"}, "draw: [x]", "own"),
 ]
 

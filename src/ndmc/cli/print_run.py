@@ -13,6 +13,7 @@ from ndmc.runs.listener import Listener
 from ndmc.store.information import Findings, findings_of
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
+from ndmc.store.variables import TOTAL
 
 __all__ = ["Terminal", "print_findings", "print_run", "print_targets"]
 
@@ -97,7 +98,7 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
         return
     dims = store.computed[names[0]].dims
     others = tuple(dim for dim in dims if dim != "year")
-    totals = all(percentile_key(f"{name}_total") in store.metadata for name in names)
+    totals = all(percentile_key(TOTAL.name(name)) in store.metadata for name in names)
     blocks = [_last_year(store, name, totals) for name in names]
     heads = [percent(q) for q in store.spec.quantiles]
     columns = [
@@ -118,7 +119,7 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
 def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
     """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
     rows: list[list[float]] = []
-    for title in [name, *[f"{name}_total"] * total]:
+    for title in [name, *[TOTAL.name(name)] * total]:
         values = store.percentile(title)
         if "year" in store.computed[name].dims:
             values = values[..., -1]

@@ -13,7 +13,7 @@ from ndmc.engine.audit import LIMIT
 from ndmc.errors import RunError
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
-from ndmc.store.brackets import Brackets
+from ndmc.store.brackets import Brackets, Series
 from ndmc.store.bundle import Bundle, DamagedError
 from ndmc.store.creation import remove_percentiles, write_shapes
 from ndmc.store.description import write_coordinates
@@ -36,6 +36,7 @@ from ndmc.store.place import Place
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
 from ndmc.store.store import Store, now, write_root
+from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Variable
 from ndmc.store.zarr_v3 import group_document, put_array, settle_arrays, write_group
 from ndmc.typing import Floats
 
@@ -160,18 +161,16 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
     store = remove_percentiles(work.store)
     for number, one in enumerate(work.layout[0]):
         output = work.plan.output(one.view.name)
-        for suffix, values in _statistics(rows[one.sheet], one.rows).items():
-            dims = one.view.kept if values.ndim == 1 else ("quantile", *one.view.kept)
-            shaped = values.reshape((*values.shape[:-1], *one.view.shape))
-            title = output.title + _WORDS[suffix]
-            written.put(one.title + suffix, shaped, dims, output.unit, title)
+        for part, variable in STATISTICS.items():
+            values = getattr(rows[one.sheet], part)[..., one.rows]
+            written.describe(one, variable, values, output.unit, output.title)
         if one.above:
-            share = (merged.above[number] / merged.draws).reshape((-1, *one.view.shape))
-            dim, title = f"{one.title}_limit", f"share of draws with {output.title} above"
-            written.put(f"{one.title}_exceedance", share, (dim, *one.view.kept), "1", title)
-            written.put(dim, np.array(one.above), (dim,), output.unit, "limit")
+            share = merged.above[number] / merged.draws
+            written.describe(one, EXCEEDANCE, share, "1", output.title)
+            dim = LIMITS.name(one.title)
+            written.put(dim, np.array(one.above), (dim,), output.unit, LIMITS.words)
     levels = np.array(work.spec.quantiles)
-    written.put("quantile", levels, ("quantile",), "1", "share of draws below")
+    written.put(QUANTILE, levels, (QUANTILE,), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
     labels, further = write_coordinates(place, PERCENTILES, work.plan.dims, used)
     about = {**further, "count": merged.draws}
@@ -188,6 +187,14 @@ class _Written:
     def put(self, name: str, values: Floats, dims: tuple[str, ...], unit: str, title: str) -> None:
         key, about = percentile_key(name), {"units": unit, "long_name": title}
         self.metadata[key] = put_array(self.place, key, values, dims, about)
+
+    def describe(
+        self, one: Series, variable: Variable, values: Floats, unit: str, title: str
+    ) -> None:
+        """Put what is known of the rows of a series, [..., row]."""
+        shaped = values.reshape((*values.shape[:-1], *one.view.shape))
+        dims, words = variable.dims_of(one.title, one.view.kept), variable.words.format(title)
+        self.put(variable.name(one.title), shaped, dims, unit, words)
 
 
 def _finish(
@@ -211,19 +218,3 @@ def _finish(
     }
     everything = {**store.metadata, PERCENTILES: group, **metadata}
     return write_root(store.place, group_document(about, everything))
-
-
-_WORDS = {
-    "": "",
-    "_low": ", lower 95 % confidence limit",
-    "_high": ", upper 95 % confidence limit",
-    "_mean": ", mean",
-    "_sd": ", standard deviation",
-    "_min": ", lowest draw",
-    "_max": ", highest draw",
-}
-
-
-def _statistics(rows: Rows, some: slice) -> dict[str, Floats]:
-    parts = (rows.values, rows.low, rows.high, rows.mean, rows.sd, rows.least, rows.most)
-    return {suffix: part[..., some] for suffix, part in zip(_WORDS, parts, strict=True)}

@@ -15,6 +15,7 @@ __all__ = [
     "operations",
     "parameters",
     "quality",
+    "reserved",
     "scenario",
     "schema",
     "starter",

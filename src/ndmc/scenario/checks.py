@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
+from ndmc.scenario import reserved
 from ndmc.scenario.dependence import cholesky
 from ndmc.scenario.distributions import superfluous
 from ndmc.scenario.document import Document
@@ -15,26 +16,10 @@ from ndmc.scenario.schema import ScenarioFile
 
 __all__ = ["check_described", "check_grades", "check_names", "read_correlations"]
 
-# Names that a store needs for itself, and what it adds to the names of what it holds.
-_OWN = (
-    "step",
-    "draw",
-    "quantile",
-    "equation",
-    "ledger",
-    "inputs",
-    "parameters",
-    "percentiles",
-    "tables",
-)
-
-_QUALITY_SUFFIXES = ("_scores", "_sensitivity", "_cv", "_distribution")
-
-_SUFFIXES = ("_low", "_high", "_mean", "_sd", "_group", "_source", "_confidence")
-
 
 def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
-    taken = dict.fromkeys((*_OWN, *dims.labels), "a dim or a word of ndmc's own")
+    own = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
+    taken = dict.fromkeys(own, "a dim or a word of ndmc's own")
     for kind in ("parameters", "flows", "stocks", "indicators"):
         for name in getattr(file, kind):
             if name in taken:
@@ -42,12 +27,8 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
             taken[name] = f"one of the {kind}"
     for kind in ("parameters", "flows", "stocks", "indicators"):
         for name in getattr(file, kind):
-            stem = next((name.removesuffix(s) for s in _SUFFIXES if name.endswith(s)), "")
-            if stem in taken:
-                message = (
-                    f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
-                )
-                raise document.error(message, kind, name)
+            if stem := _described_by(name, taken):
+                raise document.error(_described_under(name, stem), kind, name)
     for word, grade in file.confidence.items():
         if grade not in file.grades:
             message = f"unknown grade {grade!r}; {nearest(grade, file.grades)}"
@@ -68,6 +49,19 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
                 raise document.error(message, key, index)
 
 
+def _described_by(name: str, taken: Container[str]) -> str:
+    """Return what a store describes under a name, if anything: its total is described too."""
+    for suffix in reserved.SUFFIXES:
+        stem = name.removesuffix(suffix)
+        if stem != name and (stem in taken or _described_by(stem, taken)):
+            return stem if stem in taken else _described_by(stem, taken)
+    return ""
+
+
+def _described_under(name: str, stem: str) -> str:
+    return f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
+
+
 def check_grades(document: Document, file: ScenarioFile) -> None:
     for name, grade in file.grades.items():
         if grade.quality is None and grade.distribution is None:
@@ -84,10 +78,10 @@ def check_grades(document: Document, file: ScenarioFile) -> None:
 def check_described(document: Document, parameters: Mapping[str, Parameter]) -> None:
     """Refuse a parameter under whose name a store describes the quality of another."""
     for name in parameters:
-        stem = next((name.removesuffix(s) for s in _QUALITY_SUFFIXES if name.endswith(s)), "")
-        if stem in parameters and any(parameters[stem].ratings):
-            message = f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
-            raise document.error(message, "parameters", name)
+        stems = [name.removesuffix(s) for s in reserved.OF_SCORES if name.endswith(s)]
+        for stem in stems:
+            if stem in parameters and any(parameters[stem].ratings):
+                raise document.error(_described_under(name, stem), "parameters", name)
 
 
 def check_nodes(document: Document, file: ScenarioFile) -> None:

@@ -6,6 +6,7 @@ import re
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
+from ndmc.scenario import reserved
 from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ScenarioFile
 
@@ -29,7 +30,7 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
         raise document.error(f"more than {_MAX_YEARS} years", "years")
     labels, groups = {}, {}
     for name, entry in file.dims.items():
-        if name in ("year", "cohort", "draw", "quantile", "quality_indicator", "equation"):
+        if name in reserved.DIMS:
             raise document.error(
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )

@@ -24,6 +24,7 @@ __all__ = [
     "store",
     "stored_percentiles",
     "summaries",
+    "variables",
     "view",
     "widths",
     "zarr_v3",

@@ -11,6 +11,7 @@ from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
 from ndmc.store.store import Store, open_store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
+from ndmc.store.variables import QUANTILE, SUMMARY
 from ndmc.store.view import labels_of, unit_of
 
 if TYPE_CHECKING:
@@ -140,18 +141,13 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
     coords: dict[str, Any] = {}
     for name, one in summaries.items():
         kept, output = one.view.kept, store.computed[one.view.name]
-        attrs = {"units": unit_of(store, one.view), "long_name": output.title}
-        coords["quantile"] = list(one.quantiles)
+        attrs = {"units": unit_of(store, one.view)}
+        coords[QUANTILE] = list(one.quantiles)
         coords |= {dim: labels_of(store, one.view, dim) for dim in kept}
-        for suffix, values, word in (
-            ("", one.values, ""),
-            ("_low", one.low, ", lower 95 % confidence limit"),
-            ("_high", one.high, ", upper 95 % confidence limit"),
-            ("_mean", one.mean, ", mean"),
-            ("_sd", one.sd, ", standard deviation"),
-        ):
-            dims = kept if suffix in ("_mean", "_sd") else ("quantile", *kept)
-            data[name + suffix] = (dims, values, {**attrs, "long_name": output.title + word})
+        for part, variable in SUMMARY.items():
+            about = {**attrs, "long_name": variable.words.format(output.title)}
+            dims = variable.dims_of(name, kept)
+            data[variable.name(name)] = (dims, getattr(one, part), about)
     provenance = {
         "draws": store.spec.draws,
         "method": "linear (type 7), exact",

@@ -14,13 +14,12 @@ from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
 from ndmc.store.place import Place
+from ndmc.store.variables import GROUP, INDICATOR, QUALITY, TEXTS
 from ndmc.store.zarr_v3 import put_array, settle_arrays
 
 __all__ = ["write_coordinates", "write_labels"]
 
-#: The dim of scores, and its labels: every score that any method takes.
-INDICATOR = "quality_indicator"
-
+#: The labels of the dim of scores: every score that any method takes.
 _INDICATORS = [*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC]
 
 #: The documents of arrays, by key.
@@ -68,8 +67,8 @@ def write_coordinates(
         put(dim, coordinate, dim, {"long_name": dim} if isinstance(coordinate[0], int) else {})
         if groups := dims.groups.get(dim):
             group_of = {label: name for name, members in groups.items() for label in members}
-            put(f"{dim}_group", [group_of[label] for label in dims.labels[dim]], dim, {})
-            further.append(f"{dim}_group")
+            put(GROUP.name(dim), [group_of[label] for label in dims.labels[dim]], dim, {})
+            further.append(GROUP.name(dim))
     return found, {"coordinates": " ".join(further)} if further else {}
 
 
@@ -87,15 +86,13 @@ def _write_parameters(place: Place, scenario: Scenario) -> Documents:
             "distribution": sorted({cell.kind for cell in parameter.marginals}),
             "grade": sorted({cell.grade for cell in parameter.cells}),
         }
-        for kind in ("source", "confidence"):
+        for kind, variable in TEXTS.items():
             texts = [getattr(cell, kind) for cell in parameter.cells]
             if len(set(texts)) == 1:
                 attributes[kind] = texts[0]
             else:
-                values = np.array(texts).reshape(shape)
-                found[f"{key}_{kind}"] = put_array(
-                    place, f"{key}_{kind}", values, parameter.dims, {}
-                )
+                at, values = variable.name(key), np.array(texts).reshape(shape)
+                found[at] = put_array(place, at, values, parameter.dims, {})
         if any(parameter.ratings):
             attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
             found |= _write_ratings(place, parameter, shape)
@@ -124,16 +121,16 @@ def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -
     ]
     wide = (*shape, len(_INDICATORS))
     arrays = {
-        "scores": (scores.reshape(wide), (INDICATOR,), "score of each indicator, 1 is best"),
-        "sensitivity": (levels.reshape(wide), (INDICATOR,), "how strongly the value reacts"),
-        "cv": (cvs.reshape(shape), (), "standard deviation as a share of the mean, from scores"),
-        "distribution": (np.array(kinds).reshape(shape), (), "distribution of each cell"),
+        "scores": scores.reshape(wide),
+        "sensitivity": levels.reshape(wide),
+        "cv": cvs.reshape(shape),
+        "distribution": np.array(kinds).reshape(shape),
     }
     found = Documents()
-    for suffix, (values, further, about) in arrays.items():
-        key = f"{PARAMETERS}/{parameter.name}_{suffix}"
-        dims = (*parameter.dims, *further)
-        found[key] = put_array(place, key, values, dims, {"long_name": about})
+    for kind, variable in QUALITY.items():
+        key = f"{PARAMETERS}/{variable.name(parameter.name)}"
+        dims = variable.dims_of(parameter.name, parameter.dims)
+        found[key] = put_array(place, key, arrays[kind], dims, {"long_name": variable.words})
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Series, Sheet
 from ndmc.store.spec import Spec
+from ndmc.store.variables import TOTAL
 from ndmc.store.view import View
 
 __all__ = ["kernels_of", "series_of", "titles_of"]
@@ -18,17 +19,16 @@ __all__ = ["kernels_of", "series_of", "titles_of"]
 def titles_of(plan: Plan, names: Iterable[str]) -> dict[str, View]:
     """Return what percentiles are computed of: outputs, and the sums over all dims but the years.
 
-    There is a sum of every flow and stock, unless an output is called so.
+    There is a sum of every flow and stock that has other dims.
     """
-    dims, taken = plan.dims, {output.name for output in plan.outputs}
-    found = {}
+    dims, found = plan.dims, {}
     for name in names:
         output = plan.output(name)
         positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
         found[name] = View(name, output.dims, positions)
         others = tuple(dim for dim in output.dims if dim != "year")
-        if others and output.kind in ("flow", "stock") and f"{name}_total" not in taken:
-            found[f"{name}_total"] = View(name, output.dims, positions, others)
+        if others and output.kind in ("flow", "stock"):
+            found[TOTAL.name(name)] = View(name, output.dims, positions, others)
     return found
 
 

@@ -41,6 +41,7 @@ from ndmc.store.keys import (
 from ndmc.store.ledger import Entry, Ledger, checksum
 from ndmc.store.place import Place
 from ndmc.store.spec import Spec, blocks
+from ndmc.store.variables import STATISTICS
 from ndmc.store.zarr_v3 import encoded, get_array, read_chunk
 
 __all__ = ["FORMAT", "Store", "array_of", "now", "open_store", "tables_of", "write_root"]
@@ -203,15 +204,15 @@ class Store:
                 with self.damage(key):
                     read_chunk(self.place, key, about)
 
-    def percentile(self, title: str) -> npt.NDArray[Any]:
-        """Return an array of the group of percentiles, such as ``in_use_low``.
+    def percentile(self, title: str, statistic: str = "values") -> npt.NDArray[Any]:
+        """Return one of the `STATISTICS` of an output or a total.
 
         Raises
         ------
         RunError
             If it is damaged.
         """
-        key = percentile_key(title)
+        key = percentile_key(STATISTICS[statistic].name(title))
         with self.damage(key):
             return get_array(self.place, key, self.metadata[key])
 

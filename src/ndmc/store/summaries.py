@@ -11,6 +11,7 @@ from ndmc.store.keys import percentile_key
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary, check_complete, summarise
+from ndmc.store.variables import QUANTILE, SUMMARY, TOTAL
 from ndmc.store.view import View, view
 
 __all__ = ["summaries"]
@@ -79,16 +80,18 @@ def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary
             raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
     others = tuple(dim for dim in chosen.dims if dim != "year")
     total = chosen.over and set(chosen.over) == set(others) and _is_whole(store, chosen)
-    known_total = total and percentile_key(f"{name}_total") in store.metadata
+    known_total = total and percentile_key(TOTAL.name(name)) in store.metadata
     if chosen.by or (chosen.over and not known_total):
         raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
-    title = f"{name}_total" if total else name
+    title = TOTAL.name(name) if total else name
     at = [known.index(quantile) for quantile in quantiles]
     places = [p for dim, p in zip(chosen.dims, chosen.positions, strict=True) if dim in chosen.kept]
-    parts = {s: store.percentile(title + s) for s in ("", "_low", "_high", "_mean", "_sd")}
-    values, low, high = (parts[s][np.ix_(at, *places)] for s in ("", "_low", "_high"))
-    mean, sd = (parts[s][np.ix_(*places)] if places else parts[s] for s in ("_mean", "_sd"))
-    return Summary(chosen, tuple(quantiles), values, low, high, mean, sd, store.spec.draws)
+    parts = {}
+    for part, variable in SUMMARY.items():
+        some = [at, *places] if QUANTILE in variable.dims else places
+        values = store.percentile(title, part)
+        parts[part] = values[np.ix_(*some)] if some else values
+    return Summary(chosen, tuple(quantiles), **parts, count=store.spec.draws)
 
 
 def _is_whole(store: Store, chosen: View) -> bool:

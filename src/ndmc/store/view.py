@@ -13,6 +13,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
+from ndmc.store.variables import TOTAL
 from ndmc.typing import Floats
 
 __all__ = ["View", "labels_of", "unit_of", "view"]
@@ -88,7 +89,7 @@ def view(
     InputError
         For a name, dim, label or group the store has not.
     """
-    summed = name.removesuffix("_total")
+    summed = name.removesuffix(TOTAL.suffix)
     if name not in store.computed and percentile_key(name) in store.metadata:
         over = " ".join(f"--over {dim}" for dim in store.computed[summed].dims if dim != "year")
         raise InputError(f"{name!r} is a sum of {summed!r}; ask for -v {summed} {over}")

@@ -46,7 +46,7 @@ def widths(store: Store) -> Iterator[Known]:
     """
     quantiles = store.spec.quantiles
     for name in store.spec.percentiles:
-        values, low, high = (store.percentile(f"{name}{s}") for s in ("", "_low", "_high"))
+        values, low, high = (store.percentile(name, part) for part in ("values", "low", "high"))
         middle = values[quantiles.index(0.5)] if 0.5 in quantiles else values
         found = width(values, low, high, middle)
         worst = np.unravel_index(int(np.argmax(found)), found.shape)

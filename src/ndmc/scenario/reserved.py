@@ -1,0 +1,50 @@
+"""Every name that ndmc adds to those of a scenario, and that a scenario is checked against."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CONFIDENCE",
+    "CV",
+    "DIMS",
+    "DISTRIBUTION",
+    "EXCEEDANCE",
+    "GROUP",
+    "HIGH",
+    "LIMIT",
+    "LOW",
+    "MAX",
+    "MEAN",
+    "MIN",
+    "OF_SCORES",
+    "SCORES",
+    "SD",
+    "SENSITIVITY",
+    "SOURCE",
+    "SUFFIXES",
+    "TOTAL",
+    "WORDS",
+]
+
+#: Dims of ndmc's own, but for age, whose labels may be given.
+DIMS = ("year", "cohort", "draw", "quantile", "quality_indicator", "equation")
+
+#: Words of expressions, and what lies beside outputs in a store.
+WORDS = ("step", "ledger", "inputs", "parameters", "percentiles", "tables")
+
+# What a store says of an output, under its name and a suffix, and of the sum of its cells.
+LOW, HIGH, MEAN, SD, MIN, MAX = "_low", "_high", "_mean", "_sd", "_min", "_max"
+TOTAL, EXCEEDANCE, LIMIT = "_total", "_exceedance", "_limit"
+
+# Of a dim; and of a parameter.
+GROUP, SOURCE, CONFIDENCE = "_group", "_source", "_confidence"
+
+#: All these: no name may be another with one of them behind it.
+SUFFIXES = (LOW, HIGH, MEAN, SD, MIN, MAX, TOTAL, EXCEEDANCE, LIMIT, GROUP, SOURCE, CONFIDENCE)
+
+#: Of a parameter with scores of data quality; other parameters may be called so.
+OF_SCORES = SCORES, SENSITIVITY, CV, DISTRIBUTION = (
+    "_scores",
+    "_sensitivity",
+    "_cv",
+    "_distribution",
+)
