@@ -123,11 +123,11 @@ def test_what_crosses_a_wall_is_in_its_owners_list(name):
 def test_faces_list_what_others_use(room):
     """A face lists nothing that no other room imports."""
     used = {
-        module.split(".")[1]
+        module.split(".")[1] if "." in module else what
         for name in [*MODULES, "__init__"]
         if room_of(name) != room
-        for module, _ in own(name)
-        if module.startswith(f"{room}.")
+        for module, what in own(name)
+        if room_of(module) == room
     }
     assert set(face_of(room)) - {"main"} <= used | public_homes(room)
 
