@@ -8,6 +8,7 @@ import xarray as xr
 from strategies import bundled
 
 import ndmc
+from ndmc.studies.checking import Checked
 
 NAME = "uk_ree"
 
@@ -19,16 +20,19 @@ def run(source, out, **more):
     return ndmc.run(source, 40, out=out / "run.zarr", **more).load()
 
 
-TAKE_SCENARIOS = {
+DRAW = {
     "reconcile": lambda source, out, **more: ndmc.reconcile(source, **more),
     "reconciled_draws": lambda source, out, **more: ndmc.reconciled_draws(source, 40, **more),
     "run": run,
     "validate": lambda source, out, **more: ndmc.validate(source, **more),
 }
+TAKE_SCENARIOS = {**DRAW, "check": lambda source, out, **more: ndmc.check(source, **more)}
 
 
 def text(found):
     """Return all of a result as text that can be compared."""
+    if isinstance(found, Checked):
+        return repr(found.quantities)
     if isinstance(found, pd.DataFrame):
         return found.drop(columns="where").to_csv()
     assert isinstance(found, xr.Dataset)
@@ -63,14 +67,20 @@ def test_changes_are_made_to_what_is_loaded(name, tmp_path):
     assert text(loaded) == text(named) != text(plain)
 
 
+@pytest.mark.parametrize("name", ["check", "compile_plan", "reconcile", "reconciled_draws", "run"])
+def test_a_scenario_is_called_scenario(name):
+    """Whoever takes nothing but scenarios calls them so, and asks for them first."""
+    assert next(iter(inspect.signature(getattr(ndmc, name)).parameters)) == "scenario"
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64])
-@pytest.mark.parametrize("name", TAKE_SCENARIOS)
+@pytest.mark.parametrize("name", DRAW)
 def test_seeds_have_64_bits(name, seed, tmp_path):
     """A seed that is no key of random numbers is wrong input, whoever is asked."""
     draws = {"draws": 10} if name == "reconcile" else {}
     source = "two_stage_hoard" if name == "validate" else NAME  # which is drawn
     with pytest.raises(ndmc.InputError, match=f"seed is {seed} but must lie in"):
-        TAKE_SCENARIOS[name](source, tmp_path, seed=seed, **draws)
+        DRAW[name](source, tmp_path, seed=seed, **draws)
 
 
 @pytest.mark.parametrize("name", [n for n in ndmc.__all__ if not n[0].isupper()])

@@ -30,7 +30,7 @@ _BATCH = 8192
 
 
 def reconcile(
-    source: Scenario | str | Path,
+    scenario: Scenario | str | Path,
     *,
     draws: int = 0,
     method: DrawMethod = "projected",
@@ -42,14 +42,14 @@ def reconcile(
 
     Parameters
     ----------
-    source
+    scenario
         A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
     draws
         Draws whose moments are held against the estimates; 2 or more, 0 for none.
     method, seed
         Of these draws, as in `reconciled_draws`.
     variant, changes
-        As in `load`; only where ``source`` is not loaded yet.
+        As in `load`; only where ``scenario`` is not loaded yet.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def reconcile(
     >>> str(abs(found.equation_test).idxmax().values)
     "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
     """
-    found = reconcile_scenario(as_scenario(source, variant=variant, changes=changes))
+    found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     estimates = to_dataset(found)
     return estimates.assign_attrs(_held(found, draws, method, seed)) if draws else estimates
 
@@ -162,7 +162,7 @@ def _held(found: Reconciled, count: int, method: DrawMethod, seed: int) -> dict[
 
 
 def reconciled_draws(
-    source: Scenario | str | Path,
+    scenario: Scenario | str | Path,
     draws: int,
     *,
     method: DrawMethod = "projected",
@@ -175,7 +175,7 @@ def reconciled_draws(
 
     Parameters
     ----------
-    source
+    scenario
         A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
     draws
         Draws to make. A draw is the same however many there are.
@@ -188,7 +188,7 @@ def reconciled_draws(
         Folder in which they are written to ``SCENARIO-METHOD.zarr`` as they are made, and returned
         lazily; None keeps them in memory.
     variant, changes
-        As in `load`; only where ``source`` is not loaded yet.
+        As in `load`; only where ``scenario`` is not loaded yet.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def reconciled_draws(
     if draws < 1:
         raise InputError(f"{draws} draws; 1 or more can be made", "draws")
     way = draw_method(method)
-    found = reconcile_scenario(as_scenario(source, variant=variant, changes=changes))
+    found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     made = Draws(found, way, seed, draws)
     if out is None:
         cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
