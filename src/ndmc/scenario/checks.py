@@ -40,7 +40,7 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
                     known = [d for d in dims.labels if d not in ("age", "cohort", "year")]
                     hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
                     raise document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
-    check_nodes(document, file)
+    _check_nodes(document, file)
     outputs = [*file.flows, *file.stocks, *file.indicators]
     for key in ("keep", "headline"):
         for index, name in enumerate(getattr(file, key) or []):
@@ -84,7 +84,7 @@ def check_described(document: Document, parameters: Mapping[str, Parameter]) -> 
                 raise document.error(_described_under(name, stem), "parameters", name)
 
 
-def check_nodes(document: Document, file: ScenarioFile) -> None:
+def _check_nodes(document: Document, file: ScenarioFile) -> None:
     if len(set(file.processes)) < len(file.processes):
         raise document.error("a process stands twice", "processes")
     nodes = [*file.processes, *(file.environment or [])]
@@ -97,13 +97,7 @@ def check_nodes(document: Document, file: ScenarioFile) -> None:
             message = f"flow {name!r} starts and ends in {flow.origin!r}"
             raise document.error(message, "flows", name)
         for end, node in (("from", flow.origin), ("to", flow.target)):
-            near = difflib.get_close_matches(node, file.processes, n=1, cutoff=0.8)
-            unknown = (
-                node not in nodes
-                if file.environment is not None
-                else (node not in file.processes and bool(near))
-            )
-            if unknown:
+            if node not in nodes and _may_be_misspelt(node, file):
                 message = f"unknown process {node!r}; {nearest(node, nodes)}"
                 hint = "(nodes outside the balance are listed under 'environment')"
                 raise document.error(f"{message} {hint}", "flows", name, end)
@@ -112,6 +106,16 @@ def check_nodes(document: Document, file: ScenarioFile) -> None:
         for index, node in enumerate(listed):
             if node not in used:
                 raise document.error(f"no flow touches {node!r}; remove it or add one", key, index)
+    _check_holders(document, file)
+
+
+def _may_be_misspelt(node: str, file: ScenarioFile) -> bool:
+    """Whether an unknown node is a mistake: any is where the environment is listed."""
+    near = difflib.get_close_matches(node, file.processes, n=1, cutoff=0.8)
+    return file.environment is not None or bool(near)
+
+
+def _check_holders(document: Document, file: ScenarioFile) -> None:
     holders: dict[str, str] = {}
     for name, stock in file.stocks.items():
         if stock.process not in file.processes:
@@ -129,25 +133,9 @@ def read_correlations(
     document: Document, file: ScenarioFile, parameters: dict[str, Parameter]
 ) -> tuple[tuple[tuple[str, ...], tuple[tuple[float, ...], ...]], ...]:
     found = []
-    seen: set[str] = set()
     for index, entry in enumerate(file.correlations):
+        _check_correlated(document, file, index, parameters)
         key = ("correlations", index)
-        for name in entry.parameters:
-            if name not in parameters:
-                raise document.error(
-                    f"unknown parameter {name!r}; {nearest(name, parameters)}", *key
-                )
-            if name in seen:
-                message = f"parameter {name!r} is correlated twice; put it in one matrix"
-                raise document.error(message, *key)
-            if not parameters[name].uncertain:
-                raise document.error(f"parameter {name!r} is certain, nothing to correlate", *key)
-            seen.add(name)
-        first = parameters[entry.parameters[0]]
-        for name in entry.parameters[1:]:
-            if (parameters[name].dims, parameters[name].errors) != (first.dims, first.errors):
-                message = f"{first.name!r} and {name!r} must have the same dims and the same errors"
-                raise document.error(f"{message} to be correlated cell by cell", *key)
         if len(entry.matrix) != len(entry.parameters):
             message = f"{len(entry.parameters)} parameters but {len(entry.matrix)} rows"
             raise document.error(message, *key, "matrix")
@@ -157,3 +145,25 @@ def read_correlations(
             raise document.error(str(wrong), *key, "matrix") from None
         found.append((tuple(entry.parameters), tuple(tuple(row) for row in factor.tolist())))
     return tuple(found)
+
+
+def _check_correlated(
+    document: Document, file: ScenarioFile, index: int, parameters: dict[str, Parameter]
+) -> None:
+    """Refuse a correlation of parameters that cannot be correlated cell by cell."""
+    names, key = file.correlations[index].parameters, ("correlations", index)
+    before = [name for entry in file.correlations[:index] for name in entry.parameters]
+    for n, name in enumerate(names):
+        if name not in parameters:
+            message = f"unknown parameter {name!r}; {nearest(name, parameters)}"
+            raise document.error(message, *key)
+        if name in before or name in names[:n]:
+            message = f"parameter {name!r} is correlated twice; put it in one matrix"
+            raise document.error(message, *key)
+        if not parameters[name].uncertain:
+            raise document.error(f"parameter {name!r} is certain, nothing to correlate", *key)
+    first = parameters[names[0]]
+    for name in names[1:]:
+        if (parameters[name].dims, parameters[name].errors) != (first.dims, first.errors):
+            message = f"{first.name!r} and {name!r} must have the same dims and the same errors"
+            raise document.error(f"{message} to be correlated cell by cell", *key)

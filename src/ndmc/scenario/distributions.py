@@ -165,8 +165,6 @@ def _normal(numbers: Mapping[str, float]) -> Marginal:
 
 
 def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
-    from statistics import NormalDist
-
     mean, sd = numbers["value"], _spread(numbers)
     low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
     if not low < high:
@@ -182,6 +180,14 @@ def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
         raise ValueError(
             f"the bounds [{low:g}, {high:g}] lie more than 8 sd ({sd:g}) from the mean {mean:g}"
         )
+    return _truncated(mean, sd, low, high)
+
+
+def _truncated(mean: float, sd: float, low: float, high: float) -> Marginal:
+    """Return a normal distribution between two bounds, of which either is within its reach."""
+    from statistics import NormalDist
+
+    alpha, beta = (low - mean) / sd, (high - mean) / sd
     # Beyond the mean the lower tail would lose its digits, so the upper one is mirrored.
     sign = -1.0 if alpha > 0 else 1.0
     p_low, p_high = normal_cdf(sign * alpha), normal_cdf(sign * beta)

@@ -38,13 +38,13 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
             twice = next(label for label in entry.labels if entry.labels.count(label) > 1)
             raise document.error(f"the label {twice!r} stands twice", "dims", name)
         labels[name] = tuple(entry.labels)
-        groups[name] = read_groups(document, name, entry.labels, entry.groups)
+        groups[name] = _read_groups(document, name, entry.labels, entry.groups)
     years = tuple(str(year) for year in range(first, last + 1))
-    labels |= age_labels(document, file, labels.pop("age", None), years)
+    labels |= _age_labels(document, file, labels.pop("age", None), years)
     return Dims({**labels, "year": years}, groups)
 
 
-def age_labels(
+def _age_labels(
     document: Document,
     file: ScenarioFile,
     given: tuple[str, ...] | None,
@@ -66,7 +66,7 @@ def age_labels(
     return own
 
 
-def read_groups(
+def _read_groups(
     document: Document, dim: str, labels: list[str], groups: dict[str, list[str]]
 ) -> dict[str, tuple[str, ...]]:
     key = ("dims", dim, "groups")
