@@ -43,7 +43,7 @@ def shifts_of(found: Reconciled) -> list[Shift]:
     >>> from ndmc.reconciliation.estimates import reconcile_scenario
     >>> from ndmc.scenario.load import load
     >>> shifts_of(reconcile_scenario(load("uk_ree")))[0].title
-    'imported_magnet_mass'
+    'motors_made'
     """
     from ndmc.reconciliation.estimates import adjustments  # imports SciPy
 
