@@ -7,62 +7,15 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from linear_systems import System, floats, largest, linear, solvable, systems, unhurried, whitened
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import EPS
 
 from ndmc.reconciliation.components import ContradictionError
 from ndmc.reconciliation.least_squares import Linear, NoConvergenceError, adjust
 from ndmc.reconciliation.nodal_tests import redundant_equations
-
-unhurried = settings(deadline=None, max_examples=60)
-
-
-def linear(by_x, by_y, constant):
-    """Return by_x x + by_y y + constant = 0 as `adjust` wants it."""
-    by_x, by_y = sp.csr_array(by_x, dtype=float), sp.csr_array(by_y, dtype=float)
-    constant = np.array(constant, dtype=float)
-
-    def near(x, y):
-        terms = [abs(by_x) @ np.abs(x), abs(by_y) @ np.abs(y), np.abs(constant)]
-        return Linear(by_x @ x + by_y @ y + constant, by_x, by_y, np.max(terms, axis=0))
-
-    return near
-
-
-class System:
-    """Linear equations by_x x + by_y y + constant = 0, with measurements of x."""
-
-    def __init__(self, by_x, mean, factor, by_y=None, constant=None):
-        self.by_x, self.mean = np.array(by_x, dtype=float), np.array(mean, dtype=float)
-        count = len(self.by_x)
-        self.by_y = np.zeros((count, 0)) if by_y is None else np.array(by_y, dtype=float)
-        self.constant = np.zeros(count) if constant is None else np.array(constant, dtype=float)
-        factor = np.array(factor, dtype=float)
-        self.factor = np.diag(factor) if factor.ndim == 1 else factor
-
-    def __repr__(self):
-        return f"System({vars(self)})"
-
-    def times(self, unit):
-        """Return the same system with all measurements in another unit."""
-        parts = (self.by_x, self.mean * unit, self.factor * unit, self.by_y, self.constant * unit)
-        return System(*parts)
-
-    def adjusted(self):
-        """Return what `adjust` makes of it."""
-        near = linear(self.by_x, self.by_y, self.constant)
-        start = np.zeros(self.by_y.shape[1])
-        return adjust(self.mean, sp.csr_array(self.factor), start, near)
-
-    def tested(self):
-        """Return the equations that test its measurements."""
-        return redundant_equations(self.adjusted(), self.mean, sp.csr_array(self.factor))
-
-    def exact(self):
-        """Return what the twin makes of it."""
-        return reference.reconcile(self.mean, self.factor, self.by_x, self.by_y, self.constant)
 
 
 def covariance(found):
@@ -74,11 +27,6 @@ def covariance(found):
 def seen(found):
     """Return which of x and y are known."""
     return np.concatenate([np.ones(len(found.x), dtype=bool), found.observable])
-
-
-def floats(exact):
-    """Return fractions as floats."""
-    return np.array(exact, dtype=float)
 
 
 # --- textbook ------------------------------------------------------------------------------------
@@ -156,44 +104,6 @@ def test_unobservable_flows_are_told():
 
 
 # --- the twin ------------------------------------------------------------------------------------
-
-small = st.sampled_from([0, 0, 0, 1, -1, 1, -1, 2])
-
-
-@st.composite
-def systems(draw, *, exact=True, correlated=True, most=5):
-    """Return a system of small integers; some values exact, some errors in common."""
-    count = draw(st.integers(1, most))
-    rows, free = draw(st.integers(1, 4)), draw(st.integers(0, 3))
-
-    def matrix(height, width):
-        one = st.lists(small, min_size=width, max_size=width)
-        return np.array(draw(st.lists(one, min_size=height, max_size=height)), dtype=float)
-
-    own = draw(st.lists(st.sampled_from([0, 1, 2, 5][not exact :]), min_size=count, max_size=count))
-    factor = np.diag(np.array(own, dtype=float))
-    if correlated and draw(st.booleans()):
-        factor = np.hstack([factor, matrix(count, 2)])
-    mean = draw(st.lists(st.integers(-20, 100), min_size=count, max_size=count))
-    constant = draw(st.lists(st.sampled_from([0, 0, 0, 5, -7]), min_size=rows, max_size=rows))
-    by_y = matrix(rows, free).reshape(rows, free)
-    return System(matrix(rows, count), mean, factor, by_y, constant)
-
-
-@st.composite
-def solvable(draw, **kind):
-    """Return a system in which exact values do not contradict, and its exact solution."""
-    system = draw(systems(**kind))
-    try:
-        return system, system.exact()
-    except ValueError:
-        assume(False)
-
-
-def largest(system, exact):
-    """Return the largest number of a problem and its answer, the unit of errors."""
-    known = [float(y) for y, sure in zip(exact["y"], exact["observable"], strict=True) if sure]
-    return np.abs([*system.mean, *floats(exact["x"]), *known, 1.0]).max()
 
 
 @unhurried
@@ -390,99 +300,6 @@ def test_exact_values_stay(case):
     system, _ = case
     sure = ~system.factor.any(axis=1)
     assert_array_equal(system.adjusted().x[sure], system.mean[sure])
-
-
-# --- nodal tests ---------------------------------------------------------------------------------
-
-
-def whitened(tested, linear, factor):
-    """Return what equations leave open in errors of their own: independent, of variance 1."""
-    errors = (tested.combined @ linear.by_x).toarray() @ factor
-    return np.linalg.solve(np.linalg.cholesky(errors @ errors.T), tested.open)
-
-
-def test_an_unmeasured_flow_merges_two_nodes():
-    """A over y to B, and C: A and B are tested together, C, of which all is measured, alone."""
-    # A: f1 - f2 - y; B: y - f3; C: f2 + f4 - f5.
-    by_x = [[1, -1, 0, 0, 0], [0, 0, -1, 0, 0], [0, 1, 0, 1, -1]]
-    tested = System(by_x, [100, 60, 45, 20, 87], [3, 2, 2, 1, 3], [[-1], [1], [0]]).tested()
-    assert_allclose(tested.combined.toarray(), [[1, 1, 0], [0, 0, 1]], rtol=16 * EPS)
-    assert tested.own.tolist() == [0, 2]
-    assert_allclose(tested.open, [100 - 60 - 45, 60 + 20 - 87], rtol=64 * EPS)
-    assert_allclose(tested.open_sd**2, [9 + 4 + 4, 4 + 1 + 9], rtol=64 * EPS)
-
-
-def test_measurements_stand_in_for_flows():
-    """Where every flow is unmeasured but said to be a measurement, balances are what is tested."""
-    # in - out - y = 0, y - loss = 0, and each flow but y is what was measured; loss twice.
-    by_y = np.zeros((6, 4))
-    by_y[0], by_y[1] = [1, -1, 0, -1], [0, 0, -1, 1]
-    by_y[[2, 3, 4, 5], [0, 1, 2, 2]] = 1
-    by_x = np.vstack([np.zeros((2, 4)), -np.eye(4)])
-    tested = System(by_x, [10, 6, 3, 5], [1, 1, 1, 1], by_y).tested()
-    assert tested.own.tolist() == [0, 4]
-    expected = [[1, 1, -1, 1, 0, 1], [0, 0, 0, 0, 1, -1]]
-    assert_allclose(tested.combined.toarray(), expected, rtol=16 * EPS)
-    assert_allclose(tested.open, [10 - 6 - 5, 5 - 3], rtol=64 * EPS)
-
-
-def test_what_follows_or_cannot_err_is_no_test():
-    """An equation said twice tests once, and one of exact values not at all."""
-    by_x = [[1, -1, 0, 0], [-2, 2, 0, 0], [0, 0, 1, -1]]
-    tested = System(by_x, [10, 12, 5, 5], [1, 1, 0, 0]).tested()
-    assert tested.own.tolist() == [0]
-    assert_allclose(abs(tested.open / tested.open_sd), [math.sqrt(2)], rtol=64 * EPS)
-
-
-def test_of_equations_that_say_the_same_the_first_is_a_test():
-    """Whatever the units, and so the rounding of their lengths."""
-    system = System([[0, 0], [0, 1], [0, 1], [1, 0]], [0, 0], [[0, 0, 1], [1, 0, 1]])
-    for unit in (1.0, 1e6, 1e-6, 1 / 3):
-        other = system.times(unit)
-        tested = redundant_equations(other.adjusted(), other.mean, sp.csr_array(other.factor))
-        assert tested.own.tolist() == [1, 3]
-
-
-@unhurried
-@given(solvable())
-def test_nodal_tests_are_the_twins(case):
-    """Each row is the only combination of its equations without y: fewer would not do."""
-    system, exact = case
-    tested = system.tested()
-    assert len(tested.own) == exact["redundancy"]
-    given = (system.mean, system.factor, system.by_x, system.by_y, system.constant)
-    for n, own in enumerate(tested.own.tolist()):
-        row = tested.combined[[n]]
-        chosen = row.indices.tolist()
-        expected, left, variance = reference.combination(*given, chosen, own)
-        assert all(expected)
-        assert_allclose(row.data, floats(expected), rtol=1e-10)
-        size = np.abs(floats(expected)).max() * largest(system, exact)
-        assert_allclose(tested.open[n], float(left), rtol=0, atol=1e-10 * size)
-        assert_allclose(tested.open_sd[n] ** 2, float(variance), rtol=1e-10)
-
-
-@unhurried
-@given(solvable())
-def test_nodal_tests_add_up_to_the_global_one(case):
-    """Made independent, what is open in each equation has squares that sum to chi2."""
-    system, _ = case
-    found, tested = system.adjusted(), system.tested()
-    own = whitened(tested, found.linear, system.factor)
-    assert math.isclose(own @ own, found.chi2, rel_tol=1e-9, abs_tol=1e-9)
-
-
-@unhurried
-@given(solvable(), st.sampled_from([1e6, 1e-6]))
-def test_units_do_not_matter_to_nodal_tests(case, unit):
-    """Everything in another unit leaves the same open in that unit."""
-    system, exact = case
-    tested = system.tested()
-    other = system.times(unit).tested()
-    assert other.own.tolist() == tested.own.tolist()
-    size = np.abs(tested.combined.toarray()).max(initial=1.0) * largest(system, exact)
-    assert_allclose(other.open / unit, tested.open, rtol=0, atol=1e-10 * size)
-    assert_allclose(other.open_sd / unit, tested.open_sd, rtol=1e-10)
 
 
 # --- contradictions ------------------------------------------------------------------------------
