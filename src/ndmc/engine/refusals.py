@@ -19,7 +19,7 @@ __all__ = ["check_central", "check_draws"]
 # --- draws that have no meaning ---------------------------------------------------------------
 
 
-def gain_message(watch: Watch) -> str:
+def _gain_message(watch: Watch) -> str:
     """Say that a loop returns too much."""
     text = " -> ".join([*watch.loop, watch.loop[0]])
     return (
@@ -28,7 +28,7 @@ def gain_message(watch: Watch) -> str:
     )
 
 
-def start_message(watch: Watch) -> str:
+def _start_message(watch: Watch) -> str:
     """Say that too little is left of what enters a prescribed stock."""
     return (
         f"less than 0.1 % of what enters the stock {watch.name!r} is there at the end of its first "
@@ -37,7 +37,7 @@ def start_message(watch: Watch) -> str:
     )
 
 
-FATAL = {"gain": gain_message, "no_start": start_message}
+_FATAL = {"gain": _gain_message, "no_start": _start_message}
 
 
 def check_draws(
@@ -61,9 +61,9 @@ def _check_counts(plan: Plan, audit: Audit, draws: range) -> None:
                 f"lifetime parameter {watch.name!r} was drawn at or below zero in {where}; "
                 "use distribution: lognormal"
             )
-        if count and watch.kind in FATAL:
+        if count and watch.kind in _FATAL:
             share = f"in {count:,} of {audit.draws:,} draws ({count / audit.draws:.2g})"
-            raise RunError(f"{FATAL[watch.kind](watch)}: {share}, of {where}")
+            raise RunError(f"{_FATAL[watch.kind](watch)}: {share}, of {where}")
 
 
 def _check_balance(audit: Audit) -> None:
@@ -108,6 +108,6 @@ def check_central(plan: Plan) -> dict[str, npt.NDArray[Any]]:
     audit = Audit(plan)
     central = evaluate_central(plan, audit)
     for watch, count in zip(plan.watches, audit.counts, strict=True):
-        if count and watch.kind in FATAL:
-            raise InputError(FATAL[watch.kind](watch), watch.where)
+        if count and watch.kind in _FATAL:
+            raise InputError(_FATAL[watch.kind](watch), watch.where)
     return central
