@@ -10,7 +10,8 @@ from ndmc.store.store import open_store
 KEEP = ["in_use", "recycled_share"]
 PARTS = ["1/3", "2/3", "3/3"]
 
-#: The command, with work that takes its time, or is killed when it would merge the percentiles.
+#: The command, with work that takes its time, or killed or stopped: when it would merge the
+#: percentiles, or touches a file of its store for the n-th time.
 DISTURBED = """
 import os, signal, sys, time
 from ndmc import cli
@@ -24,9 +25,19 @@ def compute(self, *arguments, original=Work.compute):
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def touch(event, arguments):
+    global touches
+    if event in ("open", "os.rename", "os.remove") and "run.zarr" in str(arguments[0]):
+        touches += 1
+        if touches == int(os.environ["TOUCHES"]):
+            os.kill(os.getpid(), getattr(signal, "SIG" + os.environ["BY"]))
+
+touches = 0
 Work.compute = compute
 if "DIE" in os.environ:
     run.percentiles_of = die
+if "TOUCHES" in os.environ:
+    sys.addaudithook(touch)
 sys.argv = ["ndmc", *sys.argv[1:]]
 cli.main()
 """

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from parts import DISTURBED, KEEP, PARTS, assert_identical, blocks, ended, until
@@ -169,42 +168,36 @@ def test_a_damaged_ledger_is_computed_anew_by_its_part(expected, tmp_path):
 @pytest.mark.parametrize("keep", ["in_use,recycled_share", "none"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_parts_killed_at_random_make_one_run(start, seed, keep, cli, expected, tmp_path):
-    """Parts at once, each killed at random times and repeated, leave the store of one run."""
+    """Parts at once, each killed at random moments and repeated, leave the store of one run."""
     chance = random.Random(seed)
     parts = [f"{n}/5" for n in range(1, 6)]
     chance.shuffle(parts)
     under_way, done, begun, killed = {}, set(), set(), 0
 
     def begin(which):
-        # The first time, too slow to end; it is killed wherever it is by then.
-        slow = chance.choice([0, 0.02, 0.05]) if which in begun else 2
-        return start("--part", which, "--keep", keep, SLOW=f"{slow}")
+        # The first time it touches more files than these, so that it is killed; later it may end.
+        most = 150 if which in begun else 40
+        if which in begun and (killed >= 8 or chance.random() < 0.5):
+            return start("--part", which, "--keep", keep)
+        moment = {"TOUCHES": str(chance.randint(1, most)), "BY": chance.choice(["KILL", "TERM"])}
+        return start("--part", which, "--keep", keep, **moment)
 
-    def kill(process):
-        process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
-
-    end = time.monotonic() + 240
     while len(done) < len(parts):
-        assert time.monotonic() < end, "the parts do not end"
-        waiting = [which for which in parts if which not in done and which not in under_way]
-        if waiting and len(under_way) < 3:
-            under_way[waiting[0]] = begin(waiting[0])
-        time.sleep(chance.uniform(0, 0.7))
-        for which, process in [*under_way.items()]:
-            first = which not in begun
-            if process.poll() is None and chance.random() < (0.4 if first else 0.15 * (killed < 8)):
-                kill(process)
+        for which in parts:
+            if which not in done and which not in under_way and len(under_way) < 3:
+                under_way[which] = begin(which)
+        over = until(
+            lambda: [w for w, p in under_way.items() if p.poll() is not None], "an end", 120
+        )
+        for which in over:
+            code, _, err = ended(under_way.pop(which))
+            assert code or which in begun
+            begun.add(which)
+            if code:
                 killed += 1
-            if process.poll() is not None or (killed >= 8 and not first):
-                begun.add(which)
-                code, _, err = ended(process)
-                del under_way[which]
-                if code == 0:
-                    done.add(which)
-                else:
-                    # SIGTERM before the command has begun to run is the system's to handle.
-                    assert code in (1, -signal.SIGKILL, -signal.SIGTERM), err
-                    assert code < 0 or err == _STOPPED
+                assert (code, err) in {(1, _STOPPED), (-signal.SIGKILL, "")}
+            else:
+                done.add(which)
     assert killed >= len(parts)
     whole = expected
     if keep == "none":
