@@ -252,6 +252,17 @@ def test_raised_draws_equal_one_run(tmp_path, evaluated, keep):
         assert np.isfinite(stored).all()
 
 
+def test_an_output_may_be_called_like_the_group_of_percentiles(tmp_path):
+    """What is called percentiles_left is no percentile: it stays when draws are added."""
+    data = stock_model()
+    data["indicators"] = {"percentiles_left": "sum(in_use)"}
+    model = scenario(data)
+    for draws in (300, 600):
+        options = {"keep": "percentiles_left", "percentiles": ["in_use"], "exceed": []}
+        run(tmp_path / "run.zarr", draws, of=model, **options)
+    assert ndmc.open(tmp_path / "run.zarr").percentiles_left.shape[0] == 600
+
+
 def test_the_same_draws_again_evaluate_nothing(tmp_path, evaluated):
     """A run that is complete is not computed again, and fewer draws of it are refused."""
     out = run(tmp_path / "run.zarr", 300)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.plan.steps import Output, Plan
@@ -14,7 +16,7 @@ from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
 from ndmc.store.place import Place
-from ndmc.store.variables import GROUP, INDICATOR, QUALITY, TEXTS
+from ndmc.store.variables import CENTRAL, GROUP, INDICATOR, QUALITY, TEXTS, Variable
 from ndmc.store.zarr_v3 import put_array, settle_arrays
 
 __all__ = ["write_coordinates", "write_labels"]
@@ -75,36 +77,55 @@ def write_coordinates(
 def _write_parameters(place: Place, scenario: Scenario) -> Documents:
     """Write each parameter's central values, and what is known of each cell."""
     found = Documents()
-    for name, parameter in scenario.parameters.items():
-        key, shape = f"{PARAMETERS}/{name}", scenario.dims.shape(parameter.dims)
-        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
-        attributes: dict[str, Any] = {
-            "units": parameter.unit,
-            "long_name": parameter.title or name.replace("_", " "),
-            "comment": parameter.note,
-            "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
-            "distribution": sorted({cell.kind for cell in parameter.marginals}),
-            "grade": sorted({cell.grade for cell in parameter.cells}),
-        }
+    for parameter in scenario.parameters.values():
+        put = functools.partial(_put, place, parameter, scenario.dims.shape(parameter.dims))
+        attributes = _about(parameter)
         for kind, variable in TEXTS.items():
             texts = [getattr(cell, kind) for cell in parameter.cells]
             if len(set(texts)) == 1:
                 attributes[kind] = texts[0]
             else:
-                at, values = variable.name(key), np.array(texts).reshape(shape)
-                found[at] = put_array(place, at, values, parameter.dims, {})
+                found |= put(variable, np.array(texts), {})
         if any(parameter.ratings):
             attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
-            found |= _write_ratings(place, parameter, shape)
-        found[key] = put_array(place, key, central.reshape(shape), parameter.dims, attributes)
+            for kind, values in _qualities(parameter).items():
+                found |= put(QUALITY[kind], values, {"long_name": QUALITY[kind].words})
+        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
+        found |= put(CENTRAL, central, attributes)
     if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
         key = f"{PARAMETERS}/{INDICATOR}"
         found[key] = put_array(place, key, np.array(_INDICATORS), (INDICATOR,), {})
     return found
 
 
-def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -> Documents:
-    """Write what is known of the quality of each cell; of a cell without scores, nothing."""
+def _put(
+    place: Place,
+    parameter: Parameter,
+    shape: tuple[int, ...],
+    variable: Variable,
+    values: npt.NDArray[Any],
+    about: Mapping[str, Any],
+) -> Documents:
+    """Write what is known of the cells of a parameter, [cell, ...]."""
+    key = f"{PARAMETERS}/{variable.name(parameter.name)}"
+    dims = variable.dims_of(parameter.name, parameter.dims)
+    shaped = values.reshape((*shape, *values.shape[1:]))
+    return {key: put_array(place, key, shaped, dims, about)}
+
+
+def _about(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "units": parameter.unit,
+        "long_name": parameter.title or parameter.name.replace("_", " "),
+        "comment": parameter.note,
+        "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
+        "distribution": sorted({cell.kind for cell in parameter.marginals}),
+        "grade": sorted({cell.grade for cell in parameter.cells}),
+    }
+
+
+def _qualities(parameter: Parameter) -> dict[str, npt.NDArray[Any]]:
+    """Return what is known of the quality of each cell; of a cell without scores, nothing."""
     scores = np.full((len(parameter.ratings), len(_INDICATORS)), np.nan)
     levels = np.full(scores.shape, "", dtype="U6")
     cvs = np.full(len(scores), np.nan)
@@ -119,19 +140,7 @@ def _write_ratings(place: Place, parameter: Parameter, shape: tuple[int, ...]) -
         rating.distribution if rating else cell.kind
         for rating, cell in zip(parameter.ratings, parameter.marginals, strict=True)
     ]
-    wide = (*shape, len(_INDICATORS))
-    arrays = {
-        "scores": scores.reshape(wide),
-        "sensitivity": levels.reshape(wide),
-        "cv": cvs.reshape(shape),
-        "distribution": np.array(kinds).reshape(shape),
-    }
-    found = Documents()
-    for kind, variable in QUALITY.items():
-        key = f"{PARAMETERS}/{variable.name(parameter.name)}"
-        dims = variable.dims_of(parameter.name, parameter.dims)
-        found[key] = put_array(place, key, arrays[kind], dims, {"long_name": variable.words})
-    return found
+    return {"scores": scores, "sensitivity": levels, "cv": cvs, "distribution": np.array(kinds)}
 
 
 def _errors(error: Any) -> str:

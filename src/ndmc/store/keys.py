@@ -1,4 +1,20 @@
-"""Every key of a store: where its files lie, and what the entries of its ledger are called."""
+"""Every key of a store: where its files lie, and what the entries of its ledger are called.
+
+=====================================  =========================================================
+``zarr.json``                          document of the root; written last, it makes a store
+``in_use/zarr.json``                   document of an array or group
+``in_use/c/3/0/0``                     a chunk: the fourth block of draws
+``percentiles/in_use_low/c/0/0/0``     the one chunk of a small array
+``ledger/block-FIRST``                 entry of a block, named by its first draw
+``ledger/stage-FIRST``                 entry of a stage
+``ledger/again-DRAWS-CONFIDENCE``      entry of a second pass, and with ``-FIRST`` of a block of it
+``ledger/run.lock``                    file that a lock is on
+``ledger/digests/FIRST-STOP``          digest of consecutive draws of a block
+``ledger/digests/again-...``           digest of a block in a second pass
+``ledger/digests/stage-FIRST.state``   digest of all draws before a stage
+``ledger/digests/NAME.brackets``       brackets of a stage or a second pass
+=====================================  =========================================================
+"""
 
 from __future__ import annotations
 
@@ -31,49 +47,23 @@ __all__ = [
     "state_key",
 ]
 
-#: The document of the root, which makes a store of files: it is written last.
 ROOT = "zarr.json"
 
-#: The groups of the Zarr hierarchy.
+#: The groups of the Zarr hierarchy; and a folder that is no part of it, with one for digests.
 INPUTS, PARAMETERS, PERCENTILES, TABLES = "inputs", "parameters", "percentiles", "tables"
-
-#: The folder of what ndmc needs to go on, no part of the hierarchy.
 LEDGER = "ledger"
-
-#: The folder in it of what exact percentiles need of draws that are not kept.
 DIGESTS = f"{LEDGER}/digests"
 
 
 def document_key(key: str) -> str:
-    """Return the key of the document of an array or group.
-
-    Examples
-    --------
-    >>> document_key("percentiles/in_use")
-    'percentiles/in_use/zarr.json'
-    """
     return f"{key}/{ROOT}"
 
 
 def chunk_key(key: str, *place: int) -> str:
-    """Return the key of a chunk of an array.
-
-    Examples
-    --------
-    >>> chunk_key("in_use", 3, 0, 0)
-    'in_use/c/3/0/0'
-    """
     return "/".join([key, "c", *map(str, place)])
 
 
 def percentile_key(title: str) -> str:
-    """Return the key of an array of percentiles.
-
-    Examples
-    --------
-    >>> percentile_key("in_use_low")
-    'percentiles/in_use_low'
-    """
     return f"{PERCENTILES}/{title}"
 
 
@@ -81,71 +71,39 @@ def percentile_key(title: str) -> str:
 
 
 def block_name(first: int) -> str:
-    """Return the name of the entry of the block that begins with a draw.
-
-    Examples
-    --------
-    >>> block_name(8192)
-    'block-0000000000008192'
-    """
     return f"block-{first:016d}"
 
 
 def stage_name(first: int) -> str:
-    """Return the name of the entry of the stage that begins with a draw.
-
-    Examples
-    --------
-    >>> stage_name(65536)
-    'stage-0000000000065536'
-    """
     return f"stage-{first:016d}"
 
 
 def again_name(draws: int, confidence: float) -> str:
-    """Return the name of the entry of the second pass over so many draws.
-
-    Examples
-    --------
-    >>> again_name(65536, 0.95)
-    'again-0000000000065536-0.950000'
-    """
     return f"again-{draws:016d}-{confidence:.6f}"
 
 
 def again_of_block(again: str, first: int) -> str:
-    """Return the name of the entry of a block that is digested in a second pass."""
     return f"{again}-{first:016d}"
 
 
 def is_entry(name: str) -> bool:
-    """Whether a file of the ledger is an entry: others are locks and digests."""
     return name.startswith(("block-", "stage-", "again-"))
 
 
 def is_block(name: str) -> bool:
-    """Whether an entry is that of a block."""
     return name.startswith("block-")
 
 
 def stage_of(name: str) -> int | None:
-    """Return the draw with which the stage of an entry begins, or None if it is of no stage.
-
-    Examples
-    --------
-    >>> stage_of(stage_name(65536))
-    65536
-    """
+    """Return the draw with which the stage of an entry begins, or None if it is of no stage."""
     return int(name.removeprefix("stage-")) if name.startswith("stage-") else None
 
 
 def entry_key(name: str) -> str:
-    """Return the key of an entry."""
     return f"{LEDGER}/{name}"
 
 
 def lock_key(name: str) -> str:
-    """Return the key of the file that a lock is on."""
     return f"{LEDGER}/{name}.lock"
 
 
@@ -153,29 +111,19 @@ def lock_key(name: str) -> str:
 
 
 def digest_key(name: str) -> str:
-    """Return the key of the digest of a block in a second pass."""
     return f"{DIGESTS}/{name}"
 
 
 def piece_key(first: int, stop: int) -> str:
-    """Return the key of the digest of consecutive draws of a block.
-
-    Examples
-    --------
-    >>> piece_key(8192, 16384)
-    'ledger/digests/8192-16384'
-    """
-    return f"{DIGESTS}/{first}-{stop}"
+    return digest_key(f"{first}-{stop}")
 
 
 def state_key(stage: str) -> str:
-    """Return the key of the digest of all draws before a stage, given by its name."""
-    return f"{DIGESTS}/{stage}.state"
+    return digest_key(f"{stage}.state")
 
 
 def brackets_key(name: str) -> str:
-    """Return the key of the brackets of a stage or a second pass, given by its name."""
-    return f"{DIGESTS}/{name}.brackets"
+    return digest_key(f"{name}.brackets")
 
 
 def is_merged(name: str, newest: int) -> bool:

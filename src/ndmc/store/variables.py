@@ -12,6 +12,7 @@ from ndmc.scenario import reserved
 from ndmc.store.keys import PARAMETERS, PERCENTILES
 
 __all__ = [
+    "CENTRAL",
     "EXCEEDANCE",
     "GROUP",
     "INDICATOR",
@@ -86,6 +87,9 @@ EXCEEDANCE = Variable(
 
 LIMITS = Variable(reserved.LIMIT, "limit", ("{}" + reserved.LIMIT,))
 
+#: The mean of each cell of a parameter, in its own unit.
+CENTRAL = Variable("")
+
 #: What is said of a parameter, by cell where it differs.
 TEXTS = {"source": Variable(reserved.SOURCE, ""), "confidence": Variable(reserved.CONFIDENCE, "")}
 
@@ -105,6 +109,6 @@ GROUP = Variable(reserved.GROUP, "", ("{}",))
 #: All of them, by the group of the store they are in; those in "" in every group with such dims.
 VARIABLES = {
     PERCENTILES: (*STATISTICS.values(), TOTAL, EXCEEDANCE, LIMITS),
-    PARAMETERS: (*TEXTS.values(), *QUALITY.values()),
+    PARAMETERS: (CENTRAL, *TEXTS.values(), *QUALITY.values()),
     "": (GROUP,),
 }
