@@ -26,10 +26,10 @@ from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
 
-__all__ = ["Sheets", "check_seed", "code_of", "evaluate", "evaluate_central", "fill"]
+__all__ = ["check_seed", "code_of", "evaluate", "evaluate_central", "fill"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
-Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
+_Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
 
 
 def evaluate(
@@ -107,7 +107,7 @@ def check_seed(seed: int) -> None:
 
 
 def fill(
-    sheets: Sheets,
+    sheets: _Sheets,
     plan: Plan,
     seed: int,
     draws: range,

@@ -14,10 +14,10 @@ from ndmc.engine.instructions import Arithmetic, Places, Writer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.scenario.dependence import Errors
 
-__all__ = ["SCORED", "Drawn", "Sampling", "gathered"]
+__all__ = ["Drawn", "Sampling", "gathered"]
 
 #: Distributions made from normal scores; all others are made from uniforms.
-SCORED = ("normal", "lognormal")
+_SCORED = ("normal", "lognormal")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Drawn:
         target = self.writer.take((len(sampler.central),))
         self.writer.set.append((target[sampler.certain], sampler.central[sampler.certain, 0]))
         for group in sampler.groups:
-            source = self._source(sampler, scored=group.kind in SCORED)[group.source_of]
+            source = self._source(sampler, scored=group.kind in _SCORED)[group.source_of]
             places = target[group.target_of]
             self.groups.append(Group(group.kind, source, places, group.numbers, group.choices))
         return target.reshape(self.writer.dims.shape(sampler.dims))
@@ -134,7 +134,7 @@ class Drawn:
 
 def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:
     """Return the samplers whose own uniforms or scores a parameter is made from."""
-    scored = {group.kind in SCORED for group in sampler.groups}
+    scored = {group.kind in _SCORED for group in sampler.groups}
     if kind == "uniforms":
         return (sampler,) if sampler.direct and False in scored else ()
     if sampler.direct:

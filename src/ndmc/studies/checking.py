@@ -218,7 +218,7 @@ def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
         for watch in plan.watches
         if watch.kind == "range"
     ]
-    return found + _unread_scores(scenario) + _excesses(scenario, plan)
+    return found + _unread_scores(scenario) + _excesses(plan)
 
 
 def _unread_scores(scenario: Scenario) -> list[str]:
@@ -233,7 +233,7 @@ def _unread_scores(scenario: Scenario) -> list[str]:
     ]
 
 
-def _excesses(scenario: Scenario, plan: Plan) -> list[str]:
+def _excesses(plan: Plan) -> list[str]:
     """Say by how much each cell of a stock under pdf_integer loses more or less than all."""
     found = []
     for step in members_of(plan):
