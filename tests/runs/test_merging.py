@@ -255,7 +255,7 @@ def test_raised_draws_equal_one_run(tmp_path, evaluated, keep):
 def test_an_output_may_be_called_like_the_group_of_percentiles(tmp_path):
     """What is called percentiles_left is no percentile: it stays when draws are added."""
     data = stock_model()
-    data["indicators"] = {"percentiles_left": "sum(in_use)"}
+    data["indicators"] = {"percentiles_left": "sum(in_use, over=product)"}
     model = scenario(data)
     for draws in (300, 600):
         options = {"keep": "percentiles_left", "percentiles": ["in_use"], "exceed": []}
