@@ -8,23 +8,18 @@ exactly (Matheron's rule). Where equations are not linear it is moved again unti
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.engine.instructions import Arithmetic, Places
-from ndmc.engine.row_code import RowCode, compile_rows
-from ndmc.plan.steps import Formula, Plan, hidden
+from ndmc.engine.instructions import Places
 from ndmc.reconciliation.draw_slopes import Slopes, slopes_of
 from ndmc.reconciliation.estimates import Reconciled
-from ndmc.reconciliation.system import Relation, System
-from ndmc.scenario.expressions import Expression
+from ndmc.reconciliation.residuals import Residuals
 from ndmc.typing import Floats
 from ndmc_kernels.projection import add_products, nonnegative
-from ndmc_kernels.rows import compute
 
 __all__ = [
     "Conditioned",
@@ -64,15 +59,12 @@ class Conditioned:
 
     method: Method
     found: Reconciled
-    code: RowCode
-    names: tuple[str, ...]
-    relations: tuple[str, ...]
+    residuals: Residuals = field(repr=False)
     gain: Floats
     lift: Floats
     start: Floats
     replaced: Places
     bounded: Places
-    idle: list[_Equations] = field(default_factory=list, repr=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -101,42 +93,27 @@ class Conditioned:
         cells = np.repeat(self.start[:, np.newaxis], drawn.shape[1], axis=1)
         cells[: self.measured] = drawn
         cells[self.replaced] = self.start[self.replaced, np.newaxis]
-        equations = self._equations(drawn.shape[1])
         with np.errstate(all="ignore"):
-            lost = self._close(equations, cells)
+            lost = self._close(cells)
             if self.method == "active_set":
-                lost |= self._bound(equations, cells)
-        self.idle.append(equations)
+                lost |= self._bound(cells)
         cells[:, lost] = np.nan
         return cells
 
     def slopes_at(self, cells: Floats) -> Floats:
         """Return the derivatives of all equations by all cells in every draw; see `Slopes`."""
-        equations = self._equations(cells.shape[1])
         with np.errstate(all="ignore"):
-            found = self.slopes.at(lambda some: equations.left(some)[0], cells)
-        self.idle.append(equations)
-        return found
+            return self.slopes.at(lambda some: self.residuals.of(some)[0], cells)
 
     @functools.cached_property
     def slopes(self) -> Slopes:
         """Which cells each equation reads."""
         return slopes_of(self.found)
 
-    def _equations(self, width: int) -> _Equations:
-        """Return rows that no other thread uses."""
-        try:
-            found = self.idle.pop()
-        except IndexError:
-            found = None
-        if found is None or found.width != width:
-            return _Equations(self.code, self.names, self.relations, width)
-        return found
-
-    def _close(self, equations: _Equations, cells: Floats) -> npt.NDArray[np.bool_]:
+    def _close(self, cells: Floats) -> npt.NDArray[np.bool_]:
         """Move draws until every equation is closed, and return those in which one is not."""
         for _ in range(_MOST_STEPS):
-            left, size = equations.left(cells)
+            left, size = self.residuals.of(cells)
             closed = np.abs(left) <= _CLOSED * size
             lost = ~closed.all(axis=0)
             if not lost.any():
@@ -146,7 +123,7 @@ class Conditioned:
             add_products(cells, self.gain, left)
         return np.asarray(lost)
 
-    def _bound(self, equations: _Equations, cells: Floats) -> npt.NDArray[np.bool_]:
+    def _bound(self, cells: Floats) -> npt.NDArray[np.bool_]:
         """Move draws with negative quantities to the nearest that has none; return those lost.
 
         Forces are found for the draw as it would be without any, time and again: where equations
@@ -167,43 +144,8 @@ class Conditioned:
             pulls[:, ~negative] = forces[:, ~negative]
             add_products(cells, self.lift, pulls - forces)
             forces = pulls
-            lost |= self._close(equations, cells)
+            lost |= self._close(cells)
         return np.asarray(lost | negative)
-
-
-class _Equations:
-    """Rows in which all equations are computed for some draws."""
-
-    def __init__(
-        self, code: RowCode, names: Sequence[str], relations: Sequence[str], width: int
-    ) -> None:
-        self.width, self.calls = width, code.each
-        self.rows = np.zeros((code.rows, width))
-        places, numbers = code.numbers
-        self.rows[places] = numbers[:, np.newaxis]
-        self.cells = _places(code, names)
-        self.open = _places(code, [_left(name) for name in relations])
-        self.size = _places(code, [_size(name) for name in relations])
-
-    def left(self, cells: Floats) -> tuple[Floats, Floats]:
-        """Return what each equation leaves open, [equation, draw], and the sum of its terms."""
-        self.rows[self.cells] = cells
-        for call in self.calls:
-            assert isinstance(call, Arithmetic)
-            compute(call.instructions, self.rows)
-        return self.rows[self.open], self.rows[self.size]
-
-
-def _places(code: RowCode, names: Sequence[str]) -> Places:
-    return np.concatenate([code.names[name].reshape(-1) for name in names])
-
-
-def _left(name: str) -> str:
-    return hidden(name, "left open")
-
-
-def _size(name: str) -> str:
-    return hidden(name, "size")
 
 
 def conditioned(found: Reconciled, method: Method) -> Conditioned:
@@ -226,15 +168,11 @@ def conditioned(found: Reconciled, method: Method) -> Conditioned:
     >>> bool(np.allclose(found.all_cells(drawn)[: len(drawn)], drawn))
     True
     """
-    system = found.system
-    names = [f"equation {n}" for n in range(len(system.relations))]
     bounded = bounded_cells(found) if method == "active_set" else np.empty(0, np.int64)
     return Conditioned(
         method=method,
         found=found,
-        code=compile_rows(_plan_of(system, names)),
-        names=tuple(system.spans),
-        relations=tuple(names),
+        residuals=Residuals(found.system),
         gain=shortened(found.gain.toarray()),
         lift=shortened((found.spread @ found.spread[bounded].T).toarray()),
         start=shortened(found.point),
@@ -258,33 +196,3 @@ def bounded_cells(found: Reconciled) -> Places:
     cells = np.arange(len(found.point))
     free = found.deviations**2 > _FIXED * found.point**2
     return cells[free & np.isfinite(found.after) & (cells >= len(found.system.mean))]
-
-
-def _plan_of(system: System, names: Sequence[str]) -> Plan:
-    """Return the equations as steps, which read all cells as if they were constants."""
-    values = {name: np.zeros(system.dims.size(system.dims_of[name])) for name in system.spans}
-    shaped = {n: v.reshape(*system.dims.shape(system.dims_of[n]), 1) for n, v in values.items()}
-    steps = [Formula(name, e.dims, e) for name, e in system.indicators.items()]
-    for name, relation in zip(names, system.relations, strict=True):
-        for title, total in ((_left(name), _signed(relation)), (_size(name), _sized(relation))):
-            steps.append(Formula(title, relation.dims, total))
-    return Plan(system.dims, constants={**system.constants, **shaped}, steps=tuple(steps))
-
-
-def _signed(relation: Relation) -> Expression:
-    """Return the sum of a relation's terms, what has a plus first."""
-    (sign, total), *others = sorted(relation.terms, key=lambda term: -term[0])
-    if sign < 0:
-        total = Expression(total.dims, total.dimension, "negative", (total,))
-    for sign, term in others:
-        operation = "add" if sign > 0 else "subtract"
-        total = Expression(relation.dims, None, operation, (total, term))
-    return total
-
-
-def _sized(relation: Relation) -> Expression:
-    """Return the sum of their sizes."""
-    parts = [Expression(t.dims, t.dimension, "abs", (t,)) for _, t in relation.terms]
-    return functools.reduce(
-        lambda total, part: Expression(relation.dims, None, "add", (total, part)), parts
-    )
