@@ -52,8 +52,8 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
 def _described_by(name: str, taken: Container[str]) -> str:
     """Return what a store describes under a name, if anything: its total is described too."""
     for suffix in reserved.SUFFIXES:
-        stem = name.removesuffix(suffix)
-        if stem != name and (stem in taken or _described_by(stem, taken)):
+        if name.endswith(suffix):
+            stem = name.removesuffix(suffix)
             return stem if stem in taken else _described_by(stem, taken)
     return ""
 

@@ -35,7 +35,7 @@ def checksum(data: Any) -> int:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a block that is digested by itself, and what was found in its draws."""
+    """Consecutive draws of a block that are digested together, and what was found in them."""
 
     first: int
     stop: int

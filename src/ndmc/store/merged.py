@@ -60,7 +60,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Merged:
-    """Digests of the same brackets, together. ``first`` and ``stop`` are their draws."""
+    """Digests of the same brackets, together: of each sheet, and above each limit of a series."""
 
     brackets: Brackets
     bundles: tuple[Bundle, ...]
