@@ -29,7 +29,7 @@ def check_loop(work: Workload) -> None:
     """Both solve the loop alike: ndmc, and a matrix for each draw and year."""
     scenario = work.six_flows(closed=True)
     names = ["given", "a", "b", "c", loops.OUTPUT]
-    *drawn, out = ndmc.evaluate(ndmc.compile_plan(scenario, names), range(TILE)).values()
+    *drawn, out = ndmc.evaluate(ndmc.compile_plan(scenario, names), 1, range(TILE)).values()
     assert_same(loops.dense(*drawn), out, "loop")
 
 

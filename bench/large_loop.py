@@ -127,7 +127,7 @@ def links(share: np.ndarray, span: range, later: dict[int, Form]) -> dict[int, F
 def check(work: Workload) -> None:
     """All three solve it alike."""
     plan = compiled(work)
-    given, share, life, out, stock = ndmc.evaluate(plan, range(2), seed=SEED).values()
+    given, share, life, out, stock = ndmc.evaluate(plan, SEED, range(2)).values()
     for name, solve in (("matrices", solved), ("by hand", eliminated)):
         found = solve(given, share, life)
         for what, ours, theirs in zip(NAMES, (out, stock), found, strict=True):
@@ -146,15 +146,13 @@ def contests(work: Workload) -> Iterator[Contest]:
     """Evaluate ndmc from draws to the two outputs, the others from drawn parameters."""
     draws = work.sizes.looped
     plan = compiled(work, *NAMES)
-    ours = timed(
-        partial(ndmc.evaluate, plan, range(draws), seed=SEED, dtype=np.float32), draws, draws
-    )
+    ours = timed(partial(ndmc.evaluate, plan, SEED, range(draws), dtype=np.float32), draws, draws)
     rivals: tuple[tuple[str, Solve, int, str], ...] = (
         ("numpy.linalg.solve for each year", solved, work.sizes.looped_plain, ">= 10"),
         ("NumPy, eliminated by hand", eliminated, AT_ONCE, ""),
     )
     for name, solve, at_once, target in rivals:
-        drawn = ndmc.evaluate(compiled(work, *PARAMETERS), range(at_once), seed=SEED)
+        drawn = ndmc.evaluate(compiled(work, *PARAMETERS), SEED, range(at_once))
         total = max(at_once, work.sizes.looped // 32)
         theirs = timed(partial(solve, *drawn.values()), at_once, total)
         pairs = interleaved(ours, theirs, work.sizes.few)

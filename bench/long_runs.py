@@ -36,7 +36,7 @@ def streaming(work: Workload) -> Contest:
         start = time.perf_counter()
         for first in range(0, draws, AT_ONCE):
             some = range(first, min(first + AT_ONCE, draws))
-            ndmc.evaluate(plan, some, seed=SEED, dtype="float32", audit=Audit(plan))
+            ndmc.evaluate(plan, SEED, some, dtype="float32", audit=Audit(plan))
         return per_draw(start, draws)
 
     pairs = interleaved(lambda: run(work, draws, ["none"]), evaluate, work.sizes.few)

@@ -61,7 +61,7 @@ def cohorts(work: Workload) -> Contest:
 
 def evaluation(work: Workload) -> Contest:
     """Compute everything from draws to the stock, which both keep in float32."""
-    ours = partial(ndmc.evaluate, work.stock, range(work.sizes.draws), seed=SEED, dtype=np.float32)
+    ours = partial(ndmc.evaluate, work.stock, SEED, range(work.sizes.draws), dtype=np.float32)
     theirs = partial(plain.stocks, work.moments, SEED, work.sizes.draws)
     return race(
         Side("evaluate: sample to stock", ours, work.sizes.draws),
@@ -74,9 +74,7 @@ def evaluation(work: Workload) -> Contest:
 def loop(work: Workload) -> Contest:
     """Solve a loop of six flows in every draw and year, against the same loop cut open."""
     plans = [ndmc.compile_plan(work.six_flows(closed=closed)) for closed in (True, False)]
-    ours, theirs = (
-        partial(ndmc.evaluate, plan, range(work.sizes.draws), seed=SEED) for plan in plans
-    )
+    ours, theirs = (partial(ndmc.evaluate, plan, SEED, range(work.sizes.draws)) for plan in plans)
     pairs = race(
         Side("", ours, work.sizes.draws), Side("", theirs, work.sizes.draws), work.sizes
     ).pairs
@@ -88,9 +86,9 @@ def loop_by_hand(work: Workload) -> Contest:
     scenario = work.six_flows(closed=True)
     plan = ndmc.compile_plan(scenario, [loops.OUTPUT])
     inputs = ndmc.compile_plan(scenario, ["given", "a", "b", "c"])
-    drawn = [*ndmc.evaluate(inputs, range(plain.CALL), seed=SEED).values()]
+    drawn = [*ndmc.evaluate(inputs, SEED, range(plain.CALL)).values()]
     return race(
-        Side("loop, draws to output", partial(ndmc.evaluate, plan, range(TILE), seed=SEED), TILE),
+        Side("loop, draws to output", partial(ndmc.evaluate, plan, SEED, range(TILE)), TILE),
         Side("numpy.linalg.solve alone", partial(loops.dense, *drawn), plain.CALL),
         work.sizes,
     )

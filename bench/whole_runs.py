@@ -34,7 +34,7 @@ def check_whole(work: Workload) -> None:
     drawn = ndmc.compile_plan(work.scenario, tuple(inputs.drawn))
     given = {name: np.moveaxis(v, 0, -1) for name, v in work.evaluate(drawn, TILE).items()}
     expected = plain_whole.model({**inputs.fixed, **given})
-    found = ndmc.evaluate(ndmc.compile_plan(work.scenario), range(TILE), seed=SEED)
+    found = ndmc.evaluate(ndmc.compile_plan(work.scenario), SEED, range(TILE))
     assert found.keys() == expected.keys()
     for name, values in found.items():
         assert_same(np.moveaxis(values, -1, 0), np.moveaxis(expected[name], -1, 0), name)
@@ -47,7 +47,7 @@ def check_percentiles(work: Workload, draws: int) -> None:
     work.run(draws, work.cores, store, keep="none")
     written = xr.open_zarr(store, group="percentiles")
     plan = ndmc.compile_plan(work.scenario)
-    results = ndmc.evaluate(plan, range(draws), seed=SEED, dtype=np.float32)
+    results = ndmc.evaluate(plan, SEED, range(draws), dtype=np.float32)
     for output in plan.outputs:
         values = results[output.name].reshape(-1, draws)
         expected = plain_whole.describe(values.copy()).T

@@ -41,7 +41,7 @@ class Workload:
 
     def evaluate(self, plan: ndmc.Plan, draws: int) -> dict[str, np.ndarray]:
         """Return results as the plain model has them, [draw, ...] in model units."""
-        results = ndmc.evaluate(plan, range(draws), seed=SEED)
+        results = ndmc.evaluate(plan, SEED, range(draws))
         scales = {output.name: output.scale for output in plan.outputs}
         return {name: np.moveaxis(v, -1, 0) / scales[name] for name, v in results.items()}
 

@@ -74,7 +74,7 @@ def draws_of(data, keep=None, draws=range(40), seed=3):
     every = [*file.flows, *file.stocks, *file.indicators, *file.parameters]
     plan = compile_plan(loaded, keep or every)
     audit = Audit(plan)
-    values = evaluate(plan, draws, seed=seed, audit=audit)
+    values = evaluate(plan, seed, draws, audit=audit)
     assert audit.worst <= LIMIT
     return values
 

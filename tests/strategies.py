@@ -56,7 +56,7 @@ def one_parameter(years="2000..2000", labels=None, **parameter):
 def draw(data, name="x", draws=20_000, seed=7):
     """Return the draws of one quantity, [dims..., draw]."""
     plan = compile_plan(scenario(data), [name])
-    return evaluate(plan, range(draws), seed=seed)[name]
+    return evaluate(plan, seed, range(draws))[name]
 
 
 def stock_model(years="2000..2014", *, convention="middle", spread=0.0, products=("a", "b"), **key):
@@ -141,7 +141,7 @@ def bundled_draws(name, variant="", draws=600, seed=1):
     loaded = bundled(name, variant)
     file = loaded.file
     keep = [*file.flows, *file.stocks, *file.indicators, *file.parameters]
-    return evaluate(compile_plan(loaded, keep), range(draws), seed=seed)
+    return evaluate(compile_plan(loaded, keep), seed, range(draws))
 
 
 def python(code, *arguments, **options):

@@ -85,9 +85,14 @@ def test_seeds_have_64_bits(name, seed, tmp_path):
 
 @pytest.mark.parametrize("name", [n for n in ndmc.__all__ if not n[0].isupper()])
 def test_seeds_are_asked_for_by_name(name):
-    """Whoever draws takes ``seed=1`` if nothing is said, and by its name only."""
+    """Whoever draws a scenario takes ``seed=1`` if nothing is said, and by its name only.
+
+    A plan is evaluated at a seed and some draws, which are its arguments.
+    """
     parameters = inspect.signature(getattr(ndmc, name)).parameters
     assert ("draws" in parameters) == ("seed" in parameters)
-    if "seed" in parameters:
+    if name == "evaluate":
+        assert [*parameters][:3] == ["plan", "seed", "draws"]
+    elif "seed" in parameters:
         assert parameters["seed"].default == 1
         assert parameters["seed"].kind == inspect.Parameter.KEYWORD_ONLY

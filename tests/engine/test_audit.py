@@ -26,7 +26,7 @@ def values_of(plan, draws=WIDTH):
         def examine(self, tile, first, here):
             seen.update({name: np.array(one) for name, one in tile.items()})
 
-    evaluate(plan, range(draws), audit=Spy(plan))
+    evaluate(plan, 1, range(draws), audit=Spy(plan))
     return seen
 
 
@@ -193,7 +193,7 @@ def test_a_flow_that_is_zero_everywhere_is_balanced():
         table.pop("errors")
     plan = compile_plan(scenario(data))
     audit = Audit(plan)
-    evaluate(plan, range(10), audit=audit)
+    evaluate(plan, 1, range(10), audit=audit)
     assert audit.worst == 0.0
 
 
@@ -228,7 +228,7 @@ def test_negative_closed_flows_are_counted_draw_by_draw():
     )
     plan = compile_plan(scenario(data), ["a", "b", "c", "x"])
     audit = Audit(plan)
-    values = evaluate(plan, range(100, 1100), audit=audit)
+    values = evaluate(plan, 1, range(100, 1100), audit=audit)
     assert audit.count("negative") == {"c": int((values["x"] > 1e-9).sum())}
     assert 400 < audit.count("negative")["c"] < 600
     assert audit.draws == 1000
@@ -247,7 +247,7 @@ def test_rounding_is_no_negative_flow():
     )
     plan = compile_plan(scenario(data))
     audit = Audit(plan)
-    values = evaluate(plan, range(1000), audit=audit)
+    values = evaluate(plan, 1, range(1000), audit=audit)
     assert values["c"].min() < 0
     assert audit.count("negative") == {"c": 0}
 
@@ -264,7 +264,7 @@ def test_clipped_draws_are_counted(looped):
     )
     plan = compile_plan(scenario(data), ["a", "b", "x"])
     audit = Audit(plan)
-    values = evaluate(plan, range(1000), audit=audit)
+    values = evaluate(plan, 1, range(1000), audit=audit)
     outside = (values["x"] < -0.5) | (values["x"] > 0.25)
     assert audit.count("clip") == {"a": int(outside.sum())}
 
@@ -275,7 +275,7 @@ def test_draws_outside_a_physical_range_are_counted():
     data["parameters"]["x"] |= {"range": [-0.5, 0.75]}
     plan = compile_plan(scenario(data), ["a", "b", "x"])
     audit = Audit(plan)
-    values = evaluate(plan, range(1000), audit=audit)
+    values = evaluate(plan, 1, range(1000), audit=audit)
     outside = (values["x"] < -0.5) | (values["x"] > 0.75)
     assert audit.count("range") == {"x": int(outside.sum())}
 
@@ -333,7 +333,7 @@ def test_run_of_a_cycle_ends_with_its_worst_balance(cli, tmp_path):
     assert 0 < attrs["balance"]["worst"] < 64 * EPS
     assert attrs["balance"]["limit"] == 64 * EPS
     plan = compile_plan(ndmc.load(tmp_path / "cycle"))
-    expected = evaluate(plan, range(600), seed=3)
+    expected = evaluate(plan, 3, range(600))
     draws = ndmc.open(tmp_path / "cycle.zarr")
     for name, values in expected.items():
         assert_array_equal(draws[name].transpose(..., "draw").values, values, name)

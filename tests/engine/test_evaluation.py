@@ -46,7 +46,7 @@ def assert_same(got, expected):
 def china():
     """Return the plan of china_nd and its first 1500 draws."""
     plan = compile_plan(bundled("china_nd"))
-    return plan, evaluate(plan, range(1500), seed=5)
+    return plan, evaluate(plan, 5, range(1500))
 
 
 @settings(deadline=None, max_examples=15)
@@ -55,7 +55,7 @@ def test_any_cut_of_the_draws_is_the_uncut_answer(cuts, china):
     """Ranges evaluated apart and glued together have the bits of the whole."""
     plan, expected = china
     edges = [0, *cuts, 1500]
-    parts = [evaluate(plan, range(*ends), seed=5) for ends in itertools.pairwise(edges)]
+    parts = [evaluate(plan, 5, range(*ends)) for ends in itertools.pairwise(edges)]
     assert_same({n: np.concatenate([p[n] for p in parts], axis=-1) for n in expected}, expected)
 
 
@@ -65,7 +65,7 @@ def test_tile_width_changes_nothing(china, tile, monkeypatch):
     plan, expected = china
     other = dataclasses.replace(plan)
     monkeypatch.setattr("ndmc.engine.evaluation.tile_width", lambda plan: tile)
-    assert_same(evaluate(other, range(1500), seed=5), expected)
+    assert_same(evaluate(other, 5, range(1500)), expected)
 
 
 def test_threads_and_order_change_nothing(china):
@@ -75,7 +75,7 @@ def test_threads_and_order_change_nothing(china):
     mixed = random.Random(1).sample(blocks, len(blocks))
     with ThreadPoolExecutor(8) as threads:
         found = dict(
-            zip(mixed, threads.map(lambda block: evaluate(plan, block, seed=5), mixed), strict=True)
+            zip(mixed, threads.map(lambda block: evaluate(plan, 5, block), mixed), strict=True)
         )
     glued = {n: np.concatenate([found[b][n] for b in blocks], axis=-1) for n in expected}
     assert_same(glued, expected)
@@ -84,15 +84,15 @@ def test_threads_and_order_change_nothing(china):
 def test_repeating_changes_nothing(china):
     """A second call, and a second compilation, have the bits of the first."""
     plan, expected = china
-    assert_same(evaluate(plan, range(1500), seed=5), expected)
+    assert_same(evaluate(plan, 5, range(1500)), expected)
     again = compile_plan(bundled("china_nd"))
-    assert_same(evaluate(again, range(1500), seed=5), expected)
+    assert_same(evaluate(again, 5, range(1500)), expected)
 
 
 def test_tiles_go_with_their_plan():
     """What is kept of a plan between calls is given back with it."""
     plan = compile_plan(bundled("starter"), ["in_use"])
-    evaluate(plan, range(3))
+    evaluate(plan, 1, range(3))
     gone = weakref.ref(plan)
     del plan
     gc.collect()
@@ -103,21 +103,21 @@ def test_far_draws_are_computed_alone():
     """Draw 2**40 costs no more than draw 0, and is the same from either side of a tile's edge."""
     plan = compile_plan(bundled("starter"), ["in_use"])
     far = 2**40
-    both = evaluate(plan, range(far - 1, far + 1))["in_use"]
-    assert_array_equal(evaluate(plan, range(far, far + 1))["in_use"], both[..., 1:])
-    assert_array_equal(evaluate(plan, range(far - 1, far))["in_use"], both[..., :1])
+    both = evaluate(plan, 1, range(far - 1, far + 1))["in_use"]
+    assert_array_equal(evaluate(plan, 1, range(far, far + 1))["in_use"], both[..., 1:])
+    assert_array_equal(evaluate(plan, 1, range(far - 1, far))["in_use"], both[..., :1])
 
 
 def test_no_draws_are_no_draws():
     """An empty range gives empty arrays of the right shape."""
     plan = compile_plan(bundled("starter"), ["in_use"])
-    assert evaluate(plan, range(7, 7))["in_use"].shape == (3, 15, 0)
+    assert evaluate(plan, 1, range(7, 7))["in_use"].shape == (3, 15, 0)
 
 
 def test_float32_is_the_rounded_float64(china):
     """Asking for float32 rounds the float64 result and computes nothing differently."""
     plan, expected = china
-    for name, values in evaluate(plan, range(300), seed=5, dtype=np.float32).items():
+    for name, values in evaluate(plan, 5, range(300), dtype=np.float32).items():
         assert_array_equal(values, expected[name][..., :300].astype(np.float32))
 
 
@@ -142,7 +142,7 @@ def test_seeds_differ():
 def test_impossible_seeds_and_draws_are_refused(seed, draws):
     """Refuses seeds beyond 64 bits, and draws that are not consecutive from 0 on."""
     with pytest.raises(ValueError, match=r"seed is|draws must be"):
-        evaluate(compile_plan(bundled("starter")), draws, seed=seed)
+        evaluate(compile_plan(bundled("starter")), seed, draws)
 
 
 # --- labels, not positions -----------------------------------------------------------------------
@@ -155,7 +155,7 @@ def by_label(data, seed=3, draws=100):
     loaded = scenario(data)
     plan = compile_plan(loaded, EVERY)
     found = {}
-    for name, values in evaluate(plan, range(draws), seed=seed).items():
+    for name, values in evaluate(plan, seed, range(draws)).items():
         cells = loaded.dims.cells(plan.output(name).dims)
         rows = values.reshape(len(cells), -1)
         found |= {(name, *sorted(cell.items())): row for cell, row in zip(cells, rows, strict=True)}
@@ -362,7 +362,7 @@ def test_every_process_balances(name):
 def test_stock_follows_the_convention(convention):
     """Stock and outflow are the slow twin's, whenever in its year a cohort flows in."""
     data = stock_model(spread=0.1, convention=convention)
-    values = evaluate(compile_plan(scenario(data), EVERY), range(40))
+    values = evaluate(compile_plan(scenario(data), EVERY), 1, range(40))
     eta, beta = values["eta"], np.full((2, 40), 2.2)
     if convention == "pdf_integer":
         remaining = reference.weibull_integer_density(eta, beta, 15)
@@ -378,7 +378,7 @@ def test_truncated_density_leaves_nothing():
     """With normalise: truncate the oldest age keeps nothing of its cohort."""
     data = stock_model(convention="pdf_integer", spread=0.1)
     data["stocks"]["in_use"]["normalise"] = "truncate"
-    values = evaluate(compile_plan(scenario(data), EVERY), range(40))
+    values = evaluate(compile_plan(scenario(data), EVERY), 1, range(40))
     eta, beta = values["eta"], np.full((2, 40), 2.2)
     gone = 1 - reference.weibull_integer_density(eta, beta, 15)
     stock, _ = reference.cohort(values["inflow"], 1 - gone / gone[:, -1:])
@@ -408,7 +408,7 @@ def test_central_run_is_the_run_with_certain_parameters(name):
             "steps": (),
         }
     )
-    for output, got in evaluate(certain, range(2)).items():
+    for output, got in evaluate(certain, 1, range(2)).items():
         assert_array_equal(got, np.stack([central[output]] * 2, axis=-1), output)
 
 
@@ -417,7 +417,7 @@ def test_central_run_is_where_spreads_vanish():
     data = stock_model(spread=1e-9)
     plan = compile_plan(scenario(data))
     central = evaluate_central(plan)
-    for name, values in evaluate(plan, range(100)).items():
+    for name, values in evaluate(plan, 1, range(100)).items():
         # Five standard deviations, times a sensitivity of the stock to its lifetime of 2.
         assert_allclose(values, np.stack([central[name]] * 100, axis=-1), rtol=1e-8)
 
@@ -427,14 +427,14 @@ def test_scenario_without_uncertainty_is_the_same_in_every_draw():
     plan = compile_plan(scenario(stock_model()))
     assert plan.samplers == ()
     central = evaluate_central(plan)
-    for name, values in evaluate(plan, range(5)).items():
+    for name, values in evaluate(plan, 1, range(5)).items():
         assert_array_equal(values, np.stack([central[name]] * 5, axis=-1))
 
 
 def test_one_scalar_year_and_draw():
     """A scenario without dims, of one year, gives one draw of shape (1, 1)."""
     data = one_parameter(distribution="normal", value=5, cv=0.1)
-    values = evaluate(compile_plan(scenario(data), ["x", "given", "closed"]), range(1))
+    values = evaluate(compile_plan(scenario(data), ["x", "given", "closed"]), 1, range(1))
     assert {name: v.shape for name, v in values.items()} == {
         "x": (1,),
         "given": (1, 1),
@@ -446,7 +446,7 @@ def test_one_scalar_year_and_draw():
 def test_one_year_stock():
     """The stock of a single year is what is left of that year's inflow."""
     data = stock_model("2000..2000", spread=0.1)
-    values = evaluate(compile_plan(scenario(data), EVERY), range(10))
+    values = evaluate(compile_plan(scenario(data), EVERY), 1, range(10))
     expected = values["inflow"][:, 0] * np.exp(-((0.5 / values["eta"]) ** 2.2))
     assert_allclose(values["in_use"][:, 0], expected, rtol=1e-12)
 
@@ -471,9 +471,9 @@ def test_draws_out_of_range_are_counted(draws):
     data["flows"]["part"] = {"from": "middle", "to": "sink", "dims": ["k"], "share": "y"}
     data["flows"]["known"] = {"from": "sea", "to": "land", "dims": ["k"], "value": "z * x"}
     plan = compile_plan(scenario(data), ["x", "y", "z", "part", "known"])
-    values = evaluate(plan, draws, seed=11)
+    values = evaluate(plan, 11, draws)
     audit = Audit(plan)
-    evaluate(plan, draws, seed=11, audit=audit)
+    evaluate(plan, 11, draws, audit=audit)
     got = audit.count("range")
     x, y = values["x"], values["y"]
     expected = {

@@ -66,7 +66,7 @@ def test_negative_flows_are_counted_and_said(scenario, tmp_path, cli):
     folder = negative(scenario)
     plan = compile_plan(ndmc.load(folder), ["wasted", "recycled"])
     audit = Audit(plan)
-    results = ndmc.evaluate(plan, range(2000), audit=audit)
+    results = ndmc.evaluate(plan, 1, range(2000), audit=audit)
     expected = int((results["wasted"] < 0).reshape(-1, 2000).any(axis=0).sum())
     assert audit.count("negative")["wasted"] == expected > 100
     done = cli(

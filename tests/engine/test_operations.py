@@ -125,7 +125,7 @@ def test_rows_and_loops_have_the_bits_of_its_ufunc(name):
     plan = compile_plan(scenario(model(name)), [*NAMES, "made", "apart", "tied"])
     assert any(isinstance(step, March) for step in plan.steps)
     with np.errstate(all="ignore"):
-        found = evaluate(plan, range(300), seed=1)
+        found = evaluate(plan, 1, range(300))
     x, y, z, made = (found[name] for name in (*NAMES, "made"))
     same(name, found["apart"], x, y, z)
     same(name, found["tied"], x, x, x)

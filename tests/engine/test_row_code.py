@@ -180,7 +180,7 @@ def test_survival_that_no_draw_changes_is_computed_once(monkeypatch):
     counted = []
     whole = Members.shares_by_fate
     monkeypatch.setattr(Members, "shares_by_fate", lambda *a: counted.append(1) or whole(*a))
-    found = evaluate(plan, range(3 * tile_width(plan)))
+    found = evaluate(plan, 1, range(3 * tile_width(plan)))
     assert len(counted) == 1
     ages = np.arange(found["sales"].shape[1]) + 0.5
     left = np.exp(-((ages / 7.0) ** 2))

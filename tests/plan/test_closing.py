@@ -330,7 +330,7 @@ def test_indicators_in_a_circle_are_refused():
 def test_a_circle_through_a_flow_and_indicators_is_a_loop():
     """Not every circle is wrong: through a flow it is an equation, and linear."""
     data = system({**LOOP, "d": "out p = i / 4"}, indicators={"i": "2 * j", "j": "b / 2"})
-    values = evaluate(compile_plan(scenario(data)), range(1))
+    values = evaluate(compile_plan(scenario(data)), 1, range(1))
     assert_allclose(values["b"], 10 / (1 - 0.25), rtol=1e-15)
 
 
@@ -351,7 +351,7 @@ def test_a_process_that_nothing_leaves():
         '"q"',
     )
     sink = system({"a": "out p = x", "b": "p q"}, stocks={"h": {"process": "q", "kind": "sink"}})
-    values = evaluate(compile_plan(scenario(sink)), range(1))
+    values = evaluate(compile_plan(scenario(sink)), 1, range(1))
     assert_array_equal(values["h"][:, 0], [10, 20, 30, 40])
 
 
@@ -396,7 +396,7 @@ def test_shares_that_change_places_over_the_years_are_fine():
             "e": "q end",
         }
     )
-    values = evaluate(compile_plan(scenario(data)), range(1))
+    values = evaluate(compile_plan(scenario(data)), 1, range(1))
     assert_allclose(values["d"][:, 0], [1, 1, 1, 1], rtol=1e-14)
 
 
@@ -412,7 +412,7 @@ def test_shares_that_differ_by_label_are_summed_label_by_label():
         "v": number("1", {"one": 0.8, "two": 0.1}, dims=["k"]),
     }
     data["parameters"] = {**PARAMETERS, **both}
-    values = evaluate(compile_plan(scenario(data)), range(1))
+    values = evaluate(compile_plan(scenario(data)), 1, range(1))
     assert_allclose(values["d"][:, 0, 0], [1, 2], rtol=1e-14)
     both["v"]["value"]["two"] = 0.3
     with pytest.raises(InputError, match=r"sum to 1\.1, more than 1"):

@@ -39,7 +39,7 @@ def shuffled(data, seed):
 def test_any_acyclic_system_balances(data):
     """Given, shared and closed flows of any acyclic system balance to 64 eps of the largest."""
     loaded = scenario(data)
-    values = evaluate(compile_plan(loaded), range(64))
+    values = evaluate(compile_plan(loaded), 1, range(64))
     assert imbalance(loaded, values) <= 64
 
 
@@ -47,8 +47,8 @@ def test_any_acyclic_system_balances(data):
 @given(data=systems(), seed=st.integers(0, 1000))
 def test_order_in_the_file_changes_nothing(data, seed):
     """Shuffling parameters, flows and processes in the file leaves every bit of every flow."""
-    expected = evaluate(compile_plan(scenario(data)), range(16))
-    got = evaluate(compile_plan(scenario(shuffled(data, seed))), range(16))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(16))
+    got = evaluate(compile_plan(scenario(shuffled(data, seed))), 1, range(16))
     for name, values in expected.items():
         assert_array_equal(got[name], values, name)
 
@@ -56,9 +56,9 @@ def test_order_in_the_file_changes_nothing(data, seed):
 def test_order_in_the_file_changes_nothing_around_a_stock():
     """Shuffling a scenario with a stock leaves every bit."""
     data = stock_model(spread=0.1)
-    expected = evaluate(compile_plan(scenario(data)), range(16))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(16))
     for seed in range(5):
-        got = evaluate(compile_plan(scenario(shuffled(data, seed))), range(16))
+        got = evaluate(compile_plan(scenario(shuffled(data, seed))), 1, range(16))
         for name, values in expected.items():
             assert_array_equal(got[name], values, name)
 
@@ -107,10 +107,10 @@ def test_plan_holds_only_what_is_needed():
 def test_what_is_kept_does_not_change_values():
     """An output has the same bits whether it is computed alone or with all others."""
     loaded = bundled("china_nd")
-    together = evaluate(compile_plan(loaded), range(50), seed=3)
+    together = evaluate(compile_plan(loaded), 3, range(50))
     for name in ("in_use", "illegal_mining", "illegal_carried", "eol_growth"):
         assert_array_equal(
-            evaluate(compile_plan(loaded, [name]), range(50), seed=3)[name], together[name]
+            evaluate(compile_plan(loaded, [name]), 3, range(50))[name], together[name]
         )
 
 
@@ -137,7 +137,7 @@ def test_outputs_carry_unit_title_and_kind():
         ("inflow", "t/yr", "parameter", "inflow"),
         ("eta", "yr", "parameter", "eta"),
     ]
-    values = evaluate(plan, range(1))
+    values = evaluate(plan, 1, range(1))
     assert_allclose(values["held"] * 1000, values["total"], rtol=1e-15)
     assert plan.cells == 30 + 30 + 15 + 15 + 30 + 2
 
@@ -242,7 +242,7 @@ def test_loops_are_cut_by_a_given_value():
         "d": ("q", "p", {"value": "0.25 * x"}),
         "e": ("q", "end", {}),
     }
-    values = evaluate(compile_plan(scenario(two_processes(loop))), range(1))
+    values = evaluate(compile_plan(scenario(two_processes(loop))), 1, range(1))
     assert {name: float(v.ravel()[0]) for name, v in values.items()} == {
         "a": 1.0,
         "b": 1.25,
@@ -261,7 +261,7 @@ def test_indicators_in_a_circle_are_refused():
 def test_indicators_may_stand_in_any_order():
     """An indicator may use one that is written after it."""
     data = stock_model(indicators={"twice": "2 * once", "once": "sum(in_use, over=product)"})
-    values = evaluate(compile_plan(scenario(data), ["twice", "once"]), range(1))
+    values = evaluate(compile_plan(scenario(data), ["twice", "once"]), 1, range(1))
     assert_array_equal(values["twice"], 2 * values["once"])
 
 
@@ -301,7 +301,7 @@ def test_shares_split_what_has_no_such_dim():
         "distribution": "constant",
     }
     data["flows"]["split"] = {"from": "middle", "to": "sink", "dims": ["k"], "share": "part"}
-    values = evaluate(compile_plan(scenario(data)), range(1))
+    values = evaluate(compile_plan(scenario(data)), 1, range(1))
     assert_array_equal(values["split"][:, 0, 0], [2, 4])
     assert_array_equal(values["closed"][0, 0], 2)
     assert np.shape(values["split"]) == (2, 1, 1)
@@ -363,7 +363,7 @@ def test_what_only_begins_with_an_event_is_finite(rule):
 def test_events_are_evaluated_draw_by_draw_and_with_means():
     """Each draw has the year that its own stock gives, +inf for never; so has the central run."""
     plan = compile_plan(with_events(gap="passed - 2000"))
-    values, central = evaluate(plan, range(300)), evaluate_central(plan)
+    values, central = evaluate(plan, 1, range(300)), evaluate_central(plan)
     expected = reference.first_year(values["in_use"] > 500, range(2000, 2015))
     assert_array_equal(values["passed"], expected)
     expected = reference.first_year(central["in_use"][..., np.newaxis] > 500, range(2000, 2015))
@@ -371,7 +371,7 @@ def test_events_are_evaluated_draw_by_draw_and_with_means():
     assert_array_equal(values["gap"], values["passed"] - 2000)
     assert len(np.unique(values["passed"])) > 2
     never = compile_plan(with_events(never="first_year(in_use > 1e9 * limit)"), ["never"])
-    assert_array_equal(evaluate(never, range(5), dtype=np.float32)["never"], np.inf)
+    assert_array_equal(evaluate(never, 1, range(5), dtype=np.float32)["never"], np.inf)
     assert_array_equal(evaluate_central(never)["never"], [np.inf, np.inf])
 
 
@@ -407,11 +407,11 @@ def test_a_loop_may_read_a_first_year_of_what_is_known_before_it():
     loop = next(step for step in (*plan.fixed, *plan.steps) if isinstance(step, March))
     assert {"b", "d"} <= set(loop.targets)
     assert plan.events == {"doubled", "never"}
-    values = evaluate(plan, range(1))
+    values = evaluate(plan, 1, range(1))
     assert_array_equal(values["b"][:, 0], [1, 1, 2, 2])
     assert (values["doubled"][0], values["never"][0]) == (2002, np.inf)
     counted = {"value": "where(lag(cumsum(b > x)) > 0, 0.5 * x, 0)"}
     data["flows"]["d"] = {"from": "q", "to": "p", **counted}
     data["flows"]["a"]["value"] = "y"
-    got = evaluate(compile_plan(scenario(data)), range(1))["b"][:, 0]
+    got = evaluate(compile_plan(scenario(data)), 1, range(1))["b"][:, 0]
     assert_array_equal(got, [0.5, 1.0, 1.5, 1.0])

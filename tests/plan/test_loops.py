@@ -39,7 +39,7 @@ def solve(data, draws=DRAWS, seed=1, **options):
     keep = [*file.flows, *file.stocks, *file.indicators, *file.parameters]
     plan = compile_plan(loaded, keep, **options)
     audit = Audit(plan)
-    values = evaluate(plan, range(draws), seed=seed, audit=audit)
+    values = evaluate(plan, seed, range(draws), audit=audit)
     assert len(plan.accounts) == len(file.processes)
     assert audit.worst < LIMIT, audit.place
     return values
@@ -685,8 +685,8 @@ def test_random_loops_equal_the_dense_solution(data):
 @given(data=loops(), seed=st.integers(0, 1000))
 def test_order_in_the_file_changes_no_bit(data, seed):
     """Parameters, flows, processes and stocks may stand in any order."""
-    expected = evaluate(compile_plan(scenario(data)), range(DRAWS))
-    got = evaluate(compile_plan(scenario(shuffled(data, seed))), range(DRAWS))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(DRAWS))
+    got = evaluate(compile_plan(scenario(shuffled(data, seed))), 1, range(DRAWS))
     for name, values in expected.items():
         assert_array_equal(got[name], values, name)
 
@@ -706,8 +706,8 @@ def shuffled(data, seed):
 @pytest.mark.parametrize("data", [NEW_SCRAP, pooled(), in_use()], ids=["scrap", "pool", "use"])
 def test_order_in_the_file_changes_no_bit_of_a_usual_cycle(data, seed):
     """The same for systems as people write them."""
-    expected = evaluate(compile_plan(scenario(data)), range(DRAWS))
-    got = evaluate(compile_plan(scenario(shuffled(data, seed))), range(DRAWS))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(DRAWS))
+    got = evaluate(compile_plan(scenario(shuffled(data, seed))), 1, range(DRAWS))
     for name, values in expected.items():
         assert_array_equal(got[name], values, name)
 
@@ -719,7 +719,7 @@ def test_random_loops_balance(data):
     loaded = scenario(data)
     plan = compile_plan(loaded)
     audit = Audit(plan)
-    values = evaluate(plan, range(DRAWS), audit=audit)
+    values = evaluate(plan, 1, range(DRAWS), audit=audit)
     assert audit.worst < LIMIT, audit.place
     assert audit.draws == DRAWS
     assert imbalance(loaded, values) <= 64
@@ -729,21 +729,21 @@ def test_random_loops_balance(data):
 @given(data=loops())
 def test_flows_are_linear_in_what_is_given(data):
     """Twice the given flows are twice all flows and stocks, bit for bit; a sum of two is a sum."""
-    expected = evaluate(compile_plan(scenario(data)), range(DRAWS))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(DRAWS))
     twice = json.loads(json.dumps(data))
     table = twice["parameters"]["path"]["value"]
     table.update({year: 2 * value for year, value in table.items()})
-    for name, values in evaluate(compile_plan(scenario(twice)), range(DRAWS)).items():
+    for name, values in evaluate(compile_plan(scenario(twice)), 1, range(DRAWS)).items():
         assert_array_equal(values, 2 * expected[name], name)
     other = json.loads(json.dumps(data))
     table = other["parameters"]["path"]["value"]
     table.update({year: value * (int(year) % 3) for year, value in table.items()})
-    second = evaluate(compile_plan(scenario(other)), range(DRAWS))
+    second = evaluate(compile_plan(scenario(other)), 1, range(DRAWS))
     both = json.loads(json.dumps(data))
     table = both["parameters"]["path"]["value"]
     table.update({year: value * (1 + int(year) % 3) for year, value in table.items()})
     largest = max(np.abs(one).max() for one in expected.values())
-    for name, values in evaluate(compile_plan(scenario(both)), range(DRAWS)).items():
+    for name, values in evaluate(compile_plan(scenario(both)), 1, range(DRAWS)).items():
         total = expected[name] + second[name]
         assert_allclose(values, total, rtol=0, atol=3 * TOLERANCE * largest, err_msg=name)
 
@@ -752,13 +752,13 @@ def test_flows_are_linear_in_what_is_given(data):
 @given(data=loops(), wait=st.integers(1, 4))
 def test_what_is_given_later_happens_later(data, wait):
     """The same given flows some years later give the same flows and stocks those years later."""
-    expected = evaluate(compile_plan(scenario(data)), range(DRAWS))
+    expected = evaluate(compile_plan(scenario(data)), 1, range(DRAWS))
     later = json.loads(json.dumps(data))
     table = list(data["parameters"]["path"]["value"].values())
     table = [0.0] * wait + table[: len(table) - wait]
     later["parameters"]["path"]["value"] = {str(2000 + n): one for n, one in enumerate(table)}
     largest = max(np.abs(one).max() for one in expected.values())
-    for name, values in evaluate(compile_plan(scenario(later)), range(DRAWS)).items():
+    for name, values in evaluate(compile_plan(scenario(later)), 1, range(DRAWS)).items():
         assert_array_equal(values[..., :wait, :], 0.0, name)
         one = expected[name][..., : 6 - wait, :]
         assert_allclose(values[..., wait:, :], one, rtol=0, atol=TOLERANCE * largest, err_msg=name)
@@ -769,16 +769,16 @@ def test_what_is_given_later_happens_later(data, wait):
 def test_what_is_kept_and_asked_for_changes_no_bit(data, chosen):
     """One output alone, and some draws alone, have the bits they have among all."""
     loaded = scenario(data)
-    together = evaluate(compile_plan(loaded), range(300), seed=5)
+    together = evaluate(compile_plan(loaded), 5, range(300))
     name = chosen.draw(st.sampled_from(sorted(together)))
     first = chosen.draw(st.integers(0, 299))
     some = range(first, chosen.draw(st.integers(first + 1, 300)))
-    alone = evaluate(compile_plan(loaded, [name]), some, seed=5)
+    alone = evaluate(compile_plan(loaded, [name]), 5, some)
     assert_array_equal(alone[name], together[name][..., some.start : some.stop])
     narrow = compile_plan(loaded)
     vars(narrow)["held"] = 2**40  # so large a draw is computed in the narrowest tiles
     assert tile_width(narrow) == 64
-    assert_array_equal(evaluate(narrow, some, seed=5)[name], alone[name])
+    assert_array_equal(evaluate(narrow, 5, some)[name], alone[name])
 
 
 def test_two_equal_halves_of_a_product_are_the_product():
@@ -840,7 +840,7 @@ def test_open_flows_that_could_be_closed_either_way_are_solved_either_way(seed):
     plan = compile_plan(scenario(mixed))
     check_central(plan)
     audit = Audit(plan)
-    evaluate(plan, range(100), audit=audit)
+    evaluate(plan, 1, range(100), audit=audit)
     assert set(audit.count("gain").values()) == {0}
 
 
@@ -939,7 +939,7 @@ def test_gains_are_counted_draw_by_draw():
     data["flows"]["taken"] = {"from": "mill", "to": "end", "share": "s - 0.1"}
     plan = compile_plan(scenario(data), [*data["flows"], "s"])
     audit = Audit(plan)
-    values = evaluate(plan, range(1000), audit=audit)
+    values = evaluate(plan, 1, range(1000), audit=audit)
     expected = int((values["s"] <= 0.1 + 1e-9).sum())
     assert 100 < expected < 400
     assert sum(audit.count("gain").values()) == expected

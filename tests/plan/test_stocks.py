@@ -203,7 +203,7 @@ def test_draws_with_a_negative_inflow_are_counted(answer, kind):
     split(data, ["a", "b"])["parameters"]["level"] = level
     plan = compile_plan(scenario(data), ["level", "sales", "held", "old"])
     audit = Audit(plan)
-    values = evaluate(plan, range(500), seed=3, audit=audit)
+    values = evaluate(plan, 3, range(500), audit=audit)
     s = [LIVES["weibull(7, 2)"](age + 0.5) for age in range(2)]
     left = values["level"][:, 0] / s[0] * s[1]
     concerned = (values["level"][:, 1] < left).any(axis=0)
@@ -218,7 +218,7 @@ def test_no_draw_is_counted_where_the_stock_just_holds():
     made = central(model("weibull(5, 2)", [50.0, *[0.0] * 11]))["held"]
     plan = compile_plan(scenario(driven("weibull(5, 2)", made)))
     audit = Audit(plan)
-    evaluate(plan, range(10), audit=audit)
+    evaluate(plan, 1, range(10), audit=audit)
     assert audit.count("negative_inflow") == {"held": 0}
 
 
@@ -868,7 +868,7 @@ def test_what_is_kept_changes_nothing():
     whole = draws_of(data, draws=range(5))
     for name in ("held", "old", "sales", "lost", "stock_ages", "old_cohorts", "stock_mean"):
         plan = compile_plan(scenario(data), [name])
-        assert_array_equal(evaluate(plan, range(5), seed=3)[name], whole[name], name)
+        assert_array_equal(evaluate(plan, 3, range(5))[name], whole[name], name)
 
 
 # --- what is wrong -------------------------------------------------------------------------------
@@ -1153,7 +1153,7 @@ def test_short_lives_are_counted():
     data = driven("weibull(life, 2)", FALLING, parameters={"life": life})
     plan = compile_plan(scenario(data), ["life", "held", "sales", "old"])
     audit = Audit(plan)
-    values = evaluate(plan, range(400), seed=3, audit=audit)
+    values = evaluate(plan, 3, range(400), audit=audit)
     first = np.exp(-((0.5 / values["life"]) ** 2))
     assert 10 < (first < 0.2).sum() < 390
     assert audit.count("short_start") == {"held": (first < 0.2).sum()}
@@ -1184,7 +1184,7 @@ def test_cohort_tables_too_large_for_memory_are_refused(tmp_path):
     assert not (tmp_path / "x.zarr").exists()
     data["indicators"]["ages"]["over"] = ["product"]
     plan = compile_plan(scenario(data), ["ages"])
-    assert evaluate(plan, range(64))["ages"].shape == (100, 100, 64)
+    assert evaluate(plan, 1, range(64))["ages"].shape == (100, 100, 64)
 
 
 @pytest.mark.parametrize(
@@ -1226,7 +1226,7 @@ def test_negative_amounts_are_refused_or_counted():
     data["parameters"]["level"] |= {"errors": {"year": "independent"}, "range": "any"}
     plan = compile_plan(scenario(data), ["level", "held"])
     audit = Audit(plan)
-    values = evaluate(plan, range(500), audit=audit)
+    values = evaluate(plan, 1, range(500), audit=audit)
     below = (values["level"] < 0).any(axis=0).sum()
     assert audit.count("negative_stock") == {"held": below}
     assert below > 5

@@ -52,7 +52,7 @@ def test_equations_close(tmp_path, method, name):
 def test_a_run_is_reconciled(tmp_path):
     """Parameters of a run agree: what closes the market is what measures it."""
     plan = compile_plan(market(tmp_path), ["use", "use_reported"])
-    drawn = evaluate(plan, range(300))
+    drawn = evaluate(plan, 1, range(300))
     assert plan.conditioning is not None
     assert plan.conditioning.method == "projected"
     assert np.abs(drawn["use"][..., 0, :] / drawn["use_reported"] - 1).max() < 64 * 2.0**-52
@@ -61,7 +61,7 @@ def test_a_run_is_reconciled(tmp_path):
 def test_draws_as_drawn_are_left_alone(tmp_path):
     """Parameters keep their draws if the scenario says so."""
     plan = compile_plan(market(tmp_path, draws="as_drawn"), ["use", "use_reported"])
-    drawn = evaluate(plan, range(300))
+    drawn = evaluate(plan, 1, range(300))
     assert plan.conditioning is None
     assert np.abs(drawn["use"][..., 0, :] / drawn["use_reported"] - 1).max() > 0.01
 

@@ -23,7 +23,7 @@ YEARS = ["2000", "2001", "2002"]
 def drawn(data, names):
     """Return draws of all cells of some parameters, [cell, draw]."""
     plan = compile_plan(scenario(data), list(names))
-    found = evaluate(plan, range(DRAWS), seed=SEED)
+    found = evaluate(plan, SEED, range(DRAWS))
     wide = (np.broadcast_to(found[name], (*found[name].shape[:-1], DRAWS)) for name in names)
     return np.concatenate([one.reshape(-1, DRAWS) for one in wide])
 

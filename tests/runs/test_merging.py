@@ -53,7 +53,7 @@ def plan_of(names=tuple(NAMES)):
 @functools.cache
 def draws_of(dtype, draws=DRAWS):
     """Return the draws of the starter in float64, as they are in a precision."""
-    found = evaluate(plan_of(), range(draws), seed=SEED, dtype=dtype)
+    found = evaluate(plan_of(), SEED, range(draws), dtype=dtype)
     return {name: values.astype(np.float64) for name, values in found.items()}
 
 
@@ -332,7 +332,7 @@ def test_what_sometimes_never_happens_keeps_its_rank(tmp_path, keep):
     model, levels = scenario(data), [0.1, 0.5, 0.9, 0.975]
     options = {"percentiles": ["passed"], "quantiles": levels, "exceed": [("passed", 2010)]}
     found = arrays(run(tmp_path / "run.zarr", 10_000, of=model, keep=keep, **options))
-    values = evaluate(ndmc.compile_plan(model, ["passed"]), range(10_000), seed=SEED)["passed"]
+    values = evaluate(ndmc.compile_plan(model, ["passed"]), SEED, range(10_000))["passed"]
     never = np.isinf(values).mean(axis=-1)
     assert ((never > 0.001) & (never < 0.999)).any()
     expected = [[reference.quantile(row, q) for row in values] for q in levels]

@@ -238,7 +238,7 @@ def assert_same(got, expected):
 def half_width(draws, level, number):
     """Return the worst half-width of the starter's stock of the last year, from all its draws."""
     plan = ndmc.compile_plan(bundled("starter"), ["in_use"])
-    values = np.sort(ndmc.evaluate(plan, range(draws), seed=SEED, dtype="float32")["in_use"][:, -1])
+    values = np.sort(ndmc.evaluate(plan, SEED, range(draws), dtype="float32")["in_use"][:, -1])
     values = values.astype(np.float64)
     low, high = confidence_ranks(draws, level, confidence(number))
     found, median = (np.quantile(values, q, axis=-1) for q in (level, 0.5))

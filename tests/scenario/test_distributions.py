@@ -128,7 +128,7 @@ def test_kinds_may_differ_by_cell(tmp_path):
     data["confidence"] = {"W": "wide", "E": "exact", "S": "skew"}
     folder = write(data, tmp_path / "mixed")
     (folder / "x.csv").write_text("k,value,confidence\nn,5,W\nc,7,E\nl,5,S\n", encoding="utf-8")
-    got = ndmc.evaluate(compile_plan(ndmc.load(folder), ["x"]), range(DRAWS), seed=3)["x"]
+    got = ndmc.evaluate(compile_plan(ndmc.load(folder), ["x"]), 3, range(DRAWS))["x"]
     assert stats.kstest(got[0], stats.norm(5, 0.5).cdf).pvalue > 1e-4
     assert (got[1] == 7).all()
     assert stats.kstest(got[2], lognormal(5, 0.5).cdf).pvalue > 1e-4

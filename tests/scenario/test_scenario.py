@@ -165,10 +165,10 @@ def test_shares_are_read_in_percent(scenario, value):
 @pytest.mark.parametrize("unit", ["kg", "g", "Mg", "kt", "lb"])
 def test_unit_of_the_scenario_changes_nothing_but_the_scale(scenario, unit):
     """The same scenario in another unit holds the same masses."""
-    expected = ndmc.evaluate(ndmc.compile_plan(load(scenario())), range(5))
+    expected = ndmc.evaluate(ndmc.compile_plan(load(scenario())), 1, range(5))
     other = load(scenario("other", {"unit: t\n": f"unit: {unit}\n"}))
     plan = ndmc.compile_plan(other)
-    got = ndmc.evaluate(plan, range(5))
+    got = ndmc.evaluate(plan, 1, range(5))
     factor = load(scenario()).units.factor(unit)
     for name in ("in_use", "sales", "scrap"):
         assert_allclose(got[name] * factor, expected[name], rtol=1e-12)

@@ -146,7 +146,7 @@ def test_kept_parameters_are_inputs(stored):
     assert found["variables"]["production"]["dims"] == ["draw", "year", "product"]
     assert found["variables"]["content"]["attrs"]["units"] == "g"
     plan = compile_plan(bundled("starter"), ["content"])
-    values = evaluate(plan, range(DRAWS), seed=4, dtype=np.float32)["content"]
+    values = evaluate(plan, 4, range(DRAWS), dtype=np.float32)["content"]
     assert_array_equal(xr.open_zarr(stored, group="inputs")["content"].values, values.T)
 
 
@@ -169,7 +169,7 @@ def test_what_is_stored_is_what_is_evaluated(tmp_path, dtype):
     out = run(tmp_path / "run.zarr", dtype=dtype, draws=600, keep=["in_use", "recycled_share"])
     plan = compile_plan(bundled("starter"), ["in_use", "recycled_share"])
     data = ndmc.open(out)
-    for name, values in evaluate(plan, range(600), seed=4, dtype=dtype).items():
+    for name, values in evaluate(plan, 4, range(600), dtype=dtype).items():
         assert data[name].dtype == dtype
         assert_array_equal(data[name].values, values.T)
 
@@ -372,5 +372,5 @@ def test_constant_scenario_has_no_spread(tmp_path):
     found = xr.open_zarr(out, group="percentiles").load()
     assert (found.in_use == found.in_use[0]).all()
     assert float(found.in_use_sd.max()) == 0.0
-    values = evaluate(compile_plan(scenario(stock_model())), range(1), dtype=np.float32)
+    values = evaluate(compile_plan(scenario(stock_model())), 1, range(1), dtype=np.float32)
     assert_array_equal(found.in_use[0], values["in_use"][..., 0])

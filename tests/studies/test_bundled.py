@@ -40,7 +40,7 @@ def test_scenario_balances(name, variant):
     """Every process balances in every draw and year, to 64 eps of the largest flow or stock."""
     loaded, plan = bundled(name, variant), compiled(name, variant)
     audit = Audit(plan)
-    ndmc.evaluate(plan, range(300), audit=audit)
+    ndmc.evaluate(plan, 1, range(300), audit=audit)
     assert audit.worst <= LIMIT
     assert [account.process for account in plan.accounts] == loaded.file.processes
     if all(stock.initial is None for stock in loaded.file.stocks.values()):

@@ -113,7 +113,7 @@ def test_figures_are_reduced_and_converted(tmp_path):
     folder = write(model(FIGURES), tmp_path / "figures")
     loaded = ndmc.load(folder)
     keep = ["in_use", "sales", "end_of_life", "eta"]
-    v = ndmc.evaluate(ndmc.compile_plan(loaded, keep), range(500))
+    v = ndmc.evaluate(ndmc.compile_plan(loaded, keep), 1, range(500))
     expected = [
         v["in_use"][:, -1].sum(0) / 1000,
         v["in_use"][:, -1].sum(0),
@@ -134,7 +134,7 @@ def test_drawn_uncertainties_are_held_against_published_ones(tmp_path):
     stated = [{**one, "uncertainty": "4 %"} for one in FIGURES[:3]]
     folder = write(model([*stated, *FIGURES[3:]]), tmp_path / "stated")
     got = ndmc.validate(folder, draws=500)
-    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), range(500))
+    v = ndmc.evaluate(ndmc.compile_plan(ndmc.load(folder), ["total"]), 1, range(500))
     total = v["total"][-1]
     assert_allclose(got.cv_deviation[1], total.std() / total.mean() / 0.04 - 1, rtol=1e-10)
     assert list(got.cv_deviation.isna()) == [False] * 3 + [True] * 4
@@ -155,6 +155,7 @@ def test_verdict_follows_the_tolerance(tmp_path, tolerance, offset, verdict):
     total = float(
         ndmc.evaluate(
             ndmc.compile_plan(ndmc.load(write(certain, tmp_path / "exact")), ["total"]),
+            1,
             range(1),
         )["total"][-1, 0]
     )

@@ -35,7 +35,7 @@ def drawn(name, variant=""):
     """Return 1000 draws of every output, in the scenario's unit, and their audit."""
     plan = outputs(name, variant, SLOW)
     audit = Audit(plan)
-    return plain(plan, evaluate(plan, range(DRAWS), audit=audit)), audit
+    return plain(plan, evaluate(plan, 1, range(DRAWS), audit=audit)), audit
 
 
 @functools.cache

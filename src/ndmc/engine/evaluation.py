@@ -34,9 +34,9 @@ _Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
 
 def evaluate(
     plan: Plan,
+    seed: int,
     draws: range,
     *,
-    seed: int = 1,
     dtype: npt.DTypeLike = np.float64,
     audit: Audit | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -46,10 +46,10 @@ def evaluate(
     ----------
     plan
         A compiled scenario.
-    draws
-        Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
     seed
         From 0 to 2**64 - 1.
+    draws
+        Consecutive draw numbers; draw ``i`` is the same whatever range it is asked in.
     dtype
         Precision of the result, float32 or float64; everything is computed in float64.
     audit
@@ -70,7 +70,7 @@ def evaluate(
     >>> from ndmc.model import compile_plan
     >>> from ndmc.scenario.load import load
     >>> plan = compile_plan(load("china_nd"), ["in_use"])
-    >>> evaluate(plan, range(3))["in_use"].shape
+    >>> evaluate(plan, 1, range(3))["in_use"].shape
     (17, 21, 3)
     """
     check_seed(seed)

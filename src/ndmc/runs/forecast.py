@@ -105,7 +105,7 @@ def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
 
     def work(_: int) -> None:
         audit = Audit(plan)
-        evaluate(plan, draws, seed=spec.seed, dtype=spec.dtype, audit=audit)
+        evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
 
     work(0)  # compiles what is not compiled yet
     start = time.perf_counter()

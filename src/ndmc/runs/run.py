@@ -372,5 +372,5 @@ def _try_first_draws(plan: Plan, spec: Spec) -> None:
     check_central(plan)
     draws = range(min(spec.draws, tile_width(plan)))
     audit = Audit(plan)
-    results = evaluate(plan, draws, seed=spec.seed, dtype=spec.dtype, audit=audit)
+    results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
     check_draws(plan, audit, results, draws)

@@ -42,7 +42,7 @@ def compare_drawn(scenario: Scenario, draws: int, seed: int) -> list[Comparison]
     """
     plan = _plan_of(scenario)
     blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    drawn = (evaluate(plan, block, seed=seed) for block in blocks)
+    drawn = (evaluate(plan, seed, block) for block in blocks)
     return _compare(scenario, _expressions(plan), drawn)
 
 
