@@ -138,6 +138,17 @@ def public_homes(room):
     return {home[2] for home in homes if len(home) > 2 and home[1] == room}
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__")])
+def test_a_module_lists_what_other_rooms_use(name):
+    """A list names what crosses a wall and nothing else: the rest is the room's own affair."""
+    listed = getattr(importlib.import_module(f"ndmc.{name}"), "__all__", [])
+    outside = [other for other in MODULES if room_of(other) != room_of(name)]
+    used = {what for other in outside for module, what in own(other) if module == name}
+    homes = ndmc._HOMES.items()
+    used |= {ndmc._NAMES.get(public, public) for public, home in homes if home == f"ndmc.{name}"}
+    assert set(listed) == used
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_circle_within_a_room(room):
     """The modules of a room can be read in an order."""

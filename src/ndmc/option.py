@@ -11,7 +11,6 @@ from ndmc.errors import InputError
 
 __all__ = [
     "PERCENTS",
-    "Option",
     "option",
     "option_of",
     "read_changes",

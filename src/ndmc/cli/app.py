@@ -14,8 +14,6 @@ from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
 from ndmc.errors import InputError, RunError
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     help="Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out.",
     no_args_is_help=True,

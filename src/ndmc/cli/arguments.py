@@ -17,19 +17,6 @@ from ndmc.runs.options import Options, listed
 if TYPE_CHECKING:
     from ndmc.scenario.scenario import Scenario
 
-__all__ = [
-    "Given",
-    "ScenarioArgument",
-    "SeedOption",
-    "SetOption",
-    "StoreArgument",
-    "VariantOption",
-    "command_of",
-    "read_labels",
-    "read_options",
-    "takes_options",
-]
-
 _OPTIONS = {one.name: one for one in listed() if option_of(one).help}
 
 

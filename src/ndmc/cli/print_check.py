@@ -10,8 +10,6 @@ from ndmc.cli.tables import console, number, plain_table
 from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
-__all__ = ["print_check", "print_scenarios"]
-
 
 def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
     """Print the bundled scenarios."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ndmc.reconciliation.estimates import Reconciled
     from ndmc.reconciliation.moments import Agreement, Moments
 
-__all__ = ["print_moments", "print_reconciled"]
-
 
 def print_reconciled(found: Reconciled) -> None:
     """Print every cell before and after, the tests, and what was rejected."""

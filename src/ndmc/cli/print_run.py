@@ -15,9 +15,6 @@ from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 
-__all__ = ["Terminal", "print_findings", "print_run", "print_targets"]
-
-
 # --- run and percentiles ----------------------------------------------------------------------
 
 

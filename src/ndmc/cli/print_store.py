@@ -17,8 +17,6 @@ from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.view import labels_of, unit_of
 
-__all__ = ["percentile_rows", "print_damage", "print_info", "print_percentiles"]
-
 
 def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
     """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""

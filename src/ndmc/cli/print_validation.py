@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ndmc.studies.figures import Comparison
     from ndmc.studies.validation import Validation
 
-__all__ = ["print_validation"]
-
 
 def print_validation(found: Validation) -> None:
     """Print published figures against the model, in groups, misses in red, and the sums of it."""

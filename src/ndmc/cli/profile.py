@@ -5,8 +5,6 @@ from __future__ import annotations
 from ndmc.cli.tables import console, plain_table
 from ndmc.engine.stopwatch import Stopwatch
 
-__all__ = ["print_profile"]
-
 #: What the stages are called, in the order of the work.
 _STAGES = {
     "sample": "sample",

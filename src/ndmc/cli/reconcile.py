@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ndmc.reconciliation.moments import Draws, Moments
     from ndmc.typing import Floats
 
-__all__ = ["reconcile"]
-
 
 def reconcile(
     scenario: ScenarioArgument,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ndmc.runs.options import Options
     from ndmc.store.store import Store
 
-__all__ = ["finish", "job", "run"]
-
 
 @takes_options()
 def run(

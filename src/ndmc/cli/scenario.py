@@ -10,8 +10,6 @@ import typer
 from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
 from ndmc.option import read_changes
 
-__all__ = ["check", "new", "scenarios", "schema"]
-
 
 def scenarios() -> None:
     """List the bundled scenarios.

@@ -6,8 +6,6 @@ import signal
 import sys
 from typing import Any
 
-__all__ = ["ignore_signals", "interrupt_by_signals"]
-
 _A_LITTLE = 0.05  # seconds, in which a callback ends
 
 #: The signal of a timer. Windows has neither: there Ctrl-C that comes within a callback of C, which

@@ -11,8 +11,6 @@ from ndmc.cli.arguments import SeedOption, StoreArgument, read_labels
 from ndmc.errors import RunError
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
-__all__ = ["info", "percentiles", "validate"]
-
 
 def info(
     store: StoreArgument,

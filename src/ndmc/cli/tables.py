@@ -26,18 +26,6 @@ from rich.text import Text
 
 from ndmc.errors import RunError
 
-__all__ = [
-    "WIDE",
-    "console",
-    "limits_in_words",
-    "number",
-    "number_or_never",
-    "percent",
-    "plain_table",
-    "progress_bar",
-    "write_csv",
-]
-
 WIDE = 110  # characters that three outputs side by side need
 
 

@@ -16,8 +16,6 @@ from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels import survival
 
-__all__ = ["Members", "log_nodes", "writeable"]
-
 
 class Members:
     """The cohorts of one stock, for one tile of draws: what is left of each at every age.

@@ -26,7 +26,7 @@ from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
 
-__all__ = ["check_seed", "code_of", "evaluate", "evaluate_central", "fill"]
+__all__ = ["check_seed", "code_of", "evaluate", "fill"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 _Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]

@@ -11,8 +11,6 @@ from ndmc.engine.instructions import Places, Room, Writer
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import ALONG
 
-__all__ = ["ExpressionRows"]
-
 
 class ExpressionRows:
     """Writes what computes expressions of names, whose rows are known by then."""

@@ -13,8 +13,6 @@ from ndmc.scenario.lifetimes import canonical
 from ndmc.typing import Floats
 from ndmc_kernels.cohort import correlate
 
-__all__ = ["initial_amounts", "initial_by_age"]
-
 # A back-cast inflow goes back until less than this is left of it.
 _SPIN_UP = 1e-6
 

@@ -17,7 +17,7 @@ from ndmc.dims import Dims
 from ndmc.typing import Floats
 from ndmc_kernels.operations import Operation
 
-__all__ = ["Arithmetic", "Places", "Room", "Writer"]
+__all__ = ["Arithmetic", "Places"]
 
 #: Row numbers of a quantity over its dims.
 Places = npt.NDArray[np.int64]

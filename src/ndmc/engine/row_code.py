@@ -30,7 +30,7 @@ from ndmc.plan.steps import (
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
-__all__ = ["Call", "Fed", "Loop", "Other", "RowCode", "compile_rows"]
+__all__ = ["compile_rows"]
 
 
 @dataclass(frozen=True)

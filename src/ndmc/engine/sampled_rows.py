@@ -14,8 +14,6 @@ from ndmc.engine.instructions import Arithmetic, Places, Writer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.scenario.dependence import Errors
 
-__all__ = ["Drawn", "Sampling", "gathered"]
-
 #: Distributions made from normal scores; all others are made from uniforms.
 _SCORED = ("normal", "lognormal")
 

@@ -15,8 +15,6 @@ from ndmc.plan.steps import Profile
 from ndmc.typing import Floats
 from ndmc_kernels.cohort import convolve, drive, profile, spread
 
-__all__ = ["driven", "fed", "profiled"]
-
 _ANSWERS = {"report": 0, "clip": 1, "early_retirement": 2}
 
 

@@ -15,8 +15,6 @@ import numpy as np
 
 from ndmc.plan.vocabulary import Vocabulary
 
-__all__ = ["Closing", "close_flows"]
-
 Fault = tuple[str, tuple[str | int, ...]]
 
 

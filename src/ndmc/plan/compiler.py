@@ -13,7 +13,8 @@ from typing import Any
 
 from ndmc.errors import InputError, nearest
 from ndmc.plan.flows import flow_steps
-from ndmc.plan.loops import LoopError, compile_loop
+from ndmc.plan.loop_rules import LoopError
+from ndmc.plan.loops import compile_loop
 from ndmc.plan.ordering import cycle_through, in_order
 from ndmc.plan.samplers import samplers
 from ndmc.plan.steps import (

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value
 from ndmc.plan.loop_rules import LoopError
 
-__all__ = ["Elimination"]
-
 
 class Elimination:
     """Equations of a group of quantities that need each other, each for an unknown of its own.

@@ -14,7 +14,7 @@ from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
-__all__ = ["flow_steps", "flow_value", "share_of_flow"]
+__all__ = ["flow_value", "share_of_flow"]
 
 
 def flow_steps(names: Vocabulary) -> list[Step]:

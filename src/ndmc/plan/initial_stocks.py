@@ -14,8 +14,6 @@ from ndmc.scenario.units import TIME
 from ndmc.typing import Floats
 from ndmc_kernels.survival import quadrature
 
-__all__ = ["check_not_negative", "initial_amount", "initial_cohorts"]
-
 #: An initial stock is followed back until this share of a cohort is left, and as long again for
 #: draws with longer lives; heavy tails are cut after 2000 years.
 _LEFT = 1e-10

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from ndmc_kernels.operations import Operation
 
-__all__ = ["Linear", "ProgramWriter", "Row", "Unknown", "Value", "code_of"]
-
 #: The cell of a quantity, its labels by number, whose value in a year is to be found.
 Unknown = tuple[str, tuple[int, ...]]
 

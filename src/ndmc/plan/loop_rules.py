@@ -9,8 +9,6 @@ from ndmc.plan.ordering import in_order
 from ndmc.plan.steps import Balance, Cohort, Formula, Share, Step
 from ndmc.scenario.expressions import Expression
 
-__all__ = ["LoopError", "Part", "Rules"]
-
 
 class LoopError(ValueError):
     """A loop that cannot be solved; ``names`` are the quantities that form it."""

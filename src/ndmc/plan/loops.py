@@ -19,8 +19,6 @@ from ndmc.plan.steps import Balance, March, Program, Share, Step, Term
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import OPERATIONS
 
-__all__ = ["LoopError", "compile_loop"]
-
 
 def compile_loop(members: Sequence[Step], dims: Dims) -> March:
     """Return the steps of one loop as a single step.

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from ndmc.plan.steps import Step
 
-__all__ = ["cycle_through", "in_order"]
-
 Key = TypeVar("Key", bound=Hashable)
 
 

@@ -15,7 +15,7 @@ from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
-__all__ = ["Group", "Sampler", "central_values", "samplers"]
+__all__ = ["Group", "Sampler", "samplers"]
 
 Integers = npt.NDArray[np.int64]
 

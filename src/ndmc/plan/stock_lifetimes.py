@@ -19,8 +19,6 @@ from ndmc.scenario.units import NONE
 from ndmc.typing import Floats
 from ndmc_kernels.survival import quadrature
 
-__all__ = ["central_numbers", "positive_parameters", "read_lifetime"]
-
 #: A lifetime that is drawn at or below zero this rarely is left to the check at run time.
 _RARE = 1e-12
 

@@ -17,8 +17,6 @@ from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression, Variable
 from ndmc.scenario.schema import StockEntry
 
-__all__ = ["profile_steps", "stock_steps"]
-
 
 def stock_steps(names: Vocabulary) -> list[Step]:
     """Return the steps that compute every stock, what it releases and what it loses.

@@ -18,7 +18,7 @@ from ndmc.scenario.schema import IndicatorEntry
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 
-__all__ = ["Vocabulary", "plain"]
+__all__ = ["Vocabulary"]
 
 #: Says what is wrong with the unit of an expression; nothing if it fits.
 Wants = Callable[[Expression], str]

@@ -9,8 +9,6 @@ from ndmc.plan.samplers import Sampler
 from ndmc.plan.steps import Balance, Cohort, Falling, Formula, March, Share, Step, Watch
 from ndmc.plan.vocabulary import Vocabulary
 
-__all__ = ["loop_watches", "range_watches", "step_watches"]
-
 _ANSWERS: dict[str, Falling] = {
     "report": "negative_inflow",
     "clip": "clipped_inflow",

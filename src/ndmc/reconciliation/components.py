@@ -16,8 +16,6 @@ import scipy.sparse as sp
 from ndmc.reconciliation.linear_algebra import RANK, ROUNDING, TINY, pivoted
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["EXACT", "Component", "ContradictionError", "Solved", "components", "solve"]
-
 #: Share of an equation's largest term that exact values may leave open.
 EXACT = 1e-9
 

@@ -21,14 +21,7 @@ from ndmc.reconciliation.residuals import Residuals
 from ndmc.typing import Floats
 from ndmc_kernels.projection import add_products, nonnegative
 
-__all__ = [
-    "Conditioned",
-    "Method",
-    "any_negative",
-    "bounded_cells",
-    "conditioned",
-    "shortened",
-]
+__all__ = ["conditioned"]
 
 Method = Literal["projected", "active_set"]
 

@@ -20,8 +20,6 @@ from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Matrix
 
-__all__ = ["factor_of"]
-
 
 def factor_of(scenario: Scenario, names: Sequence[str]) -> Matrix:
     """Return the factor of the covariance of all cells of some parameters, [cell, error].

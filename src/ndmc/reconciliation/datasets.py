@@ -20,7 +20,7 @@ from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
-__all__ = ["DrawWriter", "reconcile", "reconciled_draws", "to_dataset"]
+__all__ = ["DrawWriter", "reconcile", "reconciled_draws"]
 
 #: Draws that are written at once: 205 cells of them take 13 MB.
 _BATCH = 8192

@@ -13,7 +13,7 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import ALONG, OPERATIONS, evaluate_expression
 from ndmc.typing import Floats, Matrix
 
-__all__ = ["NotSmoothError", "Slope", "degree", "differentiate"]
+__all__ = ["NotSmoothError", "Slope", "differentiate"]
 
 
 class NotSmoothError(ValueError):

@@ -16,8 +16,6 @@ from ndmc.engine.instructions import Places
 from ndmc.reconciliation.estimates import Reconciled
 from ndmc.typing import Floats
 
-__all__ = ["Slopes", "slopes_of"]
-
 #: Share of a cell by which it is moved: a product is off by 1e-12 then, a quotient by 1e-8.
 _STEP = 1e-4
 

@@ -20,8 +20,6 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 
-__all__ = ["system_of"]
-
 
 def system_of(scenario: Scenario, also: Iterable[str] = ()) -> System:
     """Return the equations that a scenario's ``reconcile`` section asks for.

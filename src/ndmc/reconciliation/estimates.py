@@ -25,7 +25,7 @@ from ndmc.reconciliation.system import System
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["Adjustment", "Reconciled", "Rejected", "adjustments", "reconcile_scenario", "unit_of"]
+__all__ = ["Reconciled", "adjustments", "reconcile_scenario"]
 
 Flags = npt.NDArray[np.bool_]
 

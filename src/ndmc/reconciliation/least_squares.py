@@ -20,8 +20,6 @@ from ndmc.reconciliation.components import EXACT, ContradictionError, Solved, co
 from ndmc.reconciliation.linear_algebra import RANK, ROUNDING, TINY, Blocks, lengths
 from ndmc.typing import Floats, Matrix
 
-__all__ = ["Adjusted", "Linear", "NoConvergenceError", "adjust"]
-
 #: Share of its terms below which a sum is nothing but their rounding.
 _CANCELLED = 16 * 2.0**-52
 

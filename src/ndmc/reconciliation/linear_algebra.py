@@ -10,8 +10,6 @@ import scipy.sparse as sp
 
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["RANK", "ROUNDING", "TINY", "Blocks", "lengths", "pivoted"]
-
 #: Share of the largest singular value below which a direction counts as none.
 RANK = 1e-10
 

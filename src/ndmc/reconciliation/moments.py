@@ -20,7 +20,7 @@ from ndmc.reconciliation.estimates import Reconciled
 from ndmc.reconciliation.weighting import weighted
 from ndmc.typing import Floats
 
-__all__ = ["METHODS", "Agreement", "DrawMethod", "Draws", "Moments", "draw_method", "moments"]
+__all__ = ["Agreement", "Draws", "Moments", "draw_method", "moments"]
 
 DrawMethod = Literal["projected", "active_set", "weighted"]
 

@@ -14,7 +14,7 @@ from ndmc.reconciliation.least_squares import Adjusted
 from ndmc.reconciliation.linear_algebra import RANK, TINY, Blocks, lengths, pivoted
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["NodalTest", "Redundant", "nodal_tests", "redundant_equations"]
+__all__ = ["nodal_tests"]
 
 
 @dataclass(frozen=True)

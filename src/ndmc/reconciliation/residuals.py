@@ -16,8 +16,6 @@ from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 from ndmc_kernels.rows import compute
 
-__all__ = ["Residuals"]
-
 
 class Residuals:
     """All equations of a system, compiled."""

@@ -23,8 +23,6 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["Relation", "System"]
-
 
 @dataclass(frozen=True)
 class Relation:

@@ -29,8 +29,6 @@ from ndmc.reconciliation.estimates import Reconciled
 from ndmc.scenario.distributions import Marginal
 from ndmc.typing import Floats
 
-__all__ = ["Weighted", "weighted"]
-
 #: By how much derivatives of linear equations may differ between two points.
 _STRAIGHT = 1e-9
 

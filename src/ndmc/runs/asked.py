@@ -23,7 +23,7 @@ from ndmc.store.series import series_of, titles_of
 from ndmc.store.spec import GRAIN, MOST, Identity, Spec, expected, how_many, stages
 from ndmc.store.store import Store
 
-__all__ = ["Asked", "cores", "plan_blocks", "read_asked", "staged"]
+__all__ = ["read_asked"]
 
 _BLOCK_BYTES = 32 * 2**20
 

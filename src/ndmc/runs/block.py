@@ -37,8 +37,6 @@ from ndmc.store.store import Store
 from ndmc.store.view import View
 from ndmc.typing import Array
 
-__all__ = ["StoppedError", "Work", "at_once"]
-
 #: Draws evaluated at a time within a block, or fewer if their results outgrow so many bytes. All
 #: outputs of china_nd on two threads: 33.9 us of processors a draw with 1024, 35.8 with 2048, 37.5
 #: with 512.

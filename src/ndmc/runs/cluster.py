@@ -22,8 +22,6 @@ from ndmc.runs.connections import distributed_library
 from ndmc.runs.executors import Report, Task
 from ndmc.store.keys import block_name
 
-__all__ = ["Cluster"]
-
 _LOG = logging.getLogger(__name__)
 
 #: Futures in flight for each thread of a cluster: one computes while the next is on its way.

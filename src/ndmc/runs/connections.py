@@ -12,8 +12,6 @@ from typing import Any
 
 from ndmc.errors import InputError, RunError
 
-__all__ = ["connect", "distributed_library"]
-
 #: Seconds to wait for a scheduler.
 _PATIENCE = 20
 

@@ -10,8 +10,6 @@ from typing import Protocol
 
 from ndmc.runs.block import Work
 
-__all__ = ["Executor", "Report", "Task", "Threads"]
-
 #: Blocks in the queue of the threads.
 _AT_ONCE = 1000
 

@@ -21,7 +21,7 @@ from ndmc.store.digest import SEGMENT
 from ndmc.store.place import Place
 from ndmc.store.spec import GRAIN, Spec, blocks, expected, stages
 
-__all__ = ["Estimate", "check", "estimate", "memory_of", "size_text"]
+__all__ = ["Estimate", "check"]
 
 #: Files smaller than this take as much on most disks.
 _FILE = 4096

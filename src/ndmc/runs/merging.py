@@ -40,8 +40,6 @@ from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Varia
 from ndmc.store.zarr_v3 import group_document, put_array, settle_arrays, write_group
 from ndmc.typing import Floats
 
-__all__ = ["enter", "percentiles_of", "tidy", "write_percentiles"]
-
 _REPAIR = "run the same command again with --repair"
 
 

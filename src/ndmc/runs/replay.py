@@ -15,7 +15,7 @@ from ndmc.scenario.load import build
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.store import Store, open_store, tables_of
 
-__all__ = ["plan_of", "replayed", "scenario_of", "work_of"]
+__all__ = ["scenario_of"]
 
 
 def scenario_of(store: Store) -> Scenario:

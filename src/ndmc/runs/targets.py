@@ -15,8 +15,6 @@ from ndmc.store.brackets import Series
 from ndmc.store.merged import Rows
 from ndmc.store.widths import width
 
-__all__ = ["Target", "achieved", "confidence", "looks", "parse_target", "rows_wanted"]
-
 #: Draws of the first look; each look has twice as many.
 FIRST_LOOK = 2**13
 

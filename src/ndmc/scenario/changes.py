@@ -10,8 +10,6 @@ from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import Document, parse_document
 from ndmc.scenario.schema import ScenarioFile
 
-__all__ = ["change", "full_path", "plain_value"]
-
 
 def plain_value(text: str, where: str) -> Any:
     try:

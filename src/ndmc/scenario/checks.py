@@ -14,8 +14,6 @@ from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import ScenarioFile
 
-__all__ = ["check_described", "check_grades", "check_names", "read_correlations"]
-
 
 def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
     own = (*reserved.DIMS, *reserved.WORDS, *dims.labels)

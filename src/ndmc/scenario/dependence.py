@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.typing import Floats
 
-__all__ = ["CHOICES", "Errors", "cholesky", "parse_errors", "stream", "streams"]
+__all__ = ["Errors", "streams"]
 
 CHOICES = (
     "shared (one error for all labels: a systematic error), independent (one per label), "

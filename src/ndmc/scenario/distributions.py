@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["KEYS", "Marginal", "deviation", "marginal", "normal_cdf", "superfluous"]
+__all__ = ["Marginal", "deviation", "normal_cdf"]
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21

@@ -13,7 +13,7 @@ from typing import Any
 
 from ndmc.errors import InputError
 
-__all__ = ["Document", "parse_document", "read_document", "read_text"]
+__all__ = ["parse_document", "read_document"]
 
 _MAX_YAML_BYTES = 2**20
 

@@ -10,8 +10,6 @@ from ndmc.scenario import reserved
 from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ScenarioFile
 
-__all__ = ["read_dims"]
-
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 
 _MAX_YEARS = 2000

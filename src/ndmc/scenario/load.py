@@ -19,7 +19,7 @@ from ndmc.scenario.tables import read_table
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.written import Written
 
-__all__ = ["FILE", "as_scenario", "build", "bundled", "find", "load"]
+__all__ = ["as_scenario", "build", "bundled", "find", "load"]
 
 FILE = "scenario.yaml"
 

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ValidationError
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import Document
 
-__all__ = ["validate_document"]
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

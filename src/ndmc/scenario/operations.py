@@ -16,7 +16,7 @@ from ndmc.scenario.expressions import Expression, ExpressionError
 from ndmc.scenario.units import NONE, Dimension
 from ndmc.typing import Floats
 
-__all__ = ["ALONG", "COMPARISONS", "FUNCTIONS", "OPERATIONS", "evaluate_expression"]
+__all__ = ["ALONG", "COMPARISONS", "OPERATIONS", "evaluate_expression"]
 
 _Rule = Callable[[str, tuple[Expression, ...]], Dimension | None]
 

@@ -19,8 +19,6 @@ from ndmc.scenario.tables import GivenCell, Table
 from ndmc.scenario.units import Dimension, UnitError
 from ndmc.scenario.written import Written, WrittenParameter
 
-__all__ = ["read_parameter"]
-
 
 def read_parameter(written: Written, name: str) -> Parameter:
     """Return the parameter ``name`` of a scenario, checked.

@@ -13,8 +13,6 @@ from ndmc.scenario.tables import GivenCell, Table, read_cells, read_table
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.scenario.written import WrittenParameter
 
-__all__ = ["BY_CONFIDENCE", "SPREAD", "WITH_UNIT", "read_values"]
-
 #: The grade of a parameter whose cells each have that of their confidence.
 BY_CONFIDENCE = "by_confidence"
 

@@ -10,7 +10,7 @@ from ndmc.scenario.distributions import Marginal
 from ndmc.scenario.quality import Rating
 from ndmc.scenario.units import Dimension
 
-__all__ = ["Parameter", "ParameterCell"]
+__all__ = ["Parameter"]
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = [
-    "BASIC",
-    "EXPERT",
-    "INDICATORS",
-    "LEVELS",
-    "SENSITIVE",
-    "WORST",
-    "Rating",
-    "ScoreError",
-    "by_cv",
-    "hedbrant_soerme",
-    "laner",
-    "pedigree",
-    "rate",
-]
+__all__ = ["BASIC", "INDICATORS", "LEVELS", "WORST", "Rating"]
 
 SENSITIVE = ("completeness", "temporal", "geographical", "other")
 

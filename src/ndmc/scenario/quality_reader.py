@@ -12,8 +12,6 @@ from ndmc.scenario.quality import BASIC, EXPERT, INDICATORS, SENSITIVE, Rating, 
 from ndmc.scenario.schema import QualityEntry
 from ndmc.scenario.tables import GivenCell, Table
 
-__all__ = ["Scorer"]
-
 _LEVEL = "sensitivity"
 
 # So near to the name of a column of scores that it is a misspelt one.

@@ -2,29 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "CONFIDENCE",
-    "CV",
-    "DIMS",
-    "DISTRIBUTION",
-    "EXCEEDANCE",
-    "GROUP",
-    "HIGH",
-    "LIMIT",
-    "LOW",
-    "MAX",
-    "MEAN",
-    "MIN",
-    "OF_SCORES",
-    "SCORES",
-    "SD",
-    "SENSITIVITY",
-    "SOURCE",
-    "SUFFIXES",
-    "TOTAL",
-    "WORDS",
-]
-
 #: Dims of ndmc's own, but for age, whose labels may be given.
 DIMS = ("year", "cohort", "draw", "quantile", "quality_indicator", "equation")
 

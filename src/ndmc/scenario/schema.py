@@ -11,18 +11,7 @@ from ndmc.errors import nearest
 from ndmc.scenario.quality import LEVELS, SENSITIVE
 from ndmc.scenario.units import UnitError, parse_amount
 
-__all__ = [
-    "FigureEntry",
-    "FlowEntry",
-    "GradeEntry",
-    "IndicatorEntry",
-    "InitialEntry",
-    "ParameterEntry",
-    "QualityEntry",
-    "ScenarioFile",
-    "StockEntry",
-    "json_schema",
-]
+__all__ = ["FlowEntry", "IndicatorEntry", "InitialEntry", "StockEntry", "json_schema"]
 
 Distribution = Literal[
     "constant",

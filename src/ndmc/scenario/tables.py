@@ -12,7 +12,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import read_text
 
-__all__ = ["GivenCell", "Table", "read_cells", "read_table"]
+__all__ = ["read_table"]
 
 _MAX_TABLE_BYTES = 32 * 2**20
 

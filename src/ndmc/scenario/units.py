@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["NONE", "TIME", "Dimension", "UnitError", "UnitSystem", "parse_amount"]
+__all__ = ["NONE", "TIME", "Dimension", "UnitError", "parse_amount"]
 
 _FACTOR = r"(?:[^\W\d]\w*|%|1)(?:\s*(?:\*\*|\^)\s*-?[1-9])?"
 

@@ -12,8 +12,6 @@ from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.units import UnitSystem
 
-__all__ = ["Written", "WrittenParameter"]
-
 
 @dataclass(frozen=True)
 class Written:

@@ -14,8 +14,6 @@ from ndmc.store.folder import Folder
 from ndmc.store.keys import LEDGER, ROOT
 from ndmc.store.place import Place, copy
 
-__all__ = ["Bucket", "told"]
-
 #: What reaches object stores has errors of its own for missing credentials and lost connections.
 _OWN_ERRORS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "requests")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ndmc.typing import Array
 
-__all__ = ["Bundle", "DamagedError", "pack"]
+__all__ = ["Bundle", "DamagedError"]
 
 _MAGIC = b"ndmc"
 

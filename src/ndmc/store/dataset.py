@@ -17,7 +17,7 @@ from ndmc.store.view import labels_of, unit_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["open_dataset", "percentiles", "to_dataset"]
+__all__ = ["open_dataset", "percentiles"]
 
 
 def open_dataset(store: str | Path) -> xr.Dataset:

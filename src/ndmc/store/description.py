@@ -19,7 +19,7 @@ from ndmc.store.place import Place
 from ndmc.store.variables import CENTRAL, GROUP, INDICATOR, QUALITY, TEXTS, Variable
 from ndmc.store.zarr_v3 import put_array, settle_arrays
 
-__all__ = ["write_coordinates", "write_labels"]
+__all__ = ["write_coordinates"]
 
 #: The labels of the dim of scores: every score that any method takes.
 _INDICATORS = [*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC]

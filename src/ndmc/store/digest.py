@@ -19,14 +19,7 @@ from ndmc.store.bundle import pack
 from ndmc.store.ranks import starts_of
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = [
-    "BINS",
-    "SEGMENT",
-    "Digester",
-    "Nodes",
-    "add_node",
-    "tally",
-]
+__all__ = ["SEGMENT", "Digester"]
 
 #: Rows kept together in a file, which are read alone.
 SEGMENT = 64

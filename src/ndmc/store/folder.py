@@ -17,8 +17,6 @@ from ndmc.store.keys import lock_key
 from ndmc.store.place import Place, copy
 from ndmc.store.posix import flush, locked, umask
 
-__all__ = ["Folder"]
-
 _PARTIAL = ".partial"
 
 #: Files flushed at once, which disks write together: 377 small arrays take 0.1 to 0.4 s, one file

@@ -10,8 +10,6 @@ from typing import Any
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.spec import Identity, Spec
 
-__all__ = ["BEFORE", "IDENTITY", "identity", "options_of", "version_of"]
-
 
 def _listed(value: Any) -> Any:
     """Return a value as JSON gives it back."""

@@ -22,28 +22,17 @@ import re
 
 __all__ = [
     "DIGESTS",
-    "INPUTS",
-    "LEDGER",
-    "PARAMETERS",
     "PERCENTILES",
     "ROOT",
-    "TABLES",
     "again_name",
     "again_of_block",
     "block_name",
     "brackets_key",
-    "chunk_key",
     "digest_key",
-    "document_key",
-    "entry_key",
-    "is_block",
-    "is_entry",
     "is_merged",
-    "lock_key",
     "percentile_key",
     "piece_key",
     "stage_name",
-    "stage_of",
     "state_key",
 ]
 

@@ -16,7 +16,7 @@ import google_crc32c
 from ndmc.store.keys import LEDGER, entry_key, is_entry
 from ndmc.store.place import Place
 
-__all__ = ["Entry", "Files", "Ledger", "Piece", "checksum"]
+__all__ = ["Entry", "Files", "Piece"]
 
 Files = dict[str, tuple[int, int]]
 

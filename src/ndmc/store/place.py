@@ -13,7 +13,7 @@ from typing import Any
 
 import google_crc32c
 
-__all__ = ["Place", "copy"]
+__all__ = ["Place"]
 
 
 class Place(ABC):

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from ndmc.errors import RunError
 
-__all__ = ["flush", "locked", "umask"]
-
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool, wait: bool) -> Iterator[None]:

@@ -17,20 +17,7 @@ import numpy.typing as npt
 from ndmc.option import PERCENTS, read_percents
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = [
-    "CONFIDENCE",
-    "DEFAULT_QUANTILES",
-    "ERRORS",
-    "bracket_ranks",
-    "confidence_ranks",
-    "order_statistics",
-    "percentiles_of_ranked",
-    "quantile_of_sorted",
-    "ranked",
-    "starts_of",
-    "wanted_ranks",
-    "where_too_few",
-]
+__all__ = ["CONFIDENCE", "quantile_of_sorted", "wanted_ranks"]
 
 DEFAULT_QUANTILES = read_percents(PERCENTS, "-q")
 

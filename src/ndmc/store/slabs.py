@@ -14,8 +14,6 @@ from ndmc.store.store import Store
 from ndmc.store.view import View
 from ndmc.typing import Integers
 
-__all__ = ["Slab", "slabs"]
-
 
 @dataclass(frozen=True)
 class Slab:

@@ -44,7 +44,7 @@ from ndmc.store.spec import Spec, blocks
 from ndmc.store.variables import STATISTICS
 from ndmc.store.zarr_v3 import encoded, get_array, read_chunk
 
-__all__ = ["FORMAT", "Store", "array_of", "now", "open_store", "tables_of", "write_root"]
+__all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
 
 FORMAT = 1
 

@@ -11,21 +11,7 @@ from dataclasses import dataclass
 from ndmc.scenario import reserved
 from ndmc.store.keys import PARAMETERS, PERCENTILES
 
-__all__ = [
-    "CENTRAL",
-    "EXCEEDANCE",
-    "GROUP",
-    "INDICATOR",
-    "LIMITS",
-    "QUALITY",
-    "QUANTILE",
-    "STATISTICS",
-    "SUMMARY",
-    "TEXTS",
-    "TOTAL",
-    "VARIABLES",
-    "Variable",
-]
+__all__ = ["EXCEEDANCE", "LIMITS", "QUANTILE", "STATISTICS", "TOTAL", "Variable"]
 
 #: Dims of percentiles and of scores.
 QUANTILE, INDICATOR = "quantile", "quality_indicator"

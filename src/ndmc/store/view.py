@@ -16,7 +16,7 @@ from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 from ndmc.typing import Floats
 
-__all__ = ["View", "labels_of", "unit_of", "view"]
+__all__ = ["View", "labels_of", "unit_of"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ndmc.store.store import Store
 from ndmc.typing import Floats
 
-__all__ = ["Known", "width", "widths"]
+__all__ = ["width"]
 
 
 class Known(NamedTuple):

@@ -20,20 +20,7 @@ import numpy.typing as npt
 from ndmc.store.keys import chunk_key, document_key
 from ndmc.store.place import Place
 
-__all__ = [
-    "encoded",
-    "get_array",
-    "group_document",
-    "is_whole",
-    "only_chunk",
-    "output_document",
-    "own_document",
-    "put_array",
-    "read_chunk",
-    "settle_arrays",
-    "write_document",
-    "write_group",
-]
+__all__ = ["group_document", "put_array", "settle_arrays", "write_group"]
 
 #: Bytes of a checksum, which end a chunk.
 _CRC_BYTES = 4

@@ -25,7 +25,7 @@ from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
 from ndmc_kernels.survival import weibull_integer_density
 
-__all__ = ["Checked", "Determined", "Inventory", "check"]
+__all__ = ["Checked", "check"]
 
 Central = Mapping[str, npt.NDArray[Any]]
 

@@ -18,8 +18,6 @@ from ndmc.store.store import Store
 from ndmc.studies.figures import Comparison, Modelled, compare, unit_factor, view_of
 from ndmc.typing import Floats
 
-__all__ = ["MOST_DRAWS", "compare_drawn", "compare_stored"]
-
 #: Draws of all figures are kept until they are ranked.
 MOST_DRAWS = 100_000
 

@@ -14,7 +14,7 @@ from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
 from ndmc.store.view import View
 
-__all__ = ["NORMAL_95", "Comparison", "Modelled", "compare", "tolerances", "unit_factor", "view_of"]
+__all__ = ["Comparison"]
 
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96

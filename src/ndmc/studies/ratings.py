@@ -9,7 +9,7 @@ from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS, LEVELS, Rating
 from ndmc.scenario.scenario import Scenario
 
-__all__ = ["Quality", "Rated", "indicators_of", "qualities", "ratings"]
+__all__ = ["Rated", "indicators_of", "ratings"]
 
 
 @dataclass(frozen=True)

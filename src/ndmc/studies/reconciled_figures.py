@@ -21,8 +21,6 @@ from ndmc.store.view import View
 from ndmc.studies.figures import NORMAL_95, Comparison, Modelled, compare, unit_factor, view_of
 from ndmc.typing import Matrix
 
-__all__ = ["compare_reconciled"]
-
 #: Share of a derivative along what no equation sees below which it is rounding.
 _BLIND = 1e-8
 

@@ -20,7 +20,7 @@ from ndmc.studies.figures import Comparison, tolerances
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Stated", "Validation", "compare_source", "validate"]
+__all__ = ["Validation", "compare_source", "validate"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ndmc.errors import InputError, RunError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "LIGHT", "MIDDLE", "check_file", "plain", "write_chart", "writing"]
+__all__ = ["check_file"]
 
 #: One hue, from light to dark: told apart without seeing colors, and in print.
 LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"

@@ -24,7 +24,7 @@ from ndmc.views.layout import (
     wrapped,
 )
 
-__all__ = ["Edge", "Node", "svg", "write_diagram"]
+__all__ = ["write_diagram"]
 
 _INK, _LINE, _LOOP = "#1f2a37", "#64748b", "#c2410c"
 

@@ -12,8 +12,6 @@ from itertools import combinations, pairwise
 from statistics import fmean
 from typing import Literal
 
-__all__ = ["Edge", "Node", "Rule", "System", "layered", "ranks"]
-
 Rule = Literal["value", "share", "balance", "stock"]
 
 

@@ -15,20 +15,6 @@ from statistics import fmean, median_low
 
 from ndmc.views.layers import Edge, Node, System, layered, ranks
 
-__all__ = [
-    "MARGIN",
-    "NAME",
-    "NAME_LINE",
-    "NOTE",
-    "NOTE_LINE",
-    "Layout",
-    "arrange",
-    "half_height",
-    "text_height",
-    "text_width",
-    "wrapped",
-]
-
 NAME, NOTE = 13, 11  # font sizes: names of nodes, all else
 
 NAME_LINE, NOTE_LINE = 16, 14

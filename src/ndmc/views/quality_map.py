@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["csv_table", "write_quality"]
+__all__ = ["write_quality"]
 
 #: In inches: the height of a row, the width of a score, that of the bars of cvs.
 _LINE, _CELL, _BARS = 0.26, 0.95, 2.4

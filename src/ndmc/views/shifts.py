@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ndmc.reconciliation.estimates import Reconciled
 
-__all__ = ["Shift", "shifts_of", "write_picture"]
+__all__ = ["shifts_of", "write_picture"]
 
 _LINE, _WIDTH = 0.26, 5.5  # inches
 

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from ndmc.errors import InputError
 
-__all__ = ["fresh_name", "is_name", "listed", "quoted", "word"]
-
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 _NOT_PLAIN = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}

@@ -19,8 +19,6 @@ from pydantic import BaseModel, ValidationError
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import Document, read_document
 
-__all__ = ["Model", "read_model"]
-
 _ENTRIES: dict[str, type[BaseModel]] = {
     "dimensions": flodym.DimensionDefinition,
     "flows": flodym.FlowDefinition,

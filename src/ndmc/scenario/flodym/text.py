@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ndmc.scenario.flodym.reading import Model
 
-__all__ = ["ScenarioText"]
-
 _OUTSIDE, _YEAR = "sysenv", "year"
 
 _STOCK_DRIVEN = "StockDrivenDSM"
