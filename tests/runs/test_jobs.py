@@ -223,10 +223,13 @@ def test_a_task_done_in_time_is_not_requeued(start):
     assert task.said("scontrol") == []
 
 
-def test_signals_upon_signals_change_nothing(start):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_signals_upon_signals_change_nothing(start, at_once):
     """A task that is told twice, as by a requeue at the time limit, stops once and requeues."""
     task = start("slurm").started()
-    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM):
+    told = (signal.SIGUSR1, signal.SIGTERM)
+    held = (signal.SIGSTOP, *told, signal.SIGCONT)  # they wait until the task goes on
+    for number in (*(held if at_once else told), *told):
         task.process.send_signal(number)
     assert task.code() == 1
     assert task.said("ndmc").count("TERM") == 1

@@ -33,22 +33,26 @@ _SLURM = """\
 export NDMC_KERNEL_CACHE=off
 
 # Stopped, ndmc keeps its finished blocks in the store; the same command goes on from them.
+# It is told so, and waited for outside the trap: in one, a signal that waits its turn ends a wait.
+told=
 stop() {{
-    trap '' USR1 TERM
-    kill -TERM "$!" 2> /dev/null
-    wait "$!"
-    status=$?
-    if [ "$1" = requeue ] && [ "$status" -ne 0 ]; then
-        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
-    fi
-    exit "$status"
+    [ "$!" ] || exit 1
+    [ "$told" ] || kill -TERM "$!" 2> /dev/null
+    told=${{told:-$1}}
 }}
 trap 'stop requeue' USR1 # the time limit is near
-trap 'stop' TERM # preempted, requeued or cancelled
+trap 'stop here' TERM # preempted, requeued or cancelled
 
 {command} \\
     --workers "$SLURM_CPUS_PER_TASK" --part "$SLURM_ARRAY_TASK_ID/{parts}" &
+while kill -0 "$!" 2> /dev/null; do wait "$!"; done # a signal ends a wait, not ndmc
+trap '' USR1 TERM
 wait "$!"
+status=$?
+if [ "$told" = requeue ] && [ "$status" -ne 0 ]; then
+    scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
+fi
+exit "$status"
 """
 
 _PBS = """\
@@ -68,16 +72,13 @@ cd "$PBS_O_WORKDIR" || exit
 export NDMC_KERNEL_CACHE=off
 
 # Stopped, ndmc keeps its finished blocks in the store; the same command goes on from them.
-stop() {{
-    trap '' TERM
-    kill -TERM "$!" 2> /dev/null
-    wait "$!"
-    exit "$?"
-}}
-trap 'stop' TERM # out of walltime, preempted, rerun or deleted
+# It is told so, and waited for outside the trap: in one, a signal that waits its turn ends a wait.
+trap '[ "$!" ] || exit 1; kill -TERM "$!" 2> /dev/null' TERM # out of walltime, preempted, deleted
 
 {command} \\
     --workers {cpus} --part "${{PBS_ARRAY_INDEX:-1}}/{parts}" &
+while kill -0 "$!" 2> /dev/null; do wait "$!"; done # a signal ends a wait, not ndmc
+trap '' TERM
 wait "$!"
 """
 
