@@ -24,7 +24,6 @@ from ndmc_kernels.elementary import (
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
-HalfWords = NDArray[np.uint32]
 Word = np.uint64 | np.uint32
 Block = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
