@@ -139,6 +139,7 @@ def _only_match(flows: Sequence[str], equations: Sequence[Closing]) -> dict[str,
     """Return how all are matched if there is but one way, as nearly always; else nothing.
 
     Where one can be told at once, `scipy.sparse.csgraph` need not be imported, which takes 0.35 s.
+    tests/plan/test_closing.py holds this to it.
     """
     if len(flows) != len(equations):
         return {}
