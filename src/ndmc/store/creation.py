@@ -161,7 +161,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "rounding_error": 2.0 ** -(1 + (spec.bits or np.finfo(spec.dtype).nmant)),
         "draws": spec.draws,
         "block": spec.block,
-        "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
+        "stages": _stages(spec),
         "complete": False,
         "started": now(),
         "versions": {p: version_of(p) for p in ("numpy", "numba", "scipy", "zarr", "dask")}
@@ -183,6 +183,10 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         },
         "scenario_text": scenario.document.text,
     }
+
+
+def _stages(spec: Spec) -> dict[str, int]:
+    return {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted}
 
 
 def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dict[str, Any]:
@@ -224,7 +228,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
     attributes = {
         **{name: value for name, value in store.attrs.items() if name != "until"},
         "draws": spec.draws,
-        "stages": {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted},
+        "stages": _stages(spec),
         "complete": False,
     }
     raised = write_root(store.place, group_document(attributes, metadata))
