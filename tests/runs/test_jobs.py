@@ -33,7 +33,8 @@ echo "$@" >> "$HERE/scontrol"
 
 def script(system, **options):
     """Return a script of three parts, but for ``options``."""
-    return job_script(system, COMMAND, **{"parts": 3, "name": "starter", **options})
+    asked = {"time": "04:00:00", "cpus": 4, "memory": "8G", "grace": 60}
+    return job_script(system, COMMAND, **{"parts": 3, "name": "starter", **asked, **options})
 
 
 @dataclass(frozen=True)

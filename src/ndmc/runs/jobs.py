@@ -91,10 +91,10 @@ def job_script(
     *,
     parts: int,
     name: str,
-    time: str = "04:00:00",
-    cpus: int = 4,
-    memory: str = "8G",
-    grace: int = 60,
+    time: str,
+    cpus: int,
+    memory: str,
+    grace: int,
 ) -> str:
     """Return the script of an array job whose every task computes one part of a run.
 
@@ -132,7 +132,8 @@ def job_script(
     Examples
     --------
     >>> command = ["ndmc", "run", "china_nd", "-n", "1e7", "--out", "my runs/nd.zarr"]
-    >>> script = job_script("slurm", command, parts=20, name="china_nd")
+    >>> asked = {"time": "04:00:00", "cpus": 4, "memory": "8G", "grace": 60}
+    >>> script = job_script("slurm", command, parts=20, name="china_nd", **asked)
     >>> script.splitlines()[2]
     '#SBATCH --array=1-20'
     """
