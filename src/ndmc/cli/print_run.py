@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: tables, progress, the next command to type."""
+"""Print a run: what it will take, how far it has come, its closing table, what to type next."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from ndmc.store.information import Findings, findings_of
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
-
-# --- run and percentiles ----------------------------------------------------------------------
 
 
 class Terminal(Listener):

@@ -17,7 +17,7 @@ __all__ = ["Place"]
 
 
 class Place(ABC):
-    """Files of a store by key, such as ``ledger/0-8192``."""
+    """Files of a store by key, such as ``ledger/digests/0-8192``."""
 
     url: str
     #: Whether processes on other machines, or other processes at all, see the same files.
