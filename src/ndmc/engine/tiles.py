@@ -166,18 +166,18 @@ class Tile(Mapping[str, Floats]):
         stocks = [member for member in call.step.members if isinstance(member, Cohort)]
         for number, stock in enumerate(stocks):
             members = Members(replace(stock, release="all"), self, dims, width)
-            places = [(some, at) for n, some, at in program.tables if n == number]
+            places = [(fate, at) for n, fate, at in program.tables if n == number]
             span = years if stock.lifetime.varies else 1
             for cohort in range(span if places else 0):
                 shares = members.shares_by_fate(cohort)
-                for some, at in places:
+                for fate, at in places:
                     table = rows[at : at + members.cells * span * years]
                     table = table.reshape(members.cells, span, years, width)
-                    table[:, cohort, : shares[some].shape[1]] = shares[some]
-            starts = [(some, at) for n, some, at in program.starts if n == number]
+                    table[:, cohort, : shares[fate].shape[1]] = shares[fate]
+            starts = [(fate, at) for n, fate, at in program.starts if n == number]
             initial = initial_amounts(members) if starts else np.empty(0)
-            for some, at in starts:
-                rows[at : at + members.cells * years] = initial[some].reshape(-1, width)
+            for fate, at in starts:
+                rows[at : at + members.cells * years] = initial[fate].reshape(-1, width)
 
     def _cohort(self, call: Other, step: Cohort) -> None:
         """Compute a stock of any other kind."""

@@ -19,15 +19,15 @@ class LoopError(ValueError):
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a cohort stock: what its age shares make of the inflow."""
+class Fate:
+    """A fate of what enters a cohort stock, to stay or to leave: its age shares say how much."""
 
     cohort: int
-    part: int
+    fate: int
     inflow: str
 
 
-Rule = Expression | Share | Balance | Part
+Rule = Expression | Share | Balance | Fate
 
 
 class Rules:
@@ -55,7 +55,7 @@ class Rules:
         """Return the quantities of the loop whose value in a year this one needs in that year."""
         rule = self.of[name]
         match rule:
-            case Part():
+            case Fate():
                 return {rule.inflow}
             case Balance():
                 names = {term.name for term in rule.terms}
@@ -101,9 +101,9 @@ class Rules:
         inflow = step.inflow or f"{step.target} inflow"
         self._name(inflow, step.dims, Balance(inflow, step.dims, "", "balance", step.inflows))
         removals = [flow for flow, _ in step.removals]
-        for part, name in enumerate([step.target, step.release, *removals]):
+        for fate, name in enumerate([step.target, step.release, *removals]):
             if name:
-                self._name(name, step.dims, Part(number, part, inflow))
+                self._name(name, step.dims, Fate(number, fate, inflow))
 
     # --- memory ----------------------------------------------------------------------------
 

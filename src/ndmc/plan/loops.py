@@ -14,7 +14,7 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.plan.elimination import Elimination
 from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, code_of
-from ndmc.plan.loop_rules import LoopError, Part, Rules
+from ndmc.plan.loop_rules import Fate, LoopError, Rules
 from ndmc.plan.steps import Balance, March, Program, Share, Step, Term
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import OPERATIONS
@@ -68,8 +68,8 @@ class _LoopCompiler:
             rows=self.write.rows,
             constants=tuple((at, value) for value, at in self.write.constants.items()),
             inputs=tuple((at, expression) for expression, at in self.inputs.items()),
-            tables=tuple((cohort, part, at) for (cohort, part), at in self.tables.items()),
-            starts=tuple((cohort, part, at) for (cohort, part), at in self.starts.items()),
+            tables=tuple((cohort, fate, at) for (cohort, fate), at in self.tables.items()),
+            starts=tuple((cohort, fate, at) for (cohort, fate), at in self.starts.items()),
             series={n: (at, self.rules.dims[n]) for n, at in self.series.items()},
             gains=tuple(gains),
             once=code_of(self.write.once),
@@ -117,11 +117,11 @@ class _LoopCompiler:
                     self._refuse_unknowns("multiply", [share, total])
                 left, right = (share, total) if share.unknowns else (total, share)
                 return self.write.scaled(left, right.constant)
-            case Part():
+            case Fate():
                 return self._remembered(rule, cell)
         return self._visit(rule, cell)
 
-    def _remembered(self, rule: Part, cell: Mapping[str, int]) -> Linear:
+    def _remembered(self, rule: Fate, cell: Mapping[str, int]) -> Linear:
         """Return this year's share of the inflow, and what is left of those before."""
         shares, inflow = self._shares(rule, cell), self._series_row(rule.inflow, cell)
         past: Value = self.write.do("recall", inflow, shares)
@@ -129,9 +129,9 @@ class _LoopCompiler:
             past = self.write.add_up(past, self._start(rule, cell))
         return self.write.plus(Linear(past), self._read(rule.inflow, cell), shares)
 
-    def _shares(self, rule: Part, cell: Mapping[str, int]) -> Row:
+    def _shares(self, rule: Fate, cell: Mapping[str, int]) -> Row:
         """Return the shares by age of the first cohort, in a table [cell, cohort, age]."""
-        step, key = self.rules.cohorts[rule.cohort], (rule.cohort, rule.part)
+        step, key = self.rules.cohorts[rule.cohort], (rule.cohort, rule.fate)
         varies = step.lifetime.varies
         size = self.years * (self.years if varies else 1)
         if key not in self.tables:
@@ -139,9 +139,9 @@ class _LoopCompiler:
         first = self.tables[key] + self._position(cell, step.dims) * size
         return Row(first, self.years if varies else 0, not varies)
 
-    def _start(self, rule: Part, cell: Mapping[str, int]) -> Row:
+    def _start(self, rule: Fate, cell: Mapping[str, int]) -> Row:
         """Return what is left of the initial stock, in a table [cell, year]."""
-        step, key = self.rules.cohorts[rule.cohort], (rule.cohort, rule.part)
+        step, key = self.rules.cohorts[rule.cohort], (rule.cohort, rule.fate)
         if key not in self.starts:
             self.starts[key] = self.write.take(self.dims.size(step.dims))
         return Row(self.starts[key] + self._position(cell, step.dims) * self.years, 1)

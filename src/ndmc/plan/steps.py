@@ -223,7 +223,7 @@ class Program:
     """Row operations that compute a loop year by year; see `ndmc_kernels.march`.
 
     ``rows`` are needed in all; ``inputs`` say where expressions are loaded, ``tables`` where the
-    age shares of a part of a cohort stock are, ``series`` where each quantity comes to lie.
+    age shares of a fate of a cohort stock are, ``series`` where each quantity comes to lie.
     """
 
     rows: int
