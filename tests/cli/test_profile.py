@@ -11,19 +11,19 @@ from ndmc.engine.stopwatch import Stopwatch
 
 def test_laps_of_all_threads_add_up():
     """Each thread has laps of its own, which go to one sum."""
-    watch = Stopwatch()
+    stopwatch = Stopwatch()
 
     def work():
-        watch.start()
+        stopwatch.start()
         time.sleep(0.05)
-        watch.lap("wait")
+        stopwatch.lap("wait")
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.15 <= watch.seconds["wait"] < 3
+    assert 0.15 <= stopwatch.seconds["wait"] < 3
 
 
 def test_run_prints_where_the_time_went(tmp_path):

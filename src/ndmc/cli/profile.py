@@ -19,15 +19,15 @@ _STAGES = {
 }
 
 
-def print_profile(watch: Stopwatch) -> None:
+def print_profile(stopwatch: Stopwatch) -> None:
     """Print the seconds of each stage, over all threads."""
-    if not watch.draws:
+    if not stopwatch.draws:
         console().print("no draws were computed, so there is nothing to time")
         return
-    total, draws = sum(watch.seconds.values()), watch.draws
+    total, draws = sum(stopwatch.seconds.values()), stopwatch.draws
     shown = plain_table("where the time went", "stage", "s", "share", "us/draw")
     for stage, title in _STAGES.items():
-        if seconds := watch.seconds.get(stage, 0.0):
+        if seconds := stopwatch.seconds.get(stage, 0.0):
             each = f"{seconds / draws * 1e6:.2f}"
             shown.add_row(title, f"{seconds:.2f}", f"{seconds / total:.0%}", each)
     shown.add_row("all threads", f"{total:.2f}", "", f"{total / draws * 1e6:.2f}")

@@ -47,14 +47,14 @@ def run(
         print(found)
         check(found, options.memory)
         return
-    watch = Stopwatch()
+    stopwatch = Stopwatch()
     with progress_bar(scenario.name) as bar:
-        store = execute(options, Terminal(bar, watch if profile else SILENT))
+        store = execute(options, Terminal(bar, stopwatch if profile else SILENT))
     print_run(store)
     if profile:
         from ndmc.cli.profile import print_profile
 
-        print_profile(watch)
+        print_profile(stopwatch)
     _check_targets(store, options)
 
 

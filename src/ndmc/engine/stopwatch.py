@@ -25,10 +25,10 @@ class Stopwatch:
 
     Examples
     --------
-    >>> watch = Stopwatch()
-    >>> watch.start()
-    >>> watch.lap("sample")
-    >>> list(watch.seconds)
+    >>> stopwatch = Stopwatch()
+    >>> stopwatch.start()
+    >>> stopwatch.lap("sample")
+    >>> list(stopwatch.seconds)
     ['sample']
     """
 
