@@ -50,10 +50,10 @@ def summaries(
 def _summary(
     store: Store,
     name: str,
-    quantiles: Sequence[float] = DEFAULT_QUANTILES,
-    select: Mapping[str, Sequence[str]] | None = None,
-    over: Iterable[str] = (),
-    by_group: Iterable[str] = (),
+    quantiles: Sequence[float],
+    select: Mapping[str, Sequence[str]],
+    over: Iterable[str],
+    by_group: Iterable[str],
 ) -> Summary:
     """Return percentiles of an output: of its stored draws, or else those the run computed.
 
