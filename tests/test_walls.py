@@ -227,7 +227,7 @@ def test_reading_a_scenario_needs_no_engine():
 
 def test_a_plain_run_loads_what_it_needs(tmp_path):
     """A run writes its store without the libraries that take a second to load."""
-    heavy = "{'pint', 'scipy.special', 'scipy.sparse', 'dask', 'xarray', 'zarr', 'pandas'}"
+    heavy = "{'pint', 'dask', 'xarray', 'zarr', 'pandas'}"
     code = f"""
 import sys
 from ndmc.cli import main

@@ -13,7 +13,6 @@ from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.closing import close_flows
 from ndmc.plan.vocabulary import Vocabulary
-from ndmc.scenario.load import bundled, load
 
 FLOW_KEYS = {"=": "value", "%": "share"}
 
@@ -422,12 +421,3 @@ def test_shares_that_differ_by_label_are_summed_label_by_label():
 def test_a_share_of_what_leaves_the_environment():
     """Only what enters a process is known."""
     refused(system({**LOOP, "d": "out q % s"}), "'out' is not a process", "share")
-
-
-@pytest.mark.parametrize("name", bundled())
-def test_the_only_matching_is_that_of_scipy(name, monkeypatch):
-    """Where flows can be matched in one way only, elimination finds it as SciPy would."""
-    names = Vocabulary(load(name))
-    found = close_flows(names)
-    monkeypatch.setattr("ndmc.plan.closing._only_match", lambda flows, equations: {})
-    assert close_flows(names) == found

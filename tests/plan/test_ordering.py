@@ -1,12 +1,11 @@
-"""Groups that need each other, in the order in which SciPy would number them."""
+"""Groups that need each other, each after what it needs."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
+from numpy.testing import assert_array_equal
 
-from ndmc.plan.ordering import _components, in_order
+from ndmc.plan.ordering import in_order
 
 WANTED = st.integers(1, 12).flatmap(
     lambda size: st.lists(st.sets(st.integers(0, size - 1)), min_size=size, max_size=size)
@@ -14,13 +13,18 @@ WANTED = st.integers(1, 12).flatmap(
 
 
 @given(wanted=WANTED)
-def test_groups_are_those_of_scipy(wanted):
-    """Finds the strongly connected components, numbered alike."""
-    matrix = np.zeros((len(wanted), len(wanted)))
+def test_groups_are_what_leads_to_each_other(wanted):
+    """Two keys share a group where each is reached from the other, and only there."""
+    size = len(wanted)
+    reach = np.eye(size, dtype=bool)
     for one, others in enumerate(wanted):
-        matrix[one, [*others]] = 1.0
-    _, labels = connected_components(csr_matrix(matrix), directed=True, connection="strong")
-    assert _components(wanted) == labels.tolist()
+        reach[one, [*others]] = True
+    for _ in range(size):
+        reach |= reach @ reach
+    groups = in_order(dict(enumerate(wanted)))
+    group_of = {key: number for number, group in enumerate(groups) for key in group}
+    same = [[group_of[a] == group_of[b] for b in range(size)] for a in range(size)]
+    assert_array_equal(same, reach & reach.T)
 
 
 @given(wanted=WANTED)

@@ -74,6 +74,7 @@ def test_simulated_limits_cover():
     tail=st.sampled_from([0.025, 0.005, 5e-5, 0.975, 0.995, 1 - 5e-5]),
 )
 def test_confidence_ranks_of_any_count_are_those_of_scipy(count, quantile, tail):
-    """Adds a binomial distribution up to the rank that the incomplete beta function gives."""
+    """The least number of successes whose probability is not below the tail."""
     found = ranking._binomial_quantile(tail, count, quantile)
-    assert found == ranking._large_binomial_quantile(tail, count, quantile)
+    assert stats.binom.cdf(found, count, quantile) >= tail
+    assert found == 0 or stats.binom.cdf(found - 1, count, quantile) < tail

@@ -6,12 +6,13 @@ of these equations for itself. What cannot be matched is named, with what would 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
 from ndmc.plan.vocabulary import Vocabulary
 
@@ -114,48 +115,20 @@ def _match(
     """
     rows = sorted(flows)
     columns = sorted(equations, key=lambda equation: (equation.process, equation.kind))
-    if only := _only_match(rows, columns):
-        return {flow: only[flow] for flow in rows}
-    weights = np.zeros((len(rows), len(columns)))
-    for row, flow in enumerate(rows):
-        for column, equation in enumerate(columns):
-            if flow in equation.flows:
-                own = names.file.flows[flow].origin == equation.process
-                weights[row, column] = 1.0 if own else 2.0
-    if not weights.any():
+    row_of = {flow: row for row, flow in enumerate(rows)}
+    ends = [(row_of[flow], column) for column, one in enumerate(columns) for flow in one.flows]
+    if not ends:
         return {}
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
-
+    own = [names.file.flows[rows[row]].origin == columns[column].process for row, column in ends]
+    weights = csr_array(
+        (np.where(own, 1.0, 2.0), tuple(zip(*ends, strict=True))), (len(rows), len(columns))
+    )
     try:
-        pairs = zip(*min_weight_full_bipartite_matching(csr_matrix(weights)), strict=True)
+        pairs = zip(*min_weight_full_bipartite_matching(weights), strict=True)
     except ValueError:  # not all can be matched: what cannot is named
-        found = maximum_bipartite_matching(csr_matrix(weights), perm_type="column")
+        found = maximum_bipartite_matching(weights, perm_type="column")
         pairs = zip(np.flatnonzero(found >= 0), found[found >= 0], strict=True)
     return {rows[row]: columns[column] for row, column in pairs}
-
-
-def _only_match(flows: Sequence[str], equations: Sequence[Closing]) -> dict[str, Closing]:
-    """Return how all are matched if there is but one way, as nearly always; else nothing.
-
-    Where one can be told at once, `scipy.sparse.csgraph` need not be imported, which takes 0.35 s.
-    tests/plan/test_closing.py holds this to it.
-    """
-    if len(flows) != len(equations):
-        return {}
-    open_flows, spare, found = set(flows), [*equations], dict[str, Closing]()
-    while spare:
-        wanted = {one: [n for n in one.flows if n in open_flows] for one in spare}
-        chances = Counter(name for names in wanted.values() for name in names)
-        forced = [(names[0], one) for one, names in wanted.items() if len(names) == 1]
-        forced += [(n, one) for one, names in wanted.items() for n in names if chances[n] == 1]
-        if not forced or any(not names for names in wanted.values()):
-            return {}
-        flow, equation = forced[0]
-        found[flow] = equation
-        open_flows.remove(flow)
-        spare.remove(equation)
-    return found
 
 
 # --- what cannot be matched ------------------------------------------------------------------

@@ -28,9 +28,6 @@ CONFIDENCE = 0.95
 ERRORS = 6.0
 
 # Up to here confidence ranks are found by adding up a binomial distribution, in 2 ms.
-_SUMMED = 2**24
-
-
 # --- which ranks --------------------------------------------------------------------------------
 
 
@@ -74,20 +71,6 @@ def _binomial_quantile(probability: float, count: int, quantile: float) -> int:
     """Return the least number of successes that is not exceeded with a probability."""
     if quantile in (0.0, 1.0):
         return int(count * quantile)
-    if count > _SUMMED:
-        return _large_binomial_quantile(probability, count, quantile)
-    # Added up from 12 standard deviations below the mean, where 1e-30 is left: scipy.special takes
-    # 0.25 s to import. tests/store/test_ranks.py holds this to it.
-    reach = 12 * math.sqrt(count * quantile * (1 - quantile)) + 40
-    first = max(math.floor(count * quantile - reach), 0)
-    above = np.arange(first + 1.0, min(math.ceil(count * quantile + reach), count) + 1)
-    logs = np.log((count + 1 - above) / above * (quantile / (1 - quantile))).cumsum()
-    logs = np.concatenate(([0.0], logs))
-    shares = np.exp(logs - logs.max()).cumsum()
-    return first + int(np.searchsorted(shares, probability * shares[-1]))
-
-
-def _large_binomial_quantile(probability: float, count: int, quantile: float) -> int:
     from scipy.special import bdtr, bdtrik
 
     found = max(math.ceil(bdtrik(probability, count, quantile)), 0)
