@@ -168,7 +168,8 @@ def _cache_at(directory: Path | None) -> Iterator[None]:
 def _load(dispatcher: Any, signature: str) -> bool:
     """Take a kernel from the cache, if it is there.
 
-    Numba would do the same, but first fill all its tables of what it can compile: 0.4 s.
+    Numba would do the same, but first fill all its tables of what it can compile: 0.4 to 0.6 s.
+    tests/kernels/test_jit.py holds this to compiling.
     """
     with numba.core.compiler_lock.global_compiler_lock, contextlib.suppress(Exception):
         numba.core.runtime.rtsys.initialize(dispatcher.targetctx)

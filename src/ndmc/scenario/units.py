@@ -55,7 +55,7 @@ TIME = Dimension((("[time]", 1.0),))
 
 
 # The units of nearly every study, as pint defines them. Reading these takes 0.5 ms; importing pint
-# and reading all of its units 0.6 s, which is only done for a unit that is not here.
+# and reading all of its units 0.3 to 0.5 s, which is only done for a unit that is not here.
 # tests/scenario/test_units.py holds these to pint's.
 _COMMON = """
 milli- = 1e-3 = m-

@@ -1,8 +1,8 @@
 """Arrays and groups of a store, as Zarr would write them.
 
-By hand, for two numbers: importing Zarr takes 0.4 s, as long as a small run computes, and making a
-small array 3 ms, where this takes 0.1 and a store has hundreds. What is written here is held to
-what Zarr writes and reads by tests/store/test_zarr_v3.py.
+By hand, for two numbers: importing Zarr takes 0.1 s, and making a small array with it 2 to 3 ms,
+where this takes 0.1: together 0.8 s and more for the 386 arrays of china_nd, whose start takes 1.6.
+What is written here is held to what Zarr writes and reads by tests/store/test_zarr_v3.py.
 """
 
 from __future__ import annotations
