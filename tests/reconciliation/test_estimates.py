@@ -502,6 +502,29 @@ def test_a_lifetime_is_no_equation_of_a_year():
         system_of(scenario(data))
 
 
+@pytest.mark.parametrize("name", ["equation_test", "log_weight", "imports_test", "loss_class"])
+def test_names_of_what_is_reconciled_are_ndmcs(name):
+    """A reconciled scenario takes no name that its estimates need; another may."""
+    data = market()
+    data["parameters"][name] = number("t/yr", 1)
+    with pytest.raises(InputError, match=rf"yaml:\d+: .*the name '{name}' is taken"):
+        scenario(data)
+    del data["reconcile"]
+    assert name in scenario(data).parameters
+
+
+def test_a_parameter_called_before_is_itself():
+    """It stands under its own name, whether it is reconciled before or after the other."""
+    data = market()
+    given = {"imports_before": measured({"Nd": 7, "Dy": 8}), **data["parameters"]}
+    data["parameters"] = given
+    data["indicators"] = {"old": "imports_before * 1"}
+    data["reconcile"]["measured"]["old"] = "imports_before"
+    found = found_of(data)
+    assert_allclose(found.imports_before, [7, 8], rtol=1e-9)
+    assert "imports_test" in found
+
+
 def test_a_share_of_a_lifetime_stock_is_of_what_it_releases():
     """What enters the stock in that year has no part in it."""
     data = market()

@@ -16,6 +16,7 @@ from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_o
 from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
 from ndmc.reconciliation.nodal_tests import nodal_tests
 from ndmc.reconciliation.system import System
+from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
@@ -55,7 +56,8 @@ def reconcile(
     -------
     xarray.Dataset
         For each flow, stock and parameter of the equations, with its dims: the reconciled value
-        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``. For
+        under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``; X has
+        no ``X_before`` where a parameter is called so. For
         each ``equation`` that tests the measurements: ``equation_open`` in its
         ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
         global test, the ``critical`` value of the others, what was ``rejected`` and what would
@@ -87,19 +89,22 @@ def reconcile(
 def to_dataset(found: Reconciled) -> xr.Dataset:
     """Return estimates, classes and tests by name, in the units of the scenario."""
     system, variables = found.system, dict[str, Any]()
+    own = {name + suffix for name in system.spans for suffix in ("", reserved.SD)}
     for name, span in system.spans.items():
         dims = system.dims_of[name]
         unit, factor = unit_of(found, name)
         parts: dict[str, tuple[str, npt.NDArray[Any]]] = {
             "": ("reconciled", found.after[span] / factor),
-            "_sd": ("standard deviation, reconciled", found.after_sd[span] / factor),
-            "_before": ("as measured", found.before[span] / factor),
-            "_before_sd": ("standard deviation, as measured", found.before_sd[span] / factor),
-            "_test": ("adjustment over its standard deviation", found.test[span]),
-            "_class": ("how it is known", found.classes[span]),
+            reserved.SD: ("standard deviation, reconciled", found.after_sd[span] / factor),
+            reserved.BEFORE: ("as measured", found.before[span] / factor),
+            reserved.BEFORE_SD: ("standard deviation, as measured", found.before_sd[span] / factor),
+            reserved.TEST: ("adjustment over its standard deviation", found.test[span]),
+            reserved.CLASS: ("how it is known", found.classes[span]),
         }
         for suffix, (title, part) in parts.items():
-            units = {} if suffix in ("_test", "_class") else {"units": unit}
+            if suffix.startswith(reserved.BEFORE) and name + suffix in own:
+                continue
+            units = {} if suffix in reserved.OF_RECONCILED else {"units": unit}
             shaped = part.reshape(system.dims.shape(dims))
             variables[name + suffix] = (dims, shaped, {"long_name": title, **units})
     estimates = xr.Dataset(variables, _coordinates(system), _findings(found))

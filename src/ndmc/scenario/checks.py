@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
@@ -16,7 +16,10 @@ from ndmc.scenario.schema import ScenarioFile
 
 
 def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
-    own = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
+    own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
+    suffixes: tuple[str, ...] = reserved.SUFFIXES
+    if file.reconcile is not None:
+        own, suffixes = (*own, *reserved.RECONCILED), (*suffixes, *reserved.OF_RECONCILED)
     taken = dict.fromkeys(own, "a dim or a word of ndmc's own")
     for kind in ("parameters", "flows", "stocks", "indicators"):
         for name in getattr(file, kind):
@@ -25,7 +28,7 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
             taken[name] = f"one of the {kind}"
     for kind in ("parameters", "flows", "stocks", "indicators"):
         for name in getattr(file, kind):
-            if stem := _described_by(name, taken):
+            if stem := _described_by(name, taken, suffixes):
                 raise document.error(_described_under(name, stem), kind, name)
     for word, grade in file.confidence.items():
         if grade not in file.grades:
@@ -47,12 +50,12 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
                 raise document.error(message, key, index)
 
 
-def _described_by(name: str, taken: Container[str]) -> str:
+def _described_by(name: str, taken: Container[str], suffixes: Sequence[str]) -> str:
     """Return what a store describes under a name, if anything: its total is described too."""
-    for suffix in reserved.SUFFIXES:
+    for suffix in suffixes:
         if name.endswith(suffix):
             stem = name.removesuffix(suffix)
-            return stem if stem in taken else _described_by(stem, taken)
+            return stem if stem in taken else _described_by(stem, taken, suffixes)
     return ""
 
 

@@ -25,3 +25,11 @@ OF_SCORES = SCORES, SENSITIVITY, CV, DISTRIBUTION = (
     "_cv",
     "_distribution",
 )
+
+#: What is reconciled is told of under its name and these, but what was measured gives way to a
+#: parameter that is called so.
+OF_RECONCILED = TEST, CLASS = ("_test", "_class")
+BEFORE, BEFORE_SD = "_before", "_before_sd"
+
+#: What stands beside the quantities of a scenario that is reconciled.
+RECONCILED = ("equation_open", "equation_open_sd", "equation_test", "equation_unit", "log_weight")
