@@ -83,6 +83,43 @@ def test_seeds_have_64_bits(name, seed, tmp_path):
         DRAW[name](source, tmp_path, seed=seed, **draws)
 
 
+@pytest.mark.parametrize("seed", [1.5, True, "1", None])
+@pytest.mark.parametrize("name", DRAW)
+def test_seeds_are_whole_numbers(name, seed, tmp_path):
+    """What is no number of draws' own is wrong input, not a traceback."""
+    draws = {"draws": 10} if name == "reconcile" else {}
+    source = "two_stage_hoard" if name == "validate" else NAME
+    with pytest.raises(ndmc.InputError, match=r"seed is .* but must be a whole number"):
+        DRAW[name](source, tmp_path, seed=seed, **draws)
+
+
+def test_a_method_is_checked_without_draws():
+    """A way of drawing that there is not is refused, drawn or not."""
+    with pytest.raises(ndmc.InputError, match="is not projected, active_set or weighted"):
+        ndmc.reconcile(NAME, method="newton")
+
+
+def test_no_variant_is_none_or_empty(tmp_path):
+    """None of the variants is the same run, whichever way it is said."""
+    ndmc.run("starter", 300, out=tmp_path / "run.zarr", variant=None)
+    assert ndmc.info(tmp_path / "run.zarr")
+    ndmc.run("starter", 300, out=tmp_path / "run.zarr")
+
+
+def test_what_a_run_lacks_is_said_of_run():
+    """Not of the class that its arguments are kept in."""
+    with pytest.raises(TypeError, match=r"^run\(\) missing .*'out'"):
+        ndmc.run("starter", 300)
+    with pytest.raises(TypeError, match=r"^run\(\) got an unexpected .*'outt'"):
+        ndmc.run("starter", 300, outt="x")
+
+
+def test_a_plan_is_compiled_of_a_name_too():
+    """By name or loaded, it has the same outputs."""
+    by_name, loaded = ndmc.compile_plan("starter"), ndmc.compile_plan(bundled("starter"))
+    assert by_name.outputs == loaded.outputs
+
+
 @pytest.mark.parametrize("name", [n for n in ndmc.__all__ if not n[0].isupper()])
 def test_seeds_are_asked_for_by_name(name):
     """Whoever draws a scenario takes ``seed=1`` if nothing is said, and by its name only.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ndmc.plan.compiler import build_plan
 from ndmc.plan.steps import Plan
+from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 
 __all__ = ["compile_plan"]
 
 
 def compile_plan(
-    scenario: Scenario,
+    scenario: Scenario | str | Path,
     keep: Iterable[str] | None = None,
     quantities: Mapping[str, tuple[str, str]] | None = None,
     *,
@@ -23,7 +25,7 @@ def compile_plan(
     Parameters
     ----------
     scenario
-        A checked scenario.
+        A loaded scenario, its path, or the name of one that is bundled.
     keep
         Names of the flows, stocks, indicators and parameters to compute; all flows, stocks and
         indicators if None. Only what they need is part of the plan.
@@ -50,6 +52,7 @@ def compile_plan(
     >>> [output.unit for output in plan.outputs]
     ['t']
     """
+    scenario = as_scenario(scenario)
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
         return build_plan(scenario, keep, quantities, whole=whole)

@@ -381,6 +381,26 @@ def test_a_share_of_many_inflows_is_reconciled(names):
     assert_allclose(found.loss + found.parts, entering, rtol=1e-12)
 
 
+def test_a_sum_may_have_more_inflows_than_python_has_stack():
+    """What people write in thousands of lines is no deeper for it."""
+    data = market()
+    names = [f"in_{n}" for n in range(1500)]
+    data["flows"] |= {name: {"from": "abroad", "to": "plant"} for name in names}
+    terms = {relation.text: relation.terms for relation in system_of(scenario(data)).relations}
+    (_, loss), (_, share) = terms["the share of 'loss'"]
+    assert loss.names == {"loss"}
+    assert share.names == {*names, "to_plant", "loss_rate"}
+
+
+@pytest.mark.parametrize("dim", ["imports_limit", "element_group"])
+def test_dims_are_called_like_nothing_that_a_store_describes(dim):
+    """Neither a limit of an output nor a group of another dim."""
+    data = market()
+    data["dims"][dim] = ["one", "two"]
+    with pytest.raises(InputError, match=rf"yaml:\d+: .*the name '{dim}' is taken"):
+        scenario(data)
+
+
 def test_shared_errors_move_together():
     """A scale that errs alike for both elements is corrected alike."""
     data = market()

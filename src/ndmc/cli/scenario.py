@@ -46,6 +46,10 @@ def check(
     from ndmc.cli.print_check import print_check
     from ndmc.studies.checking import check as checked
 
+    if graph:
+        from ndmc.views.diagram import check_diagram
+
+        check_diagram(Path(graph))
     if quality:
         from ndmc.views.charts import check_file
 

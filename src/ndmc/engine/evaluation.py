@@ -96,12 +96,14 @@ def check_seed(seed: int) -> None:
     Raises
     ------
     InputError
-        If it has more than 64 bits, or is negative.
+        If it is no whole number, has more than 64 bits, or is negative.
 
     Examples
     --------
     >>> check_seed(2**64 - 1)
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise InputError(f"seed is {seed!r} but must be a whole number", "--seed")
     if not 0 <= seed < 2**64:
         raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
 

@@ -81,9 +81,10 @@ def reconcile(
     >>> str(abs(found.equation_test).idxmax().values)
     "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
     """
+    way = draw_method(method)
     found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     estimates = to_dataset(found)
-    return estimates.assign_attrs(_held(found, draws, method, seed)) if draws else estimates
+    return estimates.assign_attrs(_held(found, draws, way, seed)) if draws else estimates
 
 
 def to_dataset(found: Reconciled) -> xr.Dataset:
@@ -148,7 +149,7 @@ def _tested(found: Reconciled) -> xr.Dataset:
 
 def _held(found: Reconciled, count: int, method: DrawMethod, seed: int) -> dict[str, Any]:
     """Return how far draws are from estimates."""
-    drawn = moments(Draws(found, draw_method(method), seed, count))
+    drawn = moments(Draws(found, method, seed, count))
     off = drawn.against(found)
     return {
         "draws": count,

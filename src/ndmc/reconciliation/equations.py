@@ -20,6 +20,9 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 
+#: Inflows added one after the other: 550 were deeper than Python's stack.
+_AT_ONCE = 128
+
 
 def system_of(scenario: Scenario, also: Iterable[str] = ()) -> System:
     """Return the equations that a scenario's ``reconcile`` section asks for.
@@ -202,7 +205,10 @@ class _Relations:
             self.names.fail(f"nothing is known to enter {origin!r}", "flows", flow, "share")
         dims = self.names.flow_dims(flow)
         parts = [self._summed(self.compose.name(term.name), dims) for term in terms]
-        return functools.reduce(functools.partial(self.compose.apply, "add"), parts)
+        add = functools.partial(functools.reduce, functools.partial(self.compose.apply, "add"))
+        while len(parts) > 1:  # a sum of some at a time: trees are walked by recursion
+            parts = [add(parts[at : at + _AT_ONCE]) for at in range(0, len(parts), _AT_ONCE)]
+        return parts[0]
 
     def _equal(
         self, name: str, text: str, where: str, dimension: Dimension, expression: Expression

@@ -59,7 +59,12 @@ def _asked_by(
     def decorate(function: Callable[[Options], R]) -> Callable[P, R]:
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
-            return function(options(*args, **kwargs))
+            try:
+                asked = options(*args, **kwargs)
+            except TypeError as wrong:  # which names the class
+                name = f"{function.__name__}()"
+                raise TypeError(str(wrong).replace("Options.__init__()", name)) from None
+            return function(asked)
 
         known, own = inspect.signature(options).parameters, inspect.signature(function)
         order = [known[one.name] for one in listed()]

@@ -30,6 +30,9 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
         for name in getattr(file, kind):
             if stem := _described_by(name, taken, suffixes):
                 raise document.error(_described_under(name, stem), kind, name)
+    for dim in file.dims:
+        if stem := _described_by(dim, taken, suffixes):
+            raise document.error(_described_under(dim, stem), "dims", dim)
     for word, grade in file.confidence.items():
         if grade not in file.grades:
             message = f"unknown grade {grade!r}; {nearest(grade, file.grades)}"

@@ -94,7 +94,7 @@ def load(
     (2001, 2002)
     """
     path = find(source)
-    return build(read_document(path), path.parent, variant, dict(changes or {}))
+    return build(read_document(path), path.parent, variant or "", dict(changes or {}))
 
 
 def as_scenario(

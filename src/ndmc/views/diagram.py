@@ -24,7 +24,7 @@ from ndmc.views.layout import (
     wrapped,
 )
 
-__all__ = ["write_diagram"]
+__all__ = ["check_diagram", "write_diagram"]
 
 _INK, _LINE, _LOOP = "#1f2a37", "#64748b", "#c2410c"
 
@@ -177,6 +177,22 @@ def svg(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def check_diagram(path: Path) -> None:
+    """Refuse a file that no diagram is written to.
+
+    Raises
+    ------
+    InputError
+        If it does not end in ``.svg``.
+
+    Examples
+    --------
+    >>> check_diagram(Path("system.svg"))
+    """
+    if path.suffix.lower() != ".svg":
+        raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg", "--graph")
+
+
 def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
     """Write a drawing of the system to a file.
 
@@ -204,7 +220,6 @@ def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence
     >>> Path("system.svg").read_text()[:4]
     '<svg'
     """
-    if path.suffix.lower() != ".svg":
-        raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg", "--graph")
+    check_diagram(path)
     with writing(path):
         path.write_text(svg(title, nodes, edges), encoding="utf-8")
