@@ -17,7 +17,7 @@ import ndmc
 found = {}
 for name in ("china_nd", "steel_loop"):
     plan = ndmc.compile_plan(ndmc.load(name))
-    results = ndmc.evaluate(plan, range(100, 400), seed=7)
+    results = ndmc.evaluate(plan, 7, range(100, 400))
     for output, values in results.items():
         found[f"{name} {output}"] = values.reshape(-1, 300).tolist()
 json.dump(found, sys.stdout)
