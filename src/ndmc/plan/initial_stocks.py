@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ndmc.plan.steps import Initial, Lifetime
-from ndmc.plan.stock_lifetimes import central_numbers
+from ndmc.plan.stock_lifetimes import central_numbers, some_of
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.lifetimes import TABLE, outlived
@@ -114,20 +114,14 @@ def _check_survivors(
         return
     if initial.age == "spin_up" and growth <= -1:
         names.fail("growth must be above -100 % a year", *key, "growth")
-    numbers = _distinct(numbers)
-    nodes, weights = quadrature(lifetime.convention, 1, lifetime.panels)
-    spread = tuple(number[..., np.newaxis] for number in numbers)
-    ages = np.arange(1.0, _OLDEST + 1).reshape(-1, *(1 for _ in numbers[0].shape))
-    with np.errstate(all="ignore"):
-        first = (outlived(lifetime.kind, nodes[0], spread) * weights[0]).sum(axis=-1)
-        left = outlived(lifetime.kind, ages, numbers) * np.exp(-growth * ages)
+    found = [_survivors(lifetime, growth, some) for some in some_of(numbers, _OLDEST)]
+    first, beyond = np.concatenate(found, axis=1)
     if first.min() < _FIRST:
         names.fail(
             f"nothing that flows into the stock {name!r} is there at the end of its year, so it "
             "cannot hold an initial stock",
             *key,
         )
-    beyond = _OLDEST * left[-1] / (left.sum(axis=0) + first)
     if initial.age != "spin_up" and beyond.max() > 1e-6:
         names.fail(
             f"about {beyond.max():.2g} of the initial stock would be older than {_OLDEST} years, "
@@ -137,10 +131,15 @@ def _check_survivors(
         )
 
 
-def _distinct(numbers: tuple[Floats, ...]) -> tuple[Floats, ...]:
-    """Return the numbers of lifetimes that differ: often many cells have the same one."""
-    cells = [values.reshape(-1) for values in np.broadcast_arrays(*numbers)]
-    return tuple(np.unique(np.stack(cells, axis=1), axis=0).T.copy())
+def _survivors(lifetime: Lifetime, growth: float, numbers: tuple[Floats, ...]) -> Floats:
+    """Return what is left of a cohort after its first year, and the share older than all ages."""
+    nodes, weights = quadrature(lifetime.convention, 1, lifetime.panels)
+    spread = tuple(number[:, np.newaxis] for number in numbers)
+    ages = np.arange(1.0, _OLDEST + 1)[:, np.newaxis]
+    with np.errstate(all="ignore"):
+        first = (outlived(lifetime.kind, nodes[0], spread) * weights[0]).sum(axis=-1)
+        left = outlived(lifetime.kind, ages, numbers) * np.exp(-growth * ages)
+        return np.stack([first, _OLDEST * left[-1] / (left.sum(axis=0) + first)])
 
 
 def _ages(names: Vocabulary, initial: InitialEntry, lifetime: Lifetime, growth: float) -> int:

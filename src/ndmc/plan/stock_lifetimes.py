@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,10 @@ _RARE = 1e-12
 #: A year is cut into as many panels as bring survival under inflow_at: uniform to this.
 _QUADRATURE = 1e-12
 
-_MOST_PANELS = 64
+_PANELS, _MOST_PANELS = (1, 2, 4, 8, 16), 64
+
+#: Values of survival that are computed at a time: 8 MiB.
+_AT_ONCE = 2**20
 
 
 def read_lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
@@ -79,31 +82,52 @@ def _check_convention(names: Vocabulary, name: str, stock: StockEntry, kind: str
 
 
 def central_numbers(names: Vocabulary, lifetime: Lifetime) -> tuple[Floats, ...]:
-    """Return what `outlived` wants, with every parameter at its mean; nothing if flows decide."""
-    wants = tuple(dim for dim in names.dims.labels if dim != "age")
-    given = {}
+    """Return what `outlived` wants of the lifetimes that differ, with every parameter at its mean.
+
+    Often many cells have the same one. Nothing is returned if flows decide it.
+    """
+    given, wants = {}, names.dims.ordered(d for _, e in lifetime.arguments for d in e.dims)
     for name, expression in lifetime.arguments:
         values = names.central(expression)
         if values is None:
             return ()
         given[name] = align(values, expression.dims, wants, names.dims)
     with np.errstate(all="ignore"):
-        return canonical(lifetime.kind, given)
+        return _distinct(canonical(lifetime.kind, given))
+
+
+def _distinct(numbers: tuple[Floats, ...]) -> tuple[Floats, ...]:
+    cells = [values.reshape(-1) for values in np.broadcast_arrays(*numbers)]
+    return tuple(np.unique(np.stack(cells, axis=1), axis=0).T.copy())
+
+
+def some_of(numbers: tuple[Floats, ...], values: int) -> Iterator[tuple[Floats, ...]]:
+    """Yield as many lifetimes at a time as fit the memory with so many values each."""
+    step = max(_AT_ONCE // values, 1)
+    for first in range(0, len(numbers[0]), step):
+        yield tuple(number[first : first + step] for number in numbers)
 
 
 def _panels(names: Vocabulary, lifetime: Lifetime, numbers: tuple[Floats, ...]) -> int:
     """Return in how many parts a year must be integrated over, also for somewhat shorter lives."""
-    if lifetime.convention != "uniform" or lifetime.kind == "fixed":
+    if lifetime.convention != "uniform" or lifetime.kind == "fixed" or not numbers:
         return 1
-    panels, before = 1, np.array(np.inf)
-    while panels < _MOST_PANELS and numbers:
-        nodes, weights = quadrature("uniform", len(names.dims.years), panels)
-        spread = tuple(number[..., np.newaxis, np.newaxis] for number in numbers)
-        now = (weights * outlived(lifetime.kind, 1.5 * nodes, spread)).sum(axis=-1)
-        if np.abs(now - before).max() < _QUADRATURE:
-            return panels // 2
-        panels, before = 2 * panels, now
-    return panels
+    years = len(names.dims.years)
+    for panels in _PANELS:
+        finer = [quadrature("uniform", years, parts) for parts in (panels, 2 * panels)]
+        some = some_of(numbers, finer[1][0].size)
+        if all(_agree(lifetime.kind, finer, numbers) for numbers in some):
+            return panels
+    return _MOST_PANELS
+
+
+def _agree(kind: str, finer: list[tuple[Floats, Floats]], numbers: tuple[Floats, ...]) -> bool:
+    """Whether two quadratures of a year give the same survival."""
+    spread = tuple(number[:, np.newaxis, np.newaxis] for number in numbers)
+    one, other = (
+        (weights * outlived(kind, 1.5 * nodes, spread)).sum(axis=-1) for nodes, weights in finer
+    )
+    return bool(np.abs(one - other).max() < _QUADRATURE)
 
 
 def _factor(names: Vocabulary, name: str, text: str) -> Expression:

@@ -206,6 +206,7 @@ def _check_removals(
 ) -> None:
     """Refuse removals below nothing, or of more than all, where parameters alone decide them."""
     total = np.zeros(1)
+    wants = names.dims.ordered(dim for _, share in removals for dim in share.dims)
     for flow, share in removals:
         values = names.central(share)
         if values is None:
@@ -213,7 +214,6 @@ def _check_removals(
         if values.min() < 0:
             message = f"the share removed is {values.min():g}; shares lie in [0, 1]"
             names.fail(message, "stocks", name, "removals", flow)
-        wants = tuple(dim for dim in names.dims.labels if dim != "year")
         total = total + align(values, share.dims, wants, names.dims)
     if total.max() > 1 + 1e-12:
         flows = ", ".join(flow for flow, _ in removals)
