@@ -72,7 +72,6 @@ class TestPlaces:
                 place.size("ledger/none")
             assert not place.exists("ledger/none")
             assert place.names("nothing") == []
-            assert place.find("none") == []
             place.remove("ledger/none")
             place.remove("nothing")
             place.write("ledger/other", b"there")
@@ -91,12 +90,6 @@ class TestPlaces:
             place.write(key, b"x")
         assert place.names("ledger") == ["a", "b", "c"]
         assert place.names("") == ["e", "ledger", "other"]
-
-    def test_files_are_found_by_name(self, place):
-        """All files of one name are found, with their keys, and no others."""
-        for key in ("zarr.json", "a/zarr.json", "a/b/c/zarr.json", "a/xzarr.json", "zarr.json2"):
-            place.write(key, b"x")
-        assert place.find("zarr.json") == ["a/b/c/zarr.json", "a/zarr.json", "zarr.json"]
 
     def test_files_and_folders_are_removed(self, place):
         """Removing a folder removes all that is in it, and nothing beside it."""
@@ -167,6 +160,37 @@ class TestPlaces:
         assert (free is None) == isinstance(place, Bucket)
 
 
+OUTSIDE = [
+    "../a",
+    "a/../../b",
+    "/etc/passwd",
+    "a//b",
+    "a/",
+    "/",
+    ".",
+    "a/./b",
+    "C:/a",
+    "C:a",
+    "a\\b",
+]
+OUTSIDE += ["..\\a", "a\0b", "a\nb", "\x1b[2J", "~/a", "a b", "é", "a" * 1001]
+
+
+@pytest.mark.parametrize("key", OUTSIDE, ids=repr)
+def test_keys_that_lead_out_are_refused(place, key):
+    """No method takes a key that is absolute, leads up, has a drive or what is no name."""
+    place.write("a/b", b"x")
+    for ask in (place.exists, place.read, place.size, place.names, place.remove):
+        with pytest.raises(RunError, match=r"is not a store of ndmc's: it names .* no file in it"):
+            ask(key)
+    with pytest.raises(RunError, match="no file in it"):
+        place.write(key, b"y")
+    if isinstance(place, Folder):
+        with pytest.raises(RunError, match="no file in it"):
+            place.settle([key])
+    assert place.names("") == ["a"]
+
+
 def test_places_are_told_apart(tmp_path):
     """A path or file:// is a folder, any other URL a bucket, and unknown ones are refused."""
     for where in (tmp_path, str(tmp_path), f"file://{tmp_path}"):
@@ -203,6 +227,54 @@ def test_partial_files_are_no_files(tmp_path):
     place.sweep()
     assert not left.exists()
     assert place.read("ledger/a") == b"x"
+
+
+@pytest.mark.parametrize("key", ["secret", "folder/secret", "gone", "up/beside/secret"])
+def test_links_that_lead_out_are_refused(tmp_path, key):
+    """What a link has taken out of the folder is neither read nor written, removed or listed."""
+    beside, place = tmp_path / "beside", Folder(tmp_path / "a.zarr")
+    beside.mkdir()
+    (beside / "secret").write_bytes(b"secret")
+    place.path.mkdir()
+    for name, to in {
+        "secret": beside / "secret",
+        "folder": beside,
+        "gone": beside / "gone",
+    }.items():
+        (place.path / name).symlink_to(to)
+    (place.path / "up").symlink_to("..")
+    asked = [place.exists, place.read, place.size, place.names, place.remove]
+    for ask in [*asked, lambda key: place.write(key, b"x"), lambda key: place.settle([key])]:
+        with pytest.raises(RunError, match="no file in it"):
+            ask(key)
+    assert [(path.name, path.read_bytes()) for path in beside.iterdir()] == [("secret", b"secret")]
+
+
+def test_a_lock_is_no_link(tmp_path):
+    """A lock that leads out of the folder touches nothing there."""
+    place = Folder(tmp_path / "a.zarr")
+    place.path.mkdir()
+    (place.path / "ledger").symlink_to(tmp_path / "beside")
+    with pytest.raises(RunError, match="no file in it"), place.lock("run"):
+        pass
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+def test_links_within_and_to_a_folder_are_followed(tmp_path):
+    """A folder may be a link, and hold links to what is in it: data are moved like that."""
+    (tmp_path / "data" / "c").mkdir(parents=True)
+    (tmp_path / "a.zarr").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "other").symlink_to("c")
+    place = Folder(tmp_path / "a.zarr")
+    place.write("other/0", b"x")
+    assert place.read("c/0") == b"x"
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    """A pipe in a store of someone else's is refused, where reading it would wait for ever."""
+    os.mkfifo(tmp_path / "ledger")
+    with pytest.raises(RunError, match="no file in it"):
+        Folder(tmp_path).read("ledger")
 
 
 KILLED_WRITE = """

@@ -11,7 +11,7 @@ from typing import Any
 
 from ndmc.errors import InputError
 from ndmc.store.folder import Folder
-from ndmc.store.keys import LEDGER, ROOT
+from ndmc.store.keys import LEDGER, ROOT, checked
 from ndmc.store.place import Place, copy
 
 #: What reaches object stores has errors of its own for missing credentials and lost connections.
@@ -53,7 +53,7 @@ class Bucket(Place):
         self.files: Any = _Told(files)
 
     def _key(self, key: str) -> str:
-        return f"{self.root}/{key}" if key else self.root
+        return f"{self.root}/{checked(key, self.url)}" if key else self.root
 
     def exists(self, key: str = "") -> bool:
         """Whether there is a file of this key, or anything at all."""
@@ -93,12 +93,6 @@ class Bucket(Place):
         except FileNotFoundError:
             return []
         return sorted(path.rpartition("/")[2] for path in found)
-
-    def find(self, name: str) -> list[str]:
-        """Return the keys of all files of one name."""
-        start = len(self.root) + 1
-        found = (path[start:] for path in self.files.find(self.root))
-        return sorted(key for key in found if key.rpartition("/")[2] == name)
 
     def remove(self, key: str) -> None:
         """Remove a file or a folder, if there is one."""

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import re
 
+from ndmc.errors import RunError
+
 __all__ = [
     "DIGESTS",
     "PERCENTILES",
@@ -42,6 +44,38 @@ ROOT = "zarr.json"
 INPUTS, PARAMETERS, PERCENTILES, TABLES = "inputs", "parameters", "percentiles", "tables"
 LEDGER = "ledger"
 DIGESTS = f"{LEDGER}/digests"
+
+
+#: Names of scenarios, numbers and the words above. No file of a store is called anything else.
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+_LONGEST_KEY = 1000
+
+_ENTRY = re.compile(r"(block|stage)-\d{16,19}|again-\d{16,19}-\d\.\d{6}(-\d{16,19})?")
+
+
+def checked(key: str, url: str) -> str:
+    """Return a key that can only name what lies in a store, whoever wrote it there.
+
+    Raises
+    ------
+    RunError
+        For any other: absolute ones, those that lead up, or have a drive or an empty part.
+
+    Examples
+    --------
+    >>> checked("in_use/c/0/0/0", "run.zarr")
+    'in_use/c/0/0/0'
+    """
+    if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
+        raise outside(key, url)
+    return key
+
+
+def outside(key: str, url: str) -> RunError:
+    """Return what is said of a file that is not in the store that names it."""
+    shown = f"{key[:60]!r}{'...' * (len(key) > 60)}"
+    return RunError(f"{url!r} is not a store of ndmc's: it names {shown}, which is no file in it")
 
 
 def document_key(key: str) -> str:
@@ -76,7 +110,7 @@ def again_of_block(again: str, first: int) -> str:
 
 
 def is_entry(name: str) -> bool:
-    return name.startswith(("block-", "stage-", "again-"))
+    return bool(_ENTRY.fullmatch(name))
 
 
 def is_block(name: str) -> bool:

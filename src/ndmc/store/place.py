@@ -17,7 +17,11 @@ __all__ = ["Place"]
 
 
 class Place(ABC):
-    """Files of a store by key, such as ``ledger/digests/0-8192``."""
+    """Files of a store by key, such as ``ledger/digests/0-8192``.
+
+    Keys stand in files of the store itself, which anyone can have made: every method refuses one
+    that names what is not in the store, with a RunError.
+    """
 
     url: str
     #: Whether processes on other machines, or other processes at all, see the same files.
@@ -60,10 +64,6 @@ class Place(ABC):
     @abstractmethod
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, sorted."""
-
-    @abstractmethod
-    def find(self, name: str) -> list[str]:
-        """Return the keys of all files of one name."""
 
     @abstractmethod
     def remove(self, key: str) -> None:
