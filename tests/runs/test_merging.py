@@ -11,6 +11,7 @@ from strategies import bundled, scenario, stock_model
 import ndmc
 from ndmc.engine.evaluation import evaluate, fill
 from ndmc.errors import InputError, RunError
+from ndmc.runs.run import finish
 from ndmc.store.ranks import confidence_ranks
 from ndmc.store.store import open_store
 
@@ -275,25 +276,31 @@ def test_the_same_draws_again_evaluate_nothing(tmp_path, evaluated):
     assert_same(arrays(out), before)
 
 
-@pytest.mark.parametrize("lost", ["digests/8192-11776", "stage-0000000000008192"])
-def test_a_lost_file_is_said_to_need_repair(tmp_path, lost):
-    """Where a digest or an entry is gone before the end the message says what puts it right."""
-    out = run(tmp_path / "run.zarr", 11776)
-    before = arrays(out)
+def unfinished(out):
+    """Return a store as one whose percentiles are still to be merged."""
     open_store(out).write_attributes(complete=False)
+    return out
+
+
+@pytest.mark.parametrize("lost", ["digests/8192-11776", "stage-0000000000008192"])
+def test_a_lost_file_is_computed_again(tmp_path, caplog, lost):
+    """Where a digest or an entry is gone a run says so and makes it again; a merge alone cannot."""
+    out = unfinished(run(tmp_path / "run.zarr", 11776))
+    before = arrays(out)
     (out / "ledger" / lost).unlink()
     with pytest.raises(RunError, match="--repair"):
-        run(out, 11776)
-    run(out, 11776, repair=True)
+        finish(out)
+    run(out, 11776)
     assert_same(arrays(out), before)
+    assert "damaged or missing, computed again" in caplog.text
+    assert ndmc.verify(out) == []
 
 
 @pytest.mark.parametrize("name", ["8192-11776", "{stage}.state", "{stage}.brackets"])
 def test_a_damaged_digest_is_never_a_wrong_number(tmp_path, name):
-    """A flipped bit in what percentiles are made of is an error, and is repaired."""
-    out = run(tmp_path / "run.zarr", 11776)
+    """A flipped bit in what percentiles are made of is an error of a merge, and a run mends it."""
+    out = unfinished(run(tmp_path / "run.zarr", 11776))
     before = arrays(out)
-    open_store(out).write_attributes(complete=False)
     file = out / "ledger" / "digests" / name.format(stage="stage-0000000000008192")
     whole = file.read_bytes()
     for place in (1, len(whole) // 2, len(whole) - 1):
@@ -301,8 +308,26 @@ def test_a_damaged_digest_is_never_a_wrong_number(tmp_path, name):
         broken[place] ^= 4
         file.write_bytes(broken)
         with pytest.raises(RunError, match=r"damaged.*--repair"):
-            run(out, 11776)
-    run(out, 11776, repair=True)
+            finish(out)
+    run(out, 11776)
+    assert_same(arrays(out), before)
+    assert ndmc.verify(out) == []
+
+
+def test_a_neighbours_digest_is_found(tmp_path):
+    """A digest that is whole, but of other draws, counts for nothing."""
+    out = unfinished(run(tmp_path / "run.zarr", 11776))
+    before = arrays(out)
+    digests = out / "ledger" / "digests"
+    pieces = sorted(found for found in digests.iterdir() if found.name[0].isdigit())
+    ndmc.run(
+        "starter", 11776, seed=9, out=tmp_path / "other.zarr", keep=["none"], percentiles=NAMES
+    )
+    other = tmp_path / "other.zarr" / "ledger" / "digests" / pieces[-1].name
+    pieces[-1].write_bytes(other.read_bytes())
+    with pytest.raises(RunError, match=r"damaged.*--repair"):
+        finish(out)
+    run(out, 11776)
     assert_same(arrays(out), before)
 
 

@@ -9,12 +9,13 @@ from ndmc.store.folder import Folder
 from ndmc.store.keys import block_name, stage_name
 from ndmc.store.ledger import Entry, Ledger, Piece, checksum
 
-RUN = {"seed": 4, "scenario_hash": "ab12", "ndmc": "0.1.0", "identity": 123}
+OLD = {"seed": 4, "scenario_hash": "ab12", "ndmc": "0.1.0", "identity": 123}
+RUN = {**OLD, "cut": [1024, 8192]}
 PIECES = (
     Piece(0, 512, "ledger/digests/0-512", (0, 3), 0.125),
     Piece(512, 700, "ledger/digests/512-700", (1, 0), 0.0),
 )
-FILES = {"in_use/c/0/0": (1234, 4294967295), "ledger/digests/0-512": (10, 0)}
+FILES = {"in_use/c/0/0": (1234, "f0" * 16), "ledger/digests/0-512": (10, 0)}
 ENTRY = Entry(block_name(0), FILES, PIECES)
 
 
@@ -93,6 +94,14 @@ def test_entries_of_another_run_count_for_nothing(ledger, key):
     assert Ledger(ledger.place, dict(reversed(RUN.items()))).read(ENTRY.name) == ENTRY
 
 
+def test_entries_of_older_versions_count(ledger):
+    """They say less of their run, and what they say must be right."""
+    Ledger(ledger.place, OLD).write(ENTRY)
+    assert ledger.read(ENTRY.name) == ENTRY
+    Ledger(ledger.place, {**OLD, "seed": 5}).write(ENTRY)
+    assert ledger.read(ENTRY.name) is None
+
+
 def test_an_entry_under_another_name_counts_for_nothing(ledger):
     """A sound entry that was copied or renamed is none."""
     folder = ledger.place.path / "ledger"
@@ -105,7 +114,7 @@ def test_entries_are_listed_by_name(ledger):
     for first in (8192, 512, 10**15):
         ledger.write(Entry(block_name(first), {}))
     ledger.write(Entry(stage_name(0), {}))
-    for other in ("zarr.json", "run.lock", "block-1.0123.partial"):
+    for other in ("zarr.json", "run.lock", "block-1.0123.partial", "stage-next", "block-12"):
         (ledger.place.path / "ledger" / other).touch()
     blocks = [block_name(first) for first in (0, 512, 8192, 10**15)]
     assert ledger.names == [*blocks, stage_name(0)]

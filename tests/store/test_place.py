@@ -8,13 +8,13 @@ import sys
 import tempfile
 import uuid
 
-import google_crc32c
 import pytest
 
 from ndmc.errors import InputError, RunError
 from ndmc.store.address import place_of
 from ndmc.store.bucket import Bucket
 from ndmc.store.folder import Folder
+from ndmc.store.seal import seal
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -36,7 +36,7 @@ class TestPlaces:
         """A file comes back whole, with its length and checksum, and in any part."""
         data = bytes(range(256)) * 4
         for key in ("zarr.json", "in_use/c/0/0/0", "ledger/block-0"):
-            assert place.write(key, data) == (1024, google_crc32c.value(data))
+            assert place.write(key, data) == seal(key, data, len)
             assert place.read(key) == data
             assert place.size(key) == 1024
             assert place.exists(key)
@@ -48,11 +48,12 @@ class TestPlaces:
         """Data may come in pieces, and in none."""
         pieces = [b"ab", b"", b"cde"]
         written = place.write("a/b", iter(pieces), durable=durable)
-        assert written == (5, google_crc32c.value(b"abcde"))
+        assert written == seal("a/b", b"abcde", len)
+        assert written[0] == 5
         assert place.read("a/b") == b"abcde"
-        assert place.write("a/c", iter([]), durable=durable) == (0, 0)
+        assert place.write("a/c", iter([]), durable=durable) == seal("a/c", b"", len)
         assert place.read("a/c") == b""
-        assert place.write("a/d", b"", durable=durable) == (0, 0)
+        assert place.write("a/d", b"", durable=durable)[0] == 0
         assert place.size("a/d") == 0
 
     def test_a_file_is_replaced_whole(self, place):
@@ -281,6 +282,7 @@ KILLED_WRITE = """
 import os, signal, sys
 from pathlib import Path
 from ndmc.store.folder import Folder
+from ndmc.store.seal import seal
 def pieces():
     yield b"half" * 10_000
     os.kill(os.getpid(), signal.SIGKILL)
@@ -349,6 +351,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from ndmc.store.folder import Folder
+from ndmc.store.seal import seal
 with Folder(Path(sys.argv[1])).lock("run", shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(60)
@@ -423,6 +426,7 @@ KILLED_BEGIN = """
 import os, signal, sys
 from pathlib import Path
 from ndmc.store.folder import Folder
+from ndmc.store.seal import seal
 with Folder(Path(sys.argv[1])).begin() as begun:
     begun.write("zarr.json", b"{}")
     os.kill(os.getpid(), signal.SIGKILL)

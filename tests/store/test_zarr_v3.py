@@ -12,7 +12,8 @@ from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
 import ndmc
 from ndmc.store.folder import Folder
-from ndmc.store.zarr_v3 import encoded, get_array, only_chunk, output_document, put_array
+from ndmc.store.seal import seal
+from ndmc.store.zarr_v3 import SmallArrays, encoded, get_array, only_chunk, output_document
 
 
 def by_zarr(path, shape, shard, inner, dtype, dims):
@@ -95,14 +96,17 @@ def test_small_arrays_are_those_of_zarr(tmp_path, values):
             config={"write_empty_chunks": True},
         )
         theirs[...] = values
-        found = put_array(Folder(tmp_path), "ours", values, dims, about)
+        ours = SmallArrays(Folder(tmp_path))
+        ours.put("ours", values, dims, about)
         np.testing.assert_array_equal(zarr.open_array(tmp_path / "ours", mode="r")[...], values)
-    chunk = only_chunk("", found)
+    found, chunk = ours.documents["ours"], only_chunk("", ours.documents["ours"])
     assert (tmp_path / f"ours{chunk}").read_bytes() == (tmp_path / f"theirs{chunk}").read_bytes()
     wanted = {"dimension_names": [], **json.loads((tmp_path / "theirs/zarr.json").read_bytes())}
     assert found == json.loads((tmp_path / "ours/zarr.json").read_bytes()) == wanted
+    data = (tmp_path / f"ours{chunk}").read_bytes()
+    assert ours.files == {f"ours{chunk}": seal(f"ours{chunk}", data, len)}
     if not texts:
-        np.testing.assert_array_equal(get_array(Folder(tmp_path), "ours", found), values)
+        np.testing.assert_array_equal(get_array(data, found), values)
 
 
 TWO_DOORS = """

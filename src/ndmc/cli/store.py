@@ -25,7 +25,7 @@ def info(
     """
     from ndmc.cli.print_store import print_damage, print_info
     from ndmc.store.information import info_of
-    from ndmc.store.integrity import verify as damage_of
+    from ndmc.store.integrity import damage_of, unchecked
     from ndmc.store.store import open_store
 
     opened = open_store(store)
@@ -33,7 +33,7 @@ def info(
         print_info(info_of(opened))
         return
     found = damage_of(opened)
-    print_damage(opened, found)
+    print_damage(opened, found, unchecked(opened))
     if found:
         raise RunError(
             f"{len(found)} {'file is' if len(found) == 1 else 'files are'} damaged or missing; "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import google_crc32c
 import numpy as np
 
 from ndmc.engine.audit import Audit
@@ -29,8 +28,9 @@ from ndmc.store.keys import (
     piece_key,
     stage_name,
 )
-from ndmc.store.ledger import Entry, Piece
+from ndmc.store.ledger import Entry, Files, Piece
 from ndmc.store.place import Place
+from ndmc.store.seal import Seal
 from ndmc.store.series import series_of
 from ndmc.store.spec import GRAIN, Spec
 from ndmc.store.store import Store
@@ -84,7 +84,7 @@ class Work:
 
     # --- files ---------------------------------------------------------------------------------
 
-    def bundle(self, key: str) -> Bundle:
+    def bundle(self, key: str, seal: Seal) -> Bundle:
         """Open a file of arrays.
 
         Raises
@@ -92,19 +92,36 @@ class Work:
         DamagedError
             If it is not what was written.
         """
-        return Bundle(functools.partial(self.place.read, key), self.place.size(key))
+        if reason := self.place.broken(key, seal):
+            raise DamagedError(f"{key} {reason}")
+        return Bundle(functools.partial(self.place.read, key), seal[0])
 
     def brackets(self, name: str) -> Brackets:
         """Return the brackets that an entry of the ledger names."""
         if name not in self._brackets:
+            key = brackets_key(name)
             try:
-                self._brackets[name] = open_brackets(self.bundle(brackets_key(name)))
-            except (DamagedError, FileNotFoundError) as broken:
+                bundle = self.bundle(key, self.files(name)[key])
+                self._brackets[name] = open_brackets(bundle)
+            except (DamagedError, FileNotFoundError) as found:
                 raise RunError(
-                    f"the brackets {name!r} in {self.place} are damaged ({broken}); "
+                    f"the brackets {name!r} in {self.place} are damaged ({found}); "
                     "run the same command again with --repair"
                 ) from None
         return self._brackets[name]
+
+    def files(self, name: str) -> Files:
+        """Return the files that an entry of the ledger names.
+
+        Raises
+        ------
+        DamagedError
+            If there is no such entry.
+        """
+        entry = self.store.ledger.read(name)
+        if entry is None:
+            raise DamagedError(f"{name} is not in the ledger")
+        return entry.files
 
     # --- blocks --------------------------------------------------------------------------------
 
@@ -134,6 +151,8 @@ class Work:
         entry = self.store.ledger.read(block_name(block.start))
         if entry and entry.stop >= block.stop:
             return 0
+        if entry and any(self.place.broken(key, seal) for key, seal in entry.files.items()):
+            entry = None
         pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
         first = pieces[-1].stop if pieces else block.start
         kept = self._kept(block, first)
@@ -156,7 +175,7 @@ class Work:
         brackets: Brackets,
         kept: Mapping[str, Array],
         stopped: Callable[[], bool],
-    ) -> tuple[Piece, tuple[int, int]]:
+    ) -> tuple[Piece, Seal]:
         """Compute consecutive draws, put those that are kept in place, and write the digest."""
         digester, audit = Digester(*self.layout, brackets, draws), Audit(self.plan)
         for some, buffer in self._evaluated(draws, audit, stopped):
@@ -245,24 +264,16 @@ class Work:
                 found[name][..., : first - block.start] = self.store.read(name, done)
         return found
 
-    def _store(self, block: range, kept: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
-        """Store draws durably and return the files with length and checksum."""
-        keys, waits = [], []
+    def _store(self, block: range, kept: Mapping[str, Array]) -> Files:
+        """Store draws durably and return the files with their seals."""
+        files, waits = Files(), []
         with ThreadPoolExecutor(1) as settling:  # one is flushed while the next is encoded
             for name, values in kept.items():
-                keys.append(self.store.write(name, block, values))
-                waits.append(settling.submit(self.place.settle, keys[-1:]))
+                key, files[key] = self.store.write(name, block, values)
+                waits.append(settling.submit(self.place.settle, [key]))
         for wait in waits:
             wait.result()
-        return self.checksums(keys)
-
-    def checksums(self, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Return length and crc32c of files."""
-        found = {}
-        for key in keys:
-            data = self.place.read(key)
-            found[key] = (len(data), int(google_crc32c.value(data)))
-        return found
+        return files
 
 
 def _by_grain(draws: range) -> list[range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ndmc.errors import RunError
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
 from ndmc.store.brackets import Brackets, Series
-from ndmc.store.bundle import Bundle, DamagedError
+from ndmc.store.bundle import DamagedError
 from ndmc.store.creation import remove_percentiles, write_shapes
 from ndmc.store.description import write_coordinates
 from ndmc.store.keys import (
@@ -32,12 +32,11 @@ from ndmc.store.keys import (
 )
 from ndmc.store.ledger import Entry, Files
 from ndmc.store.merged import Merged, Rows, closest, merge, narrow, summarise_rows
-from ndmc.store.place import Place
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
 from ndmc.store.store import Store, now, write_root
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Variable
-from ndmc.store.zarr_v3 import group_document, put_array, settle_arrays, write_group
+from ndmc.store.zarr_v3 import SmallArrays, group_document, write_group
 from ndmc.typing import Floats
 
 _REPAIR = "run the same command again with --repair"
@@ -91,22 +90,22 @@ def tidy(work: Work) -> None:
 
 def merged_until(work: Work, stage: range) -> Merged:
     """Return the digests of all draws to the end of a stage, together."""
-    keys = [state_key(stage_name(stage.start))] if stage.start else []
+    name = stage_name(stage.start)
+    with _damage(work):
+        files = {key: seal for key, seal in work.files(name).items() if key == state_key(name)}
     for block in cut(stage, work.spec):
         entry = work.store.ledger.read(block_name(block.start))
-        keys += [piece.digest for piece in entry.pieces] if entry else []
-    merged = _merged(work, work.brackets(stage_name(stage.start)), keys)
+        files |= {p.digest: entry.files[p.digest] for p in entry.pieces} if entry else {}
+    merged = _merged(work, work.brackets(name), files)
     if merged.draws != stage.stop:
         message = f"{merged.draws:,} of {stage.stop:,} draws are in the ledger of {work.place}"
         raise RunError(f"{message}; {_REPAIR}")
     return merged
 
 
-def _merged(work: Work, brackets: Brackets, keys: Iterable[str]) -> Merged:
-    bundles: list[Bundle] = []
+def _merged(work: Work, brackets: Brackets, files: Files) -> Merged:
     with _damage(work):
-        bundles += [work.bundle(key) for key in keys]
-        return merge(brackets, bundles)
+        return merge(brackets, [work.bundle(key, seal) for key, seal in files.items()])
 
 
 @contextlib.contextmanager
@@ -141,8 +140,11 @@ def percentiles_of(
         ranks = [wanted_ranks(spec.draws, q, confidence) for q in spec.quantiles]
         _record(work, name, closest(merged, ranks), {}, spec.draws)
     run([Task(block, again=name) for block in blocks(spec)])
-    keys = [digest_key(again_of_block(name, block.start)) for block in blocks(spec)]
-    merged = _merged(work, work.brackets(name), keys)
+    files: Files = {}
+    with _damage(work):
+        for block in blocks(spec):
+            files |= work.files(again_of_block(name, block.start))
+    merged = _merged(work, work.brackets(name), files)
     with _damage(work):
         rows = summarise_rows(merged, spec.quantiles, confidence)
     if rows is None:
@@ -155,7 +157,7 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
 
     ``found`` are further attributes of the whole run.
     """
-    place, written = work.place, _Written(work.place)
+    written = _Percentiles(work.place)
     store = remove_percentiles(work.store)
     for number, one in enumerate(work.layout[0]):
         output = work.plan.output(one.view.name)
@@ -166,25 +168,20 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
             share = merged.above[number] / merged.draws
             written.describe(one, EXCEEDANCE, share, "1", output.title)
             dim = LIMITS.name(one.title)
-            written.put(dim, np.array(one.above), (dim,), output.unit, LIMITS.words)
+            written.add(dim, np.array(one.above), (dim,), output.unit, LIMITS.words)
     levels = np.array(work.spec.quantiles)
-    written.put(QUANTILE, levels, (QUANTILE,), "1", "share of draws below")
+    written.add(QUANTILE, levels, (QUANTILE,), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
-    labels, further = write_coordinates(place, PERCENTILES, work.plan.dims, used)
+    further = write_coordinates(written, PERCENTILES, work.plan.dims, used)
     about = {**further, "count": merged.draws}
-    return _finish(store, written.metadata | labels, about, found)
+    return _finish(store, written, about, found)
 
 
-class _Written:
-    """Small arrays of the group of percentiles, and their metadata by key."""
+class _Percentiles(SmallArrays):
+    """The arrays of the group of percentiles."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.metadata: dict[str, Any] = {}
-
-    def put(self, name: str, values: Floats, dims: tuple[str, ...], unit: str, title: str) -> None:
-        key, about = percentile_key(name), {"units": unit, "long_name": title}
-        self.metadata[key] = put_array(self.place, key, values, dims, about)
+    def add(self, name: str, values: Floats, dims: tuple[str, ...], unit: str, title: str) -> None:
+        self.put(percentile_key(name), values, dims, {"units": unit, "long_name": title})
 
     def describe(
         self, one: Series, variable: Variable, values: Floats, unit: str, title: str
@@ -192,27 +189,29 @@ class _Written:
         """Put what is known of the rows of a series, [..., row]."""
         shaped = values.reshape((*values.shape[:-1], *one.view.shape))
         dims, words = variable.dims_of(one.title, one.view.kept), variable.words.format(title)
-        self.put(variable.name(one.title), shaped, dims, unit, words)
+        self.add(variable.name(one.title), shaped, dims, unit, words)
 
 
 def _finish(
     store: Store,
-    metadata: dict[str, Any],
+    arrays: SmallArrays,
     attributes: dict[str, Any],
     found: dict[str, Any],
 ) -> Store:
     """Make percentiles durable, and after them mark the run as whole."""
-    settle_arrays(store.place, metadata)
+    arrays.settle()
     write_shapes(store)
-    group = write_group(store.place, PERCENTILES, attributes, metadata)
+    group = write_group(store.place, PERCENTILES, attributes, arrays.documents)
+    store.check_files()
     counts, worst = store.findings()
     about = {
         **store.attrs,
         "complete": True,
         "finished": now(),
+        "files": {**store.files, **arrays.files},
         "counted": counts,
         "balance": {**store.attrs["balance"], "worst": worst, "limit": LIMIT},
         **found,
     }
-    everything = {**store.metadata, PERCENTILES: group, **metadata}
+    everything = {**store.metadata, PERCENTILES: group, **arrays.documents}
     return write_root(store.place, group_document(about, everything))

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import inspect
+import logging
 import signal
 import textwrap
 import threading
@@ -33,9 +34,9 @@ from ndmc.runs.options import Options, listed
 from ndmc.runs.replay import replayed
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
 from ndmc.store.address import place_of
-from ndmc.store.creation import check_same, create, existing, raise_draws, restore
+from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
-from ndmc.store.integrity import forget
+from ndmc.store.integrity import damage_of, mend
 from ndmc.store.place import Place
 from ndmc.store.series import kernels_of, series_of
 from ndmc.store.spec import Spec, blocks, cut, stages
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["execute", "finish", "plan_only", "run"]
+
+_LOG = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,9 +163,8 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
             return store
         with place.lock("run", shared=options.part is not None):
             store = open_store(place)
-            if options.repair:
-                restore(store, asked.scenario, asked.plan)
-                store = forget(store)
+            if known is not None and (options.repair or options.part is None):
+                store = _mended(store, asked)
             under_way = _Run(store, asked, executor, listener)
             store = under_way.until() if asked.targets else under_way.to(draws)
         if options.part is not None and store.complete:
@@ -181,6 +183,16 @@ def _estimate(asked: Asked, place: Place, known: Store | None) -> Estimate:
     return estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
 
 
+def _mended(store: Store, asked: Asked) -> Store:
+    """Take out of a store what is damaged, so that it is computed again, and say so."""
+    damaged = damage_of(store, contents=store.place.near or asked.options.repair)
+    if not damaged:
+        return store
+    first = f"{damaged[0].key} {damaged[0].reason}"
+    _LOG.warning("%s: %d damaged or missing, computed again (%s)", store.path, len(damaged), first)
+    return mend(store, asked.scenario, asked.plan, damaged)
+
+
 def _is_done(store: Store, asked: Asked) -> bool:
     """Whether a store holds all that is asked for already."""
     found, draws = store.spec.draws, asked.spec.draws
@@ -189,7 +201,7 @@ def _is_done(store: Store, asked: Asked) -> bool:
         raise InputError(f"{message}; ask for as many or more, or choose another --out", "-n")
     if not store.complete or found != draws or asked.targets or asked.options.repair:
         return False
-    store.check_whole()
+    store.check_files()
     return True
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from ndmc.errors import InputError
 from ndmc.store.folder import Folder
 from ndmc.store.keys import LEDGER, ROOT, checked
-from ndmc.store.place import Place, copy
+from ndmc.store.place import Place
+from ndmc.store.seal import Seal, seal
 
 #: What reaches object stores has errors of its own for missing credentials and lost connections.
 _OWN_ERRORS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "requests")
@@ -31,6 +32,8 @@ def told() -> Iterator[None]:
 
 class Bucket(Place):
     """A folder of an object store: a write is one put, which is atomic and durable by itself."""
+
+    near = False
 
     def __init__(self, url: str) -> None:
         core: Any = import_module("fsspec.core")
@@ -69,16 +72,14 @@ class Bucket(Place):
         """Return the length of a file."""
         return int(self.files.size(self._key(key)))
 
-    def write(
-        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
-    ) -> tuple[int, int]:
-        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+    def write(self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> Seal:
+        """Write a file whole, given in one piece or in several; return its seal."""
         if isinstance(data, bytes):
             self.files.pipe_file(self._key(key), data)
-            return copy(data, len)
+            return seal(key, data, len)
         # Whole before it is put: a file opened to write is committed even where its writer fails.
         with tempfile.NamedTemporaryFile() as file:
-            written = copy(data, file.write)
+            written = seal(key, data, file.write)
             file.flush()
             self.files.put_file(file.name, self._key(key))
             return written

@@ -18,12 +18,13 @@ from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
 from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, document_key, percentile_key
 from ndmc.store.place import Place
+from ndmc.store.seal import Seal
 from ndmc.store.spec import Spec
 from ndmc.store.store import FORMAT, Store, array_of, now, open_store, tables_of, write_root
 from ndmc.store.zarr_v3 import (
+    SmallArrays,
     group_document,
     output_document,
-    put_array,
     write_document,
     write_group,
 )
@@ -34,7 +35,6 @@ __all__ = [
     "existing",
     "raise_draws",
     "remove_percentiles",
-    "restore",
     "write_shapes",
 ]
 
@@ -129,24 +129,25 @@ def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
     for key, document in arrays.items():
         write_document(place, key, document, durable=False)
     labels, attributes = write_labels(place, scenario, kept, plan)
-    metadata = {**arrays, **labels}
+    metadata = {**arrays, **labels.documents}
     for group in filter(None, attributes):
         metadata[group] = write_group(place, group, attributes[group], metadata)
     place.settle(map(document_key, arrays))
     # An array, whose folder nobody searches for arrays, and which is not listed in the root.
-    put_array(place, LEDGER, np.array(0), (), {"long_name": "see files beside this"})
-    about = {**_attributes(scenario, plan, spec), **attributes[""]}
+    SmallArrays(place).put(LEDGER, np.array(0), (), {"long_name": "see files beside this"})
+    about = {**_attributes(scenario, plan, spec), **attributes[""], "files": labels.files}
     write_root(place, group_document(about, metadata))
 
 
-def restore(store: Store, scenario: Scenario, plan: Plan) -> None:
+def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
     """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
-    write_labels(store.place, scenario, [*store.outputs.values()], plan)
+    labels, _ = write_labels(store.place, scenario, [*store.outputs.values()], plan)
     for key, about in store.metadata.items():
         if about["node_type"] == "group" and key != PERCENTILES:
             write_group(store.place, key, about["attributes"], store.metadata)
         elif about["node_type"] == "array" and not _is_of_percentiles(key):
             write_document(store.place, key, about)
+    return store.write_attributes(complete=False, files={**store.files, **labels.files})
 
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
@@ -206,11 +207,16 @@ def _is_of_percentiles(key: str) -> bool:
     return key == PERCENTILES or key.startswith(percentile_key(""))
 
 
+def files_but_percentiles(store: Store) -> dict[str, Seal]:
+    """Return the seals of the small arrays that last: not those of percentiles."""
+    return {key: seal for key, seal in store.files.items() if not _is_of_percentiles(key)}
+
+
 def remove_percentiles(store: Store) -> Store:
     """Take the percentiles of a run that is computed anew out of the root, then off the disk."""
     metadata = {k: v for k, v in store.metadata.items() if not _is_of_percentiles(k)}
     if len(metadata) < len(store.metadata):
-        attributes = {**store.attrs, "complete": False}
+        attributes = {**store.attrs, "complete": False, "files": files_but_percentiles(store)}
         store = write_root(store.place, group_document(attributes, metadata))
     store.place.remove(document_key(PERCENTILES))
     return store
@@ -227,6 +233,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
         metadata[array_of(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
     attributes = {
         **{name: value for name, value in store.attrs.items() if name != "until"},
+        "files": files_but_percentiles(store),
         "draws": spec.draws,
         "stages": _stages(spec),
         "complete": False,

@@ -39,7 +39,7 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     InputError
         If there is no such store.
     RunError
-        If its labels are damaged.
+        If its labels are damaged, or files with draws are gone.
 
     Examples
     --------
@@ -53,6 +53,7 @@ def open_dataset(store: str | Path) -> xr.Dataset:
 
     opened = open_store(store)
     opened.check_labels()
+    opened.check_files()
     with opened.damage("a label"):
         dataset: xr.Dataset = xr.open_zarr(opened.path)
     return dataset

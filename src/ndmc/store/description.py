@@ -17,23 +17,20 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
 from ndmc.store.place import Place
 from ndmc.store.variables import CENTRAL, GROUP, INDICATOR, QUALITY, TEXTS, Variable
-from ndmc.store.zarr_v3 import put_array, settle_arrays
+from ndmc.store.zarr_v3 import SmallArrays
 
 __all__ = ["write_coordinates"]
 
 #: The labels of the dim of scores: every score that any method takes.
 _INDICATORS = [*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC]
 
-#: The documents of arrays, by key.
-Documents = dict[str, Any]
-
 
 def write_labels(
     place: Place, scenario: Scenario, kept: Sequence[Output], plan: Plan
-) -> tuple[Documents, dict[str, Mapping[str, str]]]:
+) -> tuple[SmallArrays, dict[str, Mapping[str, str]]]:
     """Write labels and parameters durably.
 
-    Returns the documents of the arrays, and the attributes of each group; the root is "".
+    Returns the arrays, and the attributes of each group; the root is "".
     """
     inputs = [output for output in kept if output.kind == "parameter"]
     used = {
@@ -42,27 +39,27 @@ def write_labels(
     }
     if inputs:
         used[INPUTS] = {dim for output in inputs for dim in output.dims}
-    documents = _write_parameters(place, scenario)
+    arrays = SmallArrays(place)
+    _write_parameters(arrays, scenario)
     attributes: dict[str, Mapping[str, str]] = {TABLES: scenario.tables}
     for group, dims in used.items():
-        found, attributes[group] = write_coordinates(place, group, plan.dims, dims)
-        documents |= found
-    settle_arrays(place, documents)
-    return documents, attributes
+        attributes[group] = write_coordinates(arrays, group, plan.dims, dims)
+    arrays.settle()
+    return arrays, attributes
 
 
 def write_coordinates(
-    place: Place, group: str, dims: Dims, used: Iterable[str]
-) -> tuple[Documents, dict[str, str]]:
+    arrays: SmallArrays, group: str, dims: Dims, used: Iterable[str]
+) -> dict[str, str]:
     """Write the labels of the used dims, and the group of each label.
 
-    Returns the documents of the arrays, and the attribute that names those that are no dims.
+    Returns the attribute of the group that names those that are no dims.
     """
-    found, further = Documents(), []
+    further = []
     prefix = f"{group}/" if group else ""
 
     def put(key: str, values: Sequence[Any], dim: str, about: Mapping[str, str]) -> None:
-        found[prefix + key] = put_array(place, prefix + key, np.array(values), (dim,), about)
+        arrays.put(prefix + key, np.array(values), (dim,), about)
 
     for dim in dims.ordered(used):
         coordinate = dims.coordinate(dim)
@@ -71,46 +68,43 @@ def write_coordinates(
             group_of = {label: name for name, members in groups.items() for label in members}
             put(GROUP.name(dim), [group_of[label] for label in dims.labels[dim]], dim, {})
             further.append(GROUP.name(dim))
-    return found, {"coordinates": " ".join(further)} if further else {}
+    return {"coordinates": " ".join(further)} if further else {}
 
 
-def _write_parameters(place: Place, scenario: Scenario) -> Documents:
+def _write_parameters(arrays: SmallArrays, scenario: Scenario) -> None:
     """Write each parameter's central values, and what is known of each cell."""
-    found = Documents()
     for parameter in scenario.parameters.values():
-        put = functools.partial(_put, place, parameter, scenario.dims.shape(parameter.dims))
+        put = functools.partial(_put, arrays, parameter, scenario.dims.shape(parameter.dims))
         attributes = _about(parameter)
         for kind, variable in TEXTS.items():
             texts = [getattr(cell, kind) for cell in parameter.cells]
             if len(set(texts)) == 1:
                 attributes[kind] = texts[0]
             else:
-                found |= put(variable, np.array(texts), {})
+                put(variable, np.array(texts), {})
         if any(parameter.ratings):
             attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
             for kind, values in _qualities(parameter).items():
-                found |= put(QUALITY[kind], values, {"long_name": QUALITY[kind].words})
+                put(QUALITY[kind], values, {"long_name": QUALITY[kind].words})
         central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
-        found |= put(CENTRAL, central, attributes)
+        put(CENTRAL, central, attributes)
     if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
-        key = f"{PARAMETERS}/{INDICATOR}"
-        found[key] = put_array(place, key, np.array(_INDICATORS), (INDICATOR,), {})
-    return found
+        arrays.put(f"{PARAMETERS}/{INDICATOR}", np.array(_INDICATORS), (INDICATOR,), {})
 
 
 def _put(
-    place: Place,
+    arrays: SmallArrays,
     parameter: Parameter,
     shape: tuple[int, ...],
     variable: Variable,
     values: npt.NDArray[Any],
     about: Mapping[str, Any],
-) -> Documents:
+) -> None:
     """Write what is known of the cells of a parameter, [cell, ...]."""
     key = f"{PARAMETERS}/{variable.name(parameter.name)}"
     dims = variable.dims_of(parameter.name, parameter.dims)
     shaped = values.reshape((*shape, *values.shape[1:]))
-    return {key: put_array(place, key, shaped, dims, about)}
+    arrays.put(key, shaped, dims, about)
 
 
 def _about(parameter: Parameter) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ndmc.store.keys import checked, lock_key, outside
-from ndmc.store.place import Place, copy
+from ndmc.store.place import Place
 from ndmc.store.posix import flush, locked, umask
+from ndmc.store.seal import Seal, seal
 
 _PARTIAL = ".partial"
 
@@ -48,15 +49,13 @@ class Folder(Place):
         """Return the length of a file."""
         return os.stat(self._file(key)).st_size
 
-    def write(
-        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
-    ) -> tuple[int, int]:
-        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+    def write(self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> Seal:
+        """Write a file whole, given in one piece or in several; return its seal."""
         path = self._file(key)
         partial = f"{path}.{uuid.uuid4().hex}{_PARTIAL}"
         try:
             with self._opened(partial) as file:
-                written = copy(data, file.write)
+                written = seal(key, data, file.write)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import google_crc32c
-
-from ndmc.store.keys import document_key, entry_key, stage_of
-from ndmc.store.ledger import Entry
+from ndmc.plan.steps import Plan
+from ndmc.scenario.scenario import Scenario
+from ndmc.store.creation import restore
+from ndmc.store.keys import INPUTS, document_key, entry_key, stage_of
 from ndmc.store.store import Store, array_of, open_store
-from ndmc.store.zarr_v3 import is_whole, only_chunk, own_document
+from ndmc.store.zarr_v3 import only_chunk, own_document
 
-__all__ = ["Damage", "forget", "verify"]
+__all__ = ["Damage", "damage_of", "mend", "unchecked", "verify"]
 
-#: Bytes read at a time.
-_PIECE = 2**24
+#: Files read at once.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ def verify(store: Store | str | Path) -> list[Damage]:
     RunError
         If its root is damaged, which nothing can be compared with then.
 
+    Warns
+    -----
+    UserWarning
+        If the store was written by an older version, whose checksums say less.
+
     Examples
     --------
     >>> import ndmc, tempfile
@@ -60,13 +67,28 @@ def verify(store: Store | str | Path) -> list[Damage]:
     """
     if not isinstance(store, Store):
         store = open_store(store)
-    found = [*_metadata(store), *_small_arrays(store)]
-    for name in store.ledger.names:
-        entry = store.ledger.read(name)
-        if entry is None:
-            found.append(Damage(name, entry_key(name), "is damaged, or of another run"))
-        else:
-            found += _files(store, entry)
+    if older := unchecked(store):
+        warnings.warn(older, stacklevel=2)
+    return damage_of(store)
+
+
+def unchecked(store: Store) -> str:
+    """Return what cannot be checked of a store that an older version wrote; nothing of others."""
+    keys = [key for key, (_, checksum) in store.sealed() if isinstance(checksum, int)]
+    if store.files and not keys:
+        return ""
+    return (
+        f"{store.path!r} was written by an older version: that its files are whole is checked, not "
+        "that each is the one this run wrote there"
+    )
+
+
+def damage_of(store: Store, *, contents: bool = True) -> list[Damage]:
+    """Return what is damaged or missing: see `verify`.
+
+    Without ``contents`` only the lengths of the files that the ledger names are compared.
+    """
+    found = [*_metadata(store), *_small_arrays(store), *_of_ledger(store, contents=contents)]
     if store.complete:
         for block in store.missing():
             text = f"draws {block.start} to {block.stop - 1}"
@@ -74,29 +96,30 @@ def verify(store: Store | str | Path) -> list[Damage]:
     return found
 
 
-def _files(store: Store, entry: Entry) -> Iterator[Damage]:
-    for key, (size, checksum) in store.needed(entry):
-        try:
-            found = store.place.size(key)
-            if found != size:
-                yield Damage(entry.name, key, f"has {found} bytes, not {size}")
-            elif _checksum(store, key, size) != checksum:
-                yield Damage(entry.name, key, "has another checksum")
-        except FileNotFoundError:
-            yield Damage(entry.name, key, "is missing")
-
-
-def _checksum(store: Store, key: str, size: int) -> int:
-    checksum = 0
-    for start in range(0, size, _PIECE):
-        piece = store.place.read(key, start, min(start + _PIECE, size))
-        checksum = google_crc32c.extend(checksum, piece)
-    return checksum
+def _of_ledger(store: Store, *, contents: bool) -> Iterator[Damage]:
+    files = []
+    for name in store.ledger.names:
+        entry = store.ledger.read(name)
+        if entry is None:
+            yield Damage(name, entry_key(name), "is damaged, or of another run")
+        else:
+            files += [(name, key, seal) for key, seal in store.needed(entry)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        reasons = pool.map(lambda f: store.place.broken(*f[1:], contents=contents), files)
+        for (name, key, _), reason in zip(files, reasons, strict=True):
+            if reason:
+                yield Damage(name, key, reason)
 
 
 def _metadata(store: Store) -> Iterator[Damage]:
-    """Compare the document of every array and group with the root's, which has a checksum."""
+    """Compare the document of every array and group with the root's, which has a checksum.
+
+    Those of outputs are written last when draws are added: of an unfinished run they may be older.
+    """
+    later = set() if store.complete else {INPUTS, *map(array_of, store.outputs.values())}
     for key, known in store.metadata.items():
+        if key in later:
+            continue
         try:
             found = json.loads(store.place.read(document_key(key)))
         except FileNotFoundError:
@@ -111,29 +134,27 @@ def _metadata(store: Store) -> Iterator[Damage]:
 
 
 def _small_arrays(store: Store) -> Iterator[Damage]:
-    """Read every array that is no output: each has one chunk, with a checksum."""
+    """Read every array that is no output: each has one chunk."""
     outputs = {array_of(output) for output in store.outputs.values()}
     for key, known in store.metadata.items():
         if known["node_type"] == "array" and key not in outputs:
-            chunk = only_chunk(key, known)
             try:
-                data = store.place.read(chunk)
+                store.chunk(key)
             except FileNotFoundError:
-                yield Damage("", chunk, "is missing")
-                continue
-            if not is_whole(data, known):
-                yield Damage("", chunk, "has another checksum")
+                yield Damage("", only_chunk(key, known), "is missing")
+            except ValueError as wrong:
+                yield Damage("", only_chunk(key, known), f"has {wrong}")
 
 
-def forget(store: Store) -> Store:
-    """Take what is damaged out of the ledger, so that it is computed anew, and return the store.
+def mend(store: Store, scenario: Scenario, plan: Plan, damaged: Iterable[Damage]) -> Store:
+    """Write anew what is damaged, or forget it so that it is computed anew; return the store.
 
     Where the merged digest of earlier stages is damaged, all they came from is computed anew.
     """
-    damaged = {damage.entry for damage in verify(store)} - {""}
-    stages = (stage_of(name) for name in damaged)
+    names = {damage.entry for damage in damaged} - {""}
+    stages = (stage_of(name) for name in names)
     if any(first is not None and first >= store.stage for first in stages):
-        damaged |= set(store.ledger.names)
-    for name in damaged:
+        names |= set(store.ledger.names)
+    for name in names:
         store.ledger.remove(name)
-    return store.write_attributes(complete=False)
+    return restore(store, scenario, plan)

@@ -1,7 +1,7 @@
 """The ledger of a run: what has been safely written, by whom it can be checked.
 
-An entry is one small file, written after the files it names are durable. It carries their lengths
-and checksums and one of its own, so that an entry is either whole and right or counts for nothing.
+An entry is one small file, written after the files it names are durable. It carries their seals and
+a checksum of its own, so that an entry is either whole and right or counts for nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ import google_crc32c
 
 from ndmc.store.keys import LEDGER, entry_key, is_entry
 from ndmc.store.place import Place
+from ndmc.store.seal import Seal
 
 __all__ = ["Entry", "Files", "Piece"]
 
-Files = dict[str, tuple[int, int]]
+Files = dict[str, Seal]
+
+#: What older entries do not say of their run.
+_LATER = ("cut",)
 
 
 def checksum(data: Any) -> int:
@@ -46,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is safely written: files with length and crc32c, and for a block its pieces.
+    """What is safely written: files with their seals, and for a block its pieces.
 
     ``draws`` is how many draws were asked for, where that matters to what was written.
     """
@@ -90,7 +94,7 @@ class Ledger:
             return None
         except (ValueError, KeyError, AttributeError, TypeError):
             return None
-        if not right or facts["run"] != dict(self.run):
+        if not right or facts["run"] not in self._runs:
             return None
         pieces = tuple(
             Piece(first, stop, digest, tuple(counts), imbalance)
@@ -98,6 +102,12 @@ class Ledger:
         )
         files = {key: (size, crc) for key, (size, crc) in facts["files"].items()}
         return Entry(name, files, pieces, facts["draws"])
+
+    @property
+    def _runs(self) -> tuple[dict[str, Any], ...]:
+        """How entries name this run, and how older ones do."""
+        run = dict(self.run)
+        return run, {key: said for key, said in run.items() if key not in _LATER}
 
     def remove(self, name: str) -> None:
         """Forget an entry."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import google_crc32c
+from ndmc.store.seal import Seal, is_sealed
 
 __all__ = ["Place"]
+
+#: Bytes read at a time.
+_PIECE = 2**24
 
 
 class Place(ABC):
@@ -26,6 +28,8 @@ class Place(ABC):
     url: str
     #: Whether processes on other machines, or other processes at all, see the same files.
     shared = True
+    #: Whether reading a file takes no more than a disk does.
+    near = True
 
     @abstractmethod
     def exists(self, key: str = "") -> bool:
@@ -52,10 +56,27 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def write(
-        self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True
-    ) -> tuple[int, int]:
-        """Write a file whole, given in one piece or in several; return its length and crc32c."""
+    def write(self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> Seal:
+        """Write a file whole, given in one piece or in several; return its seal."""
+
+    def broken(self, key: str, seal: Seal, *, contents: bool = True) -> str:
+        """Return in what a file differs from its seal; nothing if it does not.
+
+        ``contents`` are compared only where that is wanted: it takes reading them.
+        """
+        size, checksum = seal
+        try:
+            found = self.size(key)
+            if found != size:
+                return f"has {found} bytes, not {size}"
+            if contents and not is_sealed(key, self._pieces(key, size), checksum):
+                return "has another checksum"
+        except FileNotFoundError:
+            return "is missing"
+        return ""
+
+    def _pieces(self, key: str, size: int) -> Iterator[bytes]:
+        return (self.read(key, at, min(at + _PIECE, size)) for at in range(0, size, _PIECE))
 
     @abstractmethod
     def settle(self, keys: Iterable[str]) -> None:
@@ -93,13 +114,3 @@ class Place(ABC):
 
     def __str__(self) -> str:
         return self.url
-
-
-def copy(data: bytes | Iterable[bytes], write: Callable[[bytes], Any]) -> tuple[int, int]:
-    """Hand data on, in one piece or in several; return its length and crc32c."""
-    size = checksum = 0
-    for piece in [data] if isinstance(data, bytes) else data:
-        write(piece)
-        size += len(piece)
-        checksum = google_crc32c.extend(checksum, piece)
-    return size, checksum

@@ -40,9 +40,10 @@ from ndmc.store.keys import (
 )
 from ndmc.store.ledger import Entry, Ledger, checksum
 from ndmc.store.place import Place
+from ndmc.store.seal import Seal, is_sealed
 from ndmc.store.spec import Spec, blocks
 from ndmc.store.variables import STATISTICS
-from ndmc.store.zarr_v3 import encoded, get_array, read_chunk
+from ndmc.store.zarr_v3 import encoded, get_array, is_whole, only_chunk
 
 __all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
 
@@ -96,7 +97,8 @@ class Store:
         keys = ("seed", "scenario_hash", "ndmc")
         run = {key: self.attrs[key] for key in keys}
         identity = {key: self.attrs[key] for key in IDENTITY if key in self.attrs}
-        return Ledger(self.place, {**run, "identity": checksum(identity)})
+        cut = [self.spec.block, self.spec.begin]
+        return Ledger(self.place, {**run, "identity": checksum(identity), "cut": cut})
 
     @property
     def complete(self) -> bool:
@@ -126,16 +128,23 @@ class Store:
             found[entry["name"]] = Output(**{**entry, "dims": tuple(entry["dims"])})
         return found
 
-    def check_whole(self) -> None:
-        """Refuse a store that says it is complete but has lost some of its files.
+    @functools.cached_property
+    def files(self) -> dict[str, Seal]:
+        """The seal of each small array's chunk; older stores have none."""
+        found = self.attrs.get("files", {})
+        return {key: (size, checksum) for key, (size, checksum) in found.items()}
+
+    def check_files(self) -> None:
+        """Refuse a store that has lost files, which Zarr would read as draws that are nan.
 
         Raises
         ------
         RunError
-            If a file that the ledger names is missing or has another length.
+            If a file that the ledger names is missing or has another length, or a store that says
+            it is complete lacks a block.
         """
-        lost = [entry.name for entry in self.entries() if not self.has_files(entry)]
-        lost += [str(b.start) for b in self.missing()]
+        lost = [key for key, seal in self.sealed() if self.place.broken(key, seal, contents=False)]
+        lost += [block_name(block.start) for block in self.missing() if self.complete]
         if lost:
             message = f"{self.path!r} has lost part of its data ({lost[0]})"
             raise RunError(f"{message}; run the same command again with --repair")
@@ -147,20 +156,18 @@ class Store:
             if entry is not None:
                 yield entry
 
-    def has_files(self, entry: Entry) -> bool:
-        """Whether the files an entry names are there, in their lengths."""
-        try:
-            return all(self.place.size(key) == size for key, (size, _) in self.needed(entry))
-        except FileNotFoundError:
-            return False
+    def sealed(self) -> Iterator[tuple[str, Seal]]:
+        """Yield the files that sound entries of the ledger name."""
+        for entry in self.entries():
+            yield from self.needed(entry)
 
-    def needed(self, entry: Entry) -> list[tuple[str, tuple[int, int]]]:
+    def needed(self, entry: Entry) -> list[tuple[str, Seal]]:
         """Return the files of an entry that are still needed: merged digests are not."""
         newest = self.stage
         if stage_of(entry.name) not in (None, newest):
             return []
         merged = {piece.digest for piece in entry.pieces if piece.stop <= newest}
-        return [(key, facts) for key, facts in entry.files.items() if key not in merged]
+        return [(key, seal) for key, seal in entry.files.items() if key not in merged]
 
     @property
     def stage(self) -> int:
@@ -202,7 +209,24 @@ class Store:
             about = self.metadata[key]
             if about["node_type"] == "array" and "/" not in key:
                 with self.damage(key):
-                    read_chunk(self.place, key, about)
+                    self.chunk(key)
+
+    def chunk(self, key: str) -> bytes:
+        """Return the chunk of a small array. Zarr takes one that is gone for nan or zeros.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is gone.
+        ValueError
+            If it is damaged, or of another run.
+        """
+        about = self.metadata[key]
+        chunk = only_chunk(key, about)
+        data, (_, checksum) = self.place.read(chunk), self.files.get(chunk, (0, ""))
+        if not is_whole(data, about) or (checksum and not is_sealed(chunk, [data], checksum)):
+            raise ValueError("another checksum")
+        return data
 
     def percentile(self, title: str, statistic: str = "values") -> npt.NDArray[Any]:
         """Return one of the `STATISTICS` of an output or a total.
@@ -214,7 +238,7 @@ class Store:
         """
         key = percentile_key(STATISTICS[statistic].name(title))
         with self.damage(key):
-            return get_array(self.place, key, self.metadata[key])
+            return get_array(self.chunk(key), self.metadata[key])
 
     @functools.cached_property
     def arrays(self) -> dict[str, Any]:
@@ -232,13 +256,13 @@ class Store:
         with self.damage(repr(name)):
             return np.asarray(self.arrays[name][tuple(chosen)]).T
 
-    def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> str:
-        """Write one block of an output [dims..., draw], and return the key of its file."""
+    def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> tuple[str, Seal]:
+        """Write one block of an output [dims..., draw], and return the key and seal of its file."""
         array = array_of(self.outputs[name])
         whole = (0 for _ in self.outputs[name].dims)
         key = chunk_key(array, draws.start // self.spec.block, *whole)
-        self.place.write(key, encoded(values, self.metadata[array]), durable=False)
-        return key
+        data = encoded(values, self.metadata[array])
+        return key, self.place.write(key, data, durable=False)
 
     def missing(self) -> list[range]:
         """Return the blocks that are not written yet."""

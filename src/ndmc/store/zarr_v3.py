@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ndmc.store.keys import chunk_key, document_key
 from ndmc.store.place import Place
+from ndmc.store.seal import Seal
 
-__all__ = ["group_document", "put_array", "settle_arrays", "write_group"]
+__all__ = ["SmallArrays", "group_document", "write_group"]
 
 #: Bytes of a checksum, which end a chunk.
 _CRC_BYTES = 4
@@ -146,19 +147,32 @@ def write_group(
 # --- small arrays: one chunk ----------------------------------------------------------------------
 
 
-def put_array(
-    place: Place,
-    key: str,
-    values: npt.NDArray[Any],
-    dims: tuple[str, ...],
-    attributes: Mapping[str, Any],
-) -> Document:
-    """Write a small array of numbers or texts, and return its document; it is not durable yet."""
-    about = _small_document(values, dims, attributes)
-    data = _texts(values) if values.dtype.kind == "U" else _little(values).tobytes()
-    write_document(place, key, about, durable=False)
-    place.write(only_chunk(key, about), _checked(data), durable=False)
-    return about
+class SmallArrays:
+    """Small arrays that are written: their documents by key, and the seals of their chunks."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.documents: dict[str, Document] = {}
+        self.files: dict[str, Seal] = {}
+
+    def put(
+        self,
+        key: str,
+        values: npt.NDArray[Any],
+        dims: tuple[str, ...],
+        attributes: Mapping[str, Any],
+    ) -> None:
+        """Write an array of numbers or texts; it is not durable yet."""
+        about = _small_document(values, dims, attributes)
+        data = _texts(values) if values.dtype.kind == "U" else _little(values).tobytes()
+        write_document(self.place, key, about, durable=False)
+        chunk = only_chunk(key, about)
+        self.files[chunk] = self.place.write(chunk, _checked(data), durable=False)
+        self.documents[key] = about
+
+    def settle(self) -> None:
+        """Make what is written durable."""
+        self.place.settle([*map(document_key, self.documents), *self.files])
 
 
 def only_chunk(key: str, about: Mapping[str, Any]) -> str:
@@ -185,42 +199,11 @@ def _uint32(number: int) -> bytes:
     return number.to_bytes(4, "little")
 
 
-def settle_arrays(place: Place, documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make arrays durable, given by key and document."""
-    chunks = [only_chunk(key, about) for key, about in documents.items()]
-    place.settle([*map(document_key, documents), *chunks])
-
-
-def get_array(place: Place, key: str, about: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Read an array of numbers that `put_array` wrote.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is gone.
-    ValueError
-        If it is damaged.
-    """
+def get_array(data: bytes, about: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Return the numbers in the chunk of a small array."""
     dtype = np.dtype(about["data_type"])
-    data = read_chunk(place, key, about)[:-_CRC_BYTES]
-    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+    values = np.frombuffer(data[:-_CRC_BYTES], dtype.newbyteorder("<")).astype(dtype)
     return values.reshape(about["shape"])
-
-
-def read_chunk(place: Place, key: str, about: Mapping[str, Any]) -> bytes:
-    """Read the chunk of a small array. Zarr takes one that is gone for nothing but nan or zeros.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is gone.
-    ValueError
-        If it is damaged.
-    """
-    data = place.read(only_chunk(key, about))
-    if not is_whole(data, about):
-        raise ValueError("another checksum")
-    return data
 
 
 def is_whole(data: bytes, about: Mapping[str, Any]) -> bool:

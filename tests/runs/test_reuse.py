@@ -1,0 +1,154 @@
+"""What a run goes on from is what was written, or is computed again; nothing is taken for draws."""
+
+import shutil
+
+import google_crc32c
+import numpy as np
+import pytest
+
+import ndmc
+from ndmc.errors import RunError
+from ndmc.store.store import open_store, write_root
+
+OPTIONS = {"seed": 3, "keep": ["in_use", "sales"], "percentiles": ["in_use"], "block": 1024}
+
+
+def stored(out, draws, **options):
+    """Run the starter, and return the path of its store."""
+    ndmc.run("starter", draws, out=out, **{**OPTIONS, **options})
+    return out
+
+
+def same(one, other):
+    """Whether all arrays of two stores are the same, bit for bit."""
+    groups = (None, "percentiles", "parameters")
+    for group in groups:
+        mine, theirs = (open_store(out).root for out in (one, other))
+        some, others = (root[group] if group else root for root in (mine, theirs))
+        found = {name: array[...] for name, array in some.arrays()}
+        assert set(found) == {name for name, _ in others.arrays()}
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, others[name][...], name)
+    return True
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return a store of 1,000 draws and one of 1,500, which nothing happened to."""
+    folder = tmp_path_factory.mktemp("whole")
+    return [stored(folder / f"{draws}.zarr", draws) for draws in (1000, 1500, 2500)]
+
+
+def shard(out, name="in_use", block=0):
+    """Return the file with the draws of an output in a block."""
+    (found,) = (path for path in (out / name / "c" / f"{block}").rglob("*") if path.is_file())
+    return found
+
+
+@pytest.mark.parametrize("draws", [1500, 2500])
+def test_a_lost_shard_is_computed_again(tmp_path, whole, caplog, draws):
+    """A block that begins with draws that are gone begins anew: they are no nan."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    shutil.rmtree(out / "in_use" / "c" / "0")
+    with pytest.raises(RunError, match=r"lost part of its data \(in_use/c/0/0.*--repair"):
+        ndmc.open(out)
+    stored(out, draws)
+    assert "1 damaged or missing, computed again (in_use/c/0/0" in caplog.text
+    assert same(out, whole[1] if draws == 1500 else whole[2])
+    assert ndmc.verify(out) == []
+
+
+def swap(one, other):
+    """Put two files in each other's place."""
+    data = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+
+
+def test_shards_that_were_swapped_are_found(tmp_path, whole, caplog):
+    """Each is whole in itself, so that only whose it is gives it away."""
+    out = shutil.copytree(whole[2], tmp_path / "run.zarr")
+    swap(shard(out, block=0), shard(out, block=1))
+    keys = {damage.key for damage in ndmc.verify(out)}
+    assert keys == {shard(out, block=n).relative_to(out).as_posix() for n in (0, 1)}
+    stored(out, 3000)
+    assert "2 damaged or missing, computed again" in caplog.text
+    assert same(out, stored(tmp_path / "other.zarr", 3000))
+
+
+def test_a_shard_of_another_seed_is_found(tmp_path, whole):
+    """The draws of another run are not those of this one."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    other = stored(tmp_path / "other.zarr", 1000, seed=4)
+    shutil.copy(shard(other), shard(out))
+    assert [damage.key for damage in ndmc.verify(out)] == [shard(out).relative_to(out).as_posix()]
+    stored(out, 1000, repair=True)
+    assert same(out, whole[0])
+
+
+@pytest.mark.parametrize("entry", [False, True])
+def test_another_runs_entry_is_none(tmp_path, whole, entry):
+    """Files of a run that is cut otherwise are not its own, with their entry or without."""
+    out = shutil.copytree(whole[2], tmp_path / "run.zarr")
+    other = stored(tmp_path / "other.zarr", 2500, block=2048)
+    keys = [shard(other).relative_to(other), *["ledger/block-0000000000000000"] * entry]
+    for key in keys:
+        shutil.copy(other / key, out / key)
+    assert len(ndmc.verify(out)) == 1 + entry
+    stored(out, 2500, repair=True)
+    assert same(out, whole[2])
+
+
+@pytest.mark.parametrize("statistic", ["", "_low", "_high", "_mean"])
+def test_percentiles_of_fewer_draws_are_found(tmp_path, statistic):
+    """What stood there before draws were added is no percentile of all of them."""
+    out = stored(tmp_path / "run.zarr", 3000, keep=["none"])
+    older = shutil.copytree(out / "percentiles" / f"in_use{statistic}", tmp_path / "older")
+    stored(out, 6000, keep=["none"])
+    before = shutil.copytree(out, tmp_path / "before.zarr")
+    key = f"percentiles/in_use{statistic}"
+    shutil.rmtree(out / key)
+    shutil.copytree(older, out / key)
+    (damage,) = ndmc.verify(out)
+    assert damage.key.startswith(f"{key}/c/")
+    with pytest.raises(RunError, match=rf"{key}.*--repair"):
+        ndmc.percentiles(out)
+    stored(out, 6000, keep=["none"], repair=True)
+    assert same(out, before)
+    assert ndmc.verify(out) == []
+
+
+@pytest.mark.parametrize("folder", ["parameters", "product", "year"])
+def test_labels_and_parameters_are_made_again(tmp_path, whole, folder):
+    """A run that goes on writes them anew where they are not those of the run."""
+    for kind in ("zarr.json", "0"):
+        out = shutil.copytree(whole[0], tmp_path / f"{kind}.zarr")
+        found = next(path for path in (out / folder).rglob(kind) if path.is_file())
+        found.write_bytes(found.read_bytes()[:-5])
+        assert len(ndmc.verify(out)) == 1
+        stored(out, 1500)
+        assert same(out, whole[1])
+        assert ndmc.verify(out) == []
+
+
+def test_a_store_of_an_older_version_is_read(tmp_path, whole):
+    """Its checksums say less, which is said; with more draws the new files have all of theirs."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    store = open_store(out)
+    ledger = type(store.ledger)(store.place, dict([*store.ledger.run.items()][:4]))
+    for name in store.ledger.names:
+        entry = store.ledger.read(name)
+        files = {}
+        for key in entry.files:
+            data = store.place.read(key)
+            files[key] = (len(data), google_crc32c.value(data))
+        ledger.write(type(entry)(name, files, entry.pieces, entry.draws))
+    attributes = {key: value for key, value in store.attrs.items() if key != "files"}
+
+    write_root(store.place, {**store.document, "attributes": attributes})
+    with pytest.warns(UserWarning, match="older version: that its files are whole is checked"):
+        assert ndmc.verify(out) == []
+    np.testing.assert_array_equal(ndmc.open(out).in_use, ndmc.open(whole[0]).in_use)
+    stored(out, 1500)
+    assert same(out, whole[1])
+    assert "files" in open_store(out).attrs
