@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from command import PATIENCE, Finished, command, ndmc
+from parts import DISTURBED
 
 from ndmc.store.integrity import verify
 from ndmc.store.spec import blocks
@@ -20,6 +21,18 @@ from ndmc.store.store import open_store
 
 #: The only attributes that two runs of the same command may differ in.
 TIMES = ("started", "finished", "checksum")
+#: What a run that is stopped says, and in how many seconds it has ended.
+STOPPED = "error: stopped; a run goes on where it stopped by the same command\n"
+SOON = 5
+#: The ways to stop a run.
+STOPS = {
+    "SIGTERM": [signal.SIGTERM],
+    "Ctrl-C": [signal.SIGINT],
+    "SIGTERM twice": [signal.SIGTERM] * 2,
+    "SIGTERM then Ctrl-C": [signal.SIGTERM, signal.SIGINT],
+    "Ctrl-C twice": [signal.SIGINT] * 2,
+    "Ctrl-C then SIGTERM": [signal.SIGINT, signal.SIGTERM],
+}
 
 
 # --- stores ---------------------------------------------------------------------------------------
@@ -34,7 +47,8 @@ def contents(store):
             continue
         found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
         if path.name == "zarr.json":
-            found[key] = json.loads(path.read_bytes())
+            with contextlib.suppress(ValueError):  # which is damage: other bytes, then
+                found[key] = json.loads(path.read_bytes())
     own = found["zarr.json"]["attributes"]
     found["zarr.json"]["attributes"] = {k: v for k, v in own.items() if k not in TIMES}
     return found
@@ -77,6 +91,12 @@ def in_flight(store):
     return [block for block in begun if firsts & set(block)]
 
 
+def raised(arguments, draws):
+    """Return a command with another number of draws."""
+    at = arguments.index("-n") + 1
+    return [*arguments[:at], draws, *arguments[at + 1 :]]
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 
@@ -87,7 +107,7 @@ def finishes(*arguments, **options):
     return done
 
 
-@dataclass
+@dataclass(eq=False)
 class Started:
     """The real command under way, in a process group of its own."""
 
@@ -134,6 +154,14 @@ class Started:
         assert "Traceback" not in err, err
         return self.process.returncode == -signal.SIGKILL
 
+    def stop(self, signals, pause=0.05):
+        """Stop the process by signals; return how it ended, and after how many seconds."""
+        began = time.monotonic()
+        for number in signals:
+            self.send(number)
+            time.sleep(pause)
+        return self.result(), time.monotonic() - began
+
     def result(self):
         """Wait for the end and return how it was."""
         out, err = self.process.communicate(timeout=PATIENCE)
@@ -142,9 +170,13 @@ class Started:
 
 @contextlib.contextmanager
 def started(*arguments, **environment):
-    """Yield the real command under way; it is killed at the end if it still runs."""
+    """Yield the real command under way; it is killed at the end with all it has started.
+
+    With TOUCHES in the environment it kills or stops itself: see `DISTURBED`.
+    """
+    itself = [sys.executable, "-c", DISTURBED, *map(str, arguments)]
     process = subprocess.Popen(
-        command(*arguments),
+        itself if "TOUCHES" in environment else command(*arguments),
         env={**os.environ, "COLUMNS": "200", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -154,7 +186,7 @@ def started(*arguments, **environment):
     try:
         yield Started(process)
     finally:
-        if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 

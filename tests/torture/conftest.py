@@ -3,9 +3,11 @@
 import itertools
 import os
 import random
+import shutil
 import time
 
 import pytest
+from disturbed import contents, finishes
 
 #: Tests whose cases are drawn go on for so many minutes, and draw from this seed.
 MINUTES = float(os.environ.get("NDMC_TORTURE_MINUTES", "1"))
@@ -31,3 +33,20 @@ def chances(request):
 
     numbers = itertools.takewhile(lambda _: time.monotonic() < end, itertools.count())
     return ((number, chance(number)) for number in numbers)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Return a function: the contents of an undisturbed run of a command, and its seconds."""
+    known = {}
+
+    def look(arguments):
+        if str(arguments) not in known:
+            out = tmp_path_factory.mktemp("whole") / "run.zarr"
+            began = time.monotonic()
+            finishes(*arguments, "--out", out)
+            known[str(arguments)] = contents(out), time.monotonic() - began
+            shutil.rmtree(out)
+        return known[str(arguments)]
+
+    return look
