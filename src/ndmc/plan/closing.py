@@ -6,17 +6,23 @@ of these equations for itself. What cannot be matched is named, with what would 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
+from ndmc.plan.steps import Term
 from ndmc.plan.vocabulary import Vocabulary
 
+#: What is wrong, and where.
 Fault = tuple[str, tuple[str | int, ...]]
+
+#: So many faults are told; one that is mended often mends others.
+_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,31 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
         for name, flow in file.flows.items()
         if flow.value is None and flow.share is None and name not in by_stocks
     ]
-    equations = [e for process in file.processes for e in _closings(names, process, open_flows)]
+    places = {name: place for place, name in enumerate(open_flows)}
+    equations = [e for process in file.processes for e in _closings(names, process, places)]
     matched = _match(names, open_flows, equations)
-    faults = [_undetermined(name, matched, equations) for name in open_flows if name not in matched]
-    spare = [equation for equation in equations if equation not in matched.values()]
-    faults += [_overdetermined(names, equation, matched) for equation in spare]
+    used = set(matched.values())
+    faults: list[Callable[[], Fault]] = [
+        functools.partial(_undetermined, name, matched, equations)
+        for name in open_flows
+        if name not in matched
+    ]
+    faults += [
+        functools.partial(_overdetermined, names, equation, matched)
+        for equation in equations
+        if equation not in used
+    ]
     if faults:
-        (first, key), *others = faults
-        names.fail("; besides, ".join([first, *(text for text, _ in others)]), *key)
+        _fail(names, faults)
     return matched
+
+
+def _fail(names: Vocabulary, faults: Sequence[Callable[[], Fault]]) -> NoReturn:
+    (first, key), *others = (fault() for fault in faults[:_TOLD])
+    texts = [first, *(text for text, _ in others)]
+    if len(faults) > _TOLD:
+        texts.append(f"{len(faults) - _TOLD} more flows or processes do not fit")
+    names.fail("; besides, ".join(texts), *key)
 
 
 def _determined_by_stocks(names: Vocabulary) -> set[str]:
@@ -90,19 +112,20 @@ def _check_crossed(names: Vocabulary, process: str, index: int) -> None:
         )
 
 
-def _closings(names: Vocabulary, process: str, open_flows: Collection[str]) -> Iterable[Closing]:
+def _closings(names: Vocabulary, process: str, places: Mapping[str, int]) -> Iterable[Closing]:
     """Yield the equations of a process, with the open flows that each could close."""
-    into, out = (
-        {term.name for term in terms} & set(open_flows)
-        for terms in (names.inflows(process), names.outflows(process))
-    )
+
+    def opened(*terms: Term) -> tuple[str, ...]:
+        return tuple(sorted({t.name for t in terms if t.name in places}, key=places.__getitem__))
+
+    into, out = names.inflows(process), names.outflows(process)
     stock = names.file.stocks.get(names.holders.get(process, ""))
     if stock is None:
-        yield Closing(process, "balance", tuple(n for n in open_flows if n in into | out))
+        yield Closing(process, "balance", opened(*into, *out))
     elif stock.kind == "lifetime":
-        yield Closing(process, "release", tuple(n for n in open_flows if n in out))
+        yield Closing(process, "release", opened(*out))
         if stock.value is not None:
-            yield Closing(process, "inflow", tuple(n for n in open_flows if n in into))
+            yield Closing(process, "inflow", opened(*into))
 
 
 def _match(
@@ -136,12 +159,16 @@ def _match(
 
 def _undetermined(name: str, matched: dict[str, Closing], equations: Sequence[Closing]) -> Fault:
     """Name every flow that could be the one too many, and the equations they share."""
-    flows, shared = [name], list[Closing]()
+    closes: dict[str, list[Closing]] = {}
+    for equation in equations:
+        for flow in equation.flows:
+            closes.setdefault(flow, []).append(equation)
+    closed = {equation: flow for flow, equation in matched.items()}
+    flows, shared = [name], dict[Closing, None]()
     for flow in flows:
-        for equation in equations:
-            if flow in equation.flows and equation not in shared:
-                shared.append(equation)
-                flows += [n for n, e in matched.items() if e == equation and n not in flows]
+        new = [equation for equation in closes.get(flow, []) if equation not in shared]
+        shared.update(dict.fromkeys(new))
+        flows += [closed[equation] for equation in new]
     if not shared:
         message = "no process balance can close it; give it a value or a share"
         return f"flow {name!r} is not determined: {message}", ("flows", name)

@@ -27,7 +27,9 @@ from ndmc.plan.steps import (
     Plan,
     Profile,
     Share,
+    Single,
     Step,
+    one_by_one,
 )
 from ndmc.plan.stock_lifetimes import positive_parameters
 from ndmc.plan.stocks import profile_steps, stock_steps
@@ -92,7 +94,7 @@ def build_plan(
     )
 
 
-def _steps(names: Vocabulary) -> list[Step]:
+def _steps(names: Vocabulary) -> list[Single]:
     """Return the steps that determine everything, in no order."""
     stocks = stock_steps(names)
     flows = flow_steps(names)
@@ -102,21 +104,21 @@ def _steps(names: Vocabulary) -> list[Step]:
 # --- order -------------------------------------------------------------------------------------
 
 
-def _sorted(names: Vocabulary, steps: Sequence[Step]) -> list[Step]:
+def _sorted(names: Vocabulary, steps: Sequence[Single]) -> list[Step]:
     """Return the steps in an order that finds inputs ready, each loop as one step."""
     maker = {name: number for number, step in enumerate(steps) for name in step.targets}
     needs = {
         number: sorted({maker[name] for name in step.inputs if name in maker})
         for number, step in enumerate(steps)
     }
-    found = []
+    found: list[Step] = []
     for group in in_order(needs):
         looped = len(group) > 1 or group[0] in needs[group[0]]
         found.append(_loop(names, [steps[n] for n in group]) if looped else steps[group[0]])
     return found
 
 
-def _loop(names: Vocabulary, members: Sequence[Step]) -> March:
+def _loop(names: Vocabulary, members: Sequence[Single]) -> March:
     try:
         return compile_loop(members, names.dims)
     except LoopError as wrong:
@@ -172,10 +174,10 @@ def _kept(names: Vocabulary, keep: Iterable[str] | None) -> list[str]:
     if keep is None:
         return known
     chosen = list(dict.fromkeys(keep))
+    allowed = dict.fromkeys([*known, *names.scenario.parameters])
     for name in chosen:
-        if name not in known and name not in names.scenario.parameters:
+        if name not in allowed:
             message = f"nothing is named {name!r}"
-            allowed = [*known, *names.scenario.parameters]
             raise InputError(f"{message}; {nearest(name, allowed)}", f"--keep {name}")
     return chosen
 
@@ -226,7 +228,7 @@ def _factor(names: Vocabulary, unit: str, dimension: Dimension, name: str) -> fl
 
 def _ranges(names: Vocabulary, steps: Iterable[Step]) -> dict[str, tuple[float, float]]:
     """Return the physical range of each parameter: said, a share, or not negative."""
-    members = [m for s in steps for m in (s.members if isinstance(s, March) else (s,))]
+    members = [*one_by_one(steps)]
     shares = [step.expression for step in members if isinstance(step, Share)]
     shares += [share for m in members if isinstance(m, Cohort) for _, share in m.removals]
     plain = {share.name for share in shares if share.operation == "name"}

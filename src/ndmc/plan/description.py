@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ndmc.plan.steps import Balance, Cohort, March, Plan, Profile, Share, Step
+from ndmc.plan.steps import Balance, Cohort, Plan, Profile, Share, Single, Step, one_by_one
 from ndmc.scenario.scenario import Scenario
 
 __all__ = ["describe", "members_of", "steps_of"]
@@ -15,19 +15,15 @@ def steps_of(plan: Plan) -> tuple[Step, ...]:
     return (*plan.fixed, *plan.steps)
 
 
-def members_of(plan: Plan) -> Iterator[Step]:
+def members_of(plan: Plan) -> Iterator[Single]:
     """Yield all steps, those of a loop one by one."""
-    for step in steps_of(plan):
-        yield from step.members if isinstance(step, March) else (step,)
+    yield from one_by_one(steps_of(plan))
 
 
-def describe(step: Step, name: str, scenario: Scenario) -> str:
+def describe(step: Single, name: str, scenario: Scenario) -> str:
     """Return, in a few words, what determines a quantity that a step computes."""
     flows, file = scenario.file.flows, scenario.file
     match step:
-        case March(members=members):
-            member = next(member for member in members if name in member.targets)
-            return describe(member, name, scenario)
         case Cohort(target=target) if name != target:
             return f"removal {file.stocks[target].removals[name]} of what {target} holds"
         case Cohort(target=target):
@@ -36,7 +32,8 @@ def describe(step: Step, name: str, scenario: Scenario) -> str:
             return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
         case Share():
             origin = flows[name].origin
-            held = any(s.process == origin and s.kind == "lifetime" for s in file.stocks.values())
+            stock = file.stocks.get(scenario.holders.get(origin, ""))
+            held = stock is not None and stock.kind == "lifetime"
             what = "the stock releases in" if held else "enters"
             return f"share {flows[name].share} of what {what} {origin}"
         case Balance(process=process, kind=kind):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmc.dims import align
 from ndmc.plan.closing import Closing, close_flows
-from ndmc.plan.steps import Balance, Formula, Share, Step, Term, hidden
+from ndmc.plan.steps import Balance, Formula, Share, Single, Term, hidden
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
@@ -17,7 +17,7 @@ from ndmc.typing import Floats
 __all__ = ["flow_value", "share_of_flow"]
 
 
-def flow_steps(names: Vocabulary) -> list[Step]:
+def flow_steps(names: Vocabulary) -> list[Single]:
     """Return the steps that compute every flow which no stock determines.
 
     Raises
@@ -27,7 +27,7 @@ def flow_steps(names: Vocabulary) -> list[Step]:
         that take more than everything.
     """
     closings = close_flows(names)
-    steps: list[Step] = []
+    steps: list[Single] = []
     for name, flow in names.file.flows.items():
         if flow.value is not None and flow.share is not None:
             names.fail("give either value or share, not both", "flows", name, "share")
@@ -108,7 +108,7 @@ def _balance(names: Vocabulary, name: str, closing: Closing) -> Balance:
 
 def _check_share_sums(names: Vocabulary, shares: Sequence[Share]) -> None:
     """Refuse shares that take more than everything, where parameters alone decide them."""
-    known = []
+    known: dict[str, list[tuple[Share, Floats]]] = {}
     for share in shares:
         values = names.central(share.expression)
         if values is None:
@@ -116,9 +116,10 @@ def _check_share_sums(names: Vocabulary, shares: Sequence[Share]) -> None:
         if values.min() < 0:
             message = f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
             names.fail(message, "flows", share.target, "share")
-        known.append((share, align(values, share.expression.dims, share.dims, names.dims)))
+        taken = align(values, share.expression.dims, share.dims, names.dims)
+        known.setdefault(names.file.flows[share.target].origin, []).append((share, taken))
     for process in names.file.processes:
-        leaving = [(s, v) for s, v in known if names.file.flows[s.target].origin == process]
+        leaving = known.get(process, [])
         total = _least_sum(leaving)
         if total > 1 + 1e-12:
             targets = ", ".join(share.target for share, _ in leaving)

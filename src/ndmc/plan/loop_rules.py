@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ndmc.plan.ordering import in_order
-from ndmc.plan.steps import Balance, Cohort, Formula, Share, Step
+from ndmc.plan.steps import Balance, Cohort, Formula, Share, Single
 from ndmc.scenario.expressions import Expression
 
 
@@ -39,7 +39,7 @@ class Rules:
         For what is not known year by year.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Single]) -> None:
         self.cohorts = [step for step in steps if isinstance(step, Cohort)]
         self.members = {name for step in steps for name in step.targets}
         self.of: dict[str, Rule] = {}
@@ -67,7 +67,7 @@ class Rules:
 
     # --- steps -----------------------------------------------------------------------------
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: Single) -> None:
         match step:
             case Formula():
                 self._name(step.target, step.dims, self._without_memory(step.expression))

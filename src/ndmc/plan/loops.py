@@ -15,12 +15,12 @@ from ndmc.dims import Dims
 from ndmc.plan.elimination import Elimination
 from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, code_of
 from ndmc.plan.loop_rules import Fate, LoopError, Rules
-from ndmc.plan.steps import Balance, March, Program, Share, Step, Term
+from ndmc.plan.steps import Balance, March, Program, Share, Single, Term
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import OPERATIONS
 
 
-def compile_loop(members: Sequence[Step], dims: Dims) -> March:
+def compile_loop(members: Sequence[Single], dims: Dims) -> March:
     """Return the steps of one loop as a single step.
 
     Parameters

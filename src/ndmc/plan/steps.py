@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -242,7 +243,7 @@ class March:
     """A loop: steps that need each other, solved together, one year after the other."""
 
     target: str
-    members: tuple[Step, ...]
+    members: tuple[Single, ...]
     program: Program
 
     @property
@@ -257,7 +258,18 @@ class March:
         return names - set(self.targets)
 
 
-Step = Formula | Share | Balance | Cohort | Profile | March
+Single = Formula | Share | Balance | Cohort | Profile
+
+Step = Single | March
+
+
+def one_by_one(steps: Iterable[Step]) -> Iterator[Single]:
+    """Yield steps, those of a loop one by one."""
+    for step in steps:
+        if isinstance(step, March):
+            yield from step.members
+        else:
+            yield step
 
 
 @dataclass(frozen=True)
@@ -373,22 +385,17 @@ class Plan:
     @functools.cached_property
     def held(self) -> int:
         """The number of values one draw has while it is computed."""
-        return sum(
-            self.dims.size(self.dims_of(step, name)) for step in self.steps for name in step.targets
-        )
+        return sum(len(one.targets) * self.dims.size(one.dims) for one in one_by_one(self.steps))
 
     def output(self, name: str) -> Output:
         """Return the output ``name``."""
-        return next(output for output in self.outputs if output.name == name)
+        return self._outputs[name]
+
+    @functools.cached_property
+    def _outputs(self) -> dict[str, Output]:
+        return {output.name: output for output in self.outputs}
 
     @property
     def cells(self) -> int:
         """The number of values one draw of all outputs has."""
         return sum(self.dims.size(output.dims) for output in self.outputs)
-
-    def dims_of(self, step: Step, name: str) -> tuple[str, ...]:
-        """Return the dims of a name that a step computes."""
-        if isinstance(step, March):
-            member = next(m for m in step.members if name in m.targets)
-            return self.dims_of(member, name)
-        return step.dims

@@ -11,14 +11,14 @@ import numpy as np
 from ndmc.dims import align
 from ndmc.errors import nearest
 from ndmc.plan.initial_stocks import check_not_negative, initial_amount, initial_cohorts
-from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Step, hidden
+from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression, Variable
 from ndmc.scenario.schema import StockEntry
 
 
-def stock_steps(names: Vocabulary) -> list[Step]:
+def stock_steps(names: Vocabulary) -> list[Single]:
     """Return the steps that compute every stock, what it releases and what it loses.
 
     Raises
@@ -26,7 +26,7 @@ def stock_steps(names: Vocabulary) -> list[Step]:
     InputError
         With file and line, for anything about a stock that does not fit together.
     """
-    steps: list[Step] = []
+    steps: list[Single] = []
     for name, stock in names.file.stocks.items():
         _check_keys(names, name, stock)
         match stock.kind:
@@ -99,13 +99,13 @@ def _held_before(names: Vocabulary, name: str) -> Expression:
     return nothing if value is None else names.in_a_year(names.in_first_year(value, nothing))
 
 
-def _sink(names: Vocabulary, name: str, stock: StockEntry) -> list[Step]:
+def _sink(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
     net, compose = _net(names, name, stock), names.compose
     entered = compose.apply("add", compose.name(net.target), _held_before(names, name))
     return [net, Formula(name, net.dims, compose.along("cumsum", entered))]
 
 
-def _buffer(names: Vocabulary, name: str, stock: StockEntry) -> list[Step]:
+def _buffer(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
     """Hold surpluses; what is short is drawn from them, and the remainder comes from outside."""
     if stock.remainder is None:
         message = f"the buffer {name!r} names no remainder: the flow that covers what it cannot"
@@ -224,7 +224,7 @@ def _check_removals(
 # --- indicators by age and cohort --------------------------------------------------------------
 
 
-def profile_steps(names: Vocabulary, steps: Iterable[Step]) -> list[Profile]:
+def profile_steps(names: Vocabulary, steps: Iterable[Single]) -> list[Profile]:
     """Return the steps of indicators that show a stock or its release by age or cohort."""
     cohorts = {step.target: step for step in steps if isinstance(step, Cohort)}
     found = []

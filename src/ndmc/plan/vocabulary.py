@@ -41,7 +41,7 @@ class Vocabulary:
         self.file = scenario.file
         self.dims = scenario.dims
         self.where = scenario.document.where
-        self.holders = {stock.process: name for name, stock in self.file.stocks.items()}
+        self.holders = scenario.holders
         self.variables = self._variables()
         self.compose = Composer(self.variables, self.dims)
         self.indicators: dict[str, Formula] = {}
@@ -61,19 +61,21 @@ class Vocabulary:
 
         By name, not as the file has them: the order of a sum decides its last bit.
         """
-        return tuple(
-            Term(name, self.flow_dims(name))
-            for name, flow in sorted(self.file.flows.items())
-            if flow.target == process
-        )
+        return self._terms.get(("to", process), ())
 
     def outflows(self, process: str) -> tuple[Term, ...]:
         """Return the flows out of a process, by name."""
-        return tuple(
-            Term(name, self.flow_dims(name))
-            for name, flow in sorted(self.file.flows.items())
-            if flow.origin == process
-        )
+        return self._terms.get(("from", process), ())
+
+    @functools.cached_property
+    def _terms(self) -> dict[tuple[str, str], tuple[Term, ...]]:
+        """The flows of every node, by which of their ends it is."""
+        found: dict[tuple[str, str], list[Term]] = {}
+        for name, flow in sorted(self.file.flows.items()):
+            term = Term(name, self.flow_dims(name))
+            found.setdefault(("from", flow.origin), []).append(term)
+            found.setdefault(("to", flow.target), []).append(term)
+        return {end: tuple(terms) for end, terms in found.items()}
 
     def fail(self, message: str, *key: str | int) -> NoReturn:
         """Raise a mistake at a place of the scenario file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,11 @@ class Scenario:
     variant: str
     changes: dict[str, str]
     tables: dict[str, str] = field(repr=False)
+
+    @functools.cached_property
+    def holders(self) -> dict[str, str]:
+        """The stock of each process that holds one."""
+        return {stock.process: name for name, stock in self.file.stocks.items()}
 
     @property
     def hash(self) -> str:

@@ -152,6 +152,7 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
     groups = {dim: named for dim, named in scenario.dims.groups.items() if named}
+    checked = dict.fromkeys(account.process for account in plan.accounts)
     return {
         "ndmc_format": FORMAT,
         "title": _title(scenario, plan),
@@ -175,12 +176,8 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "watched": [[watch.name, watch.kind] for watch in plan.watches],
         "counted": [],
         "balance": {
-            "checked": [account.process for account in plan.accounts],
-            "not_computed": [
-                process
-                for process in scenario.file.processes
-                if process not in {account.process for account in plan.accounts}
-            ],
+            "checked": [*checked],
+            "not_computed": [p for p in scenario.file.processes if p not in checked],
         },
         "scenario_text": scenario.document.text,
     }

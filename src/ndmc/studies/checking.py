@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,37 +152,40 @@ def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
 def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:
     """Yield each process with what enters, leaves and stays, and the flows it closes."""
     flows, stocks = scenario.file.flows, scenario.file.stocks
-    closed: dict[str, list[str]] = {process: [] for process in scenario.file.processes}
+    enter, leave, held, closed = (defaultdict[str, list[str]](list) for _ in range(4))
+    for name, flow in flows.items():
+        enter[flow.target].append(name)
+        leave[flow.origin].append(name)
+    for name, stock in stocks.items():
+        held[stock.process].append(name)
     for step in members_of(plan):
         if isinstance(step, Balance) and step.target in flows:
             closed[step.process].append(step.target)
     for process in scenario.file.processes:
-        into = (name for name, flow in flows.items() if flow.target == process)
-        out = (name for name, flow in flows.items() if flow.origin == process)
-        held = (name for name, stock in stocks.items() if stock.process == process)
-        yield Inventory(process, (*into,), (*out,), (*held,), (*closed[process],))
+        yield Inventory(process, *(tuple(names[process]) for names in (enter, leave, held, closed)))
 
 
 def _quantities(scenario: Scenario, plan: Plan, central: Central) -> Iterator[Determined]:
     """Yield the outputs in the order of computing, with what determines each and its last value."""
-    steps = {output.name: _step_of(plan, output.name) for output in plan.outputs}
-    numbers = _numbers(plan)
+    steps, numbers = _makers(plan), _numbers(plan)
+    members = {name: member for member in members_of(plan) for name in member.targets}
     for output in sorted(plan.outputs, key=lambda o: (numbers[id(steps[o.name])], o.name)):
         step = steps[output.name]
         label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
-        rule = describe(step, output.name, scenario)
+        rule = describe(members[output.name], output.name, scenario)
         added_up = output.kind != "indicator" or output.dims in ((), ("year",))
         last = _last_value(central[output.name]) if added_up else math.nan
         yield Determined(label, output, rule, last)
 
 
-def _step_of(plan: Plan, name: str) -> Step:
-    return next(step for step in steps_of(plan) if name in step.targets)
+def _makers(plan: Plan) -> dict[str, Step]:
+    return {name: step for step in steps_of(plan) for name in step.targets}
 
 
 def _numbers(plan: Plan) -> dict[int, int]:
     """Return a number for each step that leads to an output, in the order of computing."""
-    shown = {id(_step_of(plan, output.name)) for output in plan.outputs}
+    makers = _makers(plan)
+    shown = {id(makers[output.name]) for output in plan.outputs}
     visible = [id(step) for step in steps_of(plan) if id(step) in shown]
     return {step: number for number, step in enumerate(visible, start=1)}
 

@@ -14,10 +14,10 @@ __all__ = ["edges", "nodes"]
 def nodes(scenario: Scenario) -> list[Node]:
     """Return the processes and the nodes of the environment."""
     file = scenario.file
-    holders = {stock.process: name for name, stock in file.stocks.items()}
     ends = [node for flow in file.flows.values() for node in (flow.origin, flow.target)]
-    outside = [node for node in dict.fromkeys(ends) if node not in file.processes]
-    inside = [Node(name, "process", holders.get(name, "")) for name in file.processes]
+    processes = set(file.processes)
+    outside = [node for node in dict.fromkeys(ends) if node not in processes]
+    inside = [Node(name, "process", scenario.holders.get(name, "")) for name in file.processes]
     return inside + [Node(name, "environment") for name in outside]
 
 

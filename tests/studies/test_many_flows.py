@@ -1,0 +1,64 @@
+"""Systems of thousands of flows: the work of a check grows with them, not with their square."""
+
+import functools
+import sys
+
+import many_flows
+import pytest
+from strategies import scenario
+
+import ndmc
+from ndmc.errors import InputError
+
+SYSTEMS = {
+    "chain closed by balances": many_flows.chain,
+    "chain of shares": functools.partial(many_flows.chain, kind="share"),
+    "chain of values": functools.partial(many_flows.chain, kind="value"),
+    "chains side by side": many_flows.side_by_side,
+}
+
+
+def calls(work):
+    """Return how many functions are called, in Python and in C."""
+    count = 0
+
+    def counted(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_twice_the_flows_take_twice_the_work(system):
+    """Counted in calls of functions, whatever else the machine does."""
+    few, many = (scenario(system(count)) for count in (400, 800))
+    ndmc.check(few)  # what is imported and compiled at first
+    assert calls(lambda: ndmc.check(many)) < 2.2 * calls(lambda: ndmc.check(few))
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_check_of_two_thousand_flows(system):
+    """A chain of any length is computed; what is left at its end is what its rules leave."""
+    found = ndmc.check(scenario(system(2000)))
+    last = {one.output.name: one.last for one in found.quantities}
+    assert len(last) in (1999, 2000)
+    links = [value for name, value in last.items() if name.startswith("f")]
+    assert max(links) == 100
+    assert all(value > 0 for value in links[:100])
+
+
+def test_many_faults_are_told_in_one_message_that_can_be_read():
+    """The first are told, and how many more there are."""
+    data = many_flows.chain(600)
+    for n in range(200):
+        data["flows"][f"spilt{n}"] = {"from": f"p{n + 1}", "to": "losses"}
+    with pytest.raises(InputError) as caught:
+        ndmc.check(scenario(data))
+    assert caught.value.message.count("is not determined") == 5
+    assert caught.value.message.endswith("; besides, 195 more flows or processes do not fit")
