@@ -31,6 +31,7 @@ def info(
     opened = open_store(store)
     if not verify:
         print_info(info_of(opened))
+        opened.check_files()
         return
     found = damage_of(opened)
     print_damage(opened, found, unchecked(opened))

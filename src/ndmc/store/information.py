@@ -51,6 +51,8 @@ class Info(Findings):
         What became of each target of ``until``.
     known
         The percentile of each output that is known worst, of a complete run.
+    lost
+        Files that are gone or cut short; what else is wrong with files, `ndmc.verify` finds.
     """
 
     path: str
@@ -71,6 +73,7 @@ class Info(Findings):
     outputs: tuple[Output, ...]
     kept: tuple[str, ...]
     known: tuple[Known, ...]
+    lost: tuple[str, ...]
 
 
 def info(store: str | Path) -> Info:
@@ -124,6 +127,7 @@ def info_of(store: Store) -> Info:
         outputs=tuple(store.computed.values()),
         kept=spec.keep,
         known=tuple(widths(store)) if store.complete else (),
+        lost=tuple(store.lost()),
     )
 
 

@@ -143,11 +143,15 @@ class Store:
             If a file that the ledger names is missing or has another length, or a store that says
             it is complete lacks a block.
         """
-        lost = [key for key, seal in self.sealed() if self.place.broken(key, seal, contents=False)]
-        lost += [block_name(block.start) for block in self.missing() if self.complete]
-        if lost:
+        if lost := self.lost():
             message = f"{self.path!r} has lost part of its data ({lost[0]})"
             raise RunError(f"{message}; run the same command again with --repair")
+
+    def lost(self) -> list[str]:
+        """Return what is gone or cut short: files that the ledger names, entries of a whole run."""
+        keys = [key for key, seal in self.sealed() if self.place.broken(key, seal, contents=False)]
+        missing = self.missing() if self.complete else []
+        return [*keys, *(block_name(block.start) for block in missing)]
 
     def entries(self) -> Iterator[Entry]:
         """Yield the sound entries of the ledger."""

@@ -32,6 +32,7 @@ def summaries(
     InputError
         For what the store has not, such as other percentiles or sums of draws that are not kept.
     """
+    store.check_files()
     select, over, by_group = select or {}, tuple(over), tuple(by_group)
     if names is not None:
         return {name: _summary(store, name, quantiles, select, over, by_group) for name in names}
