@@ -17,7 +17,7 @@ import ndmc
 from ndmc.cli.app import app
 from ndmc.option import PERCENTS, option_of
 from ndmc.runs.options import Options, listed
-from ndmc.store.identity import identity, options_of
+from ndmc.store.identity import identity, spec_of
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.spec import Identity, Spec
 
@@ -144,7 +144,8 @@ def test_stores_keep_the_names_and_forms_of_what_was_asked():
         "compute": "float64",
         "bits": 0,
     }
-    assert Spec(draws=10, block=256, **options_of(found)) == spec
+    stages = {"begin": spec.begin, "pilot": 0, "counted": 0}
+    assert spec_of({**found, "draws": 10, "block": 256, "stages": stages}) == spec
     assert {one.name for one in fields(Identity)} < set(found)
 
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import ndmc
-from ndmc.errors import RunError
+from ndmc.errors import InputError
 from ndmc.store.folder import Folder
 from ndmc.store.integrity import verify
 from ndmc.store.store import open_store, write_root
@@ -37,9 +37,119 @@ def test_nothing_outside_is_written(store, tmp_path, key):
     metadata = store.document["consolidated_metadata"]
     metadata["metadata"][key.replace("VICTIM", str(victim))] = store.metadata["year"]
     out = write_root(Folder(store.place.path), store.document).path
-    with pytest.raises(RunError, match="is not a store of ndmc's"):
+    with pytest.raises(InputError, match="is not a store of ndmc's"):
         verify(out)
-    with pytest.raises(RunError, match="is not a store of ndmc's"):
+    with pytest.raises(InputError, match="is not a store of ndmc's"):
         ndmc.run("starter", 300, out=out, repair=True, **ASKED)
     assert (victim / "zarr.json").read_text() == "mine"
     assert [path.name for path in victim.iterdir()] == ["zarr.json"]
+
+
+# --- what stands in the root ----------------------------------------------------------------------
+
+
+def forged(store, value, *path):
+    """Put a value at a path of the document of the root, with the right checksum."""
+    *above, last = path
+    inner = store.document
+    for part in above:
+        inner = inner[part]
+    inner[last] = value
+    write_root(store.place, store.document)
+    return store.path
+
+
+WRONG = [
+    ("draws", -5, "attribute 'draws' is -5; it should be greater than or equal to 1"),
+    ("draws", 2**63, "attribute 'draws' is 9223372036854775808"),
+    ("draws", True, "attribute 'draws' is True; it should be a valid integer"),
+    ("draws", 2**50, "blocks, where a store has at most 1000000"),
+    ("block", 300, "which is no power of two"),
+    ("stages", {"begin": 8192, "pilot": 0, "counted": 7}, "where no stage begins"),
+    ("quantiles", [0.5, 1.5], "attribute 'quantiles.1' is 1.5"),
+    ("quantiles", [0.5] * 1001, "at most 1000 items"),
+    ("quantiles", [0.5], "is not what the attributes say of it"),
+    ("seed", 2**64, "attribute 'seed'"),
+    ("keep", ["nothing"], "a name of 'keep' is not among the outputs"),
+    ("keep", ["../../x"], "attribute 'keep.0'"),
+    ("exceed", [["in_use", 1.0]], "the document of 'percentiles/in_use_exceedance' is missing"),
+    ("exceed", [["other", 1.0]], "a name of 'exceed' has no percentiles"),
+    ("dtype", "float16", "'float32' or 'float64'"),
+    ("bits", 40, "where float32 has 23"),
+    ("counted", [1], "1 numbers are counted of"),
+    ("balance", {"checked": [], "not_computed": [], "worst": float("nan")}, "balance.worst"),
+    ("coordinates", "in_use", "which are not all further labels"),
+    ("until", [{"met": 1}], "attribute 'until.0"),
+    ("complete", 1, "attribute 'complete' is 1"),
+    ("changes", {"a": 1}, "attribute 'changes.a' is 1"),
+    ("title", ["x"] * 10**6, "attribute 'title' is"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"), WRONG, ids=[f"{n}-{v!r:.20}" for n, v, _ in WRONG]
+)
+def test_attributes_that_no_run_writes_are_refused(store, name, value, said):
+    """An attribute of a wrong kind, out of range or at odds with others ends in one message."""
+    with pytest.raises(InputError) as refused:
+        open_store(forged(store, value, "attributes", name))
+    assert said in str(refused.value)
+    assert len(str(refused.value)) < 400 + len(store.path)
+
+
+@pytest.mark.parametrize("name", ["draws", "seed", "dims", "outputs", "stages", "watched"])
+def test_attributes_that_every_run_writes_are_needed(store, name):
+    """Nothing is assumed of a run that does not say it."""
+    del store.document["attributes"][name]
+    with pytest.raises(InputError, match=f"the attribute '{name}' is missing"):
+        open_store(write_root(store.place, store.document).path)
+
+
+def test_labels_have_to_agree(store):
+    """Labels stand once, years are years, and a label is in one group."""
+    dims, groups = (store.attrs[name] for name in ("dims", "groups"))
+    wrong = {
+        "one of the labels of 'product' stands twice": ("dims", {**dims, "product": ["a"] * 3}),
+        "labels of 'year' are not years": ("dims", {**dims, "year": [*dims["year"][1:], "2010"]}),
+        "do not hold each of its labels once": ("groups", {"product": {"all": ["phone"]}}),
+        "in another order": ("dims", dict(reversed(dims.items()))),
+    }
+    for said, (name, value) in wrong.items():
+        with pytest.raises(InputError, match=said):
+            open_store(forged(store, value, "attributes", name))
+        forged(store, {"dims": dims, "groups": groups}[name], "attributes", name)
+    assert open_store(store.path).dims.groups == store.dims.groups
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value"),
+    [
+        ("in_use", ("shape",), [300, 10**9, 3]),
+        ("in_use", ("shape", 1), 15.0),
+        ("in_use", ("data_type",), "float64"),
+        ("in_use", ("codecs", 0, "configuration", "order"), [0, 1, 2]),
+        ("in_use", ("fill_value",), 0),
+        ("in_use", ("attributes", "scale_factor"), 2),
+        ("percentiles/in_use", ("dimension_names", 0), "year"),
+        ("percentiles/in_use_sd", ("attributes", "units"), "kt"),
+        ("percentiles", ("attributes", "count"), 7),
+        ("year", ("data_type",), "string"),
+        ("parameters/content", ("shape", 0), 4),
+        ("parameters/content", ("attributes", "add_offset"), 1),
+        ("tables", ("attributes", "production.csv"), 1),
+        ("inputs", ("node_type",), "array"),
+    ],
+)
+def test_documents_are_what_the_attributes_say(store, key, path, value):
+    """Shapes, types, codecs and what is said of an array follow from the attributes, or else."""
+    forged(store, value, "consolidated_metadata", "metadata", key, *path)
+    with pytest.raises(InputError, match=f"the document of '{key}' is "):
+        open_store(store.path)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"attributes": "\\ud800"}', "1" * 5000, "[]"])
+def test_what_is_no_root_is_said_so(tmp_path, text):
+    """JSON that is too deep, holds half a character or huge numbers is nobody's root."""
+    (tmp_path / "zarr.json").write_text(text)
+    with pytest.raises(InputError, match="is not a store of ndmc's"):
+        open_store(tmp_path)

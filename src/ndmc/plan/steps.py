@@ -22,6 +22,7 @@ __all__ = [
     "Conditioning",
     "Formula",
     "Initial",
+    "Kind",
     "Lifetime",
     "March",
     "Output",
@@ -299,6 +300,22 @@ class Account:
 Falling = Literal["negative_inflow", "clipped_inflow", "early_retirement"]
 
 
+#: What draws are counted of.
+Kind = (
+    Literal[
+        "range",
+        "negative",
+        "given_negative",
+        "negative_stock",
+        "clip",
+        "short_start",
+        "no_start",
+        "gain",
+    ]
+    | Falling
+)
+
+
 @dataclass(frozen=True)
 class Watch:
     """Something that draws are counted of, and when: see `ndmc.engine.audit`.
@@ -307,19 +324,7 @@ class Watch:
     """
 
     name: str
-    kind: (
-        Literal[
-            "range",
-            "negative",
-            "given_negative",
-            "negative_stock",
-            "clip",
-            "short_start",
-            "no_start",
-            "gain",
-        ]
-        | Falling
-    )
+    kind: Kind
     value: Expression | None = None
     low: float = -np.inf
     high: float = np.inf

@@ -20,7 +20,16 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.store.brackets import Sheet
 from ndmc.store.series import series_of, titles_of
-from ndmc.store.spec import GRAIN, MOST, Identity, Spec, expected, how_many, stages
+from ndmc.store.spec import (
+    GRAIN,
+    MOST,
+    MOST_BLOCKS,
+    Identity,
+    Spec,
+    expected,
+    how_many,
+    stages,
+)
 from ndmc.store.store import Store
 
 __all__ = ["read_asked"]
@@ -28,8 +37,6 @@ __all__ = ["read_asked"]
 _BLOCK_BYTES = 32 * 2**20
 
 _MOST_BLOCK = 2**13
-
-_MOST_BLOCKS = 10**6
 
 #: All draws of the first stage are kept in digests.
 _BEGIN_BYTES = 160 * 2**20
@@ -161,12 +168,6 @@ def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, work
     begin = max(begin, block) if spec.keep else begin
     pilot = max(begin, spec.draws // _PILOT_SHARE) if options.part else 0
     spec = replace(spec, block=block, begin=begin, pilot=pilot)
-    if how_many(spec) > _MOST_BLOCKS:
-        raise InputError(
-            f"{spec.draws} draws are {how_many(spec)} blocks but a store has at most "
-            f"{_MOST_BLOCKS}; lower -n or raise --block",
-            "-n",
-        )
     return staged(plan, spec, sheets, options.memory, workers)
 
 
@@ -177,6 +178,12 @@ def staged(
 
     Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
     """
+    if how_many(spec) > MOST_BLOCKS:
+        raise InputError(
+            f"{spec.draws} draws are {how_many(spec)} blocks but a store has at most "
+            f"{MOST_BLOCKS}; lower -n or raise --block",
+            "-n",
+        )
     last = [*stages(spec)][-1]
     kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
     fits = max(kept, memory_of(plan, spec, sheets, workers)) <= memory

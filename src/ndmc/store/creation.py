@@ -8,23 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
-from ndmc.plan.steps import Output, Plan
+from ndmc.plan.steps import Plan
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
 from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, document_key, percentile_key
+from ndmc.store.layout import array_of, documents_of
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
 from ndmc.store.spec import Spec
-from ndmc.store.store import FORMAT, Store, array_of, now, open_store, tables_of, write_root
+from ndmc.store.store import FORMAT, Store, now, open_store, tables_of, write_root
 from ndmc.store.zarr_v3 import (
     SmallArrays,
     group_document,
-    output_document,
     write_document,
     write_group,
 )
@@ -37,9 +36,6 @@ __all__ = [
     "remove_percentiles",
     "write_shapes",
 ]
-
-# Smaller inner chunks cost more in per-chunk overhead than they save in reading one year.
-_INNER_BYTES = 2**20
 
 
 def _title(scenario: Scenario, plan: Plan) -> str:
@@ -124,8 +120,7 @@ def _difference(store: Store, scenario: Scenario) -> str:
 
 def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
     kept = [output for output in plan.outputs if output.name in spec.keep]
-    source = "; ".join(scenario.file.references)
-    arrays = {array_of(one): _output_document(one, plan.dims, spec, source) for one in kept}
+    arrays = documents_of(kept, plan.dims, spec, scenario.file.references)
     for key, document in arrays.items():
         write_document(place, key, document, durable=False)
     labels, attributes = write_labels(place, scenario, kept, plan)
@@ -187,19 +182,6 @@ def _stages(spec: Spec) -> dict[str, int]:
     return {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted}
 
 
-def _output_document(output: Output, dims: Dims, spec: Spec, source: str) -> dict[str, Any]:
-    rest = dims.shape(tuple(reversed(output.dims)))
-    shard = (spec.block, *rest)
-    inner = _inner_chunk(shard, output.dims, np.dtype(spec.dtype).itemsize)
-    attributes = {"units": output.unit, "long_name": output.title, "kind": output.kind}
-    if source:
-        attributes["source"] = source
-    if output.note:
-        attributes["comment"] = output.note
-    names = ("draw", *reversed(output.dims))
-    return output_document((spec.draws, *rest), shard, inner, spec.dtype, names, attributes)
-
-
 def _is_of_percentiles(key: str) -> bool:
     return key == PERCENTILES or key.startswith(percentile_key(""))
 
@@ -247,15 +229,3 @@ def write_shapes(store: Store) -> None:
         write_document(store.place, array_of(output), store.metadata[array_of(output)])
     if INPUTS in store.metadata:
         write_group(store.place, INPUTS, store.metadata[INPUTS]["attributes"], store.metadata)
-
-
-def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -> tuple[int, ...]:
-    """Cut a shard by years, so that a few years of all draws can be read alone."""
-    if "year" not in dims:
-        return shard
-    axis = 1 + tuple(reversed(dims)).index("year")
-    years = shard[axis]
-    row = int(np.prod(shard, dtype=np.int64)) // years * itemsize
-    wanted = min(years, -(-_INNER_BYTES // row))
-    fitting = next(n for n in range(wanted, years + 1) if years % n == 0)
-    return (*shard[:axis], fitting, *shard[axis + 1 :])

@@ -15,8 +15,9 @@ from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
+from ndmc.store.layout import about_labels, further_coordinates, labels_of
 from ndmc.store.place import Place
-from ndmc.store.variables import CENTRAL, GROUP, INDICATOR, QUALITY, TEXTS, Variable
+from ndmc.store.variables import CENTRAL, INDICATOR, QUALITY, TEXTS, Variable
 from ndmc.store.zarr_v3 import SmallArrays
 
 __all__ = ["write_coordinates"]
@@ -55,20 +56,9 @@ def write_coordinates(
 
     Returns the attribute of the group that names those that are no dims.
     """
-    further = []
-    prefix = f"{group}/" if group else ""
-
-    def put(key: str, values: Sequence[Any], dim: str, about: Mapping[str, str]) -> None:
-        arrays.put(prefix + key, np.array(values), (dim,), about)
-
-    for dim in dims.ordered(used):
-        coordinate = dims.coordinate(dim)
-        put(dim, coordinate, dim, {"long_name": dim} if isinstance(coordinate[0], int) else {})
-        if groups := dims.groups.get(dim):
-            group_of = {label: name for name, members in groups.items() for label in members}
-            put(GROUP.name(dim), [group_of[label] for label in dims.labels[dim]], dim, {})
-            further.append(GROUP.name(dim))
-    return {"coordinates": " ".join(further)} if further else {}
+    for key, (dim, labels) in labels_of(group, dims, used).items():
+        arrays.put(key, np.array(labels), (dim,), about_labels(dim, labels))
+    return further_coordinates(dims, used)
 
 
 def _write_parameters(arrays: SmallArrays, scenario: Scenario) -> None:

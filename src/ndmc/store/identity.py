@@ -49,6 +49,8 @@ def identity(scenario: Scenario, spec: Spec) -> dict[str, Any]:
     }
 
 
-def options_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a run from the attributes of its store."""
-    return {name: _fixed(attributes.get(name, before)) for name, before in _DEFAULTS.items()}
+def spec_of(attributes: Mapping[str, Any]) -> Spec:
+    """Return what a run computes from the attributes of its store."""
+    a = attributes
+    options = {name: _fixed(a.get(name, before)) for name, before in _DEFAULTS.items()}
+    return Spec(draws=a["draws"], block=a["block"], **a["stages"], **options)

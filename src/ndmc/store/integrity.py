@@ -13,7 +13,8 @@ from ndmc.plan.steps import Plan
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.creation import restore
 from ndmc.store.keys import INPUTS, document_key, entry_key, stage_of
-from ndmc.store.store import Store, array_of, open_store
+from ndmc.store.layout import array_of
+from ndmc.store.store import Store, open_store
 from ndmc.store.zarr_v3 import only_chunk, own_document
 
 __all__ = ["Damage", "damage_of", "mend", "unchecked", "verify"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Series, Sheet
+from ndmc.store.layout import summed
 from ndmc.store.spec import Spec
 from ndmc.store.variables import TOTAL
 from ndmc.store.view import View
@@ -26,9 +27,8 @@ def titles_of(plan: Plan, names: Iterable[str]) -> dict[str, View]:
         output = plan.output(name)
         positions = tuple(tuple(range(len(dims.labels[dim]))) for dim in output.dims)
         found[name] = View(name, output.dims, positions)
-        others = tuple(dim for dim in output.dims if dim != "year")
-        if others and output.kind in ("flow", "stock"):
-            found[TOTAL.name(name)] = View(name, output.dims, positions, others)
+        if over := summed(output):
+            found[TOTAL.name(name)] = View(name, output.dims, positions, over)
     return found
 
 

@@ -13,7 +13,18 @@ from ndmc.option import (
     read_percents,
 )
 
-__all__ = ["GRAIN", "MOST", "Identity", "Spec", "blocks", "cut", "expected", "how_many", "stages"]
+__all__ = [
+    "GRAIN",
+    "MOST",
+    "MOST_BLOCKS",
+    "Identity",
+    "Spec",
+    "blocks",
+    "cut",
+    "expected",
+    "how_many",
+    "stages",
+]
 
 #: Draws of a block come in multiples of this, but for the last of a run.
 GRAIN = 256
@@ -27,6 +38,9 @@ _GROWTH = 8
 MOST = 2**16
 
 _MOST_COUNTED = 2**19
+
+#: A store has no more blocks than this: each has an entry of the ledger.
+MOST_BLOCKS = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,8 @@ from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output
 from ndmc.store.address import place_of
 from ndmc.store.bucket import told
-from ndmc.store.identity import IDENTITY, options_of
+from ndmc.store.identity import IDENTITY, spec_of
 from ndmc.store.keys import (
-    INPUTS,
     LEDGER,
     ROOT,
     TABLES,
@@ -38,6 +37,7 @@ from ndmc.store.keys import (
     percentile_key,
     stage_of,
 )
+from ndmc.store.layout import Layout, array_of, check_documents
 from ndmc.store.ledger import Entry, Ledger, checksum
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal, is_sealed
@@ -88,8 +88,7 @@ class Store:
     @functools.cached_property
     def spec(self) -> Spec:
         """What the run computes."""
-        a = self.attrs
-        return Spec(draws=a["draws"], block=a["block"], **a["stages"], **options_of(a))
+        return spec_of(self.attrs)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
@@ -127,6 +126,20 @@ class Store:
         for entry in self.attrs["outputs"]:
             found[entry["name"]] = Output(**{**entry, "dims": tuple(entry["dims"])})
         return found
+
+    def check_root(self) -> None:
+        """Refuse a root that no run writes, whoever did.
+
+        Raises
+        ------
+        InputError
+            If its attributes or its documents are not those of a run.
+        """
+        from ndmc.store.attributes import check_attributes
+
+        check_attributes(self.attrs, self.path)
+        layout = Layout(self.spec, self.dims, self.computed, self.attrs["references"])
+        check_documents(layout, self.document, self.path)
 
     @functools.cached_property
     def files(self) -> dict[str, Seal]:
@@ -301,11 +314,6 @@ class Store:
         return write_root(self.place, document)
 
 
-def array_of(output: Output) -> str:
-    """Return the key of the array that holds the draws of an output."""
-    return f"{INPUTS}/{output.name}" if output.kind == "parameter" else output.name
-
-
 def write_root(place: Place, document: Mapping[str, Any]) -> Store:
     """Write the document of the root, with its checksum, and return the store."""
     attributes = {k: v for k, v in document["attributes"].items() if k != "checksum"}
@@ -334,7 +342,8 @@ def open_store(where: Path | str | Place) -> Store:
     try:
         data = place.read(ROOT)
         document = json.loads(data)
-        attributes = document["attributes"]
+        json.dumps(document, ensure_ascii=False).encode()  # half a character is no text
+        attributes = dict(document["attributes"])
     except PermissionError:
         raise InputError(f"{place.url!r} cannot be read: permission denied") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -343,14 +352,16 @@ def open_store(where: Path | str | Place) -> Store:
         raise InputError(f"there is no store at {place.url!r}") from None
     except OSError as failed:
         raise RunError(f"cannot read {place.url!r}: {failed.strerror or failed}") from None
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise _not_ours(place) from None
     sound = _is_sound(document)
     if attributes.get("ndmc_format") != FORMAT and (sound or "checksum" not in attributes):
         raise _not_ours(place)
     if not sound:
         raise _damaged(place)
-    return Store(place, document)
+    store = Store(place, document)
+    store.check_root()
+    return store
 
 
 def _is_sound(document: dict[str, Any]) -> bool:

@@ -61,7 +61,7 @@ def _array_document(
     }
 
 
-def _small_document(
+def small_document(
     values: npt.NDArray[Any], dims: Sequence[str], attributes: Mapping[str, Any]
 ) -> Document:
     """Return the document of an array in one chunk, of numbers or of texts."""
@@ -163,16 +163,20 @@ class SmallArrays:
         attributes: Mapping[str, Any],
     ) -> None:
         """Write an array of numbers or texts; it is not durable yet."""
-        about = _small_document(values, dims, attributes)
-        data = _texts(values) if values.dtype.kind == "U" else _little(values).tobytes()
+        about = small_document(values, dims, attributes)
         write_document(self.place, key, about, durable=False)
         chunk = only_chunk(key, about)
-        self.files[chunk] = self.place.write(chunk, _checked(data), durable=False)
+        self.files[chunk] = self.place.write(chunk, small_chunk(values), durable=False)
         self.documents[key] = about
 
     def settle(self) -> None:
         """Make what is written durable."""
         self.place.settle([*map(document_key, self.documents), *self.files])
+
+
+def small_chunk(values: npt.NDArray[Any]) -> bytes:
+    """Return the one chunk of a small array."""
+    return _checked(_texts(values) if values.dtype.kind == "U" else _little(values).tobytes())
 
 
 def only_chunk(key: str, about: Mapping[str, Any]) -> str:
