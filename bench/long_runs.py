@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from workload import SEED, Workload
 
 import ndmc
 from ndmc.engine.audit import Audit
+from ndmc.runs import run as runs
 from ndmc.runs.block import Work
 from ndmc.runs.cluster import Cluster
 from ndmc.runs.connections import connect
@@ -47,9 +48,10 @@ def streaming(work: Workload) -> Contest:
 def safety(work: Workload) -> Contest:
     """Spend time on making draws durable, checksums, ledger and --verify, against the whole run."""
     draws = work.sizes.long // 2
+    timed = {"_store": (Work, "_store"), "write": (Store, "write"), "enter": (Ledger, "write")}
 
     def both() -> tuple[Run, Run]:
-        with stopwatch() as spent:
+        with stopwatch(timed) as spent:
             whole = run(work, draws, STORED, clean=False)
         start = time.perf_counter()
         assert not verify(open_store(work.folder / "long.zarr"))
@@ -63,18 +65,33 @@ def safety(work: Workload) -> Contest:
     return Contest(title, "the whole run", pairs, "<= 0.05", cost=True)
 
 
+def reuse(work: Workload) -> Contest:
+    """Spend time on comparing what a run goes on from with its checksums, against that run."""
+    draws = work.sizes.long // 2
+    timed = {"begun": (runs, "damage_of"), "merged": (Work, "bundle")}
+
+    def both() -> tuple[Run, Run]:
+        run(work, draws, STORED, clean=False)
+        with stopwatch(timed) as spent:
+            resumed = run(work, 2 * draws, STORED)
+        return Run(spent["begun"] + spent["merged"], draws), Run(resumed.seconds, draws)
+
+    pairs = [both() for _ in range(work.sizes.few)]
+    title = f"checks of what is reused: {draws:,} stored draws and as many more"
+    return Contest(title, "the resumed run", pairs, "<= 0.03", cost=True)
+
+
 @contextlib.contextmanager
-def stopwatch() -> Iterator[dict[str, float]]:
-    """Add up the time a run of one thread spends in storing draws, and in what of it writes."""
-    spent = {"_store": 0.0, "write": 0.0, "enter": 0.0}
-    timed = {"_store": (Work, "_store"), "write": (Store, "write"), "enter": (Ledger, "write")}
+def stopwatch(timed: Mapping[str, tuple[Any, str]]) -> Iterator[dict[str, float]]:
+    """Add up the time a run of one thread spends in some of its functions."""
+    spent = dict.fromkeys(timed, 0.0)
     kept = {key: getattr(owner, name) for key, (owner, name) in timed.items()}
 
     def clocked(key: str) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
             start = time.perf_counter()
             try:
-                return kept[key](*arguments)
+                return kept[key](*arguments, **options)
             finally:
                 spent[key] += time.perf_counter() - start
 

@@ -141,6 +141,7 @@ ROWS: dict[str, Callable[[Workload], Contest]] = {
     "study": together,
     "streaming": long_runs.streaming,
     "safety": long_runs.safety,
+    "reuse": long_runs.reuse,
     "cluster": long_runs.distribution,
     "memory": long_runs.memory,
 }
