@@ -61,6 +61,18 @@ def test_a_lost_shard_is_computed_again(tmp_path, whole, caplog, draws):
     assert ndmc.verify(out) == []
 
 
+def test_a_part_computes_what_it_has_lost(tmp_path, whole):
+    """Parts hold no more of a store than their own blocks, and make these again."""
+    out = tmp_path / "run.zarr"
+    for _ in range(2):
+        stored(out, 2500, part=(1, 2))
+        shutil.rmtree(out / "in_use" / "c" / "0")
+    stored(out, 2500, part=(1, 2))
+    stored(out, 2500, part=(2, 2))
+    assert same(out, whole[2])
+    assert ndmc.verify(out) == []
+
+
 def swap(one, other):
     """Put two files in each other's place."""
     data = one.read_bytes()

@@ -148,11 +148,9 @@ class Work:
         OSError
             If it cannot be written.
         """
-        entry = self.store.ledger.read(block_name(block.start))
+        entry = self._begun(block)
         if entry and entry.stop >= block.stop:
             return 0
-        if entry and any(self.place.broken(key, seal) for key, seal in entry.files.items()):
-            entry = None
         pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
         first = pieces[-1].stop if pieces else block.start
         kept = self._kept(block, first)
@@ -168,6 +166,17 @@ class Work:
         self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
         self.timer.lap("write")
         return block.stop - (entry.stop if entry else block.start)
+
+    def _begun(self, block: range) -> Entry | None:
+        """Return the entry of a block, unless draws are gone or what goes on is damaged."""
+        entry = self.store.ledger.read(block_name(block.start))
+        if entry is None:
+            return None
+        done = entry.stop >= block.stop
+        digests = {piece.digest for piece in entry.pieces} if done else ()  # may be merged
+        used = [(key, seal) for key, seal in entry.files.items() if key not in digests]
+        lost = any(self.place.broken(key, seal, contents=not done) for key, seal in used)
+        return None if lost else entry
 
     def _piece(
         self,

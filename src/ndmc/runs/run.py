@@ -331,19 +331,18 @@ class _Run:
         return not self.work.store.missing()
 
     def _own(self, stage: range, waiting: Sequence[range]) -> Sequence[range]:
-        """Return the blocks a part computes: its share of the last stage.
+        """Return the blocks a part computes: its share of the last stage, also what it has lost.
 
         Of earlier stages it does what nobody has done yet, beginning at a place of its own, so that
         no part waits for another.
         """
-        if self.asked.options.part is None or not waiting:
+        if self.asked.options.part is None:
             return waiting
         part, parts = self.asked.options.part
         if stage.stop < self.spec.draws:
             turn = len(waiting) * (part - 1) // parts
             return [*waiting[turn:], *waiting[:turn]]
-        mine = cut(stage, self.spec)[part - 1 :: parts]
-        return [block for block in waiting if block in mine]
+        return cut(stage, self.spec)[part - 1 :: parts]
 
     def _run(self, tasks: Sequence[Task]) -> None:
         self.executor.run(self.work, tasks, self._report)
