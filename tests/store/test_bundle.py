@@ -1,5 +1,9 @@
 """Files of arrays: what is read is what was written, or is said to be damaged."""
 
+import json
+import struct
+
+import google_crc32c
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,3 +127,57 @@ def test_a_file_can_be_packed_piece_by_piece():
     next(pieces)
     assert asked == [0]
     assert opened(b"".join([np.full(4, 0).tobytes(), *pieces])).names == ["0", "1", "2"]
+
+
+def forged(**about):
+    """Return the bytes of a file of one array whose table of contents says something else of it."""
+    contents = {"facts": FACTS, "arrays": {"a": ["<f8", [2], 0, google_crc32c.value(bytes(16))]}}
+    contents["arrays"]["a"] = [*about.get("a", contents["arrays"]["a"])]
+    text = about.get("text", json.dumps({**contents, **about.get("more", {})})).encode()
+    tail = struct.pack("<4sIQ", b"ndmc", google_crc32c.value(text), 16)
+    return bytes(16) + text + tail
+
+
+FORGED = [
+    {"a": ["<f8", [3], 0, 0]},
+    {"a": ["<f8", [2**62, 2**62], 0, 0]},
+    {"a": ["<f8", [-1], 0, 0]},
+    {"a": ["<f8", [1.0], 0, 0]},
+    {"a": ["<f8", [2], -8, 0]},
+    {"a": ["<f8", [2], 8, 0]},
+    {"a": ["|O", [2], 0, 0]},
+    {"a": ["V1000000000", [0], 0, 0]},
+    {"a": [None, [2], 0, 0]},
+    {"a": ["<f8", 2, 0, 0]},
+    {"a": ["<f8", [2], 0]},
+    {"more": {"facts": None}},
+    {"more": {"arrays": [1, 2]}},
+    {"text": "[" * 10**5},
+    {"text": "1"},
+]
+
+
+@pytest.mark.parametrize("about", FORGED, ids=repr)
+def test_a_forged_table_of_contents_is_refused(about):
+    """Arrays lie in their file, are numbers and have shapes, whatever a right checksum says."""
+    assert opened(forged())["a"].tolist() == [0.0, 0.0]
+    with pytest.raises(DamagedError):
+        opened(forged(**about))
+
+
+def test_an_array_is_what_is_asked_for(packed):
+    """An array of another type or shape is damage, as is one that is not there."""
+    found = opened(packed)
+    assert_array_equal(found.get("counts/0", "i", (5,)), ARRAYS["counts/0"])
+    for name, kind, shape in (("counts/0", "i", (4,)), ("counts/0", "f8", (5,)), ("a", "i", (5,))):
+        with pytest.raises(DamagedError, match="part"):
+            found.get(name, kind, shape)
+    assert found.draws() == range(0, 256)
+    for facts in (
+        {},
+        {"first": 0, "stop": 0},
+        {"first": 0.0, "stop": 5},
+        {"first": 0, "stop": 2**63},
+    ):
+        with pytest.raises(DamagedError, match="of no draws"):
+            opened(b"".join(pack([], facts))).draws()

@@ -82,7 +82,8 @@ def merged(values, stages, levels=LEVELS, *, counted=False, chance=None):
         if found is not None:
             last = number == len(stages) - 1
             closer, *state = narrow(found, levels, opened, counted=counted and last)
-            brackets = open_brackets(opened(closer.pack()))
+            sheets = series(len(values), values.dtype)[1]
+            brackets = open_brackets(opened(closer.pack()), sheets, len(levels), closer.start)
         bundles = state + [digested(values, brackets, block) for block in stage]
         if chance is not None:
             chance.shuffle(bundles)

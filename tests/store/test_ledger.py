@@ -16,6 +16,8 @@ PIECES = (
     Piece(512, 700, "ledger/digests/512-700", (1, 0), 0.0),
 )
 FILES = {"in_use/c/0/0": (1234, "f0" * 16), "ledger/digests/0-512": (10, 0)}
+FILES |= {"ledger/digests/512-700": (10, "0f" * 16)}
+BRACKETS = {f"ledger/digests/{stage_name(8192)}.brackets": (1, 2)}
 ENTRY = Entry(block_name(0), FILES, PIECES)
 
 
@@ -45,7 +47,7 @@ def test_an_entry_comes_back(ledger):
     """Files, pieces, counts and draws are as they were written."""
     assert ledger.read(ENTRY.name) == ENTRY
     assert ledger.read(ENTRY.name).stop == 700
-    other = Entry(stage_name(8192), {"a": (1, 2)}, draws=70_001)
+    other = Entry(stage_name(8192), BRACKETS, draws=70_001)
     ledger.write(other)
     assert ledger.read(other.name) == other
     assert other.stop == 0
@@ -61,8 +63,8 @@ def test_every_flipped_bit_makes_an_entry_count_for_nothing(ledger):
 
 def test_a_flipped_bit_never_makes_another_entry(ledger):
     """With numbers of all digits a flipped bit can spell the same number, never another one."""
-    piece = Piece(0, 512, "digest", (3,), 1.2345678901234567e-13)
-    entry = Entry(block_name(512), {"a": (1, 2)}, (piece,))
+    piece = Piece(512, 768, "ledger/digests/512-768", (3,), 1.2345678901234567e-13)
+    entry = Entry(block_name(512), {piece.digest: (1, 2)}, (piece,))
     ledger.write(entry)
     whole = ledger.place.read(f"ledger/{entry.name}")
     assert read(whole, entry.name) == entry
@@ -128,3 +130,39 @@ def test_a_checksum_is_of_the_content(ledger):
     """The checksum in an entry is that of all its other content, in any order of its keys."""
     facts = json.loads((ledger.place.path / "ledger" / ENTRY.name).read_bytes())
     assert facts.pop("crc32c") == checksum(dict(reversed(facts.items())))
+
+
+WRONG = [
+    {"files": {"in_use/c/0/0": (-1, 0)}},
+    {"files": {**FILES, "a": (1, None)}},
+    {"files": {"ledger/digests/0-512": (10, 0)}},
+    {"pieces": ()},
+    {"pieces": PIECES[1:]},
+    {"pieces": PIECES[::-1]},
+    {"pieces": (Piece(0, 512, "zarr.json", (0, 3), 0.0),), "files": {"zarr.json": (1, 1)}},
+    {"pieces": (Piece(0, 700, "ledger/digests/0-512", (0, 3), 0.0),)},
+    {"pieces": (Piece(0, 512, "ledger/digests/0-512", (0, 3), float("nan")),)},
+    {"pieces": (Piece(0, 512, "ledger/digests/0-512", (0, -3), 0.0),)},
+    {"pieces": (Piece(0, 2**63, f"ledger/digests/0-{2**63}", (0,), 0.0),)},
+    {"draws": 1.5},
+    {"draws": None},
+    {"name": stage_name(8192)},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_no_run_enters_counts_for_nothing(ledger, wrong):
+    """An entry of numbers out of range, or without the files of its kind, is none."""
+    entry = Entry(**{**vars(ENTRY), **wrong})
+    ledger.write(entry)
+    assert ledger.read(entry.name) is None
+
+
+@pytest.mark.parametrize("left_out", ["name", "run", "files", "pieces", "draws"])
+def test_an_entry_says_everything(ledger, left_out):
+    """What is left out of an entry is not guessed."""
+    path = ledger.place.path / "ledger" / ENTRY.name
+    facts = json.loads(path.read_bytes())
+    del facts["crc32c"], facts[left_out]
+    path.write_text(json.dumps({**facts, "crc32c": checksum(facts)}))
+    assert ledger.read(ENTRY.name) is None

@@ -27,6 +27,7 @@ from ndmc.store.keys import (
     digest_key,
     piece_key,
     stage_name,
+    stage_of,
 )
 from ndmc.store.ledger import Entry, Files, Piece
 from ndmc.store.place import Place
@@ -102,7 +103,9 @@ class Work:
             key = brackets_key(name)
             try:
                 bundle = self.bundle(key, self.files(name)[key])
-                self._brackets[name] = open_brackets(bundle)
+                start = stage_of(name) or 0
+                levels = len(self.spec.quantiles)
+                self._brackets[name] = open_brackets(bundle, self.layout[1], levels, start)
             except (DamagedError, FileNotFoundError) as found:
                 raise RunError(
                     f"the brackets {name!r} in {self.place} are damaged ({found}); "

@@ -105,7 +105,12 @@ def merged_until(work: Work, stage: range) -> Merged:
 
 def _merged(work: Work, brackets: Brackets, files: Files) -> Merged:
     with _damage(work):
-        return merge(brackets, [work.bundle(key, seal) for key, seal in files.items()])
+        merged = merge(brackets, [work.bundle(key, seal) for key, seal in files.items()])
+        for number, one in enumerate(work.layout[0]):
+            wanted = (len(one.above), one.rows.stop - one.rows.start)
+            if one.above and merged.above.get(number, np.empty(0)).shape != wanted:
+                raise DamagedError(f"it does not count what is above the limits of {one.title!r}")
+        return merged
 
 
 @contextlib.contextmanager

@@ -29,13 +29,37 @@ def scenario_of(store: Store) -> Scenario:
     attrs = store.attrs
     with tempfile.TemporaryDirectory() as folder:
         for name, text in tables_of(store).items():
-            place = (Path(folder) / name).resolve()
-            if not place.is_relative_to(Path(folder).resolve()):
-                raise InputError(f"its file {name!r} leads out of a folder", store.path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, encoding="utf-8")
+            _put(Path(folder).resolve(), name, text, store.path)
         document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
         return build(document, Path(folder), attrs["variant"], attrs["changes"])
+
+
+def _put(folder: Path, name: str, text: str, where: str) -> None:
+    try:
+        place = (folder / name).resolve()
+        if not place.is_relative_to(folder):
+            raise OSError
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    except (OSError, ValueError):  # a name that leads out, or that no file can have
+        raise InputError(f"its file {name[:60]!r} cannot be a table in a folder", where) from None
+
+
+def check_plan(store: Store, plan: Plan) -> None:
+    """Refuse a store whose outputs, dims or counts are not those of its scenario.
+
+    Raises
+    ------
+    InputError
+        If they are not: no run has written it.
+    """
+    outputs = {output.name: (output.dims, output.kind) for output in plan.outputs}
+    known = {output.name: (output.dims, output.kind) for output in store.computed.values()}
+    watched = [[watch.name, watch.kind] for watch in plan.watches]
+    same = (outputs, plan.dims.labels) == (known, store.dims.labels)
+    if not same or watched != store.attrs["watched"]:
+        message = "is not a store of ndmc's: its outputs are not those of its scenario"
+        raise InputError(f"{store.path!r} {message}; choose another --out")
 
 
 def plan_of(scenario: Scenario, percentiles: Iterable[str], keep: Iterable[str]) -> Plan:
@@ -63,4 +87,6 @@ def replayed(where: str | Path) -> tuple[Scenario, Work]:
             "longer done; they can be read, but not gone on with"
         )
     scenario, spec = scenario_of(store), store.spec
-    return scenario, Work(plan_of(scenario, spec.percentiles, spec.keep), store)
+    plan = plan_of(scenario, spec.percentiles, spec.keep)
+    check_plan(store, plan)
+    return scenario, Work(plan, store)

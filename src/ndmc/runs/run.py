@@ -31,7 +31,7 @@ from ndmc.runs.forecast import Estimate, check, estimate
 from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, listed
-from ndmc.runs.replay import replayed
+from ndmc.runs.replay import check_plan, replayed
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
 from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
@@ -153,6 +153,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
         if known is not None:
             asked = asked.within(known)
             check_same(known, asked.scenario, asked.spec)
+            check_plan(known, asked.plan)
         if known is None or not known.complete or known.spec.draws < draws:
             _try_first_draws(asked.plan, asked.spec)
             found = _estimate(asked, place, known)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ndmc.store.bundle import Bundle, pack
+from ndmc.store.bundle import Bundle, DamagedError, pack
 from ndmc.store.view import View
 from ndmc.typing import Array, Floats
 
@@ -63,16 +63,35 @@ class Brackets:
         return pack(arrays.items(), {"start": self.start, "sheets": len(self.edges)})
 
 
-def open_brackets(bundle: Bundle) -> Brackets:
-    """Read brackets from a file."""
-    sheets = range(bundle.facts["sheets"])
-    cuts = tuple(bundle[f"parts/{n}"] for n in sheets) if "parts/0" in bundle else ()
-    return Brackets(
-        bundle.facts["start"],
-        tuple(bundle[f"edges/{n}"].copy() for n in sheets),
-        tuple(bundle[f"centres/{n}"].copy() for n in sheets),
-        cuts,
-    )
+def open_brackets(bundle: Bundle, sheets: Sequence[Sheet], levels: int, start: int) -> Brackets:
+    """Read brackets from a file.
+
+    Parameters
+    ----------
+    bundle
+        The file.
+    sheets, levels
+        The sheets of the run, and how many percentiles are wanted of each row.
+    start
+        The first draw that they are for.
+
+    Raises
+    ------
+    DamagedError
+        If it has no brackets of these.
+    """
+    if (bundle.facts.get("start"), bundle.facts.get("sheets")) != (start, len(sheets)):
+        raise DamagedError("it is of other draws")
+    edges, centres, cuts = [], [], []
+    for n, sheet in enumerate(sheets):
+        kind, name = f"f{sheet.dtype.itemsize}", f"edges/{n}"
+        places = (sheet.rows, 1 if bundle.shape(name)[1:] == (1, 2) else levels)
+        edges.append(bundle.get(name, kind, (*places, 2)).copy())
+        centres.append(bundle.get(f"centres/{n}", "f8", (sheet.rows,)).copy())
+        if "parts/0" in bundle:
+            each = bundle.shape(f"parts/{n}")[2:3]
+            cuts.append(bundle.get(f"parts/{n}", kind, (*places, *each)))
+    return Brackets(start, tuple(edges), tuple(centres), tuple(cuts))
 
 
 def first_brackets(sheets: Sequence[Sheet], draw: Sequence[Array]) -> Brackets:

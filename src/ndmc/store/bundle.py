@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +19,9 @@ __all__ = ["Bundle", "DamagedError"]
 _MAGIC = b"ndmc"
 
 _TAIL = struct.Struct("<4sIQ")  # magic, checksum and place of the table of contents
+
+
+_NUMBERS = re.compile(r"[<>][if][48]")
 
 
 class DamagedError(Exception):
@@ -61,9 +66,15 @@ class Bundle:
         contents = read(at, size - _TAIL.size) if magic == _MAGIC and at < size else b""
         if google_crc32c.value(contents) != checksum or not contents:
             raise DamagedError("its table of contents has another checksum")
-        found = json.loads(contents)
-        self.facts: dict[str, Any] = found["facts"]
-        self._arrays: dict[str, list[Any]] = found["arrays"]
+        try:
+            found = json.loads(contents)
+            self.facts: dict[str, Any] = dict(found["facts"])
+            self._arrays: dict[str, list[Any]] = dict(found["arrays"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DamagedError("it has no table of contents") from None
+        for name, about in self._arrays.items():
+            if not _is_within(about, at):
+                raise DamagedError(f"its part {name[:60]!r} is not described as one")
 
     @property
     def names(self) -> list[str]:
@@ -74,10 +85,44 @@ class Bundle:
         return name in self._arrays
 
     def __getitem__(self, name: str) -> Array:
-        dtype, shape, at, checksum = self._arrays[name]
-        kind = np.dtype(dtype)
-        count = int(np.prod(shape, dtype=np.int64))
-        data = self._read(at, at + count * kind.itemsize)
+        dtype, shape, at, checksum = self._about(name)
+        data = self._read(at, at + math.prod(shape) * np.dtype(dtype).itemsize)
         if google_crc32c.value(data) != checksum:
             raise DamagedError(f"its part {name!r} has another checksum")
-        return np.frombuffer(data, dtype=kind).reshape(shape)
+        return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+    def _about(self, name: str) -> list[Any]:
+        if name not in self._arrays:
+            raise DamagedError(f"it has no part {name!r}")
+        return self._arrays[name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an array, which fits the file."""
+        return tuple(self._about(name)[1])
+
+    def get(self, name: str, kind: str, shape: tuple[int, ...]) -> Array:
+        """Return an array that has to be of a shape, and of integers, "i", or of floats of a size.
+
+        Kernels trust what they are given: what another has put here must not reach them.
+        """
+        if not self._about(name)[0][1:].startswith(kind) or self.shape(name) != shape:
+            raise DamagedError(f"its part {name!r} is not what belongs there")
+        return self[name]
+
+    def draws(self) -> range:
+        """Return the draws that a digest is of."""
+        first, stop = (self.facts.get(one) for one in ("first", "stop"))
+        if type(first) is not int or type(stop) is not int or not 0 <= first < stop < 2**63:
+            raise DamagedError("it is of no draws")
+        return range(first, stop)
+
+
+def _is_within(about: Any, end: int) -> bool:
+    """Whether an array is described as `pack` does, and lies before the table of contents."""
+    match about:
+        case [str(dtype), [*shape], int(at), int()]:
+            counts = all(type(size) is int and size >= 0 for size in shape) and len(shape) < 9
+            if not counts or at < 0 or not _NUMBERS.fullmatch(dtype):
+                return False
+            return bool(at + math.prod(shape) * np.dtype(dtype).itemsize <= end)
+    return False

@@ -35,6 +35,7 @@ __all__ = [
     "percentile_key",
     "piece_key",
     "stage_name",
+    "stage_of",
     "state_key",
 ]
 
@@ -115,6 +116,15 @@ def is_entry(name: str) -> bool:
 
 def is_block(name: str) -> bool:
     return name.startswith("block-")
+
+
+def first_of_block(name: str) -> int:
+    return int(name.removeprefix("block-"))
+
+
+def is_again_of_block(name: str) -> bool:
+    found = _ENTRY.fullmatch(name)
+    return bool(found and found[2])
 
 
 def stage_of(name: str) -> int | None:

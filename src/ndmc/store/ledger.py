@@ -9,17 +9,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import google_crc32c
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ndmc.store.keys import LEDGER, entry_key, is_entry
+from ndmc.store.keys import (
+    LEDGER,
+    brackets_key,
+    digest_key,
+    entry_key,
+    first_of_block,
+    is_again_of_block,
+    is_block,
+    is_entry,
+    piece_key,
+)
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
 
 __all__ = ["Entry", "Files", "Piece"]
 
 Files = dict[str, Seal]
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+_Imbalance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+_Row = tuple[_Count, _Count, str, list[_Count], _Imbalance]
 
 #: What older entries do not say of their run.
 _LATER = ("cut",)
@@ -66,6 +83,30 @@ class Entry:
         return self.pieces[-1].stop if self.pieces else 0
 
 
+class _Facts(BaseModel):
+    """What an entry says, whoever wrote it."""
+
+    model_config = ConfigDict(strict=True)
+
+    files: dict[str, Annotated[tuple[_Count, int | str], Field(strict=False)]]
+    pieces: list[Annotated[_Row, Field(strict=False)]]
+    draws: _Count
+
+
+def _names_its_files(entry: Entry) -> bool:
+    """Whether an entry names what it must: digests, one after the other, or brackets."""
+    if not is_block(entry.name):
+        key = brackets_key(entry.name), digest_key(entry.name)
+        return key[is_again_of_block(entry.name)] in entry.files
+    starts = [first_of_block(entry.name), *(piece.stop for piece in entry.pieces)]
+    return bool(entry.pieces) and all(
+        piece.first == start < piece.stop
+        and piece.digest == piece_key(piece.first, piece.stop)
+        and piece.digest in entry.files
+        for piece, start in zip(entry.pieces, starts, strict=False)
+    )
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The entries of one run: those of another seed, scenario or version do not count."""
@@ -92,16 +133,20 @@ class Ledger:
             right = facts.pop("crc32c") == checksum(facts) and facts["name"] == name
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return None
-        if not right or facts["run"] not in self._runs:
+        if not right or facts.get("run") not in self._runs:
+            return None
+        try:
+            found = _Facts.model_validate(facts)
+        except ValidationError:
             return None
         pieces = tuple(
             Piece(first, stop, digest, tuple(counts), imbalance)
-            for first, stop, digest, counts, imbalance in facts["pieces"]
+            for first, stop, digest, counts, imbalance in found.pieces
         )
-        files = {key: (size, crc) for key, (size, crc) in facts["files"].items()}
-        return Entry(name, files, pieces, facts["draws"])
+        entry = Entry(name, found.files, pieces, found.draws)
+        return entry if _names_its_files(entry) else None
 
     @property
     def _runs(self) -> tuple[dict[str, Any], ...]:

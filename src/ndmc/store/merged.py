@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from ndmc.store.brackets import Brackets
-from ndmc.store.bundle import Bundle, pack
+from ndmc.store.bundle import Bundle, DamagedError, pack
 from ndmc.store.digest import BINS, SEGMENT, Nodes, add_node, tally
 from ndmc.store.ranks import (
     CONFIDENCE,
@@ -24,6 +26,11 @@ from ndmc.typing import Array, Floats, Integers
 
 __all__ = ["Merged", "Rows", "closest", "merge", "narrow", "summarise_rows"]
 
+
+#: The names of sums of a sheet over a node, and of counts above the limits of a series.
+_SUMS = re.compile(r"sums/(\d{1,3})/(\d{1,3})/(\d{1,19})")
+
+_ABOVE = re.compile(r"above/(\d{1,9})")
 
 #: What writing a file returns.
 Written = TypeVar("Written")
@@ -75,15 +82,18 @@ class Merged:
         """Yield some rows of a sheet at a time, with the values kept of them."""
         from ndmc_kernels.digest import MOVE
 
-        sizes = [bundle[f"counts/{sheet}"][..., 2].astype(np.int64) for bundle in self.bundles]
         counts, edges = self.counts[sheet], self.brackets.edges[sheet]
+        known = (_counts(bundle, sheet, counts.shape) for bundle in self.bundles)
+        sizes = [np.ascontiguousarray(found[..., 2]) for found in known]
         for number, first in enumerate(range(0, len(edges), SEGMENT)):
             rows = slice(first, first + SEGMENT)
             starts = starts_of(counts[rows, :, 2])
-            values = np.empty(int(counts[rows, :, 2].sum()), edges.dtype)
+            held = (bundle.shape(f"kept/{sheet}/{number}") for bundle in self.bundles)
+            values = np.empty(sum(map(math.prod, held)), edges.dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                kept, mine = bundle[f"kept/{sheet}/{number}"].copy(), size[rows]
+                mine = size[rows]
+                kept = _kept(bundle, f"kept/{sheet}/{number}", edges.itemsize, mine)
                 MOVE[edges.itemsize](kept, starts_of(mine), mine, filled, values)
                 filled = filled + mine
             for begin, end in zip(starts.reshape(-1), filled.reshape(-1), strict=True):
@@ -116,21 +126,40 @@ def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
     tallies = tuple(np.zeros((*c.shape[:2], c.shape[2] + 1), np.int64) for c in brackets.cuts)
     for bundle in held:
         for n in sheets:
-            counts[n][...] += bundle[f"counts/{n}"]
-            low, high = bundle[f"range/{n}"]
+            counts[n][...] += _counts(bundle, n, counts[n].shape)
+            low, high = bundle.get(f"range/{n}", "f8", ranges[n].shape)
             np.minimum(ranges[n][0], low, out=ranges[n][0])
             np.maximum(ranges[n][1], high, out=ranges[n][1])
             if tallies and f"tallies/{n}" in bundle:
-                tallies[n][...] += bundle[f"tallies/{n}"]
+                tallies[n][...] += bundle.get(f"tallies/{n}", "i", tallies[n].shape)
         for name in bundle.names:
-            kind, *place = name.split("/")
-            if kind == "sums":
-                sheet, level, index = map(int, place)
-                add_node(nodes[sheet], level, index, bundle[name])
-            elif kind == "above":
-                above[int(place[0])] = above.get(int(place[0]), 0) + bundle[name]
-    draws = sum(bundle.facts["stop"] - bundle.facts["first"] for bundle in held)
+            if found := _SUMS.fullmatch(name):
+                sheet, level, index = map(int, found.groups())
+                rows = (len(brackets.edges[sheet]), 2) if sheet in sheets else ()
+                add_node(nodes[sheet], level, index, bundle.get(name, "f8", rows))
+            elif found := _ABOVE.fullmatch(name):
+                number = int(found[1])
+                shape = np.shape(above.get(number, bundle[name]))
+                above[number] = above.get(number, 0) + bundle.get(name, "i", shape)
+    draws = sum(len(bundle.draws()) for bundle in held)
     return Merged(brackets, held, draws, counts, ranges, nodes, above, tallies)
+
+
+def _counts(bundle: Bundle, sheet: int, shape: tuple[int, ...]) -> Integers:
+    """Return the counts of a sheet, none of which is negative or of more draws than there are."""
+    found = bundle.get(f"counts/{sheet}", "i", shape).astype(np.int64)
+    if found.size and not 0 <= found.min() <= found.max() <= len(bundle.draws()):
+        raise DamagedError("it counts other draws")
+    return found
+
+
+def _kept(bundle: Bundle, name: str, itemsize: int, sizes: Integers) -> Array:
+    """Return the values kept of some rows, as many as are counted of each row and bracket."""
+    kept = bundle.get(name, f"f{itemsize}", (math.prod(bundle.shape(name)),))
+    # Each size for itself first: huge ones could add up to what there is.
+    if sizes.max(initial=0) > len(kept) or sizes.sum() != len(kept):
+        raise DamagedError(f"its part {name!r} has other draws than are counted")
+    return kept.copy()
 
 
 # --- brackets from what is known ------------------------------------------------------------------

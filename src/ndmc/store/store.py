@@ -299,6 +299,9 @@ class Store:
     def findings(self) -> tuple[list[int], float]:
         """Return in how many draws each watch was met, and the worst balance."""
         pieces = [p for entry in self.entries() if is_block(entry.name) for p in entry.pieces]
+        if any(len(piece.counts) != len(self.attrs["watched"]) for piece in pieces):
+            message = f"the ledger of {self.path!r} counts what this run does not count"
+            raise RunError(f"{message}; run the same command again with --repair")
         worst = max((piece.imbalance for piece in pieces), default=0.0)
         return [sum(n) for n in zip(*(piece.counts for piece in pieces), strict=True)], worst
 
