@@ -41,6 +41,22 @@ def test_help_of_every_command_shows_an_example(cli, command):
     assert f"Example: ndmc {command}" in done.out
 
 
+def test_a_message_is_no_longer_than_a_page(cli):
+    """Of what is given only so much is said again that what to do is seen beside it."""
+    done = cli("run", "starter", "-n", "7" * 9999 + "x")
+    assert done.code == 2
+    assert len(done.err) < 2100
+    assert done.err.endswith("' is not a whole number; write it like 100000 or 1e5\n")
+
+
+def test_a_command_without_stdout_does_its_work(process, scenario, tmp_path):
+    """Where a stream was closed before it began, a command runs and says nothing there."""
+    closed = ["sh", "-c", '"$@" >&- <&-', "sh"]
+    done = process("check", scenario(), "--graph", "system.svg", before=closed)
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "system.svg").stat().st_size > 1000
+
+
 def test_help_lists_every_command(process):
     """The first help is the table of contents."""
     done = process("--help")

@@ -127,6 +127,16 @@ def test_models_that_cannot_run_leave_nothing(scenario, tmp_path, cli):
     assert not list(tmp_path.glob("x.zarr*"))
 
 
+def test_what_overflows_by_its_unit_is_one_message(scenario, cli):
+    """A quantity too large for its unit is named as not finite, and nothing else is said."""
+    huge = "value: 1e307 * recycled / lag(recycled, 0)"
+    folder = scenario("tiny", {"value: recycled / sum(sales, over=product)": huge})
+    done = cli("check", folder)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "'reuse' is not finite with every parameter at its mean" in done.err
+
+
 def test_repeated_selections_add_up(scenario, cli):
     """--sel for one dim twice is the two labels, and two dims in one are refused."""
     assert cli("run", scenario(), "-n", 50, "--keep", "in_use", "--out", "s.zarr").code == 0

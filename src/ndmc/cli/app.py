@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -26,6 +27,8 @@ app = typer.Typer(
 _UsageError: Any = typer.BadParameter.__base__
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+_LONGEST = 2000  # characters of a message, which may name 5,000 labels, or a text of 100,000
 
 _STOPPED = "stopped; a run goes on where it stopped by the same command"
 
@@ -56,6 +59,7 @@ for command in (
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
+    _open_closed_streams()
     try:
         interrupt_by_signals()
         code = app(prog_name="ndmc", standalone_mode=False)
@@ -81,6 +85,13 @@ def main() -> None:
         sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Let what nobody reads go nowhere: Python has no stream where one was closed before it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
+
+
 def _quit_usage(wrong: Any) -> None:
     """Say what is wrong with a command in one line; where nothing is given, show the help."""
     text = wrong.format_message()
@@ -93,5 +104,7 @@ def _quit_usage(wrong: Any) -> None:
 
 def _quit(message: str, code: int) -> None:
     ignore_signals()
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 500]} ... {message[-500:]}"
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)

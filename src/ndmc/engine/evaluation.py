@@ -216,4 +216,4 @@ def evaluate_central(plan: Plan, audit: Audit | None = None) -> dict[str, Floats
         tile.run(code.each)
         if audit is not None:
             audit.examine(tile, 0, slice(0, 1))
-    return {o.name: tile.rows[code.names[o.name], 0] * o.scale for o in plan.outputs}
+        return {o.name: tile.rows[code.names[o.name], 0] * o.scale for o in plan.outputs}

@@ -45,6 +45,8 @@ def find(source: str | Path) -> Path:
         If there is none.
     """
     path = Path(source)
+    if "://" in str(source):  # not shown: it may hold a password
+        raise InputError("a scenario is a folder or a file of this machine, and no URL")
     if str(source) in bundled():
         return Path(str(files("ndmc_scenarios"))) / str(source) / FILE
     try:
