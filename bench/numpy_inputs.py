@@ -28,7 +28,7 @@ class Inputs:
             if parameter.uncertain:
                 self.drawn[name] = drawn(parameter, scenario.dims.shape(parameter.dims))
             else:
-                centres = np.array([cell.central for cell in parameter.marginals])
+                centres = parameter.marginals.central
                 self.fixed[name] = centres.reshape(*scenario.dims.shape(parameter.dims), 1)
 
     def draw(self, rng: Generator, draws: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import weibull_min
 
 import ndmc
-from ndmc.scenario.distributions import Marginal
+from ndmc.scenario.marginals import Marginal
 
 NAMES = ("production", "penetration", "content", "domestic_share", "scale", "shape")
 CALL = 200  # draws a call; slower from 1000 on, where the survival array leaves the cache

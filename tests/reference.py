@@ -3,7 +3,9 @@
 import bisect
 import decimal
 import functools
+import hashlib
 import itertools
+import json
 import math
 import operator
 import re
@@ -30,6 +32,12 @@ def philox(counter, key):
         c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
         k = [(k[0] + 0x9E3779B9) & _MASK, (k[1] + 0xBB67AE85) & _MASK]
     return c
+
+
+def stream(parameter, labels):
+    """Return the 64-bit number that names a cell to the random generator."""
+    text = json.dumps([parameter, sorted(labels.items())], ensure_ascii=True)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def uniform_draw(seed, stream, draw):

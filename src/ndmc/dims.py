@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,17 @@ class Dims:
         for name in names:
             cells = [{**cell, name: label} for cell in cells for label in self.labels[name]]
         return cells
+
+    def cell(self, names: Sequence[str], number: int) -> dict[str, str]:
+        """Return the labels of one of the cells spanned by ``names``.
+
+        Examples
+        --------
+        >>> Dims({"product": ("phone", "car"), "year": ("2001", "2002")}).cell(["year"], 1)
+        {'year': '2002'}
+        """
+        places = np.unravel_index(number, self.shape(names)) if names else ()
+        return {name: self.labels[name][n] for name, n in zip(names, places, strict=True)}
 
 
 def expand(array: Floats, has: tuple[str, ...], wants: tuple[str, ...]) -> Floats:

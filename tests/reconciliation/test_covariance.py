@@ -12,7 +12,7 @@ from strategies import one_parameter, scenario
 from ndmc.engine.evaluation import evaluate
 from ndmc.model import compile_plan
 from ndmc.reconciliation.covariance import factor_of
-from ndmc.scenario.distributions import deviation
+from ndmc.scenario.marginals import deviation
 
 DRAWS = 200_000
 SEED = 11

@@ -5,15 +5,19 @@ import math
 
 import numpy as np
 import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from strategies import bundled, draw, one_parameter, scenario
 
+from ndmc.dims import Dims
 from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.samplers import samplers
 from ndmc.scenario import dependence
-from ndmc.scenario.dependence import cholesky, parse_errors, stream
+from ndmc.scenario.dependence import Errors, cholesky, parse_errors, streams
 from ndmc_kernels import sampling
 
 DRAWS = 20_000
@@ -21,6 +25,13 @@ DRAWS = 20_000
 FIVE_ERRORS = 5 / math.sqrt(DRAWS)
 CHOICES = ["shared", "independent", "ar1(0.8)", "ar1(-0.5)", "mixed(0.3)", "mixed(0)", "mixed(1)"]
 KEYS = {"distribution": "normal", "cv": 0.1}
+
+
+def stream(name, labels):
+    """Return the stream of one cell."""
+    dims = Dims({dim: (label,) for dim, label in labels.items()})
+    (found,) = streams(name, {dim: Errors("independent") for dim in labels}, dims)
+    return found
 
 
 def theory(text, size):
@@ -204,7 +215,7 @@ def test_streams_of_china_nd_never_collide():
 
 def test_colliding_streams_are_refused(monkeypatch):
     """Two cells that hash alike would be drawn alike: refused, and both parameters named."""
-    monkeypatch.setattr(dependence, "stream", lambda name, labels: 5)
+    monkeypatch.setattr(dependence, "_digest", lambda text: bytes(8))
     with pytest.raises(InputError, match="the same random stream"):
         compile_plan(scenario(group(None)))
 
@@ -216,11 +227,31 @@ def test_streams_are_pinned():
     assert stream("größe", {}) == 13658848009305076382
 
 
+@given(
+    name=st.text(min_size=1, max_size=9),
+    labels=st.dictionaries(
+        st.text(max_size=5), st.lists(st.text(), min_size=1, max_size=3, unique=True), max_size=3
+    ),
+    kinds=st.data(),
+)
+def test_streams_are_those_of_their_labels(name, labels, kinds):
+    """Each cell's stream is that of its name and labels, whichever errors it shares."""
+    dims = Dims({dim: tuple(of) for dim, of in labels.items()})
+    drawn = {dim: kinds.draw(st.sampled_from(["shared", "independent", "mixed"])) for dim in labels}
+    errors = {dim: Errors(kind) for dim, kind in drawn.items()}
+    along = [
+        [(dim, label) for label in [None] * errors[dim].common + [*of] * errors[dim].own]
+        for dim, of in labels.items()
+    ]
+    cells = [{d: n for d, n in cell if n is not None} for cell in itertools.product(*along)]
+    assert streams(name, errors, dims).tolist() == [reference.stream(name, cell) for cell in cells]
+
+
 def test_draws_are_pinned():
     """The first draws of a stream are the same in every release, to the last bit."""
     out = np.empty((1, 64))
-    streams = np.array([stream("content", {"product": "mobile_phone"})], dtype=np.uint64)
-    sampling.uniforms(np.uint64(1), streams, 0, out)
+    named = np.array([stream("content", {"product": "mobile_phone"})])
+    sampling.uniforms(np.uint64(1), named, 0, out)
     expected = ["0x1.95931e68f3715p-1", "0x1.c2518d1300f60p-6", "0x1.5ed1f6813f30cp-3"]
     assert [value.hex() for value in out[0, :3]] == expected
 

@@ -15,7 +15,7 @@ from strategies import draw, one_parameter, scenario, write
 import ndmc
 from ndmc.engine import evaluation, tiles
 from ndmc.model import compile_plan
-from ndmc.scenario.distributions import marginal
+from ndmc.scenario.distributions import marginals
 
 DRAWS = 20_000
 each_case = pytest.mark.parametrize("name", CASES)
@@ -134,6 +134,11 @@ def test_kinds_may_differ_by_cell(tmp_path):
     assert stats.kstest(got[2], lognormal(5, 0.5).cdf).pvalue > 1e-4
 
 
+def one(family, numbers):
+    """Return the marginal of one cell."""
+    return marginals(family, {key: np.array([n]) for key, n in numbers.items()}, {}, 1)[0]
+
+
 @given(
     low=st.floats(-1e6, 1e6),
     width=st.floats(1e-3, 1e6),
@@ -143,9 +148,9 @@ def test_kinds_may_differ_by_cell(tmp_path):
 def test_mode_follows_from_the_mean(low, width, share, family):
     """Giving the mean of a triangle or PERT instead of its mode is the same distribution."""
     high, mode = low + width, min(low + share * width, low + width)
-    given_mode = marginal(family, {"low": low, "mode": mode, "high": high}, {})
+    given_mode = one(family, {"low": low, "mode": mode, "high": high})
     mean = {"low": low, "value": given_mode.central, "high": high}
-    given_mean = marginal(family, mean, {})
+    given_mean = one(family, mean)
     # The mode is a difference of numbers as large as the bounds, so it has their rounding.
     atol = 1e-14 * max(abs(low), abs(high), 1.0) * (1 if family == "triangular" else 8 / width)
     assert_allclose(given_mean.numbers, given_mode.numbers, rtol=1e-9, atol=atol)

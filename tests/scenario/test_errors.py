@@ -938,12 +938,15 @@ def test_unreadable_scenario_file_is_refused(scenario, content, message):
     assert caught.value.where.startswith(str(folder / "scenario.yaml"))
 
 
-@pytest.mark.parametrize("name", ["scenario.yaml", "production.csv"])
-def test_huge_file_is_not_read(scenario, name):
-    """A file of 100 MB is refused by its size, before it is read."""
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("scenario.yaml", "is it the right"), ("production.csv", "'wide' with")]
+)
+def test_huge_file_is_not_read(scenario, name, remedy):
+    """A file of a gigabyte is refused by its size, before it is read."""
     folder = scenario()
-    os.truncate(folder / name, 100 * 2**20)
-    with pytest.raises(InputError, match=r"100.0 MiB but at most .* MiB is read") as caught:
+    os.truncate(folder / name, 2**30)
+    expected = rf"1024.0 MiB but at most .* MiB is read; .*{remedy}"
+    with pytest.raises(InputError, match=expected) as caught:
         ndmc.load(folder)
     assert caught.value.where == str(folder / name)
 

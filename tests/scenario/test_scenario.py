@@ -121,12 +121,12 @@ def test_rows_may_have_units_sources_and_confidence(scenario):
     loaded = load(scenario("tiny", changes))
     content = loaded.parameters["content"]
     assert_allclose(means(loaded, "content"), [1.2, 6.0], rtol=1e-15)
-    assert tuple(cell.source for cell in content.cells) == ("a survey", "a paper")
-    assert tuple(cell.confidence for cell in content.cells) == ("A", "B")
-    assert tuple(cell.grade for cell in content.cells) == ("survey", "study")
+    assert tuple(content.sources) == ("a survey", "a paper")
+    assert tuple(content.confidences) == ("A", "B")
+    assert tuple(content.grades) == ("survey", "study")
     assert [cell.kind for cell in content.marginals] == ["normal", "lognormal"]
     assert_allclose(content.marginals[0].numbers, [0.0012, 0.03 * 0.0012], rtol=1e-14)
-    assert content.cells[1].where.endswith("content.csv:3")
+    assert content.origins.where(1).endswith("content.csv:3")
     assert set(loaded.tables) == {"production.csv", "content.csv"}
 
 

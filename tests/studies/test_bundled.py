@@ -70,7 +70,7 @@ def test_every_parameter_says_its_source(name):
         assert "invented" in bundled(name).file.title
         return
     for parameter in bundled(name).parameters.values():
-        assert all(cell.source for cell in parameter.cells), parameter.name
+        assert all(parameter.sources.distinct), parameter.name
 
 
 def test_every_production_row_has_a_source():

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import InputError
 from ndmc.scenario.dependence import Errors, streams
+from ndmc.scenario.marginals import Marginals
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
@@ -92,13 +93,17 @@ def samplers(
 
 def _refuse_collisions(alone: dict[str, Sampler]) -> None:
     """Refuse two errors that would be drawn alike, which 64 bits make all but impossible."""
-    seen: dict[int, str] = {}
-    for name, sampler in alone.items():
-        for stream in sampler.streams.tolist():
-            if stream in seen:
-                message = f"cells of {seen[stream]!r} and {name!r} hash to the same random stream"
-                raise InputError(f"{message}; rename one of the two parameters")
-            seen[stream] = name
+    names, sizes = [*alone], [len(sampler.streams) for sampler in alone.values()]
+    every = (
+        np.concatenate([sampler.streams for sampler in alone.values()]) if alone else np.empty(0)
+    )
+    order = np.argsort(every, kind="stable")
+    same = np.flatnonzero(every[order[1:]] == every[order[:-1]])
+    if len(same):
+        pair = order[same[0] : same[0] + 2]
+        one, other = (names[n] for n in np.searchsorted(np.cumsum(sizes), pair, side="right"))
+        message = f"cells of {one!r} and {other!r} hash to the same random stream"
+        raise InputError(f"{message}; rename one of the two parameters")
 
 
 def _correlated(
@@ -112,25 +117,26 @@ def _correlated(
 
 def central_values(parameter: Parameter, dims: Dims) -> Floats:
     """Return the means of a parameter's cells, with one draw."""
-    values = np.array([cell.central for cell in parameter.marginals])
-    return values.reshape(*dims.shape(parameter.dims), 1)
+    return parameter.marginals.central.reshape(*dims.shape(parameter.dims), 1)
 
 
 def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> Sampler:
-    rows = _field_rows(parameter, dims)
-    kinds = dict.fromkeys(cell.kind for cell in parameter.marginals if cell.kind != "constant")
-    lowest = min(cell.lowest for cell in parameter.marginals)
-    highest = max(cell.highest for cell in parameter.marginals)
+    rows, marginals = _field_rows(parameter, dims), parameter.marginals
+    reaches_out = marginals.lowest.min() < limits[0] or marginals.highest.max() > limits[1]
     return Sampler(
         name=parameter.name,
         dims=parameter.dims,
         streams=streams(parameter.name, parameter.errors, dims),
         errors=parameter.errors,
-        groups=tuple(_group(parameter, kind, rows) for kind in kinds),
+        groups=tuple(
+            _group(marginals, kind, cells, rows)
+            for kind, cells in marginals.groups().items()
+            if kind != "constant"
+        ),
         central=central_values(parameter, dims).reshape(-1, 1),
-        certain=np.flatnonzero([cell.kind == "constant" for cell in parameter.marginals]),
+        certain=np.flatnonzero(marginals.certain),
         range=limits,
-        reaches_out=lowest < limits[0] or highest > limits[1],
+        reaches_out=bool(reaches_out),
     )
 
 
@@ -145,14 +151,12 @@ def _field_rows(parameter: Parameter, dims: Dims) -> Integers:
     return np.broadcast_to(rows, sizes).copy().reshape(-1)
 
 
-def _group(parameter: Parameter, kind: str, rows: Integers) -> Group:
-    cells = [n for n, cell in enumerate(parameter.marginals) if cell.kind == kind]
-    numbers = [parameter.marginals[n].numbers for n in cells]
-    choices = [parameter.marginals[n].choices for n in cells]
+def _group(marginals: Marginals, kind: str, cells: Integers, rows: Integers) -> Group:
+    choices = marginals.choices if kind == "discrete" else np.empty(0)
     return Group(
         kind=kind,
         source_of=rows[cells],
-        target_of=np.array(cells, dtype=np.int64),
-        numbers=np.array(numbers, dtype=np.float64),
-        choices=np.array(choices, dtype=np.float64),
+        target_of=cells,
+        numbers=np.ascontiguousarray(marginals.numbers_of(kind, cells)),
+        choices=np.tile(choices, (len(cells), 1)),
     )

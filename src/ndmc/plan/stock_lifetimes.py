@@ -11,9 +11,9 @@ from ndmc.dims import align
 from ndmc.errors import InputError
 from ndmc.plan.steps import Cohort, Lifetime, Step
 from ndmc.plan.vocabulary import Vocabulary, plain
-from ndmc.scenario.distributions import normal_cdf
 from ndmc.scenario.expressions import Expression, ExpressionError
 from ndmc.scenario.lifetimes import TABLE, Argument, canonical, outlived, parse_lifetime
+from ndmc.scenario.marginals import normal_cdf
 from ndmc.scenario.schema import StockEntry
 from ndmc.scenario.units import NONE
 from ndmc.typing import Floats
@@ -176,12 +176,13 @@ def positive_parameters(steps: Iterable[Step]) -> frozenset[str]:
 def _check_positive(names: Vocabulary, expression: Expression) -> None:
     for name in sorted(expression.names & set(names.scenario.parameters)):
         parameter = names.scenario.parameters[name]
-        for cell, where in ((c.marginal, c.where) for c in parameter.cells):
+        marginals = parameter.marginals
+        low = (marginals.central <= 0) | (marginals.lowest <= 0)
+        for n in np.flatnonzero(low).tolist():
+            cell, where = marginals[n], parameter.origins.where(n)
             if cell.central <= 0:
                 message = f"lifetime parameter {name!r} must be positive, found"
                 raise InputError(f"{message} {cell.central / parameter.factor:g}", where)
-            if cell.lowest > 0:
-                continue
             normal = cell.kind == "normal"
             chance = normal_cdf(-cell.numbers[0] / cell.numbers[1]) if normal else 1.0
             if chance > _RARE:

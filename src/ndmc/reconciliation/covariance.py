@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ndmc.dims import Dims
 from ndmc.scenario.dependence import Errors
-from ndmc.scenario.distributions import deviation
+from ndmc.scenario.marginals import deviation
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Matrix

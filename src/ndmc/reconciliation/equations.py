@@ -168,13 +168,13 @@ class _Relations:
     def _refuse_cv_of_zero(self, name: str) -> None:
         """Refuse what is measured as 0 with a cv: it would be exact without anybody saying so."""
         parameter = self.scenario.parameters.get(name)
-        for cell in parameter.cells if parameter else ():
-            if cell.of_zero:
-                raise InputError(
-                    f"{cell.name} is measured as 0, of which a cv is no spread; give sd (in a "
-                    "table, row by row), 0 if it is exact",
-                    cell.where,
-                )
+        if parameter and parameter.of_zero.any():
+            cell = int(parameter.of_zero.argmax())
+            raise InputError(
+                f"{parameter.origins.name(cell)} is measured as 0, of which a cv is no spread; "
+                "give sd (in a table, row by row), 0 if it is exact",
+                parameter.origins.where(cell),
+            )
 
     # --- rules of flows ------------------------------------------------------------------------
 

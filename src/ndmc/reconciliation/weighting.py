@@ -26,7 +26,7 @@ from ndmc.reconciliation.conditioning import (
 )
 from ndmc.reconciliation.draw_slopes import Slopes
 from ndmc.reconciliation.estimates import Reconciled
-from ndmc.scenario.distributions import Marginal
+from ndmc.scenario.marginals import Marginal
 from ndmc.typing import Floats
 
 #: By how much derivatives of linear equations may differ between two points.

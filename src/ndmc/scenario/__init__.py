@@ -5,13 +5,13 @@ Nothing here draws a number or orders a computation: a `Scenario` is text unders
 
 __all__ = [
     "dependence",
-    "distributions",
     "document",
     "expressions",
     "flodym",
     "grammar",
     "lifetimes",
     "load",
+    "marginals",
     "operations",
     "parameters",
     "quality",

@@ -84,7 +84,7 @@ def check_described(document: Document, parameters: Mapping[str, Parameter]) -> 
     for name in parameters:
         stems = [name.removesuffix(s) for s in reserved.OF_SCORES if name.endswith(s)]
         for stem in stems:
-            if stem in parameters and any(parameters[stem].ratings):
+            if stem in parameters and parameters[stem].rated:
                 raise document.error(_described_under(name, stem), "parameters", name)
 
 

@@ -74,30 +74,34 @@ def parse_errors(text: str, dim: str) -> Errors:
     return Errors(match[1], value)
 
 
-def stream(parameter: str, labels: dict[str, str]) -> int:
-    """Return the 64-bit number that names a cell to the random generator.
-
-    It hashes the parameter's name and the cell's labels, sorted by dim, never positions: a
-    label keeps its draws whatever stands beside it.
-    """
-    text = json.dumps([parameter, sorted(labels.items())], ensure_ascii=True)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
 def streams(parameter: str, errors: dict[str, Errors], dims: Dims) -> npt.NDArray[np.uint64]:
     """Return the streams of a parameter's independent scores, in field order.
 
-    Along a mixed dim the common score comes first, then one for each label.
+    A stream is the 64-bit number that names a cell to the random generator. It hashes the
+    parameter's name and the cell's labels, sorted by dim, never positions: a label keeps its draws
+    whatever stands beside it. Along a mixed dim the common score, which has no label there, comes
+    first, then one for each label.
+
+    Examples
+    --------
+    >>> streams("content", {}, Dims({}))
+    array([2142570809283126606], dtype=uint64)
     """
-    choices = []
+    along = []
     for dim, error in errors.items():
-        common: list[dict[str, str]] = [{}] if error.common else []
-        own = [{dim: label} for label in dims.labels[dim]] if error.own else []
-        choices.append(common + own)
-    cells = (
-        {k: v for part in cell for k, v in part.items()} for cell in itertools.product(*choices)
+        own = [json.dumps([dim, label]) for label in dims.labels[dim]] if error.own else []
+        along.append([""] * error.common + own)
+    order = sorted(range(len(along)), key=[*errors].__getitem__)
+    head = f"[{json.dumps(parameter)}, ["
+    texts = (
+        f"{head}{', '.join(filter(None, (cell[n] for n in order)))}]]"
+        for cell in itertools.product(*along)
     )
-    return np.array([stream(parameter, cell) for cell in cells], dtype=np.uint64)
+    return np.frombuffer(b"".join(map(_digest, texts)), dtype="<u8").astype(np.uint64)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def cholesky(matrix: list[list[float]]) -> Floats:

@@ -1,13 +1,21 @@
-"""Uncertainty of one cell: what a distribution needs, and the numbers its quantile kernel takes."""
+"""Uncertainty of cells: what a distribution needs, and the numbers its quantile kernel takes.
+
+All cells of a parameter at once, by columns. Logarithms, exponentials and the error function are
+those of `math`, cell by cell: NumPy's differ from them in the last bit, and so would results.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-__all__ = ["Marginal", "deviation", "normal_cdf"]
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.scenario.marginals import KINDS, Marginals, joined, normal_cdf, normal_pdf
+from ndmc.typing import Floats
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
 _FURTHEST_SCORE = 8.21
@@ -22,48 +30,51 @@ _LARGEST_CV = 3.0
 
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
+#: How wide a cell is.
+SPREAD = ("cv", "sd")
 
-@dataclass(frozen=True)
-class Marginal:
-    """A distribution reduced to a kernel and its numbers, in model units.
-
-    ``lowest`` and ``highest`` are what a draw can reach, ``central`` is the mean.
-    """
-
-    kind: str
-    numbers: tuple[float, ...]
-    central: float
-    lowest: float
-    highest: float
-    choices: tuple[float, ...] = ()
+_Mask = npt.NDArray[np.bool_]
 
 
-def marginal(
-    distribution: str, given: Mapping[str, float], lists: Mapping[str, list[float]]
-) -> Marginal:
-    """Return the marginal of a cell.
+class MarginalError(ValueError):
+    """What is wrong with the numbers of a distribution, and the first cell that has it."""
+
+    def __init__(self, message: str, cell: int = 0) -> None:
+        self.cell = cell
+        super().__init__(message)
+
+
+def marginals(
+    distribution: str,
+    given: Mapping[str, Floats],
+    lists: Mapping[str, list[float]],
+    size: int,
+) -> Marginals:
+    """Return the marginals of cells that have the same distribution.
 
     Parameters
     ----------
     distribution
         Name of the distribution.
     given
-        Its numbers by key, see ``KEYS``, in model units.
+        Its numbers by key, see ``KEYS``, in model units: one for each cell.
     lists
         ``values`` and ``weights`` of a discrete or empirical one.
+    size
+        The number of cells.
 
     Raises
     ------
-    ValueError
+    MarginalError
         If a number is missing or impossible.
 
     Examples
     --------
-    >>> marginal("uniform", {"low": 1.0, "high": 3.0}, {}).central
+    >>> marginals("uniform", {"low": np.array([1.0]), "high": np.array([3.0])}, {}, 1)[0].central
     2.0
     """
     if distribution in ("discrete", "empirical"):
-        return _discrete(distribution, lists)
+        return _discrete(distribution, lists, size)
     build, needs = _FAMILIES[distribution]
     numbers = dict(given)
     if "mean" in numbers:
@@ -71,59 +82,16 @@ def marginal(
     for need in needs:
         if not any(option in numbers for option in need):
             wanted = " or ".join("value" if option == "mean" else option for option in need)
-            raise ValueError(f"a {distribution} distribution needs {wanted}")
-    for key in ("cv", "sd", "sigma"):
-        if numbers.get(key, 0.0) < 0:
-            raise ValueError(f"{key} is {numbers[key]:g} but must not be negative")
-    if numbers.get("cv", 0.0) > _LARGEST_CV:
-        raise ValueError(f"cv is {numbers['cv']:.0%}; if {numbers['cv']:g} % is meant, write the %")
-    return build(numbers)
-
-
-def deviation(cell: Marginal) -> float:
-    """Return the standard deviation of a marginal.
-
-    Examples
-    --------
-    >>> round(deviation(marginal("uniform", {"low": 0.0, "high": 12.0}, {})), 6)
-    3.464102
-    """
-    numbers = cell.numbers
-    match cell.kind:
-        case "constant":
-            return 0.0
-        case "normal":
-            return numbers[1]
-        case "lognormal":
-            return cell.central * math.sqrt(math.expm1(numbers[1] ** 2))
-        case "uniform":
-            return (numbers[1] - numbers[0]) / math.sqrt(12)
-        case "triangular":
-            low, mode, high = numbers
-            return math.sqrt(((high - low) ** 2 - (mode - low) * (high - mode)) / 18)
-        case "beta":
-            a, b, _, width = numbers
-            return width * math.sqrt(a * b / (a + b + 1)) / (a + b)
-        case "discrete":
-            shares = [q - p for p, q in itertools.pairwise((0.0, *numbers))]
-            away = [(value - cell.central) ** 2 for value in cell.choices]
-            return math.sqrt(math.fsum(s * d for s, d in zip(shares, away, strict=True)))
-    return _truncated_deviation(cell)
-
-
-def _truncated_deviation(cell: Marginal) -> float:
-    """Return the standard deviation of what is left of a normal."""
-    from statistics import NormalDist
-
-    mean, scale, p_low, p_high = cell.numbers
-    alpha, beta = (
-        NormalDist().inv_cdf(p) if 0 < p < 1 else math.copysign(math.inf, p - 0.5)
-        for p in (p_low, p_high)
-    )
-    ends = [0.0 if math.isinf(score) else score * _normal_pdf(score) for score in (alpha, beta)]
-    share = p_high - p_low
-    shift = (cell.central - mean) / scale
-    return abs(scale) * math.sqrt(1 + (ends[0] - ends[1]) / share - shift * shift)
+            raise MarginalError(f"a {distribution} distribution needs {wanted}")
+    for key in {"cv", "sd", "sigma"} & set(numbers):
+        _refuse(numbers[key] < 0, f"{key} is {{x:g}} but must not be negative", x=numbers[key])
+    if "cv" in numbers:
+        message = "cv is {cv:.0%}; if {cv:g} % is meant, write the %"
+        _refuse(numbers["cv"] > _LARGEST_CV, message, cv=numbers["cv"])
+    with np.errstate(all="ignore"):  # what cannot be computed is refused
+        found = build(numbers)
+    _refuse_extreme(found)
+    return found
 
 
 def superfluous(distributions: set[str], keys: set[str]) -> set[str]:
@@ -141,195 +109,217 @@ def superfluous(distributions: set[str], keys: set[str]) -> set[str]:
     return keys - useful
 
 
-def _constant(value: float) -> Marginal:
-    return Marginal("constant", (value,), value, value, value)
+# --- families -------------------------------------------------------------------------------------
 
 
-def _spread(numbers: Mapping[str, float]) -> float:
+def _refuse(wrong: _Mask, message: str, **numbers: Floats) -> None:
+    """Refuse the first cell that is wrong, with its numbers in the message."""
+    if wrong.any():
+        cell = int(wrong.argmax())
+        shown = {name: float(values[cell]) for name, values in numbers.items()}
+        raise MarginalError(message.format(**shown), cell)
+
+
+def _each(function: Callable[[float], float], values: Floats) -> Floats:
+    return np.array([*map(function, values.tolist())], dtype=np.float64)
+
+
+def _exp(values: Floats) -> Floats:
+    largest = math.log(sys.float_info.max)
+    return np.where(values > largest, np.inf, _each(math.exp, np.minimum(values, largest)))
+
+
+def _alike(
+    kind: str, numbers: Sequence[Floats], central: Floats, lowest: Floats, highest: Floats
+) -> Marginals:
+    """Return the marginals of cells of one kind."""
+    kinds = np.full(len(central), [*KINDS].index(kind), dtype=np.int8)
+    return Marginals(kinds, np.stack(numbers, axis=1), central, lowest, highest, np.empty(0))
+
+
+def _constant(value: Floats) -> Marginals:
+    return _alike("constant", (value,), value, value, value)
+
+
+def _unless(exact: _Mask, value: Floats, found: Marginals) -> Marginals:
+    """Return constants where there is no spread, and what was found elsewhere."""
+    if not exact.any():
+        return found
+    one = _constant(value)
+    return joined([(exact, one.at(exact)), (~exact, found.at(~exact))], len(exact))
+
+
+def _refuse_extreme(found: Marginals) -> None:
+    finite = np.isfinite(found.central) & np.isfinite(found.lowest) & np.isfinite(found.highest)
+    for kind, cells in found.groups().items():
+        finite[cells] &= np.isfinite(found.numbers_of(kind, cells)).all(axis=1)
+    _refuse(~finite, "the numbers are too large or too small to compute with")
+
+
+def _spread(numbers: Mapping[str, Floats]) -> Floats:
     """Return the standard deviation, from sd or from cv times the mean."""
     if "sd" in numbers:
         return numbers["sd"]
-    if numbers["value"] < 0 and numbers["cv"] > 0:
-        raise ValueError(
-            f"cv is a share of the mean, which is {numbers['value']:g}; give sd for a negative mean"
-        )
-    return numbers["cv"] * numbers["value"]
+    mean, cv = numbers["value"], numbers["cv"]
+    message = "cv is a share of the mean, which is {mean:g}; give sd for a negative mean"
+    _refuse((mean < 0) & (cv > 0), message, mean=mean)
+    return cv * mean
 
 
-def _normal(numbers: Mapping[str, float]) -> Marginal:
+def _normal(numbers: Mapping[str, Floats]) -> Marginals:
     mean, sd = numbers["value"], _spread(numbers)
-    if sd == 0:
-        return _constant(mean)
     reach = _FURTHEST_SCORE * sd
-    return Marginal("normal", (mean, sd), mean, mean - reach, mean + reach)
+    found = _alike("normal", (mean, sd), mean, mean - reach, mean + reach)
+    return _unless(sd == 0, mean, found)
 
 
-def _truncated_normal(numbers: Mapping[str, float]) -> Marginal:
+def _truncated_normal(numbers: Mapping[str, Floats]) -> Marginals:
     mean, sd = numbers["value"], _spread(numbers)
-    low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
-    if not low < high:
-        raise ValueError(f"low {low:g} must be below high {high:g}")
-    if sd == 0:
-        if not low <= mean <= high:
-            raise ValueError(f"without spread the mean {mean:g} must lie in [{low:g}, {high:g}]")
-        return _constant(mean)
+    low = numbers.get("low", np.full(len(mean), -np.inf))
+    high = numbers.get("high", np.full(len(mean), np.inf))
+    _refuse(~(low < high), "low {low:g} must be below high {high:g}", low=low, high=high)
+    exact, given = sd == 0, {"mean": mean, "sd": sd, "low": low, "high": high}
+    message = "without spread the mean {mean:g} must lie in [{low:g}, {high:g}]"
+    _refuse(exact & ~((low <= mean) & (mean <= high)), message, **given)
     alpha, beta = (low - mean) / sd, (high - mean) / sd
-    if alpha <= -_FURTHEST_SCORE and beta >= _FURTHEST_SCORE:
-        return _normal(numbers)  # no draw reaches the bounds
-    if alpha > 8 or beta < -8:
-        raise ValueError(
-            f"the bounds [{low:g}, {high:g}] lie more than 8 sd ({sd:g}) from the mean {mean:g}"
-        )
-    return _truncated(mean, sd, low, high)
+    # Elsewhere no draw reaches the bounds.
+    cut = ~exact & ~((alpha <= -_FURTHEST_SCORE) & (beta >= _FURTHEST_SCORE))
+    message = "the bounds [{low:g}, {high:g}] lie more than 8 sd ({sd:g}) from the mean {mean:g}"
+    _refuse(cut & ((alpha > 8) | (beta < -8)), message, **given)
+    whole, parts = _normal(numbers), _truncated(mean[cut], sd[cut], low[cut], high[cut])
+    return joined([(~cut, whole.at(~cut)), (cut, parts)], len(mean)) if cut.any() else whole
 
 
-def _truncated(mean: float, sd: float, low: float, high: float) -> Marginal:
-    """Return a normal distribution between two bounds, of which either is within its reach."""
+def _truncated(mean: Floats, sd: Floats, low: Floats, high: Floats) -> Marginals:
+    """Return normal distributions between two bounds, of which either is within its reach."""
     from statistics import NormalDist
 
     alpha, beta = (low - mean) / sd, (high - mean) / sd
     # Beyond the mean the lower tail would lose its digits, so the upper one is mirrored.
-    sign = -1.0 if alpha > 0 else 1.0
-    p_low, p_high = normal_cdf(sign * alpha), normal_cdf(sign * beta)
-    density = (_normal_pdf(alpha) - _normal_pdf(beta)) / abs(p_high - p_low)
+    sign = np.where(alpha > 0, -1.0, 1.0)
+    p_low, p_high = _each(normal_cdf, sign * alpha), _each(normal_cdf, sign * beta)
+    density = (_each(normal_pdf, alpha) - _each(normal_pdf, beta)) / np.abs(p_high - p_low)
     # The part of the normal that is left may be all tail, further out than the furthest score.
     ends = (p_low + u * (p_high - p_low) for u in (_LOWEST_UNIFORM, 1 - _LOWEST_UNIFORM))
-    score = NormalDist().inv_cdf
-    lowest, highest = (mean + sign * sd * score(min(p, 1 - _LOWEST_UNIFORM)) for p in ends)
-    return Marginal(
+    scores = (_each(NormalDist().inv_cdf, np.minimum(p, 1 - _LOWEST_UNIFORM)) for p in ends)
+    lowest, highest = (mean + sign * sd * score for score in scores)
+    return _alike(
         "truncated_normal",
         (mean, sign * sd, p_low, p_high),
         mean + sd * density,
-        max(low, lowest - _ROUNDING * sd),
-        min(high, highest + _ROUNDING * sd),
+        np.maximum(low, lowest - _ROUNDING * sd),
+        np.minimum(high, highest + _ROUNDING * sd),
     )
 
 
-def normal_cdf(score: float) -> float:
-    """Return the share of a standard normal below a score.
-
-    Examples
-    --------
-    >>> normal_cdf(0.0)
-    0.5
-    """
-    return 0.5 * math.erfc(-score * math.sqrt(0.5))
-
-
-def _normal_pdf(score: float) -> float:
-    return math.exp(-0.5 * score * score) / math.sqrt(2 * math.pi) if math.isfinite(score) else 0.0
-
-
-def _lognormal(numbers: Mapping[str, float]) -> Marginal:
+def _lognormal(numbers: Mapping[str, Floats]) -> Marginals:
     if "sigma" in numbers:
         if "mu" not in numbers:
-            raise ValueError("a lognormal distribution with sigma needs mu")
+            raise MarginalError("a lognormal distribution with sigma needs mu")
         mu, sigma = numbers["mu"], numbers["sigma"]
+        central = _exp(mu + sigma * sigma / 2)
+        exact, value = sigma == 0, central
     else:
         mean = numbers["value"]
-        if mean == 0:
-            return _constant(0.0)
-        if mean < 0:
-            raise ValueError(f"the mean of a lognormal is {mean:g} but must be positive")
-        cv = numbers["cv"] if "cv" in numbers else numbers["sd"] / mean
-        sigma = math.sqrt(math.log1p(cv * cv))
-        mu = math.log(mean) - sigma * sigma / 2
-    central = math.exp(mu + sigma * sigma / 2)
-    if sigma == 0:
-        return _constant(central)
+        message = "the mean of a lognormal is {mean:g} but must be positive"
+        _refuse(mean < 0, message, mean=mean)
+        positive = np.where(mean > 0, mean, 1.0)
+        cv = numbers["cv"] if "cv" in numbers else numbers["sd"] / positive
+        sigma = np.sqrt(_each(math.log1p, cv * cv))
+        mu = _each(math.log, positive) - sigma * sigma / 2
+        central = _exp(mu + sigma * sigma / 2)
+        exact, value = (sigma == 0) | (mean == 0), np.where(mean == 0, 0.0, central)
     reach = _FURTHEST_SCORE * sigma
-    return Marginal("lognormal", (mu, sigma), central, math.exp(mu - reach), math.exp(mu + reach))
+    found = _alike("lognormal", (mu, sigma), central, _exp(mu - reach), _exp(mu + reach))
+    return _unless(exact, value, found)
 
 
-def _bounds(numbers: Mapping[str, float]) -> tuple[float, float]:
+def _bounds(numbers: Mapping[str, Floats]) -> tuple[Floats, Floats]:
     low, high = numbers["low"], numbers["high"]
-    if low > high:
-        raise ValueError(f"low {low:g} is above high {high:g}")
+    _refuse(low > high, "low {low:g} is above high {high:g}", low=low, high=high)
     return low, high
 
 
-def _uniform(numbers: Mapping[str, float]) -> Marginal:
+def _uniform(numbers: Mapping[str, Floats]) -> Marginals:
     low, high = _bounds(numbers)
-    if low == high:
-        return _constant(low)
-    return Marginal("uniform", (low, high), (low + high) / 2, low, high)
+    return _unless(low == high, low, _alike("uniform", (low, high), (low + high) / 2, low, high))
 
 
-def _mode(numbers: Mapping[str, float], low: float, high: float, weight: float) -> float:
+def _mode(numbers: Mapping[str, Floats], low: Floats, high: Floats, weight: float) -> Floats:
     """Return the mode, given or from the mean, which weighs it ``weight`` against the bounds."""
+    given = {"low": low, "high": high}
     if "mode" in numbers:
         mode, origin = numbers["mode"], "the mode"
     else:
-        mode = ((weight + 2) * numbers["value"] - low - high) / weight
+        mean = given["mean"] = numbers["value"]
+        mode = ((weight + 2) * mean - low - high) / weight
         # The mode is a difference of numbers as large as the bounds and has their rounding.
-        rounding = 1e-12 * max(abs(low), abs(high))
-        if low - rounding <= mode <= high + rounding:
-            mode = min(max(mode, low), high)
-        origin = f"the mode that follows from the mean {numbers['value']:g}"
-    if not low <= mode <= high:
-        raise ValueError(
-            f"{origin} is {mode:g}, outside [{low:g}, {high:g}]; check the row, give a mode"
-        )
+        rounding = 1e-12 * np.maximum(np.abs(low), np.abs(high))
+        near = (low - rounding <= mode) & (mode <= high + rounding)
+        mode = np.where(near, np.minimum(np.maximum(mode, low), high), mode)
+        origin = "the mode that follows from the mean {mean:g}"
+    message = origin + " is {mode:g}, outside [{low:g}, {high:g}]; check the row, give a mode"
+    _refuse(~((low <= mode) & (mode <= high)), message, mode=mode, **given)
     return mode
 
 
-def _triangular(numbers: Mapping[str, float]) -> Marginal:
+def _triangular(numbers: Mapping[str, Floats]) -> Marginals:
     low, high = _bounds(numbers)
     mode = _mode(numbers, low, high, 1.0)
-    if low == high:
-        return _constant(low)
-    return Marginal("triangular", (low, mode, high), (low + mode + high) / 3, low, high)
+    found = _alike("triangular", (low, mode, high), (low + mode + high) / 3, low, high)
+    return _unless(low == high, low, found)
 
 
-def _pert(numbers: Mapping[str, float]) -> Marginal:
+def _pert(numbers: Mapping[str, Floats]) -> Marginals:
     low, high = _bounds(numbers)
     mode = _mode(numbers, low, high, 4.0)
-    if low == high:
-        return _constant(low)
     width = high - low
     shapes = (1 + 4 * (mode - low) / width, 1 + 4 * (high - mode) / width)
-    return Marginal("beta", (*shapes, low, width), (low + 4 * mode + high) / 6, low, high)
+    found = _alike("beta", (*shapes, low, width), (low + 4 * mode + high) / 6, low, high)
+    return _unless(low == high, low, found)
 
 
-def _beta(numbers: Mapping[str, float]) -> Marginal:
+def _beta(numbers: Mapping[str, Floats]) -> Marginals:
     mean = numbers["value"]
-    if not 0 <= mean <= 1:
-        raise ValueError(f"the mean of a beta distribution is {mean:g} but must lie in [0, 1]")
+    message = "the mean of a beta distribution is {mean:g} but must lie in [0, 1]"
+    _refuse(~((mean >= 0) & (mean <= 1)), message, mean=mean)
     sd = _spread(numbers)
-    if sd == 0:
-        return _constant(mean)
     size = mean * (1 - mean) / (sd * sd) - 1  # = (1 - m) / (m cv^2) - 1
-    if size <= 0:
-        raise ValueError(
-            f"sd {sd:g} is too large for a share of {mean:g}; "
-            f"it must be below {math.sqrt(mean * (1 - mean)):.3g}"
-        )
-    return Marginal("beta", (mean * size, (1 - mean) * size, 0.0, 1.0), mean, 0.0, 1.0)
+    message = "sd {sd:g} is too large for a share of {mean:g}; it must be below {most:.3g}"
+    _refuse((sd != 0) & (size <= 0), message, sd=sd, mean=mean, most=np.sqrt(mean * (1 - mean)))
+    nothing, all_of_it = np.zeros(len(mean)), np.ones(len(mean))
+    shapes = (mean * size, (1 - mean) * size)
+    found = _alike("beta", (*shapes, nothing, all_of_it), mean, nothing, all_of_it)
+    return _unless(sd == 0, mean, found)
 
 
-def _discrete(distribution: str, lists: Mapping[str, list[float]]) -> Marginal:
+def _discrete(distribution: str, lists: Mapping[str, list[float]], size: int) -> Marginals:
     values = lists.get("values") or []
     weights = lists.get("weights") or [1.0] * len(values)
     if not values:
-        raise ValueError(f"a {distribution} distribution needs values")
+        raise MarginalError(f"a {distribution} distribution needs values")
     if distribution == "empirical" and "weights" in lists:
-        raise ValueError(
+        raise MarginalError(
             "an empirical distribution weighs its values alike; use discrete for weights"
         )
     if len(weights) != len(values):
-        raise ValueError(f"{len(values)} values but {len(weights)} weights")
+        raise MarginalError(f"{len(values)} values but {len(weights)} weights")
     if min(weights) < 0 or sum(weights) <= 0:
-        raise ValueError("weights must not be negative, and not all zero")
+        raise MarginalError("weights must not be negative, and not all zero")
     total, running, cumulative = math.fsum(weights), 0.0, []
     for weight in weights:
         running += weight / total
         cumulative.append(running)
     cumulative[-1] = 1.0
     central = math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total
-    return Marginal("discrete", tuple(cumulative), central, min(values), max(values), tuple(values))
+    numbers = [np.full(size, share) for share in cumulative]
+    known = (np.full(size, number) for number in (central, min(values), max(values)))
+    found = _alike("discrete", numbers, *known)
+    _refuse_extreme(found)
+    return replace(found, choices=np.array(values, dtype=np.float64))
 
 
-_Builder = Callable[[Mapping[str, float]], Marginal]
+_Builder = Callable[[Mapping[str, Floats]], Marginals]
 
 _FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
     "constant": (lambda numbers: _constant(numbers["value"]), (("value",),)),

@@ -46,18 +46,17 @@ class Document:
         return InputError(message, self.where(*key))
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text(path: Path, limit: int, remedy: str = "is it the right file?") -> str:
     """Return the text of a file, refusing those that are missing, huge or not UTF-8."""
     try:
         size = path.stat().st_size
         if not path.is_file():
             raise InputError("not a regular file", str(path))
         if size > limit:
-            raise InputError(
-                f"the file has {size / 2**20:.1f} MiB but at most {limit / 2**20:g} MiB is read; "
-                "is it the right file?",
-                str(path),
+            message = (
+                f"the file has {size / 2**20:.1f} MiB but at most {limit / 2**20:g} MiB is read"
             )
+            raise InputError(f"{message}; {remedy}", str(path))
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError("the file does not exist", str(path)) from None

@@ -15,7 +15,6 @@ from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
-from ndmc.scenario.tables import read_table
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.written import Written
 
@@ -139,7 +138,7 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
         units=units,
         parameters=parameters,
         figures=_figures(written),
-        tables=_tables(written),
+        tables={name: written.tables[name].text for name in sorted(written.tables)},
         correlations=read_correlations(document, file, parameters),
         variant=variant,
         changes=changes,
@@ -173,14 +172,6 @@ def _units(document: Document, file: ScenarioFile) -> UnitSystem:
         raise document.error(str(wrong), "unit") from None
 
 
-def _tables(written: Written) -> dict[str, str]:
-    """Return the text of every table that is used."""
-    names = {entry.table for entry in written.file.parameters.values() if entry.table}
-    if written.file.published and written.file.published.table:
-        names.add(written.file.published.table)
-    return {name: (written.folder / name).read_text(encoding="utf-8-sig") for name in sorted(names)}
-
-
 def _figures(written: Written) -> tuple[Figure, ...]:
     document, published = written.document, written.file.published
     if published is None:
@@ -194,8 +185,9 @@ def _figures(written: Written) -> tuple[Figure, ...]:
         for index, entry in enumerate(published.figures)
     ]
     if published.table:
-        table = read_table(written.path(published.table, "published", "table"))
-        for line, row in table.rows:
+        table = written.table(published.table, "published", "table")
+        for line, cells in table.rows():
+            row = dict(zip(table.header, cells, strict=True))
             found.append(Figure(_figure(table.path, line, row), table.where(line)))
     return tuple(found)
 

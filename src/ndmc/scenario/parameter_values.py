@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ndmc.errors import InputError, nearest
-from ndmc.scenario.distributions import KEYS
+from ndmc.scenario.distributions import KEYS, SPREAD
+from ndmc.scenario.quality_reader import SCORED
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
-from ndmc.scenario.tables import GivenCell, Table, read_cells, read_table
+from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
+from ndmc.scenario.tables import Table
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.scenario.written import WrittenParameter
+from ndmc.typing import Floats
 
 #: The grade of a parameter whose cells each have that of their confidence.
 BY_CONFIDENCE = "by_confidence"
@@ -21,14 +27,12 @@ WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
 
 _WITHOUT_UNIT = ("cv", "mu", "sigma")
 
-#: How wide a cell is.
-SPREAD = ("cv", "sd")
-
-_Cells = dict[tuple[str, ...], GivenCell]
+# More than 1 GB of numbers.
+_MAX_CELLS = 10_000_000
 
 
-def read_values(parameter: WrittenParameter) -> tuple[_Cells, Table | None]:
-    """Return what is given of every cell by its labels, in array order, and the table if any.
+def read_values(parameter: WrittenParameter) -> tuple[GivenCells, Table | None]:
+    """Return what is given of every cell, and the table if any.
 
     Raises
     ------
@@ -36,21 +40,25 @@ def read_values(parameter: WrittenParameter) -> tuple[_Cells, Table | None]:
         With file and line, for anything missing, superfluous or no number.
     """
     entry = parameter.entry
+    size = math.prod(parameter.within.dims.shape(parameter.dims))
+    if size > _MAX_CELLS:
+        message = f"{size:,} cells along its dims, but at most {_MAX_CELLS:,} are read"
+        raise parameter.error(f"{message}; split the parameter, or leave out a dim", "dims")
     if entry.table is None:
         for only in ("column", "wide"):
             if getattr(entry, only) is not None:
                 raise parameter.error(f"{only!r} needs a table", only)
-        return _inline(parameter), None
+        return _inline(parameter, size), None
     if entry.value is not None:
         raise parameter.error("give either value or table, not both", "value")
-    table = read_table(parameter.within.path(entry.table, *parameter.key, "table"))
+    table = parameter.within.table(entry.table, *parameter.key, "table")
     return _tabled(parameter, table), table
 
 
 # --- in a table -----------------------------------------------------------------------------------
 
 
-def _tabled(parameter: WrittenParameter, table: Table) -> _Cells:
+def _tabled(parameter: WrittenParameter, table: Table) -> GivenCells:
     entry, dims, every = parameter.entry, parameter.dims, parameter.within.dims
     if entry.wide is not None and entry.wide not in dims:
         message = f"wide: {entry.wide!r} is not a dim of this parameter"
@@ -59,30 +67,30 @@ def _tabled(parameter: WrittenParameter, table: Table) -> _Cells:
     if entry.column and entry.column not in table.header:
         message = f"{entry.table} has no column {column!r}; {nearest(column, table.header)}"
         raise parameter.error(message, "column")
-    scored = _may_be_scored(entry, parameter.within.file)
-    numeric = _numeric(parameter, table, column, scored=scored)
-    cells = read_cells(table, dims, every, numeric, entry.wide)
-    if scored:
-        cells = {labels: _with_spread(table, cell, dims) for labels, cell in cells.items()}
-    order = [tuple(cell.values()) for cell in every.cells(dims)]
-    return {labels: _renamed(cells[labels], column) for labels in order}
+    cells = read_cells(table, dims, every, _wanted(parameter, table, column), entry.wide)
+    numbers = {("value" if k == column else k): v for k, v in cells.numbers.items()}
+    return replace(cells, numbers=numbers)
 
 
-def _numeric(
-    parameter: WrittenParameter, table: Table, column: str, *, scored: bool
-) -> tuple[str, ...]:
-    """Return the columns in which every row has a number."""
+def _wanted(parameter: WrittenParameter, table: Table, column: str) -> Wanted:
+    """Return the columns that are read besides labels."""
     entry, dims = parameter.entry, parameter.dims
-    numeric = [c for c in (*KEYS, column) if c in table.header and c not in dims]
-    if not numeric and not entry.wide and set(dims) <= set(table.header):
+    numbers = [c for c in (*KEYS, column) if c in table.header and c not in dims]
+    if not numbers and not entry.wide and set(dims) <= set(table.header):
         message = f"no column {column!r}; {nearest(column, table.header)}"
         raise InputError(message, table.where())
     if entry.column:
-        numeric = [c for c in numeric if c == column or c not in ("value", "mean")]
-    if scored:
+        numbers = [c for c in numbers if c == column or c not in ("value", "mean")]
+    words, gaps = ["source", "confidence", "unit"], list[str]()
+    if _may_be_scored(entry, parameter.within.file):
         # A row without scores may say its own spread, so these may be empty.
-        numeric = [c for c in numeric if c not in SPREAD or c == column]
-    return tuple(numeric)
+        gaps = [c for c in numbers if c in SPREAD and c != column]
+        words += SCORED
+    return Wanted(
+        numbers=tuple(dict.fromkeys(c for c in numbers if c not in gaps)),
+        gaps=tuple(gaps),
+        words=tuple(c for c in words if c in table.header and c not in numbers),
+    )
 
 
 def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
@@ -91,58 +99,52 @@ def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
     return entry.quality is not None or any(grade and grade.quality for grade in grades)
 
 
-def _with_spread(table: Table, cell: GivenCell, dims: tuple[str, ...]) -> GivenCell:
-    """Return the cell with its cv and sd as numbers, where its row gives them."""
-    given = {c: cell.words[c] for c in SPREAD if cell.words.get(c) and c not in dims}
-    own = {column: table.number(cell.line, column, text) for column, text in given.items()}
-    return replace(cell, numbers=cell.numbers | own)
-
-
-def _renamed(cell: GivenCell, column: str) -> GivenCell:
-    """Return the cell with the number of its column as the value."""
-    numbers = {("value" if k == column else k): v for k, v in cell.numbers.items()}
-    return replace(cell, numbers=numbers)
-
-
 # --- in the file ----------------------------------------------------------------------------------
 
 
-def _inline(parameter: WrittenParameter) -> _Cells:
+def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
     entry, dims = parameter.entry, parameter.within.dims
     if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *_WITHOUT_UNIT, "values")):
         raise parameter.error("no value; give value, table, or the numbers of the distribution")
-    cells = {}
-    for labels in dims.cells(parameter.dims):
-        numbers = {}
-        if entry.value is not None:
-            numbers["value"] = _value(parameter, [labels[dim] for dim in entry.dims])
-        cells[tuple(labels.values())] = GivenCell(0, numbers, {})
+    numbers = {}
+    if entry.value is not None:
+        values = np.empty(dims.shape(entry.dims))
+        _fill(parameter, values, entry.value, entry.dims)
+        in_order = values.transpose([entry.dims.index(dim) for dim in parameter.dims])
+        numbers["value"] = in_order.reshape(-1)
     if isinstance(entry.value, dict):
         _refuse_extra(parameter, entry.value, entry.dims)
-    return cells
+    return GivenCells(np.broadcast_to(np.int64(0), size), numbers, {})
 
 
-def _value(parameter: WrittenParameter, path: list[str]) -> float:
-    entry, units = parameter.entry, parameter.within.units
-    found, at = entry.value, ["value"]
-    for dim, label in zip(entry.dims, path, strict=True):
-        if not isinstance(found, dict):
-            break
+def _fill(
+    parameter: WrittenParameter, values: Floats, found: Any, dims: Sequence[str], *at: str
+) -> None:
+    """Write the values found at a key to the cells that lie there."""
+    if not dims or not isinstance(found, dict):
+        values[...] = _amount(parameter, found, *at)
+        return
+    for n, label in enumerate(parameter.within.dims.labels[dims[0]]):
         if label not in found:
-            raise parameter.error(f"no value for {dim}={label}; {nearest(label, found)}", *at)
-        at.append(label)
-        found = found[label]
+            message = f"no value for {dims[0]}={label}; {nearest(label, found)}"
+            raise parameter.error(message, "value", *at)
+        _fill(parameter, values[n, ...], found[label], dims[1:], *at, label)
+
+
+def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
+    """Return the number found at a key, in the unit of the parameter."""
+    entry, units = parameter.entry, parameter.within.units
     if isinstance(found, bool) or not isinstance(found, int | float | str):
-        raise parameter.error(f"expected a number, found {found!r}", *at)
+        raise parameter.error(f"expected a number, found {found!r}", "value", *at)
     try:
         number, unit = parse_amount(found)
         scale = units.factor(unit) / units.factor(entry.unit) if unit else 1.0
         if unit and units.dimension(unit) != units.dimension(entry.unit):
             raise UnitError(f"{unit!r} cannot be converted to {entry.unit!r}")
     except UnitError as wrong:
-        raise parameter.error(str(wrong), *at) from None
+        raise parameter.error(str(wrong), "value", *at) from None
     if not math.isfinite(number):
-        raise parameter.error(f"{found!r} is not finite", *at)
+        raise parameter.error(f"{found!r} is not finite", "value", *at)
     return number * scale
 
 

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.scenario.coded import Coded
 from ndmc.scenario.dependence import Errors
-from ndmc.scenario.distributions import Marginal
+from ndmc.scenario.marginals import Marginals
 from ndmc.scenario.quality import Rating
 from ndmc.scenario.units import Dimension
+from ndmc.scenario.written import WrittenParameter
+from ndmc.typing import Integers
 
 __all__ = ["Parameter"]
 
 
 @dataclass(frozen=True)
-class ParameterCell:
-    """One cell of a parameter, its numbers in model units.
+class Origins:
+    """Where the cells of a parameter are written: in a table, on ``lines``, or in the file."""
 
-    ``name`` is that of the parameter with its labels, ``where`` the line it is read from. The
-    rating is None where there are no scores. A cell is ``of_zero`` that has no spread because its
-    cv is a share of 0.
-    """
+    parameter: WrittenParameter
+    table: Path | None
+    lines: Integers
 
-    name: str
-    where: str
-    marginal: Marginal
-    source: str
-    confidence: str
-    grade: str
-    rating: Rating | None
-    of_zero: bool
+    def name(self, cell: int) -> str:
+        """Return the name of the parameter with the labels of a cell."""
+        labels = self._labels(cell).values()
+        return f"parameter {self.parameter.name!r}" + (f" [{', '.join(labels)}]" if labels else "")
+
+    def where(self, cell: int) -> str:
+        """Return ``file:line`` of a cell."""
+        if self.table:
+            return f"{self.table}:{self.lines[cell]}"
+        labels, parameter = self._labels(cell), self.parameter
+        path = (labels[dim] for dim in parameter.entry.dims)
+        return parameter.within.document.where(*parameter.key, "value", *path)
+
+    def _labels(self, cell: int) -> dict[str, str]:
+        return self.parameter.within.dims.cell(self.parameter.dims, cell)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A labelled input.
+    """A labelled input, its numbers in model units.
 
-    ``cells`` are in array order; ``factor`` is what one ``unit`` is in model units. ``range`` is
-    None where the file does not say it.
+    ``factor`` is what one ``unit`` is in model units. ``range`` is None where the file does not
+    say it. What differs by cell is in array order: the rating is None where there are no scores,
+    and a cell is ``of_zero`` that has no spread because its cv is a share of 0.
     """
 
     name: str
@@ -45,23 +58,24 @@ class Parameter:
     unit: str
     factor: float
     dimension: Dimension
-    cells: tuple[ParameterCell, ...]
+    marginals: Marginals
+    sources: Coded[str]
+    confidences: Coded[str]
+    grades: Coded[str]
+    ratings: Coded[Rating | None]
+    of_zero: npt.NDArray[np.bool_]
+    origins: Origins
     errors: dict[str, Errors]
     range: tuple[float, float] | None
     title: str = ""
     note: str = ""
 
-    @functools.cached_property
-    def marginals(self) -> tuple[Marginal, ...]:
-        """The distribution of every cell."""
-        return tuple(cell.marginal for cell in self.cells)
-
-    @functools.cached_property
-    def ratings(self) -> tuple[Rating | None, ...]:
-        """What the scores of every cell say."""
-        return tuple(cell.rating for cell in self.cells)
-
     @property
     def uncertain(self) -> bool:
         """Whether any cell is drawn."""
-        return any(marginal.kind != "constant" for marginal in self.marginals)
+        return not self.marginals.certain.all()
+
+    @property
+    def rated(self) -> bool:
+        """Whether any cell has scores."""
+        return any(self.ratings.distinct)

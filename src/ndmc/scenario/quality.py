@@ -34,7 +34,7 @@ INDICATORS: dict[str, tuple[str, ...]] = {
 WORST = {"laner": 4, "pedigree": 5, "pedigree_empirical": 5, "hedbrant_soerme": 5}
 
 # At this cv 4 normal draws in 10,000 are negative; at 41 %, the next in Laner's table, 8 in 1,000.
-_NORMAL_UP_TO = 0.30
+NORMAL_UP_TO = 0.30
 
 # More than a factor of 10 each way is Hedbrant and Soerme's last level; beyond is a mistake.
 _LARGEST_FACTOR = 10.0
@@ -108,7 +108,7 @@ def by_cv(cv: float) -> str:
     >>> by_cv(0.30), by_cv(0.31)
     ('normal', 'lognormal')
     """
-    return "normal" if cv <= _NORMAL_UP_TO else "lognormal"
+    return "normal" if cv <= NORMAL_UP_TO else "lognormal"
 
 
 def laner(

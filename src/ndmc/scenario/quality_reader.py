@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
 
 from ndmc.errors import InputError
+from ndmc.scenario.coded import Coded, groups
+from ndmc.scenario.distributions import SPREAD
 from ndmc.scenario.document import Document
+from ndmc.scenario.parameters import Origins
 from ndmc.scenario.quality import BASIC, EXPERT, INDICATORS, SENSITIVE, Rating, ScoreError, rate
 from ndmc.scenario.schema import QualityEntry
-from ndmc.scenario.tables import GivenCell, Table
+from ndmc.scenario.table_cells import GivenCells
+from ndmc.scenario.tables import Table
+from ndmc.typing import Integers
 
 _LEVEL = "sensitivity"
+
+_LEVELS = (_LEVEL, *(f"{name}_{_LEVEL}" for name in SENSITIVE))
+
+#: The columns of scores of all methods.
+SCORED = (*dict.fromkeys(name for group in INDICATORS.values() for name in group), BASIC, *_LEVELS)
 
 # So near to the name of a column of scores that it is a misspelt one.
 _NEAR = 0.85
@@ -45,47 +57,53 @@ class Scorer:
         """The columns of the table that are read."""
         names = INDICATORS[self.entry.method]
         if self.entry.method == "laner":
-            names += (_LEVEL, *(f"{name}_{_LEVEL}" for name in SENSITIVE))
+            names += _LEVELS
         elif self.entry.method != "hedbrant_soerme":
             names += (BASIC,)
         return tuple(name for name in names if name not in self.dims)
 
-    def row(self, cell: GivenCell) -> dict[str, str]:
+    def row(self, given: GivenCells, cell: int) -> dict[str, str]:
         """Return what the row of a cell says of its quality; empty cells say nothing."""
-        return {name: cell.words[name] for name in self.columns if cell.words.get(name)}
+        words = {name: given.words[name][cell] for name in self.columns if name in given.words}
+        return {name: word for name, word in words.items() if word}
 
-    def rate(self, cell: GivenCell, name: str, where: str) -> tuple[GivenCell, Rating | None]:
-        """Return a cell with the cv that follows from its scores, and its rating.
-
-        A row that says its own cv or sd has no rating.
+    def rate(self, given: GivenCells, cells: Integers, origins: Origins) -> Coded[Rating | None]:
+        """Return the ratings of cells; those of rows that say their own cv or sd have none.
 
         Raises
         ------
         InputError
             With file and line of the row or the key that is wrong.
         """
-        row = self.row(cell)
-        spread = self.spread or next((name for name in ("cv", "sd") if name in cell.numbers), "")
-        if spread:
-            if row:
+        own = (n for n in SPREAD if n in given.numbers and not np.isnan(given.numbers[n][cells[0]]))
+        spread = self.spread or next(own, "")
+        columns = [given.words[name].codes[cells] for name in self.columns if name in given.words]
+        found: list[Rating | None] = []
+        codes = np.empty(len(cells), dtype=np.int64)
+        for alike in groups(columns, len(cells)):
+            codes[alike] = len(found)
+            cell = int(cells[alike[0]])
+            row = self.row(given, cell)
+            if spread and row:
                 message = f"both {next(iter(row))} and {spread}: give either scores or {spread}"
-                raise InputError(message, where)
-            return cell, None
-        rating = self._rated(cell, row, where)
-        mean = cell.numbers.get("value", cell.numbers.get("mean"))
-        if mean is not None and mean <= 0:
-            message = f"{name}: the mean is {mean:g}, but scores give a cv, a share of the mean"
-            raise InputError(f"{message}; give sd instead (in a table, row by row)", where)
-        return replace(cell, numbers={**cell.numbers, "cv": rating.cv}), rating
+                raise InputError(message, origins.where(cell))
+            found.append(None if spread else self._rated(given, cell, row, origins.where(cell)))
+        if not spread:
+            _refuse_means(given, cells, origins)
+        return Coded(tuple(found), codes)
 
-    def _rated(self, cell: GivenCell, row: Mapping[str, str], where: str) -> Rating:
-        scores = self._scores(cell.line, row)
+    def _rated(self, given: GivenCells, cell: int, row: Mapping[str, str], where: str) -> Rating:
+        line = int(given.lines[cell])
         try:
+            scores = self._scores(line, row)
             levels = self._levels(row, scores)
             rounded = self.entry.rounded is not False
             return rate(self.entry.method, scores, levels, rounded=rounded)
         except ScoreError as wrong:
-            raise self._error(wrong, cell, row, where) from None
+            in_key = wrong.item in self.own and wrong.item not in row
+            if line and not in_key and any(name in given.words for name in self.columns):
+                raise InputError(str(wrong), where) from None
+            raise self.document.error(str(wrong), *self.key, wrong.item) from None
 
     def _scores(self, line: int, row: Mapping[str, str]) -> dict[str, float]:
         found = {
@@ -120,15 +138,7 @@ class Scorer:
         each = {name: row.get(f"{name}_{_LEVEL}") for name in SENSITIVE}
         return {**found, **{name: level for name, level in each.items() if level}}
 
-    def _error(
-        self, wrong: ScoreError, cell: GivenCell, row: Mapping[str, str], where: str
-    ) -> InputError:
-        in_key = wrong.item in self.own and wrong.item not in row
-        if cell.line and not in_key and any(name in cell.words for name in self.columns):
-            return InputError(str(wrong), where)
-        return self.document.error(str(wrong), *self.key, wrong.item)
-
-    def check(self, ratings: list[Rating | None]) -> None:
+    def check(self, ratings: Iterable[Rating | None]) -> None:
         """Refuse keys that mean nothing to any cell, and columns that are misspelt.
 
         Raises
@@ -158,3 +168,14 @@ class Scorer:
             if near and name not in self.columns and name not in self.dims:
                 message = f"the column {name!r} is not read; did you mean {near[0]!r}?"
                 raise InputError(message, self.table.where() if self.table else "")
+
+
+def _refuse_means(given: GivenCells, cells: Integers, origins: Origins) -> None:
+    """Refuse scores of a mean that no cv is a share of."""
+    means = given.numbers.get("value", given.numbers.get("mean"))
+    if means is None or (means[cells] > 0).all():
+        return
+    cell = int(cells[(means[cells] <= 0).argmax()])
+    message = f"{origins.name(cell)}: the mean is {means[cell]:g}, but scores give a cv, a share of"
+    remedy = "give sd instead (in a table, row by row)"
+    raise InputError(f"{message} the mean; {remedy}", origins.where(cell))

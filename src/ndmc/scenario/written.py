@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
+from ndmc.scenario.tables import Table, read_table
 from ndmc.scenario.units import UnitSystem
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file with the keys of the schema, its dims and units, before its parameters are read."""
+    """A file with the keys of the schema, its dims and units, before its parameters are read.
+
+    ``tables`` are those that were read, by name.
+    """
 
     folder: Path
     document: Document
     file: ScenarioFile
     dims: Dims
     units: UnitSystem
+    tables: dict[str, Table] = field(default_factory=dict)
 
-    def path(self, name: str, *key: str | int) -> Path:
+    def table(self, name: str, *key: str | int) -> Table:
+        """Return a table of the scenario, read once however many parameters it has."""
+        if name not in self.tables:
+            self.tables[name] = read_table(self._path(name, *key))
+        return self.tables[name]
+
+    def _path(self, name: str, *key: str | int) -> Path:
         """Return the path of a file of the scenario; nothing outside its folder is ever read."""
         path = self.folder / name
         try:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.plan.steps import Output, Plan
+from ndmc.scenario.marginals import KINDS
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
@@ -67,18 +68,17 @@ def _write_parameters(arrays: SmallArrays, scenario: Scenario) -> None:
         put = functools.partial(_put, arrays, parameter, scenario.dims.shape(parameter.dims))
         attributes = _about(parameter)
         for kind, variable in TEXTS.items():
-            texts = [getattr(cell, kind) for cell in parameter.cells]
-            if len(set(texts)) == 1:
+            texts = {"source": parameter.sources, "confidence": parameter.confidences}[kind]
+            if len(texts.distinct) == 1:
                 attributes[kind] = texts[0]
             else:
-                put(variable, np.array(texts), {})
-        if any(parameter.ratings):
-            attributes["quality"] = sorted({cell.method for cell in parameter.ratings if cell})
+                put(variable, np.array(texts.values)[texts.codes], {})
+        if parameter.rated:
+            attributes["quality"] = sorted({one.method for one in parameter.ratings.values if one})
             for kind, values in _qualities(parameter).items():
                 put(QUALITY[kind], values, {"long_name": QUALITY[kind].words})
-        central = np.array([cell.central / parameter.factor for cell in parameter.marginals])
-        put(CENTRAL, central, attributes)
-    if any(any(parameter.ratings) for parameter in scenario.parameters.values()):
+        put(CENTRAL, parameter.marginals.central / parameter.factor, attributes)
+    if any(parameter.rated for parameter in scenario.parameters.values()):
         arrays.put(f"{PARAMETERS}/{INDICATOR}", np.array(_INDICATORS), (INDICATOR,), {})
 
 
@@ -103,28 +103,32 @@ def _about(parameter: Parameter) -> dict[str, Any]:
         "long_name": parameter.title or parameter.name.replace("_", " "),
         "comment": parameter.note,
         "errors": {dim: _errors(error) for dim, error in parameter.errors.items()},
-        "distribution": sorted({cell.kind for cell in parameter.marginals}),
-        "grade": sorted({cell.grade for cell in parameter.cells}),
+        "distribution": sorted(parameter.marginals.groups()),
+        "grade": sorted(parameter.grades.distinct),
     }
 
 
 def _qualities(parameter: Parameter) -> dict[str, npt.NDArray[Any]]:
     """Return what is known of the quality of each cell; of a cell without scores, nothing."""
-    scores = np.full((len(parameter.ratings), len(_INDICATORS)), np.nan)
+    ratings, codes = parameter.ratings.values, parameter.ratings.codes
+    scores = np.full((len(ratings), len(_INDICATORS)), np.nan)
     levels = np.full(scores.shape, "", dtype="U6")
     cvs = np.full(len(scores), np.nan)
-    for cell, rating in enumerate(parameter.ratings):
+    for n, rating in enumerate(ratings):
         if rating:
-            cvs[cell] = rating.cv
+            cvs[n] = rating.cv
             for name, score in rating.scores:
-                scores[cell, _INDICATORS.index(name)] = score
+                scores[n, _INDICATORS.index(name)] = score
             for name, level in rating.sensitivities:
-                levels[cell, _INDICATORS.index(name)] = level
-    kinds = [
-        rating.distribution if rating else cell.kind
-        for rating, cell in zip(parameter.ratings, parameter.marginals, strict=True)
-    ]
-    return {"scores": scores, "sensitivity": levels, "cv": cvs, "distribution": np.array(kinds)}
+                levels[n, _INDICATORS.index(name)] = level
+    said = np.array([rating.distribution if rating else "" for rating in ratings])[codes]
+    kinds = np.where(said != "", said, np.array([*KINDS])[parameter.marginals.kinds])
+    return {
+        "scores": scores[codes],
+        "sensitivity": levels[codes],
+        "cv": cvs[codes],
+        "distribution": kinds,
+    }
 
 
 def _errors(error: Any) -> str:

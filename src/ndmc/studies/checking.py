@@ -21,7 +21,7 @@ from ndmc.scenario.lifetimes import canonical
 from ndmc.scenario.load import as_scenario, load
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
-from ndmc.scenario.tables import read_table
+from ndmc.scenario.tables import parse_table
 from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
 from ndmc_kernels.survival import weibull_integer_density
@@ -228,12 +228,12 @@ def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
 def _unread_scores(scenario: Scenario) -> list[str]:
     """Name tables with scores that no parameter reads: columns mean nothing without a method."""
     entries = scenario.file.parameters
-    scored = {entries[p.name].table for p in scenario.parameters.values() if any(p.ratings)}
+    scored = {entries[p.name].table for p in scenario.parameters.values() if p.rated}
     unread = {entry.table for entry in entries.values() if entry.table} - scored
     return [
         f"{table} has a column 'reliability' that is not read; say quality: {{method: ...}} for it"
         for table in sorted(unread)
-        if "reliability" in read_table(scenario.folder / table).header
+        if "reliability" in parse_table(scenario.tables[table], scenario.folder / table).header
     ]
 
 

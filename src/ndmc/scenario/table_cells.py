@@ -1,0 +1,251 @@
+"""The cells of a table, tidy or wide: every one accounted for, every mistake with its line.
+
+Read by columns, some thousand rows at a time, without an object for each cell. Only where
+something is wrong are rows looked at one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, nearest
+from ndmc.scenario.coded import Coded
+from ndmc.scenario.tables import Table, parser
+from ndmc.typing import Array, Floats, Integers
+
+# As many texts are split into columns at once as stay in the cache of a processor.
+_TEXTS = 2**16
+
+#: The line of a row, and its texts.
+_Row = tuple[int, list[str]]
+
+#: What some rows give: lines, labels, numbers and words, by column.
+_Part = dict[str, dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that are read of a tidy table, besides those of labels.
+
+    In those with gaps a cell may be empty; in those of numbers none is.
+    """
+
+    numbers: tuple[str, ...]
+    gaps: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GivenCells:
+    """What is given of every cell of a parameter, in array order, by column; an empty one is nan.
+
+    ``lines`` are those of a table, 0 where there is none.
+    """
+
+    lines: Integers
+    numbers: dict[str, Floats]
+    words: dict[str, Coded[str]]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a table gives of its rows: labels by their positions."""
+
+    lines: Integers
+    labels: dict[str, Integers]
+    numbers: dict[str, Floats]
+    words: dict[str, Coded[str]]
+
+
+def read_cells(
+    table: Table, names: tuple[str, ...], dims: Dims, wanted: Wanted, wide: str | None
+) -> GivenCells:
+    """Return what a table gives of every cell, each exactly once, in array order.
+
+    Parameters
+    ----------
+    table
+        The table.
+    names
+        The dims of the parameter, in array order.
+    dims
+        All dims and their labels.
+    wanted
+        The columns of a tidy table that are read.
+    wide
+        The dim whose labels are columns, if the table is wide.
+
+    Raises
+    ------
+    InputError
+        For a missing column, an unknown label, and missing, extra or repeated cells.
+    """
+    down = tuple(name for name in names if name != wide)
+    if wide:
+        _check_wide(table, down, dims, wide)
+        wanted = Wanted(dims.labels[wide])
+    else:
+        _check_tidy(table, names, dims)
+    rows = _Reader(table, {name: dims.labels[name] for name in down}, wanted).read()
+    if wide:
+        rows = _melted(rows, wide, dims.labels[wide])
+    order = _order(table, names, dims, rows)
+    return GivenCells(
+        lines=rows.lines[order],
+        numbers={name: numbers[order] for name, numbers in rows.numbers.items()},
+        words={name: Coded(w.values, w.codes[order]) for name, w in rows.words.items()},
+    )
+
+
+def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
+    for name in names:
+        if name not in table.header:
+            across = not set(dims.labels[name]).isdisjoint(table.header)
+            hint = f"say 'wide: {name}'" if across else nearest(name, table.header)
+            raise InputError(f"no column for the dim {name!r}; {hint}", table.where())
+
+
+def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> None:
+    wanted = dict.fromkeys((*down, *dims.labels[wide]))
+    header = dict.fromkeys(table.header)
+    for name in wanted:
+        if name not in header:
+            message = f"no column {name!r}; {nearest(name, table.header)}"
+            raise InputError(message, table.where())
+    for name in header:
+        if name not in wanted:
+            message = f"column {name!r} is no label of {wide!r}; {nearest(name, dims.labels[wide])}"
+            raise InputError(message, table.where())
+
+
+def _melted(rows: _Rows, wide: str, labels: Sequence[str]) -> _Rows:
+    """Return a wide table as a tidy one."""
+    many = len(labels)
+    return _Rows(
+        lines=rows.lines.repeat(many),
+        labels={
+            **{name: positions.repeat(many) for name, positions in rows.labels.items()},
+            wide: np.tile(np.arange(many), len(rows.lines)),
+        },
+        numbers={"value": np.stack([rows.numbers[label] for label in labels], axis=1).reshape(-1)},
+        words={},
+    )
+
+
+def _order(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> Integers:
+    """Return the row of each cell, where each has one."""
+    cells = np.zeros(len(rows.lines), dtype=np.int64)
+    for name in names:
+        cells = cells * len(dims.labels[name]) + rows.labels[name]
+    counts = np.bincount(cells, minlength=dims.size(names))
+    if counts.max() > 1:
+        first = np.unique(cells, return_index=True)[1]
+        again = np.setdiff1d(np.arange(len(cells)), first)[0]
+        before = np.flatnonzero(cells == cells[again])[0]
+        message = f"a second row for {_named(names, dims, cells[again]) or 'the value'}"
+        message += f" (first on line {rows.lines[before]})"
+        raise InputError(message, table.where(int(rows.lines[again])))
+    if not counts.all():
+        missing = np.flatnonzero(counts == 0)
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        message = f"no row for {_named(names, dims, missing[0])}{more}; every cell needs one"
+        raise InputError(message, table.where(int(rows.lines.max(initial=1))))
+    return np.argsort(cells)
+
+
+def _named(names: tuple[str, ...], dims: Dims, cell: int) -> str:
+    return ", ".join(f"{name}={label}" for name, label in dims.cell(names, cell).items())
+
+
+class _Reader:
+    """Reads columns of a table; ``labels`` are those of the dims that have one."""
+
+    def __init__(self, table: Table, labels: Mapping[str, Sequence[str]], wanted: Wanted) -> None:
+        self.table, self.wanted = table, wanted
+        self.place = {name: place for place, name in enumerate(table.header)}
+        self.labels = {dim: {label: n for n, label in enumerate(of)} for dim, of in labels.items()}
+        self.words: dict[str, dict[str, int]] = {name: {} for name in wanted.words}
+
+    def read(self) -> _Rows:
+        """Return all rows; of more than there can be, one too many."""
+        most = 1 + math.prod(len(labels) for labels in self.labels.values())
+        lines = itertools.islice(self.table.rows(), most)
+        at_once = 1 + _TEXTS // len(self.place)
+        parts = [self._part(some) for some in iter(lambda: [*itertools.islice(lines, at_once)], [])]
+        joined = _joined(parts or [self._part([])])
+        words = {n: Coded((*self.words[n],), codes) for n, codes in joined["words"].items()}
+        return _Rows(joined["lines"][""], joined["labels"], joined["numbers"], words)
+
+    def _part(self, rows: Sequence[_Row]) -> _Part:
+        try:
+            return {
+                "lines": {"": np.array([line for line, _ in rows], dtype=np.int64)},
+                "labels": {dim: self._positions(dim, rows) for dim in self.labels},
+                "numbers": {
+                    **{
+                        name: _numbers(name, self._texts(name, rows))
+                        for name in self.wanted.numbers
+                    },
+                    **{
+                        name: _with_gaps(name, self._texts(name, rows)) for name in self.wanted.gaps
+                    },
+                },
+                "words": {name: self._codes(name, rows) for name in self.words},
+            }
+        except (KeyError, ValueError):
+            for row in rows:
+                self._check(*row)
+            raise
+
+    def _texts(self, column: str, rows: Sequence[_Row]) -> list[str]:
+        place = self.place[column]
+        return [cells[place] for _, cells in rows]
+
+    def _positions(self, dim: str, rows: Sequence[_Row]) -> Integers:
+        known = self.labels[dim]
+        return np.array([known[text] for text in self._texts(dim, rows)], dtype=np.int64)
+
+    def _codes(self, column: str, rows: Sequence[_Row]) -> Integers:
+        """Return the words of a column, numbered as they come."""
+        known = self.words[column]
+        texts = self._texts(column, rows)
+        return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
+
+    def _check(self, line: int, cells: Sequence[str]) -> None:
+        """Refuse a row with a label that is none, or a number that is none."""
+        for dim, known in self.labels.items():
+            label = cells[self.place[dim]]
+            if label not in known:
+                message = f"{dim} has no label {label!r}; {nearest(label, known)}"
+                raise InputError(message, self.table.where(line))
+        for column in (*self.wanted.numbers, *self.wanted.gaps):
+            text = cells[self.place[column]]
+            if text or column in self.wanted.numbers:
+                self.table.number(line, column, text)
+
+
+def _numbers(column: str, texts: Sequence[str]) -> Floats:
+    found = np.array([*map(parser(column), texts)], dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError
+    return found
+
+
+def _with_gaps(column: str, texts: Sequence[str]) -> Floats:
+    found = np.full(len(texts), np.nan)
+    given = [n for n, text in enumerate(texts) if text]
+    found[given] = _numbers(column, [texts[n] for n in given])
+    return found
+
+
+def _joined(parts: Sequence[_Part]) -> _Part:
+    return {
+        kind: {name: np.concatenate([part[kind][name] for part in parts]) for name in columns}
+        for kind, columns in parts[0].items()
+    }
