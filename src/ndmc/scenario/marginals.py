@@ -119,7 +119,7 @@ def deviation(cell: Marginal) -> float:
 
     Examples
     --------
-    >>> round(deviation(marginal("uniform", {"low": 0.0, "high": 12.0}, {})), 6)
+    >>> round(deviation(Marginal("uniform", (0.0, 12.0), 6.0, 0.0, 12.0)), 6)
     3.464102
     """
     numbers = cell.numbers

@@ -78,4 +78,4 @@ class Parameter:
     @property
     def rated(self) -> bool:
         """Whether any cell has scores."""
-        return any(self.ratings.distinct)
+        return any(self.ratings.values)

@@ -16,7 +16,7 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.tables import Table, parser
+from ndmc.scenario.tables import Table, parser, shown
 from ndmc.typing import Array, Floats, Integers
 
 # As many texts are split into columns at once as stay in the cache of a processor.
@@ -222,7 +222,7 @@ class _Reader:
         for dim, known in self.labels.items():
             label = cells[self.place[dim]]
             if label not in known:
-                message = f"{dim} has no label {label!r}; {nearest(label, known)}"
+                message = f"{dim} has no label {shown(label)}; {nearest(label, known)}"
                 raise InputError(message, self.table.where(line))
         for column in (*self.wanted.numbers, *self.wanted.gaps):
             text = cells[self.place[column]]

@@ -22,6 +22,9 @@ _MAX_COLUMNS = 10_000
 # A row of a table with that many columns; one that is longer is no row.
 _MAX_ROW = 4 * 2**20
 
+# Characters of a cell in a message.
+_SHOWN = 80
+
 _BLANK = re.compile(r"\n+")
 
 
@@ -60,14 +63,13 @@ class Table:
         try:
             number = parser(column)(text)
         except ValueError:
-            message = f"column {column!r} holds {text!r}, which is not a number"
+            message = f"column {column!r} holds {shown(text)}, which is not a number"
             if not text:
                 message = f"column {column!r} is empty; give a number"
             raise InputError(message, self.where(line)) from None
         if not math.isfinite(number):
-            raise InputError(
-                f"column {column!r} holds {text!r}; numbers must be finite", self.where(line)
-            )
+            message = f"column {column!r} holds {shown(text)}; numbers must be finite"
+            raise InputError(message, self.where(line))
         return number
 
 
@@ -107,6 +109,11 @@ def parse_table(text: str, path: Path) -> Table:
     if times > 1:
         raise InputError(f"the column {name!r} stands twice", f"{path}:1")
     return Table(path, text, tuple(header))
+
+
+def shown(text: str) -> str:
+    """Return a cell for a message, cut if it is long."""
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
 
 
 def parser(column: str) -> Callable[[str], float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS, LEVELS, Rating
 from ndmc.scenario.scenario import Scenario
@@ -39,27 +41,39 @@ def ratings(scenario: Scenario) -> list[Rated]:
     return [
         row
         for parameter in scenario.parameters.values()
-        if any(parameter.ratings)
+        if parameter.rated
         for row in _ratings_of(scenario, parameter)
     ]
 
 
 def _ratings_of(scenario: Scenario, parameter: Parameter) -> list[Rated]:
     """Return the rows of one parameter, without the dims along which nothing changes."""
-    labels = [tuple(cell.values()) for cell in scenario.dims.cells(parameter.dims)]
-    found: dict[tuple[str, ...], Rating | None] = dict(zip(labels, parameter.ratings, strict=True))
-    for axis in reversed(range(len(parameter.dims))):
-        merged: dict[tuple[str, ...], set[Rating | None]] = {}
-        for key, rating in found.items():
-            merged.setdefault(key[:axis] + key[axis + 1 :], set()).add(rating)
-        if all(len(alike) == 1 for alike in merged.values()):
-            found = {key: alike.pop() for key, alike in merged.items()}
-    cells = len(labels) // len(found)
+    ratings, dims = parameter.ratings, list(parameter.dims)
+    known: dict[Rating | None, int] = {}
+    number = np.array([known.setdefault(one, len(known)) for one in ratings.values])
+    found = number[ratings.codes].reshape(scenario.dims.shape(dims))
+    for axis in reversed(range(len(dims))):
+        first = found.take(0, axis)
+        if (found == np.expand_dims(first, axis)).all():
+            found = first
+            del dims[axis]
+    cells, distinct = len(ratings) // found.size, [*known]
+    labelled = zip(scenario.dims.cells(dims), found.reshape(-1).tolist(), strict=True)
     return [
-        Rated(parameter.name, ", ".join(key), cells, rating)
-        for key, rating in found.items()
+        Rated(parameter.name, ", ".join(labels.values()), cells, rating)
+        for labels, rating in ((labels, distinct[n]) for labels, n in labelled)
         if rating
     ]
+
+
+def _counted(parameter: Parameter) -> list[Rated]:
+    """Return the ratings of a parameter, each with the number of cells that have it."""
+    counts: dict[Rating | None, int] = {}
+    of_each = np.bincount(parameter.ratings.codes, minlength=len(parameter.ratings.values))
+    for rating, count in zip(parameter.ratings.values, of_each.tolist(), strict=True):
+        counts[rating] = counts.get(rating, 0) + count
+    found = parameter.ratings.distinct
+    return [Rated(parameter.name, "", counts[rating], rating) for rating in found if rating]
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ class Quality:
 def qualities(scenario: Scenario) -> Iterator[Quality]:
     """Yield what follows from scores, for each parameter and method."""
     groups: dict[tuple[str, str], list[Rated]] = {}
-    for row in ratings(scenario):
+    for row in (row for one in scenario.parameters.values() for row in _counted(one)):
         groups.setdefault((row.parameter, row.rating.method), []).append(row)
     for (name, method), alike in groups.items():
         scores = ", ".join(_scores(alike, indicator) for indicator in indicators_of(alike))

@@ -1,0 +1,208 @@
+"""Tables: read the same however they are written, bounded, and every mistake at its line."""
+
+import csv
+import functools
+import io
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from strategies import one_parameter, scenario
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, nearest
+from ndmc.scenario import table_cells
+from ndmc.scenario.table_cells import Wanted, read_cells
+from ndmc.scenario.tables import parse_table
+
+FILE = Path("x.csv")
+# 90,000 cells: many more than are read at once.
+SQUARE = Dims({"row": tuple(f"r{n}" for n in range(300)), "year": tuple(map(str, range(300)))})
+VALUE = Wanted(("value",))
+LONG = "a row of more than 4,194,304 characters"
+
+
+def written(rows):
+    """Return rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def cells(text, dims, wanted=VALUE, wide=None):
+    """Return the cells of a table of all dims."""
+    return read_cells(parse_table(text, FILE), tuple(dims.labels), dims, wanted, wide)
+
+
+@functools.cache
+def _square():
+    every = itertools.product(*SQUARE.labels.values())
+    return ["row,year,value", *(f"{row},{year},{n}" for n, (row, year) in enumerate(every))]
+
+
+def square():
+    """Return the lines of a table of the square: cell ``n`` is on line ``n + 2`` and has ``n``."""
+    return [*_square()]
+
+
+@given(data=st.data())
+def test_order_and_width_of_a_table_do_not_matter(data):
+    """Rows and columns in any order, blank lines, tidy or wide: the cells are the same."""
+    label = st.text(st.sampled_from('ab1 ,"\n;é'), min_size=1, max_size=4).map(str.strip)
+    labels = st.lists(label.filter(bool), min_size=1, max_size=4, unique=True)
+    dims = Dims({dim: tuple(data.draw(labels)) for dim in ("one dim", "other")})
+    shape = dims.shape(dims.labels)
+    number = st.floats(allow_nan=False, allow_infinity=False)
+    values = data.draw(st.lists(number, min_size=math.prod(shape), max_size=math.prod(shape)))
+    every = itertools.product(*dims.labels.values())
+    rows = [(*cell, repr(value)) for cell, value in zip(every, values, strict=True)]
+    columns = data.draw(st.permutations(range(3)))
+    head = ("one dim", "other", "value")
+    tidy = [[row[n] for n in columns] for row in [head, *data.draw(st.permutations(rows))]]
+    blank = data.draw(st.sampled_from(["\n", "\n\n\n", "\n , ,\n\n"]))
+    text = written(tidy[:1]) + blank + blank.join(written([row]) for row in tidy[1:])
+    assert_array_equal(cells(text, dims).numbers["value"], values)
+
+    grid = np.array([row[2] for row in rows], dtype=object).reshape(shape)
+    across = data.draw(st.permutations(range(shape[1])))
+    down = data.draw(st.permutations(range(shape[0])))
+    names = dims.labels["other"]
+    if "one dim" not in names:
+        wide = [["one dim", *(names[n] for n in across)]]
+        wide += [[dims.labels["one dim"][m], *grid[m, list(across)]] for m in down]
+        assert_array_equal(cells(written(wide), dims, wide="other").numbers["value"], values)
+
+
+def test_every_cell_of_a_large_table_has_its_number_words_and_line():
+    """Of 90,000 rows in any order each gives its own cell what it says, and nothing else."""
+    head, *rows = square()
+    order = np.random.default_rng(1).permutation(len(rows))
+    lines = [f"{head},cv,source,note", *(f"{rows[n]},{n % 7 or ''},s{n % 5},-" for n in order)]
+    found = cells("\n".join(lines), SQUARE, Wanted(("value",), ("cv",), ("source",)))
+    numbers = np.arange(len(rows))
+    assert_array_equal(found.numbers["value"], numbers)
+    assert_array_equal(found.numbers["cv"], np.where(numbers % 7, numbers % 7, np.nan))
+    assert [*found.words["source"]] == [f"s{n % 5}" for n in numbers]
+    assert_array_equal(found.lines[order], numbers + 2)
+
+
+LATE = 89_000
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("r296,x,1", "year has no label 'x'"),
+        ("r29,200", "2 cells but 3 columns"),
+        ("r296,200,1,1", "4 cells but 3 columns"),
+        ("r296,200,", "column 'value' is empty"),
+        ("r296,200,1e4x", "column 'value' holds '1e4x', which is not a number"),
+        ("r296,200,nan", "column 'value' holds 'nan'; numbers must be finite"),
+        ("r0,7,1", "a second row for row=r0, year=7 (first on line 9)"),
+        ('r296,"200,1', "not valid CSV: "),
+    ],
+)
+def test_a_mistake_far_down_is_named_at_its_line(row, message):
+    """What is wrong in row 89,000 is said as if it stood in the first."""
+    lines = square()
+    lines[LATE - 1] = row
+    with pytest.raises(InputError) as wrong:
+        cells("\n".join(lines), SQUARE)
+    last = len(lines) if "CSV" in message else LATE
+    assert wrong.value.where == f"x.csv:{last}" or "CSV" in message
+    assert wrong.value.message.startswith(message)
+
+
+def test_a_hole_far_down_is_named():
+    """A row that is missing is named, and how many more are."""
+    lines = square()
+    del lines[LATE - 1 : LATE + 1]
+    with pytest.raises(
+        InputError, match=r"no row for row=r296, year=198 and 1 more; every"
+    ) as hole:
+        cells("\n".join(lines), SQUARE)
+    assert hole.value.where == f"x.csv:{len(lines)}"
+
+
+@pytest.mark.parametrize("far", [0, 99_999])
+def test_of_many_wrong_rows_one_is_told(far, monkeypatch):
+    """Of 100,000 rows with labels that are none the first is named; no other is looked at."""
+    asked = []
+    monkeypatch.setattr(table_cells, "nearest", lambda *a: asked.append(a) or nearest(*a))
+    dims = Dims({"k": tuple(f"k{n}" for n in range(100_001))})
+    lines = ["k,value", *(f"{'kk' if n >= far else 'k'}{n},1" for n in range(100_001))]
+    with pytest.raises(InputError, match=f"k has no label 'kk{far}'") as wrong:
+        cells("\n".join(lines), dims)
+    assert wrong.value.where == f"x.csv:{far + 2}"
+    assert len(asked) == 1
+
+
+def test_rows_are_read_no_further_than_there_are_cells(monkeypatch):
+    """Of more rows than cells one too many is read: some cell has two."""
+    read = []
+    rows = table_cells.Table.rows
+    monkeypatch.setattr(
+        table_cells.Table, "rows", lambda table: (read.append(row) or row for row in rows(table))
+    )
+    dims = Dims({"k": ("a", "b")})
+    with pytest.raises(InputError, match=r"a second row for k=b \(first on line 2\)") as wrong:
+        cells("k,value\n" + "b,1\n" * 100_000, dims)
+    assert wrong.value.where == "x.csv:3"
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        (
+            ",".join(f"c{n}" for n in range(40_000)),
+            "40,000 columns, but at most 10,000 are read",
+            1,
+        ),
+        ("," * 1_000_000, "the table is empty", 1),
+        ("," * 5_000_000, LONG, 1),
+        ("x" * 5_000_000, LONG, 1),
+        ('"' * 1_000_000, "not valid CSV: field larger than field limit", 1),
+        ("\n" * 1_000_000, "the table is empty", 1),
+        (
+            "k,value\na,1\n" + '"\n",' * 2_000_000,
+            LONG,
+            1_048_579,
+        ),
+        ("k,value\na," + "1" * 1_000_000, "not valid CSV: field larger than field limit", 2),
+        ("k,value\na,1" + "," * 1_000_000, "1000002 cells but 2 columns", 2),
+        (
+            "k,value\na," + "1" * 100_000,
+            r"column 'value' holds '1{77}\.\.\.'; numbers must be finite",
+            2,
+        ),
+    ],
+)
+def test_what_is_no_table_is_refused(text, message, line):
+    """Headers and rows of any length end in one message."""
+    with pytest.raises(InputError, match=f"x.csv:{line}: {message}") as wrong:
+        cells(text, Dims({"k": ("a",)}))
+    assert len(str(wrong.value)) < 300
+
+
+def test_blank_lines_are_passed_over():
+    """Of a million blank lines between rows only the number is kept; within a cell they stay."""
+    many = "\n" * 1_000_000
+    text = f'k,value,source{many}a,1,"p\n\n\nq"\n\nb,2,\n{many}'
+    found = cells(text, Dims({"k": ("a", "b")}), Wanted(("value",), words=("source",)))
+    assert [*found.words["source"]] == ["p\n\n\nq", ""]
+    assert found.lines.tolist() == [1_000_004, 1_000_006]
+
+
+def test_a_parameter_of_too_many_cells_is_refused():
+    """Dims that span billions of cells are refused before there is an array of them."""
+    labels = {dim: [f"{dim}{n}" for n in range(1_000)] for dim in "abc"}
+    data = one_parameter(labels=labels, dims=[*"abc"], value=1, distribution="constant")
+    with pytest.raises(InputError, match=r"1,000,000,000 cells .* at most 10,000,000") as wrong:
+        scenario(data)
+    assert "scenario.yaml:" in wrong.value.where
