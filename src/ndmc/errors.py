@@ -7,6 +7,15 @@ from collections.abc import Iterable
 
 __all__ = ["InputError", "RunError", "nearest"]
 
+#: So many characters of a message are told, whatever was found: of its begin and of its end.
+_BEGIN, _END = 2000, 500
+
+#: Names are compared up to this product of the characters on both sides: some 2 s.
+_COMPARED = 10**7
+
+#: So many names are listed.
+_LISTED = 50
+
 
 class InputError(ValueError):
     """Something the user wrote is wrong; nothing was computed or written.
@@ -20,13 +29,21 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, where: str = "") -> None:
-        self.message = message
-        self.where = where
+        self.message = message = _readable(message)
+        self.where = where = _readable(where)
         super().__init__(f"{where}: {message}" if where else message)
 
 
 class RunError(RuntimeError):
     """The input was right but the work could not be finished."""
+
+
+def _readable(text: str) -> str:
+    """Return a text without its middle if it is too long: what to do stands at its end."""
+    left_out = len(text) - _BEGIN - _END
+    if left_out <= 0:
+        return text
+    return f"{text[:_BEGIN]} ... ({left_out} characters left out) ... {text[-_END:]}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -50,7 +67,9 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     "did you mean 'product'?"
     """
     choices = list(allowed)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"choose one of {choices}" if choices else "none is defined here"
+    if len(name) * sum(map(len, choices)) <= _COMPARED:
+        close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+        if close:
+            return f"did you mean {close[0]!r}?"
+    more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
+    return f"choose one of {choices[:_LISTED]}{more}" if choices else "none is defined here"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Mapping, Sequence
 
 from ndmc.dims import Dims
@@ -13,6 +12,7 @@ from ndmc.scenario.distributions import superfluous
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import ScenarioFile
+from ndmc.scenario.spelling import Spelling
 
 
 def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
@@ -45,7 +45,7 @@ def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
                     hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
                     raise document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
     _check_nodes(document, file)
-    outputs = [*file.flows, *file.stocks, *file.indicators]
+    outputs = dict.fromkeys([*file.flows, *file.stocks, *file.indicators])
     for key in ("keep", "headline"):
         for index, name in enumerate(getattr(file, key) or []):
             if name not in outputs and not (key == "keep" and name in file.parameters):
@@ -89,11 +89,13 @@ def check_described(document: Document, parameters: Mapping[str, Parameter]) -> 
 
 
 def _check_nodes(document: Document, file: ScenarioFile) -> None:
-    if len(set(file.processes)) < len(file.processes):
+    processes = set(file.processes)
+    if len(processes) < len(file.processes):
         raise document.error("a process stands twice", "processes")
-    nodes = [*file.processes, *(file.environment or [])]
+    nodes = dict.fromkeys([*file.processes, *(file.environment or [])])
+    spelling = Spelling(file.processes)
     for index, node in enumerate(file.environment or []):
-        if node in file.processes:
+        if node in processes:
             message = f"{node!r} is both a process and in the environment; keep one"
             raise document.error(message, "environment", index)
     for name, flow in file.flows.items():
@@ -101,7 +103,9 @@ def _check_nodes(document: Document, file: ScenarioFile) -> None:
             message = f"flow {name!r} starts and ends in {flow.origin!r}"
             raise document.error(message, "flows", name)
         for end, node in (("from", flow.origin), ("to", flow.target)):
-            if node not in nodes and _may_be_misspelt(node, file):
+            if node in nodes:
+                continue
+            if file.environment is not None or spelling.is_near(node):
                 message = f"unknown process {node!r}; {nearest(node, nodes)}"
                 hint = "(nodes outside the balance are listed under 'environment')"
                 raise document.error(f"{message} {hint}", "flows", name, end)
@@ -113,16 +117,11 @@ def _check_nodes(document: Document, file: ScenarioFile) -> None:
     _check_holders(document, file)
 
 
-def _may_be_misspelt(node: str, file: ScenarioFile) -> bool:
-    """Whether an unknown node is a mistake: any is where the environment is listed."""
-    near = difflib.get_close_matches(node, file.processes, n=1, cutoff=0.8)
-    return file.environment is not None or bool(near)
-
-
 def _check_holders(document: Document, file: ScenarioFile) -> None:
     holders: dict[str, str] = {}
+    processes = set(file.processes)
     for name, stock in file.stocks.items():
-        if stock.process not in file.processes:
+        if stock.process not in processes:
             message = f"unknown process {stock.process!r}; {nearest(stock.process, file.processes)}"
             raise document.error(message, "stocks", name, "process")
         if stock.process in holders:

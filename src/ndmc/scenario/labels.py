@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
@@ -33,7 +34,7 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )
         if len(set(entry.labels)) < len(entry.labels):
-            twice = next(label for label in entry.labels if entry.labels.count(label) > 1)
+            twice = Counter(entry.labels).most_common(1)[0][0]
             raise document.error(f"the label {twice!r} stands twice", "dims", name)
         labels[name] = tuple(entry.labels)
         groups[name] = _read_groups(document, name, entry.labels, entry.groups)
@@ -69,11 +70,12 @@ def _read_groups(
 ) -> dict[str, tuple[str, ...]]:
     key = ("dims", dim, "groups")
     seen: dict[str, str] = {}
+    known = set(labels)
     for group, members in groups.items():
-        if group in labels:
+        if group in known:
             raise document.error(f"the group {group!r} has the name of a label", *key, group)
         for member in members:
-            if member not in labels:
+            if member not in known:
                 message = f"{dim} has no label {member!r}; {nearest(member, labels)}"
                 raise document.error(message, *key, group)
             if member in seen:

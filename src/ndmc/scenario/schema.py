@@ -111,7 +111,8 @@ Labels = Annotated[
     Field(min_length=1),
 ]
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+#: A name is a folder of a store, with a suffix behind it: file systems allow 255 characters.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
 
 Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
 
