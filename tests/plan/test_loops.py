@@ -777,7 +777,7 @@ def test_what_is_kept_and_asked_for_changes_no_bit(data, chosen):
     assert_array_equal(alone[name], together[name][..., some.start : some.stop])
     narrow = compile_plan(loaded)
     vars(narrow)["held"] = 2**40  # so large a draw is computed in the narrowest tiles
-    assert tile_width(narrow) == 64
+    assert tile_width(narrow) == 16
     assert_array_equal(evaluate(narrow, 5, some)[name], alone[name])
 
 

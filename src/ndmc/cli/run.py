@@ -34,7 +34,7 @@ def run(
     from ndmc.cli.print_run import Terminal, print_run
     from ndmc.cli.tables import progress_bar
     from ndmc.engine.stopwatch import SILENT, Stopwatch
-    from ndmc.runs.forecast import check
+    from ndmc.runs.forecast import check_disk
     from ndmc.runs.run import execute, plan_only
 
     draws = given["draws"] or ("1e7" if given["until"] else "10000")
@@ -45,7 +45,7 @@ def run(
     if plan:
         found = plan_only(options)
         print(found)
-        check(found, options.memory)
+        check_disk(found)
         return
     stopwatch = Stopwatch()
     with progress_bar(scenario.name) as bar:

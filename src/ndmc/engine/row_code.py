@@ -157,7 +157,7 @@ class _RowCompiler(Writer[Call]):
                     self.names[step.target] = self._sum(step.terms, step.dims, self.take)
                 case March():
                     self._loop(step)
-                case Cohort() if _is_fed(step) and not self._is_certain(step):
+                case Cohort() if is_fed(step) and not self._is_certain(step):
                     self._fed(step)
                 case Cohort() | Profile():
                     self._other(step)
@@ -304,7 +304,7 @@ class _RowCompiler(Writer[Call]):
             self.do("gain", net[..., 0], rows)
 
 
-def _is_fed(step: Cohort) -> bool:
+def is_fed(step: Cohort) -> bool:
     """Whether a stock is one that a single kernel computes."""
     lifetime = step.lifetime
     names = {name for name, _ in lifetime.arguments}

@@ -88,6 +88,25 @@ class Asked:
         """What a new store is made for."""
         return replace(self.spec, draws=self.looked[0]) if self.looked else self.spec
 
+    def going_on(self, known: Store | None) -> Spec:
+        """Return what is computed from now on, cut as a store is that there is already.
+
+        Raises
+        ------
+        InputError
+            If other blocks are asked for.
+        """
+        if known is None:
+            return self.spec
+        if self.options.block is not None and self.spec.block != known.spec.block:
+            message = (
+                f"the store has blocks of {known.spec.block:,} draws, {self.spec.block:,} asked"
+            )
+            raise InputError(
+                f"{message} for; leave --block out, or choose another --out", "--block"
+            )
+        return replace(known.spec, draws=max(self.spec.draws, known.spec.draws))
+
     def within(self, known: Store) -> Asked:
         """Return the same with the percentiles that a store has besides, of an earlier target."""
         more = known.spec.quantiles
@@ -159,12 +178,26 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
 
 
 def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int) -> Spec:
-    """Return how a run is cut."""
+    """Return how a run is cut: if no block is asked for, in the largest that fit the memory."""
     block = spec.block
     if spec.keep and options.block is None:
         cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
         block = plan_blocks(spec.draws, cells, np.dtype(spec.dtype).itemsize, workers)
     block = max(1 << (block - 1).bit_length(), GRAIN)
+    found = _cut_to(block, plan, spec, sheets, options, workers)
+    while (
+        options.block is None
+        and found.block > GRAIN
+        and memory_of(plan, found, sheets, workers) > options.memory
+    ):
+        found = _cut_to(found.block // 2, plan, spec, sheets, options, workers)
+    return found
+
+
+def _cut_to(
+    block: int, plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int
+) -> Spec:
+    """Return how a run is cut to blocks of so many draws."""
     row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
     begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), GRAIN))
     begin = max(begin, block) if spec.keep else begin

@@ -115,8 +115,9 @@ class Options(Identity):
     block: int | None = field(
         default=None,
         metadata=option(
-            "Draws per block, a power of two from 256 on; by size if not given.",
-            python="Draws per block, rounded up to a power of two; chosen by size if None.",
+            "Draws per block, rounded up to a power of two from 256 on; what fits if not given.",
+            python="Draws per block, rounded up to a power of two from 256 on; chosen by size and "
+            "``memory`` if None.",
             text="",
             read=read_count,
         ),

@@ -27,7 +27,7 @@ from ndmc.plan.steps import Plan
 from ndmc.runs.asked import Asked, cores, read_asked, staged
 from ndmc.runs.block import StoppedError, Work
 from ndmc.runs.executors import Executor, Task, Threads
-from ndmc.runs.forecast import Estimate, check, estimate
+from ndmc.runs.forecast import Estimate, check_disk, check_memory, estimate
 from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, listed
@@ -37,8 +37,7 @@ from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import damage_of, mend
-from ndmc.store.place import Place
-from ndmc.store.series import kernels_of, series_of
+from ndmc.store.series import kernels_of
 from ndmc.store.spec import Spec, blocks, cut, stages
 from ndmc.store.store import Store, open_store
 from ndmc_kernels.beside import compile_beside
@@ -155,9 +154,11 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
             check_same(known, asked.scenario, asked.spec)
             check_plan(known, asked.plan)
         if known is None or not known.complete or known.spec.draws < draws:
+            spec = asked.going_on(known)
+            check_memory(asked.plan, spec, asked.workers, options.memory)
             _try_first_draws(asked.plan, asked.spec)
-            found = _estimate(asked, place, known)
-            check(found, options.memory)
+            found = estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
+            check_disk(found)
             listener.planned(found)
         store = create(place, asked.scenario, asked.plan, asked.first)
         if _is_done(store, asked):
@@ -174,14 +175,12 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
         return store
 
 
-def _estimate(asked: Asked, place: Place, known: Store | None) -> Estimate:
-    """Return what a run will take from now on."""
-    done, spec = 0, asked.spec
-    if known is not None:
-        done = sum(Work(asked.plan, known).done(block) for block in blocks(known.spec))
-        spec = replace(known.spec, draws=max(spec.draws, known.spec.draws))
-    _, sheets = series_of(asked.plan, spec)
-    return estimate(asked.plan, spec, sheets, place, asked.workers, min(done, spec.draws))
+def _done(asked: Asked, known: Store | None) -> int:
+    """Return how many draws are there already."""
+    if known is None:
+        return 0
+    done = sum(Work(asked.plan, known).done(block) for block in blocks(known.spec))
+    return min(done, asked.going_on(known).draws)
 
 
 def _mended(store: Store, asked: Asked) -> Store:
@@ -208,8 +207,11 @@ def _is_done(store: Store, asked: Asked) -> bool:
 
 def plan_only(options: Options) -> Estimate:
     """Return what a run would take, and compute nothing else."""
-    place = place_of(options.out)
-    return _estimate(read_asked(options), place, existing(place))
+    place, asked = place_of(options.out), read_asked(options)
+    known = existing(place)
+    spec = asked.going_on(known)
+    check_memory(asked.plan, spec, asked.workers, options.memory)
+    return estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from ndmc.store.bundle import pack
 from ndmc.store.ranks import starts_of
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["SEGMENT", "Digester"]
+__all__ = ["BINS", "SEGMENT", "Digester", "room_inside"]
 
 #: Rows kept together in a file, which are read alone.
 SEGMENT = 64
@@ -93,8 +93,15 @@ def _expected_inside(start: int, edges: Array, draws: int) -> int:
     """Return what some draws have at most in a bracket, as expected; 0 where that is not known."""
     if edges.shape[1] == 1 and np.isneginf(edges[..., 0]).all():
         return draws
-    # Twelve standard errors of the rank of a median, and some more.
-    return min(draws, int(6.6 * draws / math.sqrt(start)) + 64) if start else 0
+    return min(draws, room_inside(start, draws)) if start else 0
+
+
+def room_inside(start: int, draws: int) -> int:
+    """Return the room for draws in a bracket made of the ``start`` draws before them.
+
+    Twelve standard errors of the rank of a median, and some more.
+    """
+    return int(6.6 * draws / math.sqrt(start)) + 64
 
 
 class _SheetDigest:

@@ -23,6 +23,7 @@ __all__ = [
     "cut",
     "expected",
     "how_many",
+    "largest",
     "stages",
 ]
 
@@ -192,6 +193,11 @@ def cut(stage: range, spec: Spec) -> list[range]:
     """Return the blocks of a stage."""
     starts = _starts(stage, spec)
     return [range(first, min(first + starts.step, stage.stop)) for first in starts]
+
+
+def largest(stage: range, spec: Spec) -> int:
+    """Return how many draws the largest block of a stage has."""
+    return min(_starts(stage, spec).step, len(stage))
 
 
 def _starts(stage: range, spec: Spec) -> range:

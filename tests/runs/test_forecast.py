@@ -1,0 +1,98 @@
+"""What a run takes is said beforehand, and held to: blocks fit the memory, or nothing begins."""
+
+import tracemalloc
+
+import pytest
+from strategies import one_parameter, scenario
+
+import ndmc
+from ndmc import InputError
+from ndmc.runs.asked import read_asked
+from ndmc.runs.forecast import memory_of
+from ndmc.runs.options import Options
+from ndmc.runs.run import plan_only
+from ndmc.store.series import series_of
+from ndmc.store.store import open_store
+
+MIB = 2**20
+
+
+def needed(asked):
+    """Return the memory that is forecast."""
+    return memory_of(asked.plan, asked.spec, series_of(asked.plan, asked.spec)[1], asked.workers)
+
+
+def independent(cells):
+    """Return a scenario with so many uncertain cells."""
+    return one_parameter(
+        labels={"kind": [f"k{n}" for n in range(cells)]},
+        dims=["kind"],
+        value=dict.fromkeys((f"k{n}" for n in range(cells)), 1.0),
+        distribution="lognormal",
+        cv=0.1,
+        errors={"kind": "independent"},
+    )
+
+
+@pytest.mark.parametrize("keep", [["all"], ["none"]])
+def test_blocks_fit_the_memory(keep):
+    """The less memory there is the smaller blocks are, by halves, and the forecast fits it."""
+    blocks = []
+    for memory in (2048, 128, 100, 64):
+        options = Options("steel_loop", 20_000, out="x", keep=keep, workers=2, memory=memory * MIB)
+        asked = read_asked(options)
+        assert needed(asked) <= memory * MIB
+        blocks.append(asked.spec.block)
+    assert blocks == sorted(blocks, reverse=True)
+    assert blocks[-1] == 256 < blocks[0]
+
+
+def test_blocks_that_were_asked_for_stay():
+    """Who says how large blocks are is told that they do not fit."""
+    options = Options("steel_loop", 20_000, out="x", keep=["all"], block=8192, memory=64 * MIB)
+    assert read_asked(options).spec.block == 8192
+    with pytest.raises(InputError, match="lower --block or --workers"):
+        plan_only(options)
+
+
+def test_draws_and_percentiles_are_the_same_in_less_memory(tmp_path):
+    """Smaller blocks, and one pass or two, change no bit."""
+    found = []
+    for memory in (2048, 24):
+        out = tmp_path / f"{memory}.zarr"
+        options = {"seed": 1, "workers": 1, "memory": memory * MIB, "out": out}
+        draws = ndmc.run(scenario(independent(600)), 9000, **options)
+        found.append((open_store(out).spec.block, draws.load(), ndmc.percentiles(out).load()))
+    assert found[0][0] > found[1][0]
+    for one, other in zip(found[0][1:], found[1][1:], strict=True):
+        assert one.equals(other)
+
+
+def test_the_blocks_of_a_store_stand(tmp_path):
+    """Going on with other blocks is refused; with none, or the same however written, it goes on."""
+    out, data = tmp_path / "x.zarr", scenario(independent(2))
+    ndmc.run(data, 1000, seed=1, out=out, block=300)
+    assert open_store(out).spec.block == 512
+    with pytest.raises(InputError, match="--block: the store has blocks of 512 draws, 1,024 asked"):
+        ndmc.run(data, 2000, seed=1, out=out, block=1024)
+    ndmc.run(data, 2000, seed=1, out=out, block=500)
+    ndmc.run(data, 3000, seed=1, out=out)
+    assert open_store(out).spec.block == 512
+
+
+def test_what_no_block_fits_is_refused_before_anything_is_computed(tmp_path):
+    """The message has what is needed, by how many workers, and what would help."""
+    loaded = scenario(independent(4000))
+    options = {"seed": 1, "workers": 2, "memory": 8 * MIB, "out": tmp_path / "x.zarr"}
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InputError,
+            match=r"--memory: blocks of 256 draws need .* MiB of memory on 2 workers, .* MiB on "
+            r"one, but at most 8 MiB are used; raise --memory, lower --workers, .*--keep",
+        ):
+            ndmc.run(loaded, 9000, **options)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+    assert not (tmp_path / "x.zarr").exists()
