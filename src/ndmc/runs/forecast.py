@@ -21,7 +21,7 @@ from ndmc.store.place import Place
 from ndmc.store.series import series_of
 from ndmc.store.spec import GRAIN, Spec, blocks, expected, how_many, largest, stages
 
-__all__ = ["Estimate", "check_disk", "check_memory"]
+__all__ = ["Estimate", "check_disk"]
 
 #: Files smaller than this take as much on most disks.
 _FILE = 4096
