@@ -15,7 +15,7 @@ from strategies import draw, one_parameter, scenario, write
 import ndmc
 from ndmc.engine import evaluation, tiles
 from ndmc.model import compile_plan
-from ndmc.scenario.distributions import marginals
+from ndmc.scenario.distributions import MarginalError, marginals
 
 DRAWS = 20_000
 each_case = pytest.mark.parametrize("name", CASES)
@@ -137,6 +137,57 @@ def test_kinds_may_differ_by_cell(tmp_path):
 def one(family, numbers):
     """Return the marginal of one cell."""
     return marginals(family, {key: np.array([n]) for key, n in numbers.items()}, {}, 1)[0]
+
+
+FAMILIES = {
+    "constant": ("value",),
+    "normal": ("value", "sd"),
+    "truncated_normal": ("value", "sd", "low", "high"),
+    "lognormal": ("value", "cv"),
+    "uniform": ("low", "high"),
+    "triangular": ("low", "mode", "high"),
+    "pert": ("low", "value", "high"),
+    "beta": ("share", "cv"),
+}
+
+
+@given(family=st.sampled_from([*FAMILIES]), data=st.data())
+def test_cells_are_read_alike_alone_and_together(family, data):
+    """Of many cells each has the marginal it has alone, to the bit, without spread or with it."""
+    widths = st.sampled_from([0.0, 0.25, 0.3])
+    low = data.draw(st.lists(st.floats(0.5, 1e3), min_size=1, max_size=6))
+    width = np.array([data.draw(widths) for _ in low])
+    bounds = np.array(low), np.array(low) * (1 + width)
+    known = {"low": bounds[0], "high": bounds[1], "value": sum(bounds) / 2, "cv": width}
+    known |= {"mode": bounds[0], "sd": width, "share": width}
+    if family == "truncated_normal":
+        known |= {"low": bounds[0] - 5 * width - 1e-9, "high": bounds[1] + 1e-9}
+    numbers = {"value" if key == "share" else key: known[key] for key in FAMILIES[family]}
+    together = marginals(family, numbers, {}, len(low))
+    alone = [one(family, {key: of[n] for key, of in numbers.items()}) for n in range(len(low))]
+    assert [*together] == alone
+
+
+@given(mean=st.floats(1e-9, 1e9), cv=st.floats(1e-3, 3))
+def test_logarithms_are_those_of_the_standard_library(mean, cv):
+    """NumPy's differ from them in the last bit on some processors, and draws would with them."""
+    found = one("lognormal", {"value": mean, "cv": cv})
+    sigma = math.sqrt(math.log1p(cv * cv))
+    mu = math.log(mean) - sigma * sigma / 2
+    assert found.numbers == (mu, sigma)
+    assert found.central == math.exp(mu + sigma * sigma / 2)
+    assert found.highest == math.exp(mu + 8.21 * sigma)
+
+
+def test_of_many_cells_the_first_that_is_wrong_is_told():
+    """A mistake is that of a cell, with its numbers."""
+    low, high = np.array([1.0, 2.0, 5.0, 9.0]), np.array([2.0, 2.0, 4.5, 1.0])
+    with pytest.raises(MarginalError, match=r"low 5 is above high 4\.5") as wrong:
+        marginals("uniform", {"low": low, "high": high}, {}, 4)
+    assert wrong.value.cell == 2
+    with pytest.raises(MarginalError, match="too large or too small") as wrong:
+        marginals("lognormal", {"mu": np.array([1.0, 709.0]), "sigma": np.ones(2)}, {}, 2)
+    assert wrong.value.cell == 1
 
 
 @given(

@@ -50,7 +50,7 @@ class Scenario:
         """The stock of each process that holds one."""
         return {stock.process: name for name, stock in self.file.stocks.items()}
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
         parts = [

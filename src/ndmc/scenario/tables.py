@@ -25,7 +25,7 @@ _MAX_ROW = 4 * 2**20
 # Characters of a cell in a message.
 _SHOWN = 80
 
-_BLANK = re.compile(r"\n+")
+_BLANK_ROWS = re.compile(r"(?:[ \t,]*+\n)++")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _share(text: str) -> float:
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line and the cells of every row; most blank lines are left out."""
+    """Yield the line and the cells of every row; most blank ones are left out."""
     lines = _Lines(path, text)
     try:
         for cells in csv.reader(lines, strict=True):
@@ -150,10 +150,10 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        # Between rows only, within one they are part of a cell: 30 million one by one took 20 s.
-        blank = _BLANK.match(self.text, self.at) if self.at == self.begin > 0 else None
+        # Between rows only, within one they are part of a cell: 15 million one by one took 14 s.
+        blank = _BLANK_ROWS.match(self.text, self.at) if self.at == self.begin > 0 else None
         if blank:
-            self.line += blank.end() - self.at
+            self.line += self.text.count("\n", self.at, blank.end())
             self.begin = self.at = blank.end()
         start, self.at = self.at, self.text.find("\n", self.at) + 1 or len(self.text)
         if start == self.at:
