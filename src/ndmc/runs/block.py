@@ -151,7 +151,7 @@ class Work:
         OSError
             If it cannot be written.
         """
-        entry = self._begun(block)
+        entry, name = self._begun(block), block_name(block.start)
         if entry and entry.stop >= block.stop:
             return 0
         pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
@@ -160,13 +160,15 @@ class Work:
         files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
         brackets = self.brackets(stage_name(stage))
         for draws in _by_grain(range(first, block.stop)):
-            here = {name: values[..., draws.start - block.start :] for name, values in kept.items()}
+            here = {one: values[..., draws.start - block.start :] for one, values in kept.items()}
             piece, written = self._piece(draws, brackets, here, stopped)
             pieces.append(piece)
             files[piece.digest] = written
         self.timer.start()
+        if entry and kept:  # whose files are replaced: a run that is killed here has no damage
+            self.store.ledger.remove(name)
         files |= self._store(block, kept)
-        self.store.ledger.write(Entry(block_name(block.start), files, tuple(pieces)))
+        self.store.ledger.write(Entry(name, files, tuple(pieces)))
         self.timer.lap("write")
         return block.stop - (entry.stop if entry else block.start)
 
