@@ -1,407 +1,343 @@
-"""Bits that flip, files that are cut short or gone: found, or harmless, and made good again."""
+"""Every kind of damage to every kind of file of every kind of store, and what becomes of it.
+
+Each case is one damaged copy of a store. It is read by ndmc and by plain xarray, verified, and then
+the command that made it is given again, with more draws, and with --repair. What is found is an
+error in one message, named by --verify, or made good; what is harmless changes no number. A number
+that is wrong with exit 0, and that --verify does not know of, is silent: there must be none.
+"""
 
 import collections
-import contextlib
-import io
-import itertools
+import functools
 import json
 import random
-import re
 import shutil
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 from command import ndmc
-from disturbed import assert_identical, contents, killed_at
+from damages import (
+    DAMAGES,
+    MESSAGES,
+    OWN,
+    PATTERNS,
+    Target,
+    failures,
+    files,
+    flip,
+    kind_of,
+    numbers,
+    other,
+    values_of,
+)
+from disturbed import assert_identical, contents, killed_at, repairs
+from measured import market
 from tiny import write_scenario
 
 import ndmc as api
-from ndmc.cli.print_run import print_run
-from ndmc.cli.print_store import print_info
-from ndmc.errors import InputError, RunError
-from ndmc.store.information import info_of
+from ndmc.errors import RunError
 from ndmc.store.integrity import verify
 from ndmc.store.store import open_store
 
-#: Three stages, a ragged last block, draws of a stock and of a parameter.
-DRAWS = 66_001
-BLOCK = 8192
+#: Two stages and a ragged last block; raised in its middle, and by blocks.
+DRAWS, MORE, LESS = 12_501, 17_001, 9_001
+OPTIONS = {"seed": 4, "block": 2048, "workers": 1}
+TINY = {"percentiles": ["sales", "in_use", "total", "content"]}
+STORED = {"keep": ["in_use", "content"], "exceed": [("total", 18_000.0)]} | TINY
+NONE = {"keep": ["none"]} | TINY
+PARTS = [(1, 2), (2, 2)]
 KINDS = {
-    "stored": {"keep": ["in_use", "content"], "exceed": [("total", 18_000.0)]},
-    "none": {"keep": ["none"]},
+    "stored": STORED,
+    "none": NONE,
+    "until": NONE | {"until": ["in_use@2004,car p97.5 within 1 %"]},
+    "raised": STORED,
+    "parts": STORED,
     "two passes": {
         "keep": ["none"],
         "percentiles": ["sales"],
         "quantiles": [0.025, 0.975, *(n / 100 for n in range(1, 100))],
         "memory": 4_000_000,
+        "block": 8192,
     },
+    "reconciled": {"keep": ["use"]},
+    "killed": STORED,
+    "one part of two": NONE,
 }
-ASKED = ["sales", "in_use", "total", "content"]
-OPTIONS = {"percentiles": ASKED, "seed": 4, "workers": 2, "block": BLOCK}
-#: What ends a command in one message.
-MESSAGES = (RunError, InputError)
+#: What makes a store whose files take the place of others.
+OTHERS = {
+    "seed": {"seed": 5},
+    "scenario": {},
+    "draws": {"draws": LESS},
+    "dtype": {"dtype": "float64"},
+}
 
 
 @dataclass(frozen=True)
-class Whole:
-    """An undamaged store: how it was made, what is in it, and every number that is read of it."""
+class Kind:
+    """A kind of store: where one is, how the command is given again, and what all ends in."""
 
     path: Path
-    scenario: object
-    options: dict
-    contents: dict
+    run: Callable
+    donor: Callable
     numbers: dict
+    contents: dict
+    finished: dict
+    raised: dict
+    files: dict = field(repr=False)
 
-    def copy(self, to):
-        """Return a copy to damage."""
-        shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(self.path, to)
-        return to
-
-    def run(self, out, **more):
-        """Give the command of the run again, for another place."""
-        api.run(self.scenario, DRAWS, out=out, **self.options, **more)
+    @property
+    def unfinished(self):
+        """Whether the command has draws to compute."""
+        return not self.contents["zarr.json"]["attributes"]["complete"]
 
 
 @pytest.fixture(scope="module")
-def wholes(tmp_path_factory):
-    """Return a function that makes an undamaged store of a kind, once."""
-    folder, known = tmp_path_factory.mktemp("whole"), {}
+def kinds(tmp_path_factory):
+    """Return a function that makes a store of a kind, undamaged, once."""
+    folder, known = tmp_path_factory.mktemp("kinds"), {}
 
-    def look(kind="stored"):
-        if kind not in known:
-            scenario = api.load(write_scenario(folder / f"{kind} scenario"))
-            path, options = folder / f"{kind}.zarr", OPTIONS | KINDS[kind]
-            api.run(scenario, DRAWS, out=path, **options)
-            known[kind] = Whole(path, scenario, options, contents(path), numbers(path))
-        return known[kind]
+    def look(name):
+        if name not in known:
+            (folder / name).mkdir()
+            known[name] = _prepare(folder / name, name)
+        return known[name]
 
     return look
 
 
-# --- what is read ---------------------------------------------------------------------------------
+def _prepare(folder, name):
+    """Make a store of a kind, and what its commands end in if nothing is damaged."""
+    run, path = _runner(folder / "scenario", name), folder / "run.zarr"
+    _begin(run, folder, path, name)
+    ends = {}
+    for more in (False, True):
+        shutil.copytree(path, folder / "end.zarr")
+        run(folder / "end.zarr", more=more)
+        assert verify(open_store(folder / "end.zarr")) == []
+        ends[more] = contents(folder / "end.zarr")
+        shutil.rmtree(folder / "end.zarr")
+
+    @functools.cache
+    def donor(other):
+        """Make a store whose files take the place of others, once one is wanted."""
+        out = folder / f"{other}.zarr"
+        asked = _runner(folder / "other", name, another=True) if other == "scenario" else run
+        asked(out, **OTHERS[other])
+        return out
+
+    known = numbers(path), contents(path), ends[False], ends[True], files(path)
+    return Kind(path, run, donor, *known)
 
 
-def numbers(path):
-    """Return all that ndmc and xarray say of a store, each a text to compare or an error."""
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # people see warnings and go on with the numbers
-        for title, ask in READ.items():
-            try:
-                found[title] = ask(path)
-            except Exception as failed:
-                found[title] = failed
-    return found
+def _runner(folder, name, *, another=False):
+    """Return a function that gives the command of a kind, for a place."""
+    if name == "reconciled":
+        folder.mkdir()
+        scenario = market(folder, use=45 if another else 44)
+    else:
+        changes = {"value: {phone: 1, car: 6}": "value: {phone: 1, car: 7}"} if another else None
+        scenario = api.load(write_scenario(folder, changes))
+    parts = PARTS if name in ("parts", "one part of two") else [None]
+
+    def run(out, draws=DRAWS, *, more=False, parts=parts, **options):
+        for part in parts:
+            asked = {**OPTIONS, **KINDS[name], "part": part, **options}
+            api.run(scenario, MORE if more else draws, out=out, **asked)
+
+    return run
 
 
-READ = {
-    "ndmc percentiles": lambda path: told(api.percentiles(path)),
-    "ndmc total": lambda path: told(api.percentiles(path, "sales", over="product")),
-    "ndmc draws": lambda path: told(api.open(path)),
-    "ndmc info": lambda path: said(path, lambda store: print_info(info_of(store))),
-    "ndmc run": lambda path: said(path, print_run),
-    "xarray draws": lambda path: told(xr.open_zarr(path, chunks=None)),
-    "xarray percentiles": lambda path: told(xr.open_zarr(path, group="percentiles", chunks=None)),
-    "xarray parameters": lambda path: told(xr.open_zarr(path, group="parameters", chunks=None)),
-    "xarray inputs": lambda path: told(xr.open_zarr(path, group="inputs", chunks=None)),
-}
+def _begin(run, folder, path, name):
+    """Make the store that is damaged."""
+    if name == "killed":
+        asked = ["run", folder / "scenario", "-n", DRAWS, "--seed", 4, "--block", 2048]
+        asked += ["--workers", 1, "--keep", ",".join(STORED["keep"]), "--exceed", "total > 18000"]
+        asked += ["--percentiles", ",".join(STORED["percentiles"]), "--out", path]
+        assert killed_at(path / "ledger/block-0000000000010240", *asked)
+        assert not open_store(path).complete
+    elif name == "one part of two":
+        run(path, parts=PARTS[1:])
+        assert not open_store(path).complete
+    else:
+        if name == "raised":
+            run(path, draws=LESS)
+        run(path)
 
 
-def said(path, show):
-    """Return what is printed of a store, but for times."""
-    with contextlib.redirect_stdout(io.StringIO()) as page:
-        show(open_store(path))
-    lines = page.getvalue().replace(str(path), "STORE").splitlines()
-    return [line for line in lines if not line.startswith(("started", "finished"))]
-
-
-#: What must end in a message where it cannot be read; draws are opened lazily, by xarray.
-OWN = ("ndmc percentiles", "ndmc total", "ndmc info", "ndmc run")
-
-
-def told(dataset):
-    """Return every number and label of a dataset, with what it belongs to."""
-    loaded = dataset.load()
-    return {
-        name: (array.dims, array.attrs.get("units"), str(array.dtype), array.values.tobytes())
-        if array.dtype.kind != "O"
-        else (array.dims, None, "text", repr(array.values.tolist()))
-        for name, array in loaded.variables.items()
-    }
-
-
-def other(whole, found):
-    """Return what is read differently, without an error."""
-    return [
-        title
-        for title, value in found.items()
-        if not isinstance(value, Exception) and value != whole.numbers[title]
-    ]
-
-
-def failures(whole, found):
-    """Return what can no longer be read, and why."""
-    return {
-        title: value
-        for title, value in found.items()
-        if isinstance(value, Exception) and not isinstance(whole.numbers[title], Exception)
-    }
-
-
-# --- kinds of files -------------------------------------------------------------------------------
-
-_PATTERNS = {
-    r"zarr\.json": "document of the root",
-    r"ledger/(zarr\.json|c)": "array of the ledger",
-    r"ledger/.*\.lock": "lock",
-    r"ledger/block-\d+": "entry of a block",
-    r"ledger/stage-\d+": "entry of a stage",
-    r"ledger/again-[\d.-]+": "entry of a second pass",
-    r"ledger/digests/\d+-\d+": "digest of a block",
-    r"ledger/digests/.*\.brackets": "brackets",
-    r"ledger/digests/again-[\d.-]+-\d+": "digest of a second pass",
-    r"ledger/digests/.*\.state": "state",
-    r"(inputs|parameters|percentiles|tables)/zarr\.json": "document of a group",
-    r"(in_use|inputs/content)/zarr\.json": "document of draws",
-    r"(in_use|inputs/content)/c/.*": "draws",
-    r".*/zarr\.json": "document of a small array",
-    r"percentiles/\w+/c.*": "percentiles",
-    r"parameters/(?!(year|product|product_group)/)\w+/c.*": "parameters",
-    r".*/c/0": "labels",
-}
-
-
-def kind_of(key):
-    """Return the kind of a file of a store."""
-    return next(kind for pattern, kind in _PATTERNS.items() if re.fullmatch(pattern, key))
-
-
-def files(path):
-    """Return the files of a store that hold something, by kind."""
-    found = collections.defaultdict(list)
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and file.stat().st_size:
-            key = file.relative_to(path).as_posix()
-            found[kind_of(key)].append(key)
-    return found
-
-
-def chosen(path, chance, each):
-    """Yield keys of files to damage, so many of each kind; of few kinds every file has a turn."""
-    for kind, keys in files(path).items():
-        shuffled = chance.sample(keys, len(keys))
-        for key in itertools.islice(itertools.cycle(shuffled), each):
-            yield kind, key
-
-
-# --- damage ---------------------------------------------------------------------------------------
-
-
-def flip(file, chance):
-    """Flip a random bit."""
-    data = bytearray(file.read_bytes())
-    bit = chance.randrange(8 * len(data))
-    data[bit // 8] ^= 1 << bit % 8
-    file.write_bytes(data)
-    return f"bit {bit}"
-
-
-def truncate(file, chance):
-    """Cut a file short, at times to nothing."""
-    size = file.stat().st_size
-    left = chance.choice([0, 1, 4, size // 2, size - 1])
-    file.write_bytes(file.read_bytes()[: min(left, size - 1)])
-    return f"cut to {file.stat().st_size} of {size} bytes"
-
-
-def delete(file, chance):
-    """Remove a file."""
-    file.unlink()
-    return "deleted"
+# --- one case -------------------------------------------------------------------------------------
 
 
 @dataclass
 class Case:
-    """One damaged file, and what became of it."""
+    """One damaged file, how it was found, and what was silent or said badly."""
 
+    store: str
     kind: str
     key: str
-    what: str
-    verdict: str = ""
-    problem: str = ""
+    damage: str
+    found: list = field(default_factory=list)
+    silent: list = field(default_factory=list)
+    wrong: list = field(default_factory=list)
+    harmed: set = field(default_factory=set)
+    blind: bool = False
+
+    @property
+    def verdict(self):
+        """One word."""
+        return "silent" if self.silent else "found" if self.found else "harmless"
 
     def __str__(self):
-        return f"{self.key}, {self.what}: {self.problem}"
+        return f"{self.store}, {self.key}, {self.damage}: {'; '.join(self.silent + self.wrong)}"
 
 
-def judge(whole, out, case):
-    """Say how damage is found, or that it is harmless; a wrong number is a problem.
+def judged(kind, folder, case, seed):
+    """Damage copies of a store in the same way, read one and run the others; None if it cannot be.
 
-    The same command repairs, and must end in the undamaged store, whether damage was found or not.
+    A damage that changes no byte, or for which there is no other file, is no case.
     """
-    found = numbers(out)
-    wrong = [title for title in other(whole, found) if title.startswith("ndmc")]
-    traces = [
-        f"{title}: {type(error).__name__}: {error}"
-        for title, error in failures(whole, found).items()
-        if title in OWN and not isinstance(error, MESSAGES)
-    ]
-    try:
-        damaged = verify(open_store(out))
-    except MESSAGES:
-        case.verdict = "opening"
-        damaged = []
-    else:
-        if damaged:
-            case.verdict = "verify"
-            named = {d.key for d in damaged} | {f"ledger/{d.entry}" for d in damaged}
-            if case.key not in named and not case.key.startswith("ledger/"):
-                case.problem = f"verify names {sorted(named)}"
-        else:
-            case.verdict = "harmless"
-            wrong += [title for title in other(whole, found) if title not in wrong]
-            wrong += [f"{t} fails, unseen by verify" for t in failures(whole, found)]
-    if wrong:
-        case.verdict, case.problem = "wrong", ", ".join(wrong)
-    elif traces:
-        case.problem = "; ".join(traces)
-    elif case.verdict != "opening" and not case.problem:
-        case.problem = repaired(whole, out)
+    damaged = []
+    for name in ("read", "again", "more", "repair"):
+        path = folder / f"{name}.zarr"
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(kind.path, path)
+        target = Target(path, case.key, tuple(kind.files[case.kind]), kind.donor)
+        damaged.append((DAMAGES | WORST)[case.damage](target, random.Random(seed)))
+    assert len({*damaged}) == 1
+    if not damaged[0]:
+        return None
+    case.harmed = {*different(folder / "read.zarr", kind.contents)}
+    _read(kind, folder / "read.zarr", case)
+    _rerun(kind.finished, kind.run, folder / "again.zarr", case, "again")
+    _rerun(kind.raised, lambda out: kind.run(out, more=True), folder / "more.zarr", case, "more")
+    _repair(kind, folder, case)
     return case
 
 
-def repaired(whole, out):
-    """Repair a store by the command that made it; return what is not as it was, if anything."""
+def _read(kind, path, case):
+    """Read a damaged store: what is read otherwise must be known to --verify."""
+    found = numbers(path)
+    changed, failed = other(kind.numbers, found), failures(kind.numbers, found)
+    case.found += [f"{title}: {error}" for title, error in failed.items()]
+    case.blind = any(title.startswith("xarray") for title in changed)
+    traces = [title for title in failed if title in OWN and not isinstance(failed[title], MESSAGES)]
+    case.wrong += [f"{title}: {failed[title]!r}" for title in traces]
+    named = _named(path)
+    if named:
+        case.found.append("verify")
+    else:
+        # How far an unfinished run has come is no number of its draws.
+        told = OWN[-2:] if kind.unfinished else ()
+        case.silent += [f"{title} changed" for title in changed if title not in told]
+        case.wrong += [f"{title} fails, unseen by verify" for title in failed]
+
+
+def _rerun(expected, run, path, case, name):
+    """Give a command for a damaged store: it says what is wrong, or ends right, or verify knows."""
     try:
-        whole.run(out, repair=True)
-        assert_identical(out, whole.contents)
-    except AssertionError as differs:
-        return f"not identical after --repair: {differs}"
+        run(path)
+    except MESSAGES as said:
+        case.found.append(f"{name}: {said}")
+        return
     except Exception as failed:
-        return f"--repair fails: {type(failed).__name__}: {failed}"
-    return ""
+        case.wrong.append(f"{name} fails: {failed!r}")
+        return
+    differing, named = different(path, expected), _named(path)
+    case.silent += [f"{name} left {key}" for key in differing if key not in named]
+    made = sorted({*differing} - case.harmed)
+    case.silent += [f"{name} made {made[0]} and {len(made) - 1} more"] if made else []
 
 
-def table(cases, what):
-    """Print how damage of each kind of file was found."""
-    verdicts = ("verify", "opening", "harmless", "wrong")
-    print(
-        f"\n{'kind of file':26}{what:>8}{'verify':>10}{'opening':>10}{'harmless':>10}{'wrong':>8}"
-    )
-    counts = collections.Counter((case.kind, case.verdict) for case in cases)
-    for kind in dict.fromkeys(case.kind for case in cases):
-        row = [counts[kind, verdict] for verdict in verdicts]
-        print(f"{kind:26}{sum(row):8}{row[0]:10}{row[1]:10}{row[2]:10}{row[3]:8}")
-    row = [sum(case.verdict == verdict for case in cases) for verdict in verdicts]
-    print(f"{'all':26}{sum(row):8}{row[0]:10}{row[1]:10}{row[2]:10}{row[3]:8}")
+def _repair(kind, folder, case):
+    """Repair a damaged store, and one raised since: all is as it should be."""
+    for name, more in (("repair", False), ("more", True)):
+        path = folder / f"{name}.zarr"
+        try:
+            kind.run(path, more=more, repair=True)
+        except MESSAGES as said:
+            if case.kind != "document of the root":  # nothing can be compared then
+                case.wrong.append(f"{name} --repair says {said}")
+            continue
+        except Exception as failed:
+            case.wrong.append(f"{name} --repair fails: {failed!r}")
+            continue
+        differing = different(path, kind.raised if more else kind.finished)
+        if differing or _named(path):
+            case.silent.append(f"{name} --repair left {differing}, verify {sorted(_named(path))}")
 
 
-def judged(whole, out, chance, damage, each):
-    """Damage copies of a store, one file each, and judge them."""
-    cases = []
-    for kind, key in chosen(whole.path, chance, each):
-        whole.copy(out)
-        cases.append(judge(whole, out, Case(kind, key, damage(out / key, chance))))
-    return cases
+def _named(path):
+    """Return the keys of all that --verify names, or why it cannot."""
+    try:
+        damaged = verify(open_store(path))
+    except MESSAGES as said:
+        return {str(said)}
+    return {one.key for one in damaged} | {f"ledger/{one.entry}" for one in damaged if one.entry}
 
 
-def assert_sound(cases):
-    """Demand that no damage gave a wrong number, and that what was found could be repaired."""
-    problems = [str(case) for case in cases if case.problem]
-    assert problems == [], f"{len(problems)} of {len(cases)}:\n" + "\n".join(problems)
+def different(path, expected):
+    """Return the keys of files that are not as expected."""
+    found = contents(path)
+    return [key for key in {**found, **expected} if found.get(key) != expected.get(key)]
 
 
-# --- complete stores ------------------------------------------------------------------------------
+# --- few ------------------------------------------------------------------------------------------
 
 
-def test_every_kind_of_file_has_a_name(wholes):
-    """The files of a store are all of a kind that is damaged below, and none is left out."""
-    found = set(files(wholes().path))
-    left = {"entry of a second pass", "digest of a second pass", "lock"}
-    assert found == set(_PATTERNS.values()) - left
+def test_every_kind_of_file_has_a_name(kinds):
+    """The files of stores are all of a kind that is damaged below, and none is left out."""
+    second = {"entry of a second pass", "digest of a second pass"}
+    assert {*kinds("stored").files} == {*PATTERNS.values()} - second
 
 
-def test_a_dozen_flipped_bits(wholes, tmp_path):
-    """A flipped bit in any kind of file is found or harmless, and repaired by the same command."""
-    assert_sound(judged(wholes(), tmp_path / "run.zarr", random.Random(2), flip, 1))
+@pytest.mark.parametrize("store", ["stored", pytest.param("killed", marks=pytest.mark.torture)])
+def test_a_flipped_bit_in_every_kind_of_file(kinds, tmp_path, store):
+    """It is found or harmless, and made good by the command that made the store."""
+    kind, chance = kinds(store), random.Random(2)
+    cases = [
+        Case(store, name, chance.choice(keys), "a bit flipped") for name, keys in kind.files.items()
+    ]
+    assert_none_silent(judged(kind, tmp_path, case, 2) for case in cases)
+
+
+def _becomes(data):
+    return lambda target, _: target.write(data)
 
 
 #: The worst that can become of files.
 WORST = {
-    "a document of a group that is no JSON": ("parameters/zarr.json", b"x"),
-    "percentiles of no bytes": ("percentiles/sales/c/0/0/0", b""),
-    "percentiles of four zeros": ("percentiles/sales/c/0/0/0", bytes(4)),
-    "labels of no bytes": ("product/c/0", b""),
-    "percentiles gone": ("percentiles/sales/c/0/0/0", None),
-    "entry of a stage gone": ("ledger/stage-0000000000008192", None),
-    "entry of a stage damaged": ("ledger/stage-0000000000008192", b"{}"),
-    "brackets of an earlier stage damaged": (
-        "ledger/digests/stage-0000000000000000.brackets",
-        b"ndmc",
-    ),
-    "a digest gone": (f"ledger/digests/65536-{DRAWS // 256 * 256}", None),
+    "a document of a group that is no JSON": _becomes(b"x"),
+    "percentiles of four zeros": _becomes(bytes(4)),
+    "entry of a stage of nothing": _becomes(b"{}"),
+    "brackets of an earlier stage": _becomes(b"ndmc"),
+}
+_WHERE = {
+    "a document of a group that is no JSON": "parameters/zarr.json",
+    "percentiles of four zeros": "percentiles/sales/c/0/0/0",
+    "entry of a stage of nothing": "ledger/stage-0000000000008192",
+    "brackets of an earlier stage": "ledger/digests/stage-0000000000000000.brackets",
 }
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_the_worst_damage(wholes, tmp_path, name):
-    """Files emptied, replaced or gone give no wrong number, and the same command repairs them."""
-    whole, (key, data) = wholes(), WORST[name]
-    out = whole.copy(tmp_path / "run.zarr")
-    if data is None:
-        (out / key).unlink()
-    else:
-        (out / key).write_bytes(data)
-    case = judge(whole, out, Case(kind_of(key), key, name))
-    assert case.problem == ""
+def test_the_worst_damage(kinds, tmp_path, name):
+    """Files replaced by a few bytes give no wrong number, and are made good."""
+    key = _WHERE[name]
+    assert_none_silent(
+        [judged(kinds("stored"), tmp_path, Case("stored", kind_of(key), key, name), 1)]
+    )
 
 
-def test_damage_of_two_files_is_repaired(wholes, tmp_path):
+def test_damage_of_two_files_is_repaired(kinds, tmp_path):
     """A block that is damaged, and with it the brackets it was digested under, is repaired."""
-    whole = wholes()
-    out = whole.copy(tmp_path / "run.zarr")
-    chance = random.Random(1)
-    flip(out / "ledger/digests/stage-0000000000000000.brackets", chance)
-    flip(out / "in_use/c/0/0/0", chance)
-    assert repaired(whole, out) == ""
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("kind", KINDS)
-def test_hundreds_of_flipped_bits(wholes, tmp_path, kind):
-    """No flipped bit gives a wrong number: it is found and repaired, or harmless."""
-    each = 12 if kind == "stored" else 6
-    cases = judged(wholes(kind), tmp_path / "run.zarr", random.Random(kind), flip, each)
-    table(cases, "flips")
-    assert_sound(cases)
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("damage", [truncate, delete], ids=["truncated", "deleted"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_files_cut_short_or_gone(wholes, tmp_path, kind, damage):
-    """No file cut short or gone gives a wrong number: it is found and repaired, or harmless."""
-    each = {truncate: 5, delete: 2}[damage]
-    cases = judged(wholes(kind), tmp_path / "run.zarr", random.Random(kind), damage, each)
-    table(cases, damage.__name__)
-    assert_sound(cases)
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("folder", ["ledger", "ledger/digests", "percentiles", "inputs", "in_use"])
-def test_whole_folders_gone(wholes, tmp_path, folder):
-    """A folder that is gone with all in it is found and made anew."""
-    whole = wholes()
-    out = whole.copy(tmp_path / "run.zarr")
-    shutil.rmtree(out / folder)
-    assert verify(open_store(out)) != []
-    assert [title for title in other(whole, numbers(out)) if title in OWN] == []
-    assert repaired(whole, out) == ""
+    kind, chance = kinds("stored"), random.Random(1)
+    out = shutil.copytree(kind.path, tmp_path / "run.zarr")
+    for key in ("ledger/digests/stage-0000000000000000.brackets", "in_use/c/0/0/0"):
+        flip(Target(out, key, ()), chance)
+    kind.run(out, repair=True)
+    assert different(out, kind.finished) == []
+    assert verify(open_store(out)) == []
 
 
 @pytest.mark.parametrize("key", ["ledger/block-0000000000002048", "percentiles/in_use/c/0/0/0"])
@@ -410,104 +346,23 @@ def test_the_command_finds_and_repairs_damage(tmp_path, key):
     out = tmp_path / "run.zarr"
     api.run("starter", 4000, seed=4, keep=["in_use"], block=1024, out=out)
     whole = contents(out)
-    flip(out / key, random.Random(4))
+    flip(Target(out, key, ()), random.Random(4))
     found = ndmc("info", out, "--verify")
     assert (found.code, len(found.err.splitlines())) == (1, 1)
     assert key in found.out
     assert "--repair" in found.err
     asked = ["run", "starter", "-n", 4000, "--seed", 4, "--keep", "in_use", "--block", 1024]
-    done = ndmc(*asked, "--out", out, "--repair")
-    assert (done.code, done.err) == (0, "")
+    repairs(*asked, "--out", out, "--repair")
     assert_identical(out, whole)
 
 
-# --- stores of killed runs ------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def unfinished(wholes, tmp_path_factory):
-    """Return stores of a run that was killed in its second and in its third stage."""
-    found = {}
-    for kind, block in (("stored", 24_576), ("stored", 57_344), ("none", 32_768)):
-        whole, out = wholes(kind), tmp_path_factory.mktemp("killed") / "run.zarr"
-        keep = ",".join(whole.options["keep"])
-        asked = ["run", whole.scenario.folder, "-n", DRAWS, "--seed", 4, "--keep", keep]
-        asked += ["--percentiles", ",".join(ASKED), "--block", BLOCK, "--workers", 1, "--out", out]
-        for name, limit in whole.options.get("exceed", []):
-            asked += ["--exceed", f"{name} > {limit}"]
-        entry = out / f"ledger/block-{block:016d}"
-        assert killed_at(entry, *asked)
-        assert not open_store(out).complete
-        found[kind, block] = out
-    return found
-
-
-def resumed(whole, out):
-    """Resume a damaged run as its messages say; return what went wrong, if anything."""
-    try:
-        try:
-            whole.run(out)
-        except MESSAGES as said:
-            if not isinstance(said, RunError) or "--repair" not in str(said):
-                return f"resuming says {said}"
-            whole.run(out, repair=True)
-        found = numbers(out)
-        wrong = [title for title in other(whole, found) if title in OWN]
-        if wrong:
-            return f"resumed, wrong: {wrong}"
-        if verify(open_store(out)):
-            whole.run(out, repair=True)
-        assert_identical(out, whole.contents)
-    except AssertionError as differs:
-        return f"not identical: {differs}"
-    except Exception as failed:
-        return f"{type(failed).__name__}: {failed}"
-    return ""
-
-
-def resumed_after(whole, begun, out, chance, damage, each):
-    """Damage copies of the store of a killed run, one file each, resume them and judge."""
-    cases = []
-    for kind, key in chosen(begun, chance, each):
-        if kind == "document of the root":  # nothing can be trusted then: nothing is resumed
-            continue
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(begun, out)
-        case = Case(kind, key, damage(out / key, chance))
-        case.verdict = "verify" if verify(open_store(out)) else "harmless"
-        case.problem = resumed(whole, out)
-        case.verdict = "wrong" if "wrong" in case.problem else case.verdict
-        cases.append(case)
-    return cases
-
-
-def test_damage_of_an_unfinished_run(wholes, unfinished, tmp_path):
-    """A run whose files were damaged while it was down ends right, or says what to do."""
-    whole, out = wholes(), tmp_path / "run.zarr"
-    begun = unfinished["stored", 24_576]
-    assert_sound(resumed_after(whole, begun, out, random.Random(3), flip, 1))
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("damage", [flip, truncate, delete])
-def test_much_damage_of_unfinished_runs(wholes, unfinished, tmp_path, damage):
-    """Whatever file of an unfinished run is damaged, it ends right, or says what to do."""
-    cases = []
-    for (kind, block), begun in unfinished.items():
-        each = {flip: 4, truncate: 2, delete: 2}[damage]
-        chance = random.Random(block)
-        cases += resumed_after(wholes(kind), begun, tmp_path / "run.zarr", chance, damage, each)
-    table(cases, damage.__name__)
-    assert_sound(cases)
-
-
-def test_a_damaged_root_is_refused(wholes, unfinished, tmp_path):
+def test_a_damaged_root_is_refused(kinds, tmp_path):
     """Where the document of the root is damaged nothing is computed, read or written."""
-    whole, out, chance = wholes(), tmp_path / "run.zarr", random.Random(6)
-    shutil.copytree(unfinished["stored", 24_576], out)
+    kind, out, chance = kinds("killed"), tmp_path / "run.zarr", random.Random(6)
+    shutil.copytree(kind.path, out)
     sound = (out / "zarr.json").read_bytes()
     for _ in range(20):
-        flip(out / "zarr.json", chance)
+        flip(Target(out, "zarr.json", ()), chance)
         damaged = (out / "zarr.json").read_bytes()
         try:
             same = json.loads(damaged) == json.loads(sound)
@@ -516,7 +371,7 @@ def test_a_damaged_root_is_refused(wholes, unfinished, tmp_path):
         if not same:
             for repair in (False, True):
                 with pytest.raises(MESSAGES, match=r"are damaged|not a store"):
-                    whole.run(out, repair=repair)
+                    kind.run(out, repair=repair)
             with pytest.raises(MESSAGES, match=r"are damaged|not a store"):
                 api.percentiles(out)
         assert (out / "zarr.json").read_bytes() == damaged
@@ -524,27 +379,86 @@ def test_a_damaged_root_is_refused(wholes, unfinished, tmp_path):
 
 
 @pytest.mark.parametrize("left", [None, b"", b"{}"], ids=["gone", "empty", "another"])
-def test_a_root_that_is_lost_is_damage(wholes, tmp_path, left):
+def test_a_root_that_is_lost_is_damage(kinds, tmp_path, left):
     """Without its root a store is damaged, not somebody else's folder; nothing is written to it."""
-    whole = wholes()
-    out = whole.copy(tmp_path / "run.zarr")
+    kind = kinds("stored")
+    out = shutil.copytree(kind.path, tmp_path / "run.zarr")
     (out / "zarr.json").unlink()
     if left is not None:
         (out / "zarr.json").write_bytes(left)
-    for ask in (whole.run, api.percentiles, open_store):
+    for ask in (kind.run, api.percentiles, open_store):
         with pytest.raises(RunError, match=r"the metadata of .* are damaged"):
             ask(out)
     assert (out / "zarr.json").exists() is (left is not None)
 
 
-def test_nan_is_no_number_to_compare(wholes):
+def test_nan_is_no_number_to_compare(kinds):
     """The comparison above sees a percentile that has become nan, and one that has moved a bit."""
-    whole = wholes()
-    data = api.percentiles(whole.path)
-    assert told(data) == whole.numbers["ndmc percentiles"]
+    kind = kinds("stored")
+    data = api.percentiles(kind.path)
+    assert values_of(data) == kind.numbers["ndmc percentiles"]
     moved = data.copy(deep=True)
     moved.sales.values.flat[0] = np.nextafter(moved.sales.values.flat[0], np.inf)
     lost = data.copy(deep=True)
     lost.sales.values.flat[0] = np.nan
-    found = {"ndmc percentiles": told(moved), "ndmc total": told(lost)}
-    assert other(whole, found) == ["ndmc percentiles", "ndmc total"]
+    found = {"ndmc percentiles": values_of(moved), "ndmc total": values_of(lost)}
+    assert other(kind.numbers, found) == ["ndmc percentiles", "ndmc total"]
+
+
+# --- many -----------------------------------------------------------------------------------------
+
+
+def told(cases):
+    """Print how often each damage of each kind of file was found or harmless, or was silent."""
+    kinds = [kind for kind in PATTERNS.values() if any(case.kind == kind for case in cases)]
+    heads = ("cases", "found", "harmless", "silent", "not seen by xarray")
+    print(f"\n{'':28}" + "".join(f"{head:>{len(head) + 2}}" for head in heads))
+    for title, of in (("damage", DAMAGES), ("kind", dict.fromkeys(kinds))):
+        for name in of:
+            _row(name, [case for case in cases if getattr(case, title) == name], heads)
+    _row("all", cases, heads)
+
+
+def _row(name, cases, heads):
+    counts = collections.Counter(case.verdict for case in cases)
+    counts |= {"cases": len(cases), heads[-1]: sum(case.blind for case in cases)}
+    print(f"{name:28}" + "".join(f"{counts[head]:{len(head) + 2}}" for head in heads))
+
+
+def assert_none_silent(cases):
+    """Demand that no damage was silent, none was said by a traceback, and all could be mended."""
+    cases = [case for case in cases if case]
+    wrong = [str(case) for case in cases if case.silent or case.wrong]
+    assert wrong == [], f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
+
+
+@pytest.mark.torture
+def test_every_damage_of_every_kind_of_file(kinds, tmp_path):
+    """Whatever becomes of one file, no number is wrong in silence, and --repair mends it."""
+    cases, stores = [], [*KINDS]
+    for kind in PATTERNS.values():
+        for turn, damage in enumerate(DAMAGES):
+            chance = random.Random(f"{kind} {damage}")
+            # Another kind of store each time, of those that have such a file.
+            order = stores[turn % len(stores) :] + stores[: turn % len(stores)]
+            for store in (one for one in order if kind in kinds(one).files):
+                key = chance.choice(kinds(store).files[kind])
+                case = judged(kinds(store), tmp_path, Case(store, kind, key, damage), 1)
+                if case:
+                    cases.append(case)
+                    break
+    told(cases)
+    assert_none_silent(cases)
+
+
+@pytest.mark.torture
+def test_random_damage(kinds, tmp_path, chances):
+    """The same for any file of any store, as long as there is time."""
+    cases = []
+    for number, chance in chances:
+        store = chance.choice([*KINDS])
+        kind = chance.choice([*kinds(store).files])
+        case = Case(store, kind, chance.choice(kinds(store).files[kind]), chance.choice([*DAMAGES]))
+        cases.append(judged(kinds(store), tmp_path, case, number))
+    told([case for case in cases if case])
+    assert_none_silent(cases)
