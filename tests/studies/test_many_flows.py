@@ -5,7 +5,7 @@ import sys
 
 import many_flows
 import pytest
-from strategies import scenario
+from strategies import scenario, write
 
 import ndmc
 from ndmc.errors import InputError
@@ -51,6 +51,17 @@ def test_a_check_of_two_thousand_flows(system):
     links = [value for name, value in last.items() if name.startswith("f")]
     assert max(links) == 100
     assert all(value > 0 for value in links[:100])
+
+
+def test_a_long_table_has_a_line_for_each_row(cli, tmp_path):
+    """Every flow stands on a line of its own, however many flows its process has."""
+    write(many_flows.star(1200), tmp_path / "star")
+    done = cli("check", "star")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    found = [line for line in lines if "share 0.0008333333333333" in line]
+    assert len(found) == 600
+    assert all(line.endswith(" t/yr  50") for line in found)
 
 
 def test_many_faults_are_told_in_one_message_that_can_be_read():

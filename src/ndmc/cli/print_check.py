@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from ndmc.cli.tables import console, number, plain_table
+from ndmc.cli.tables import console, number, plain_table, print_table
 from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
@@ -26,14 +26,14 @@ def print_check(found: Checked) -> None:
     for one in found.processes:
         lists = (one.enter, one.leave, one.stocks, one.closes)
         table.add_row(one.process, *(", ".join(names) for names in lists))
-    page.print(table)
+    print_table(page, table)
     heads = ("step", "quantity", "dims", "determined by", "unit", "last year")
     table = plain_table("", *heads, words=5)
     for each in found.quantities:
         output = each.output
         name, dims = f"{output.name} ({output.kind})", ", ".join(output.dims)
         table.add_row(each.step, name, dims, each.rule, output.unit, number(each.last))
-    page.print(table)
+    print_table(page, table)
     if found.qualities:
         _print_qualities(page, found)
     for loop in found.loops:

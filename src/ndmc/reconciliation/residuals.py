@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -15,6 +14,12 @@ from ndmc.reconciliation.system import Relation, System
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 from ndmc_kernels.rows import compute
+
+#: Terms of a sum, each with the operation that adds it.
+_Terms = list[tuple[str, Expression]]
+
+#: Terms added one after the other: trees are walked by recursion, and 500 were deeper than its end.
+_AT_ONCE = 128
 
 
 class Residuals:
@@ -68,25 +73,34 @@ def _plan_of(system: System) -> Plan:
     shaped = {n: v.reshape(*system.dims.shape(system.dims_of[n]), 1) for n, v in values.items()}
     steps = [Formula(name, e.dims, e) for name, e in system.indicators.items()]
     for n, relation in enumerate(system.relations):
-        steps.append(Formula(_open(n), relation.dims, _signed(relation)))
-        steps.append(Formula(_size(n), relation.dims, _sized(relation)))
+        steps += _added_up(_open(n), relation.dims, *_signed(relation))
+        steps += _added_up(_size(n), relation.dims, *_sized(relation))
     return Plan(system.dims, constants={**system.constants, **shaped}, steps=tuple(steps))
 
 
-def _signed(relation: Relation) -> Expression:
+def _signed(relation: Relation) -> tuple[Expression, _Terms]:
     """Return the sum of a relation's terms, what has a plus first."""
-    (sign, total), *others = sorted(relation.terms, key=lambda term: -term[0])
+    (sign, first), *others = sorted(relation.terms, key=lambda term: -term[0])
     if sign < 0:
-        total = Expression(total.dims, total.dimension, "negative", (total,))
-    for sign, term in others:
-        operation = "add" if sign > 0 else "subtract"
-        total = Expression(relation.dims, None, operation, (total, term))
-    return total
+        first = Expression(first.dims, first.dimension, "negative", (first,))
+    return first, [("add" if sign > 0 else "subtract", term) for sign, term in others]
 
 
-def _sized(relation: Relation) -> Expression:
+def _sized(relation: Relation) -> tuple[Expression, _Terms]:
     """Return the sum of their sizes."""
-    parts = [Expression(t.dims, t.dimension, "abs", (t,)) for _, t in relation.terms]
-    return functools.reduce(
-        lambda total, part: Expression(relation.dims, None, "add", (total, part)), parts
-    )
+    first, *others = (Expression(t.dims, t.dimension, "abs", (t,)) for _, t in relation.terms)
+    return first, [("add", part) for part in others]
+
+
+def _added_up(
+    name: str, dims: tuple[str, ...], total: Expression, others: _Terms
+) -> Iterator[Formula]:
+    """Yield steps that add terms to a first one, in their order: so many deep at a time."""
+    for start in range(0, len(others), _AT_ONCE):
+        if start:
+            part = hidden(name, f"of the first {start}")
+            yield Formula(part, dims, total)
+            total = Expression(dims, None, "name", name=part)
+        for operation, term in others[start : start + _AT_ONCE]:
+            total = Expression(dims, None, operation, (total, term))
+    yield Formula(name, dims, total)
