@@ -2,10 +2,12 @@
 
 import shutil
 
+import numpy as np
 import pytest
+from numcodecs.blosc import Blosc
 
 import ndmc
-from ndmc.errors import InputError
+from ndmc.errors import InputError, RunError
 from ndmc.store.folder import Folder
 from ndmc.store.integrity import verify
 from ndmc.store.store import open_store, write_root
@@ -153,3 +155,19 @@ def test_what_is_no_root_is_said_so(tmp_path, text):
     (tmp_path / "zarr.json").write_text(text)
     with pytest.raises(InputError, match="is not a store of ndmc's"):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["in_use", "stock_total"])
+def test_a_block_holds_no_more_than_a_block(tmp_path, name):
+    """A chunk that would be unpacked to a thousand times its block is refused before it is."""
+    out = tmp_path / "run.zarr"
+    ndmc.run("china_nd", 8192, out=out, keep=["in_use", "stock_total"], block=8192, workers=1)
+    store = open_store(out)
+    key = store.shard(name, 0)
+    whole = store.place.read(key)
+    assert store.read(name, slice(0, 8192)).shape[-1] == 8192
+    bomb = Blosc(cname="zstd").encode(np.zeros(2**27))
+    assert len(bomb) < len(whole)
+    store.place.write(key, bomb + whole[len(bomb) :])
+    with pytest.raises(RunError, match="a chunk of another size"):
+        open_store(out).read(name, slice(0, 8192))

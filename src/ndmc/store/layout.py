@@ -229,11 +229,13 @@ def _problems(layout: Layout, document: Mapping[str, Any]) -> Iterator[str]:
     percentiles = bool(attributes["complete"] or PERCENTILES in found)
     wanted = layout.documents(percentiles=percentiles)
     left = {key: about for key, about in found.items() if key not in wanted}
-    for key, about in wanted.items():
-        if key not in found:
-            yield f"the document of {key!r} is missing"
-        elif not _same(found[key], about):
-            yield f"the document of {key!r} is not what the attributes say of it"
+    # All at once: 386 documents take 16 ms, one by one 19.
+    if not _same({key: found.get(key) for key in wanted}, wanted):
+        for key, about in wanted.items():
+            if key not in found:
+                yield f"the document of {key!r} is missing"
+            elif not _same(found[key], about):
+                yield f"the document of {key!r} is not what the attributes say of it"
     yield from _of_parameters(layout, left)
 
 

@@ -43,7 +43,7 @@ from ndmc.store.place import Place
 from ndmc.store.seal import Seal, is_sealed
 from ndmc.store.spec import Spec, blocks
 from ndmc.store.variables import STATISTICS
-from ndmc.store.zarr_v3 import encoded, get_array, is_whole, only_chunk
+from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_chunk
 
 __all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
 
@@ -271,14 +271,31 @@ class Store:
         dims = self.outputs[name].dims
         chosen = [draws, *(years if dim == "year" else slice(None) for dim in reversed(dims))]
         with self.damage(repr(name)):
+            self._check_sizes(name, draws)
             return np.asarray(self.arrays[name][tuple(chosen)]).T
+
+    def _check_sizes(self, name: str, draws: slice) -> None:
+        """Refuse blocks that hold more than a block, each once, where looking takes no time."""
+        size, about = self.spec.block, self.metadata[array_of(self.outputs[name])]
+        firsts = range(draws.start // size * size, draws.stop, size) if self.place.near else ()
+        for key in {self.shard(name, first) for first in firsts} - self._sized:
+            check_sizes(functools.partial(self.place.read, key), self.place.size(key), about)
+            self._sized.add(key)
+
+    @functools.cached_property
+    def _sized(self) -> set[str]:
+        return set()
+
+    def shard(self, name: str, first: int) -> str:
+        """Return the key of the file with the block of an output that begins with a draw."""
+        output = self.outputs[name]
+        whole = (0 for _ in output.dims)
+        return chunk_key(array_of(output), first // self.spec.block, *whole)
 
     def write(self, name: str, draws: range, values: npt.NDArray[Any]) -> tuple[str, Seal]:
         """Write one block of an output [dims..., draw], and return the key and seal of its file."""
-        array = array_of(self.outputs[name])
-        whole = (0 for _ in self.outputs[name].dims)
-        key = chunk_key(array, draws.start // self.spec.block, *whole)
-        data = encoded(values, self.metadata[array])
+        key = self.shard(name, draws.start)
+        data = encoded(values, self.metadata[array_of(self.outputs[name])])
         return key, self.place.write(key, data, durable=False)
 
     def missing(self) -> list[range]:
@@ -346,7 +363,7 @@ def open_store(where: Path | str | Place) -> Store:
         data = place.read(ROOT)
         document = json.loads(data)
         json.dumps(document, ensure_ascii=False).encode()  # half a character is no text
-        attributes = dict(document["attributes"])
+        attributes, sound = dict(document["attributes"]), _is_sound(document)
     except PermissionError:
         raise InputError(f"{place.url!r} cannot be read: permission denied") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -357,7 +374,6 @@ def open_store(where: Path | str | Place) -> Store:
         raise RunError(f"cannot read {place.url!r}: {failed.strerror or failed}") from None
     except (KeyError, ValueError, TypeError, RecursionError):
         raise _not_ours(place) from None
-    sound = _is_sound(document)
     if attributes.get("ndmc_format") != FORMAT and (sound or "checksum" not in attributes):
         raise _not_ours(place)
     if not sound:

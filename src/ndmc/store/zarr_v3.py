@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import google_crc32c
@@ -253,6 +253,27 @@ def encoded(values: npt.NDArray[Any], about: Mapping[str, Any]) -> Iterator[byte
         index.append((end, len(data)))
         end += len(data)
     yield _checked(np.array(index, dtype="<u8").tobytes())
+
+
+def check_sizes(read: Callable[[int, int], bytes], size: int, about: Mapping[str, Any]) -> None:
+    """Refuse the file of a block that holds more than a block: a few bytes can stand for 2 GiB.
+
+    Raises
+    ------
+    ValueError
+        If one of its chunks has another size than its document says.
+    """
+    shard, first = about["chunk_grid"]["configuration"]["chunk_shape"], about["codecs"][0]
+    inner, places = shard, [0]
+    if first["name"] == "sharding_indexed":
+        inner = first["configuration"]["chunk_shape"]
+        count = math.prod(shard) // math.prod(inner)
+        index = read(max(size - 16 * count - _CRC_BYTES, 0), size - _CRC_BYTES)
+        places = np.frombuffer(index[: len(index) // 16 * 16], "<u8")[::2].tolist()
+    wanted = math.prod(inner) * np.dtype(about["data_type"]).itemsize
+    for place in places:  # after four bytes of a chunk comes how many it stands for
+        if place < size and read(place + 4, place + 8) != _uint32(wanted):
+            raise ValueError("a chunk of another size")
 
 
 def _pieces(
