@@ -53,7 +53,7 @@ class Dims:
 
     def size(self, names: Iterable[str]) -> int:
         """Return the number of cells spanned by ``names``."""
-        return int(np.prod(self.shape(names), dtype=np.int64))
+        return math.prod(self.shape(names))
 
     def positions(self, dim: str, label: str) -> tuple[int, ...]:
         """Return where ``label`` stands along ``dim``; a group stands where its labels do.

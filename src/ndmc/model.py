@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ndmc.plan.compiler import build_plan
+from ndmc.plan.memory import Memory
 from ndmc.plan.steps import Plan
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
@@ -19,6 +20,7 @@ def compile_plan(
     quantities: Mapping[str, tuple[str, str]] | None = None,
     *,
     whole: bool = False,
+    memory: int | None = None,
 ) -> Plan:
     """Compile a scenario.
 
@@ -33,6 +35,8 @@ def compile_plan(
         Further outputs by name: an expression, and where it stands, for messages.
     whole
         Compute every flow and stock even if not kept, so that every balance can be checked.
+    memory
+        Bytes that compiling may take; what the machine has if None.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def compile_plan(
     scenario = as_scenario(scenario)
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
-        return build_plan(scenario, keep, quantities, whole=whole)
+        return build_plan(scenario, keep, quantities, whole=whole, memory=Memory(memory))
     from ndmc.reconciliation.conditioning import conditioned
     from ndmc.reconciliation.estimates import reconcile_scenario
 
@@ -66,4 +70,5 @@ def compile_plan(
         quantities,
         whole=whole,
         conditioning=lambda: conditioned(reconcile_scenario(scenario), method),
+        memory=Memory(memory),
     )

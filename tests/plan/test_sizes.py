@@ -1,11 +1,15 @@
 """What compiling takes: the memory of the dims that numbers have, not of all dims there are."""
 
+import re
 import tracemalloc
 
 import pytest
 from one_stock import certain, model
-from strategies import scenario
+from strategies import scenario, write
 
+import ndmc
+from ndmc import InputError
+from ndmc.engine.evaluation import code_of
 from ndmc.model import compile_plan
 
 MIB = 2**20
@@ -63,3 +67,54 @@ def test_many_lifetimes_are_integrated_some_at_a_time():
     for flow in data["flows"].values():
         flow["dims"] = ["kind"]
     assert peak_of_compiling(data) < 64 * MIB
+
+
+def product_of(*counts, to="flow"):
+    """Return a scenario in which parameters of one dim each are multiplied, and then added up."""
+    dims = {f"d{n}": [f"l{n}_{at}" for at in range(count)] for n, count in enumerate(counts)}
+    factors = {
+        f"p{n}": certain("1", dict.fromkeys(dims[f"d{n}"], 0.5), f"d{n}") for n in range(len(dims))
+    }
+    names = [*factors]
+    text = " * ".join(f"({' * '.join(pair)})" for pair in zip(names[::2], names[1::2], strict=True))
+    for dim in dims:
+        text = f"sum({text}, over={dim})"
+    data = model(
+        "weibull(7, 2)", parameters=factors, dims={d: {"labels": ls} for d, ls in dims.items()}
+    )
+    if to == "flow":
+        data["flows"]["sales"]["value"] = f"given * {text}"
+    else:
+        data["stocks"]["held"]["lifetime_factor"] = text
+    return data
+
+
+@pytest.mark.parametrize("to", ["flow", "factor"])
+def test_what_no_machine_holds_is_refused_by_check(to, tmp_path, cli):
+    """Four dims of 600 labels at once are 1.3e11 values: refused before any is allocated."""
+    folder = write(product_of(*[600] * 4, to=to), tmp_path / "wide")
+    done = cli("check", str(folder))
+    assert done.code == 2
+    assert re.search(r"TiB to compile, but this machine has [\d.]+ \wiB; write it with", done.err)
+
+
+def test_compiling_is_bounded_by_the_memory_asked_for(tmp_path):
+    """Of a run by --memory; a plan can be told, too. Half as much again lets it pass."""
+    loaded = scenario(product_of(100, 20, 100, 1))
+    message = (
+        "--memory: .* rows, .* of them for one step, take .* MiB to compile, but at most 16 MiB"
+    )
+    with pytest.raises(InputError, match=message):
+        ndmc.run(loaded, 10, seed=1, out=tmp_path / "x.zarr", memory=16 * MIB)
+    assert not (tmp_path / "x.zarr").exists()
+    plan = compile_plan(loaded, memory=16 * MIB)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=message):
+            code_of(plan)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+        tracemalloc.reset_peak()
+        code_of(compile_plan(loaded, memory=64 * MIB))
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
+    finally:
+        tracemalloc.stop()

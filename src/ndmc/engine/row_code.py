@@ -112,7 +112,7 @@ class _RowCompiler(Writer[Call]):
     """One compilation; rows are numbered as they are needed."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.dims)
+        super().__init__(plan.dims, plan.memory)
         self.plan = plan
         self.names: dict[str, Places] = {}
         self.expressions = ExpressionRows(self, self.names)

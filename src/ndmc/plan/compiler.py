@@ -15,6 +15,7 @@ from ndmc.errors import InputError, nearest
 from ndmc.plan.flows import flow_steps
 from ndmc.plan.loop_rules import LoopError
 from ndmc.plan.loops import compile_loop
+from ndmc.plan.memory import MACHINE, Memory
 from ndmc.plan.ordering import cycle_through, in_order
 from ndmc.plan.samplers import samplers
 from ndmc.plan.steps import (
@@ -50,6 +51,7 @@ def build_plan(
     *,
     whole: bool = False,
     conditioning: Callable[[], Conditioning] | None = None,
+    memory: Memory = MACHINE,
 ) -> Plan:
     """Turn a checked scenario into an ordered plan, as `ndmc.compile_plan` does.
 
@@ -59,8 +61,10 @@ def build_plan(
         As of `ndmc.compile_plan`.
     conditioning
         Makes what reconciles the draws; called once it is known that the plan can be made.
+    memory
+        What compiling may take.
     """
-    names = Vocabulary(scenario)
+    names = Vocabulary(scenario, memory)
     unordered = _steps(names)
     ordered = _sorted(names, unordered)
     outputs = [_output(names, name) for name in _kept(names, keep)]
@@ -91,6 +95,7 @@ def build_plan(
         positive=positive_parameters(unordered) & parameters,
         events=_events(steps).intersection(output.name for output in outputs),
         conditioning=moved,
+        memory=memory,
     )
 
 

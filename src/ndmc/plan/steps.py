@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
+from ndmc.plan.memory import MACHINE, Memory
 from ndmc.plan.samplers import Sampler
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
@@ -373,6 +374,7 @@ class Plan:
     draws. ``accounts`` are the balances that can be checked, ``watches`` what draws are counted of;
     ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
     outputs that may be +inf: a first year that never comes, and what is computed from one.
+    ``memory`` is what its rows may take to be compiled.
     """
 
     dims: Dims
@@ -386,6 +388,7 @@ class Plan:
     positive: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
     conditioning: Conditioning | None = None
+    memory: Memory = MACHINE
 
     @functools.cached_property
     def held(self) -> int:

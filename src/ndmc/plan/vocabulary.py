@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ndmc.errors import InputError
+from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
@@ -19,6 +20,9 @@ from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 
 __all__ = ["Vocabulary"]
+
+#: A value of an expression takes so much while it is computed from others, once.
+_BYTES_AT_MEANS = 24
 
 #: Says what is wrong with the unit of an expression; nothing if it fits.
 Wants = Callable[[Expression], str]
@@ -36,8 +40,8 @@ def plain(what: str, *others: Dimension) -> Wants:
 class Vocabulary:
     """What a compiler asks of a scenario: dims, terms, expressions, and the place of a mistake."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, scenario: Scenario, memory: Memory = MACHINE) -> None:
+        self.scenario, self.memory = scenario, memory
         self.file = scenario.file
         self.dims = scenario.dims
         self.where = scenario.document.where
@@ -151,7 +155,16 @@ class Vocabulary:
         """Return an expression with every parameter at its mean; nothing if flows decide it."""
         if not expression.names <= self.means.keys():
             return None
+        values = self._widest(expression)
+        needed = _BYTES_AT_MEANS * values
+        what = f"an expression of {values:,} values takes {size_text(needed)}"
+        self.memory.hold(needed, what)
         return evaluate_expression(expression, self.means)
+
+    def _widest(self, expression: Expression) -> int:
+        """Return the most values that a part of an expression has."""
+        inner = (self._widest(part) for part in expression.arguments)
+        return max(self.dims.size(expression.dims), *inner, 0)
 
     @functools.cached_property
     def means(self) -> dict[str, Floats]:

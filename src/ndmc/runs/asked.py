@@ -164,7 +164,7 @@ def _listed_out(options: Options) -> Options:
 def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> tuple[Plan, Spec]:
     """Return the plan of what is wanted, and what that is in the names and units of a scenario."""
     keep, names = _names(scenario, options)
-    plan = plan_of(scenario, names, keep)
+    plan = plan_of(scenario, names, keep, options.memory)
     quantiles = [*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])]
     found = {one.name: getattr(options, one.name) for one in fields(Identity)}
     found |= {

@@ -13,6 +13,7 @@ from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import code_of, evaluate
 from ndmc.engine.tile_width import held_beside, tile_width
 from ndmc.errors import InputError
+from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.block import at_once
 from ndmc.store.brackets import Sheet
@@ -29,20 +30,6 @@ _FILE = 4096
 #: What a digest takes while it is written, against what it keeps. With it runs of 3,697 to 300,000
 #: values took 0.7 to 1.26 times the memory that was forecast.
 _WHILE_WRITTEN = 1.4
-
-
-def size_text(size: float) -> str:
-    """Return a number of bytes as people read it.
-
-    Examples
-    --------
-    >>> size_text(1610612736)
-    '1.5 GiB'
-    """
-    unit, size = 0, float(size)
-    while size >= 1024 and unit < 4:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.3g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}"
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,9 @@ class Options(Identity):
     memory: int = field(
         default=read_size("2GiB", "--memory"),
         metadata=option(
-            "For blocks and digests; where one pass would keep more, two are made.",
-            python="Bytes for blocks and digests. Where digests of one pass would hold more, two "
-            "are made.",
+            "For compiling, blocks and digests; where one pass would keep more, two are made.",
+            python="Bytes for compiling, blocks and digests. Where digests of one pass would hold "
+            "more, two are made.",
             text="2GiB",
             read=read_size,
             shared=False,

@@ -62,9 +62,11 @@ def check_plan(store: Store, plan: Plan) -> None:
         raise InputError(f"{store.path!r} {message}; choose another --out")
 
 
-def plan_of(scenario: Scenario, percentiles: Iterable[str], keep: Iterable[str]) -> Plan:
+def plan_of(
+    scenario: Scenario, percentiles: Iterable[str], keep: Iterable[str], memory: int | None = None
+) -> Plan:
     """Return the plan of a run: all it wants percentiles of or keeps."""
-    return compile_plan(scenario, dict.fromkeys([*percentiles, *keep]))
+    return compile_plan(scenario, dict.fromkeys([*percentiles, *keep]), memory=memory)
 
 
 def work_of(where: str | Path) -> Work:
