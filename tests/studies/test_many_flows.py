@@ -71,5 +71,6 @@ def test_many_faults_are_told_in_one_message_that_can_be_read():
         data["flows"][f"spilt{n}"] = {"from": f"p{n + 1}", "to": "losses"}
     with pytest.raises(InputError) as caught:
         ndmc.check(scenario(data))
-    assert caught.value.message.count("is not determined") == 5
+    assert caught.value.message.startswith("flow 'spilt")
+    assert len(caught.value.message) < 2600
     assert caught.value.message.endswith("; besides, 195 more flows or processes do not fit")
