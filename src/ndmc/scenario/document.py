@@ -190,6 +190,9 @@ class _Reader:
         if kind not in ("null", "bool", "int", "float"):
             return event.value
         try:
-            return self.yaml.constructor.construct_object(ScalarNode(tag, event.value))
+            found = self.yaml.constructor.construct_object(ScalarNode(tag, event.value))
+            if kind == "int":
+                str(found)  # of more digits than Python prints no message could tell
+            return found
         except Exception:  # a number YAML's rules accept and Python's do not
             raise self._refused(event, f"cannot read {event.value!r} as {kind}") from None
