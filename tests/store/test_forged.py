@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from command import here
 from numcodecs.blosc import Blosc
 
 import ndmc
@@ -171,3 +172,32 @@ def test_a_block_holds_no_more_than_a_block(tmp_path, name):
     store.place.write(key, bomb + whole[len(bomb) :])
     with pytest.raises(RunError, match="a chunk of another size"):
         open_store(out).read(name, slice(0, 8192))
+
+
+# --- the scenario in a store ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("metadata", "tables", "attributes", "../x.csv"), "a", "cannot be a table in a folder"),
+        (("metadata", "tables", "attributes", "a\0b"), "a", "cannot be a table in a folder"),
+        (("metadata", "tables", "attributes"), {}, "does not exist"),
+        (("scenario_text",), "[" * 10**4, "nested deeper"),
+        (("scenario_text",), ("production.csv", "../../../../etc/passwd"), "leads out"),
+        (("scenario_text",), ("value: 2,", "value: 3,"), "the one whose hash it has"),
+        (("watched", 0, 1), "clip", "outputs are not those of its scenario"),
+    ],
+)
+def test_the_scenario_of_a_store_is_that_of_its_hash(store, path, value, said):
+    """``ndmc finish`` reads texts of the store alone, and only those its draws were made from."""
+    text = store.attrs["scenario_text"]
+    if isinstance(value, tuple):
+        assert value[0] in text
+        value = text.replace(*value)
+    above = "consolidated_metadata" if path[0] == "metadata" else "attributes"
+    store.document["attributes"]["complete"] = False
+    forged(store, value, above, *path)
+    done = here("finish", store.path)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert said in done.err

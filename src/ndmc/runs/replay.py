@@ -24,14 +24,18 @@ def scenario_of(store: Store) -> Scenario:
     Raises
     ------
     InputError
-        If a text is not where it could have come from.
+        If a text is not where it could have come from, or not the one whose hash the store has.
     """
     attrs = store.attrs
     with tempfile.TemporaryDirectory() as folder:
         for name, text in tables_of(store).items():
             _put(Path(folder).resolve(), name, text, store.path)
         document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
-        return build(document, Path(folder), attrs["variant"], attrs["changes"])
+        scenario = build(document, Path(folder), attrs["variant"], attrs["changes"])
+    if scenario.hash != attrs["scenario_hash"]:
+        message = "is not a store of ndmc's: its scenario is not the one whose hash it has"
+        raise InputError(f"{store.path!r} {message}")
+    return scenario
 
 
 def _put(folder: Path, name: str, text: str, where: str) -> None:
