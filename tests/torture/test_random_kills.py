@@ -33,7 +33,14 @@ NONE = ["run", "starter", "-n", 150_000, "--keep", "none", "--block", 1024, *SEE
 UNTIL = [*raised(NONE, 200_000), "--until", "in_use@2024,car p97.5 within 0.5 %"]
 #: Of a scenario that stands in the folder of the test.
 TWO_PASSES = ["run", "tiny", "-n", 66_001, "--keep", "none", "--block", 8192, *SEED]
-TWO_PASSES += ["--percentiles", "sales", "--memory", "4MB", "-q", ",".join(map(str, range(1, 100)))]
+TWO_PASSES += [
+    "--percentiles",
+    "sales",
+    "--memory",
+    "14MB",
+    "-q",
+    ",".join(map(str, range(1, 100))),
+]
 RECONCILED = ["run", "uk_ree", "-n", 6000, "--block", 256, *SEED]
 PARTS = 3
 
