@@ -15,6 +15,8 @@ from disturbed import assert_identical, contents, finishes
 from test_cloud import Server
 from test_disk import assert_one_message, nobody
 
+pytestmark = pytest.mark.torture
+
 RUN = ["run", "starter", "-n", 9000, "--seed", 4, "--keep", "in_use", "--block", 1024]
 SMALL = ["run", "starter", "-n", 300, "--seed", 4, "--keep", "none"]
 
@@ -66,7 +68,6 @@ def test_streams_that_are_closed_or_full(tmp_path, whole, name):
         assert_quiet(ndmc(*arguments, before=shell(STREAMS[name])), name)
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_of_every_command(tmp_path, name):
     """All commands write to a stream that is closed or full without a traceback."""
@@ -101,7 +102,6 @@ TERMINALS = {
 }
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("name", TERMINALS)
 def test_terminals(tmp_path, name):
     """Whatever a terminal can show, commands run, and say what is wrong in one message."""
@@ -140,7 +140,6 @@ def on_terminal(arguments, environment):
 # --- users, folders -------------------------------------------------------------------------------
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("home", ["read-only", "missing", "none"])
 def test_another_user_whose_home_cannot_be_written(tmp_path, whole, home, monkeypatch):
     """Without a home to cache anything in, runs and pictures are the same, and nothing is said."""
@@ -170,7 +169,6 @@ def drawn(store):
     return found
 
 
-@pytest.mark.torture
 def test_a_folder_that_cannot_be_written(tmp_path):
     """In a read-only folder what writes says that it cannot, and the rest works."""
     someone = nobody(tmp_path)
@@ -194,7 +192,6 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert [*(tmp_path / "folder").iterdir()] == []
 
 
-@pytest.mark.torture
 def test_a_mask_that_lets_nobody_read(tmp_path, whole):
     """Under umask 077 a run is the same, and its files are the user's alone."""
     out = tmp_path / "run.zarr"
@@ -215,7 +212,6 @@ SECRETS = {
 }
 
 
-@pytest.mark.torture
 def test_credentials_stand_nowhere(tmp_path):
     """Keys of the environment are in no file of a store, no script, no message and no progress."""
     pytest.importorskip("moto.server")
@@ -284,7 +280,6 @@ time.perf_counter = leaping(time.perf_counter, 0)
 """
 
 
-@pytest.mark.torture
 def test_a_clock_that_jumps(tmp_path, whole):
     """Whatever the clocks do during a run, its results are the same and no time is beyond sense."""
     (tmp_path / "clock").mkdir()
