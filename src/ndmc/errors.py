@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "RunError", "nearest"]
+__all__ = ["InputError", "RunError", "nearest", "readable"]
 
 #: So many characters of a message are told, whatever was found: of its begin and of its end.
 _BEGIN, _END = 2000, 500
@@ -29,8 +29,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, where: str = "") -> None:
-        self.message = message = _readable(message)
-        self.where = where = _readable(where)
+        self.message = message = readable(message)
+        self.where = where = readable(where)
         super().__init__(f"{where}: {message}" if where else message)
 
 
@@ -38,8 +38,14 @@ class RunError(RuntimeError):
     """The input was right but the work could not be finished."""
 
 
-def _readable(text: str) -> str:
-    """Return a text without its middle if it is too long: what to do stands at its end."""
+def readable(text: str) -> str:
+    """Return a text without its middle if it is too long: what to do stands at its end.
+
+    Examples
+    --------
+    >>> len(readable("a" * 100_000)) < 3000
+    True
+    """
     left_out = len(text) - _BEGIN - _END
     if left_out <= 0:
         return text

@@ -13,7 +13,7 @@ from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema
 from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
-from ndmc.errors import InputError, RunError
+from ndmc.errors import InputError, RunError, readable
 
 app = typer.Typer(
     help="Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out.",
@@ -27,8 +27,6 @@ app = typer.Typer(
 _UsageError: Any = typer.BadParameter.__base__
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
-
-_LONGEST = 2000  # characters of a message, which may name 5,000 labels, or a text of 100,000
 
 _STOPPED = "stopped; a run goes on where it stopped by the same command"
 
@@ -104,7 +102,5 @@ def _quit_usage(wrong: Any) -> None:
 
 def _quit(message: str, code: int) -> None:
     ignore_signals()
-    if len(message) > _LONGEST:
-        message = f"{message[: _LONGEST - 500]} ... {message[-500:]}"
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {readable(message)}", file=sys.stderr)
     sys.exit(code)
