@@ -306,6 +306,7 @@ def _row(chance, rows, row, column):
 def _column(chance, rows, row, column):
     for cells in rows:
         cells[column : column + 1] = chance.choice(([], cells[column : column + 1] * 2))
+        cells[:] = cells or [""]
 
 
 def _wider(chance, rows, row, column):
