@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["check_file"]
+
+# Where a home cannot be written matplotlib logs so in two lines on stderr, beside every picture.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 #: One hue, from light to dark: told apart without seeing colors, and in print.
 LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"
