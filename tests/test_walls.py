@@ -19,7 +19,8 @@ KERNELS = Path(ndmc_kernels.__file__).parent
 #: What a room may import from; a room and what is at the root stand for all that they may, too.
 BELOW = {
     "typing": set(),
-    "errors": set(),
+    "legible": set(),
+    "errors": {"legible"},
     "dims": {"typing"},
     "scenario": {"dims", "errors", "typing"},
     "plan": {"scenario"},

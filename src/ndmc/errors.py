@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from ndmc.legible import legible
+
 __all__ = ["InputError", "RunError", "nearest", "readable"]
 
 #: So many characters of a message are told, whatever was found: of its begin and of its end.
@@ -35,17 +37,27 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """The input was right but the work could not be finished."""
+    """The input was right but the work could not be finished.
+
+    Parameters
+    ----------
+    message
+        What failed and what to do, in lower case.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(legible(message))
 
 
 def readable(text: str) -> str:
-    """Return a text without its middle if it is too long: what to do stands at its end.
+    """Return a legible text without its middle if it is too long: what to do stands at its end.
 
     Examples
     --------
     >>> len(readable("a" * 100_000)) < 3000
     True
     """
+    text = legible(text)
     left_out = len(text) - _BEGIN - _END
     if left_out <= 0:
         return text

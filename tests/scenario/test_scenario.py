@@ -29,6 +29,12 @@ def parameter(folder, name="loss_rate"):
     return found, found.marginals[0]
 
 
+def test_a_title_may_be_a_block_of_text(scenario):
+    """The line break by which YAML ends it is none of the title's; others are kept."""
+    changed = scenario(changes={"title: A tiny cycle": "title: |\n  A tiny\n  cycle\n"})
+    assert load(changed).file.title == "A tiny\ncycle"
+
+
 def test_every_part_of_the_file_is_read(scenario):
     """Names, labels, groups, units and years are those of the file."""
     loaded = load(scenario())

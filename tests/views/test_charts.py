@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.image
 import pytest
+from command import ndmc
 from strategies import python
 
 from ndmc.errors import InputError, RunError
@@ -78,11 +79,12 @@ def test_nothing_is_cut_off(write, tmp_path):
 
 @every_chart
 def test_a_title_is_text_whatever_it_holds(write, tmp_path):
-    """It can be searched; no letter of it is markup or a formula, a line break is a blank."""
+    """It can be searched; no letter of it is markup or a formula, no line break breaks a line."""
     write(tmp_path / "a.svg", f"{ODD}\n\x1b\x00é")
-    assert f"{ODD}   é" in texts(tmp_path / "a.svg")
+    shown = f"{ODD}\\n\\x1b\\x00é"
+    assert shown in texts(tmp_path / "a.svg")
     root = ElementTree.parse(tmp_path / "a.svg").getroot()
-    assert root.find("{http://www.w3.org/2000/svg}title").text == f"{ODD}   é"
+    assert root.find("{http://www.w3.org/2000/svg}title").text == shown
 
 
 def test_the_map_of_quality_says_all(tmp_path):
@@ -118,11 +120,12 @@ def test_the_picture_of_shifts_says_all(tmp_path):
 
 
 def test_letters_that_no_font_has(tmp_path):
-    """Who looks at an SVG may have them; what cannot show them is not drawn in silence."""
+    """Who looks at an SVG may have them; what cannot show them is refused, and whose they are."""
     rows = [rated("laner", "鉄鋼", expert=1)]
     write_quality(tmp_path / "a.svg", "x", rows)
     assert "鉄鋼" in texts(tmp_path / "a.svg")
-    with pytest.raises(InputError, match=r"a\.png: png cannot show a letter of a name; draw \.svg"):
+    message = "--quality: png has no letter '鉄', which is in '鉄鋼'; draw .svg"
+    with pytest.raises(InputError, match=f"^{message}$"):
         write_quality(tmp_path / "a.png", "x", rows)
     assert not (tmp_path / "a.png").exists()
 
@@ -191,3 +194,12 @@ write_quality(Path(sys.argv[1]), "x", [Rated("content", "", 1, rate("laner", {"e
 """
     python(code, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().startswith("parameter,labels,cells,method,expert,cv")
+
+
+def test_a_backend_that_is_none_is_named(monkeypatch, tmp_path):
+    """Matplotlib cannot be imported with one, which is said before anything is read."""
+    monkeypatch.setenv("MPLBACKEND", "bogus")
+    for asked in (["check", "no", "--quality", "a.png"], ["reconcile", "no", "--picture", "a.svg"]):
+        done = ndmc(*asked, folder=tmp_path)
+        message = f"error: {asked[2]}: matplotlib has no backend 'bogus'; unset MPLBACKEND\n"
+        assert (done.code, done.out, done.err) == (2, "", message)

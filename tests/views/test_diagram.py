@@ -277,9 +277,14 @@ def test_any_name_is_escaped():
     assert root.find(f"{SVG}title").text == "<T&T>"
 
 
-def test_control_characters_become_blanks():
-    """What XML cannot hold is not written."""
-    assert texts(groups(drawn([process("a\x00\x1bb")], []), "process")[0]) == ["a  b"]
+def test_control_characters_are_shown():
+    """What XML cannot hold is written as an escape, in a box that is wide enough for it."""
+    plain, odd = (
+        drawn([process(name)], [])
+        for name in (r"a\x00\x1b\n\ud800\uffffb", "a\0\x1b\n\ud800\uffffb")
+    )
+    assert texts(groups(odd, "process")[0]) == [r"a\x00\x1b\n\ud800\uffffb"]
+    assert ElementTree.tostring(odd) == ElementTree.tostring(plain)
 
 
 @pytest.mark.parametrize("name", ["a.svg", "A.SVG"])

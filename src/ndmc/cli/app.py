@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -58,6 +59,7 @@ for command in (
 def main() -> None:
     """Run the command line: exit 0 done, 1 failed, 2 wrong input."""
     _open_closed_streams()
+    _escape_what_cannot_be_encoded()
     try:
         interrupt_by_signals()
         code = app(prog_name="ndmc", standalone_mode=False)
@@ -90,10 +92,16 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
+def _escape_what_cannot_be_encoded() -> None:
+    """Let a terminal without a letter show its number; stderr does so by itself."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _quit_usage(wrong: Any) -> None:
     """Say what is wrong with a command in one line; where nothing is given, show the help."""
     text = wrong.format_message()
-    if "\n" in text:
+    if type(wrong).__name__ == "NoArgsIsHelpError":
         print(text, file=sys.stderr)
         sys.exit(2)
     path = wrong.ctx.command_path if wrong.ctx else "ndmc"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from ndmc.cli.tables import console, number, plain_table, print_table
+from ndmc.cli.tables import console, number, plain_table, print_lines, print_table
 from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
@@ -40,7 +40,7 @@ def print_check(found: Checked) -> None:
         page.print(loop, soft_wrap=True, highlight=False)
     for note in found.notes:
         page.print(f"warning: {note}", style="yellow", soft_wrap=True)
-    print(_summary(found.scenario))
+    print_lines(_summary(found.scenario))
 
 
 def _print_qualities(page: Console, found: Checked) -> None:

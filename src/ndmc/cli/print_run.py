@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.console import Console
+from rich.console import Console, Group
 
 from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
 from ndmc.engine.stopwatch import SILENT, Timer
+from ndmc.legible import command_line
 from ndmc.runs.forecast import Estimate
 from ndmc.runs.listener import Listener
 from ndmc.store.information import Findings, findings_of
@@ -24,7 +25,7 @@ class Terminal(Listener):
 
     def planned(self, estimate: Estimate) -> None:
         """Print it, unless nobody would see it."""
-        page = Console(stderr=True, markup=False)
+        page = console(stderr=True)
         if page.is_terminal:
             page.print(f"{estimate}", highlight=False, soft_wrap=True)
 
@@ -49,7 +50,7 @@ def print_run(store: Store) -> None:
         page.print(
             f"this part is done; of {store.path} {len(missing):,} of {len(store.written):,} blocks "
             "are left to other parts. The last to be done merges the percentiles; "
-            f"ndmc finish {store.path} does it by hand",
+            f"{command_line(['ndmc', 'finish', store.path])} does it by hand",
             soft_wrap=True,
             highlight=False,
         )
@@ -67,7 +68,8 @@ def print_run(store: Store) -> None:
     print_targets(page, found)
     page.print(f"{found.draws:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
     example = headline[0] if headline else next(iter(store.computed))
-    page.print(f"next: ndmc percentiles {store.path} -v {example}", soft_wrap=True, highlight=False)
+    shown = command_line(["ndmc", "percentiles", store.path, "-v", example])
+    page.print(f"next: {shown}", soft_wrap=True, highlight=False)
 
 
 def print_targets(page: Console, found: Findings) -> None:
@@ -97,12 +99,12 @@ def _print_headline(page: Console, store: Store, names: list[str]) -> None:
     blocks = [_last_year(store, name, totals) for name in names]
     heads = [percent(q) for q in store.spec.quantiles]
     columns = [
-        f"{store.computed[name].title}, {store.computed[name].unit}\n{_padded(heads, block)}"
+        Group(f"{store.computed[name].title}, {store.computed[name].unit}", _padded(heads, block))
         for name, block in zip(names, blocks, strict=True)
     ]
     year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
     title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
-    table = plain_table(title, "\n" + ", ".join(others), *columns, no_wrap=True)
+    table = plain_table(title, Group("", ", ".join(others)), *columns, no_wrap=True)
     labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
     for row, label in enumerate([*labels, *["total"] * totals]):
         if row == len(labels):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ndmc.cli.tables import console, number, percent, plain_table
+from ndmc.legible import legible
 
 if TYPE_CHECKING:
     from ndmc.studies.figures import Comparison
@@ -61,7 +63,8 @@ def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
             c.id, c.quantity, c.at, *figures, _off(c), c.known, c.verdict, style=_style(c)
         )
     notes = [f"{c.id or c.quantity}: {c.note}" for c in rows if c.note and c.verdict != "met"]
-    table.caption, table.caption_justify = "\n".join(notes), "left"
+    caption = Text("\n".join(map(legible, notes)), style="table.caption")
+    table.caption, table.caption_justify = caption, "left"
     return table
 
 

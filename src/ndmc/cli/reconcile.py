@@ -44,8 +44,9 @@ def reconcile(
     Example: ndmc reconcile china_nd_published --picture shifts.svg
     """
     from ndmc.cli.print_reconciled import print_moments, print_reconciled
-    from ndmc.cli.tables import write_csv
-    from ndmc.reconciliation.estimates import adjustments, reconcile_scenario
+    from ndmc.cli.tables import print_lines, write_csv
+    from ndmc.reconciliation.equations import system_of
+    from ndmc.reconciliation.estimates import adjustments, reconcile_system
     from ndmc.reconciliation.moments import Draws, draw_method
     from ndmc.scenario.load import load
 
@@ -57,21 +58,25 @@ def reconcile(
         from ndmc.views.charts import check_file
 
         check_file(Path(picture), "--picture")
-    found = reconcile_scenario(load(scenario, variant=variant, changes=read_changes(set_)))
+    system = system_of(load(scenario, variant=variant, changes=read_changes(set_)))
+    if picture:
+        from ndmc.views.shifts import check_names
+
+        check_names(Path(picture), system)
+    found = reconcile_system(system)
     if count:
         drawn, stored = _drawn(Draws(found, way, number, count), out)
     print_reconciled(found)
     if count:
         print_moments(drawn, drawn.against(found), way)
     if out:
-        print(f"draws: {stored}")
+        print_lines(f"draws: {stored}")
     if csv:
         write_csv(Path(csv), (asdict(one) for one in adjustments(found)))
     if picture:
         from ndmc.views.shifts import shifts_of, write_picture
 
-        title = found.system.scenario.file.title or scenario
-        write_picture(Path(picture), title, shifts_of(found))
+        write_picture(Path(picture), system.scenario.heading, shifts_of(found))
 
 
 def _drawn(draws: Draws, out: str) -> tuple[Moments, Path | None]:

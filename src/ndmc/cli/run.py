@@ -32,7 +32,7 @@ def run(
     Example: ndmc run china_nd -n 1e5 --seed 1 --out china.zarr
     """
     from ndmc.cli.print_run import Terminal, print_run
-    from ndmc.cli.tables import progress_bar
+    from ndmc.cli.tables import print_lines, progress_bar
     from ndmc.engine.stopwatch import SILENT, Stopwatch
     from ndmc.runs.forecast import check_disk
     from ndmc.runs.run import execute, plan_only
@@ -44,7 +44,7 @@ def run(
         raise InputError(message, "--profile")
     if plan:
         found = plan_only(options)
-        print(found)
+        print_lines(f"{found}")
         check_disk(found)
         return
     stopwatch = Stopwatch()

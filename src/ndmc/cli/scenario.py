@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
+from ndmc.legible import command_line
 from ndmc.option import read_changes
+
+if TYPE_CHECKING:
+    from ndmc.scenario.scenario import Scenario
+    from ndmc.studies.ratings import Rated
 
 
 def scenarios() -> None:
@@ -46,28 +51,37 @@ def check(
     from ndmc.cli.print_check import print_check
     from ndmc.studies.checking import check as checked
 
+    changes = read_changes(set_)
     if graph:
         from ndmc.views.diagram import check_diagram
 
         check_diagram(Path(graph))
     if quality:
+        from ndmc.scenario.load import load
         from ndmc.views.charts import check_file
+        from ndmc.views.quality_map import check_quality
 
         check_file(Path(quality), "--quality", ".csv")
-    found = checked(scenario, variant=variant, changes=read_changes(set_))
+        check_quality(Path(quality), *_rated(load(scenario, variant=variant, changes=changes)))
+    found = checked(scenario, variant=variant, changes=changes)
     print_check(found)
     loaded = found.scenario
-    title = loaded.file.title or loaded.name
     if graph:
         from ndmc.views.diagram import write_diagram
         from ndmc.views.overview import edges, nodes
 
-        write_diagram(Path(graph), title, nodes(loaded), edges(loaded, found.plan))
+        write_diagram(Path(graph), loaded.heading, nodes(loaded), edges(loaded, found.plan))
     if quality:
-        from ndmc.studies.ratings import ratings
         from ndmc.views.quality_map import write_quality
 
-        write_quality(Path(quality), title, ratings(loaded))
+        write_quality(Path(quality), *_rated(loaded))
+
+
+def _rated(scenario: Scenario) -> tuple[str, list[Rated]]:
+    """Return what the picture of quality shows: a title, and scores."""
+    from ndmc.studies.ratings import ratings
+
+    return scenario.heading, ratings(scenario)
 
 
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create.")]) -> None:
@@ -75,12 +89,13 @@ def new(folder: Annotated[Path, typer.Argument(help="Folder to create.")]) -> No
 
     Example: ndmc new my_study
     """
+    from ndmc.cli.tables import print_lines
     from ndmc.scenario.starter import create_from_starter
 
     path = create_from_starter(folder)
-    print(
-        f"{path} is a scenario that runs; edit it, then:\n"
-        f"  ndmc check {folder}\n  ndmc run {folder}"
+    print_lines(
+        f"{path} is a scenario that runs; edit it, then:",
+        *(f"  {command_line(['ndmc', word, str(folder)])}" for word in ("check", "run")),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ndmc.errors import RunError
+from ndmc.legible import legible
 
 #: A table of more rows is not laid out to the width of the page; a column is padded to so much.
 _MANY, _WIDEST = 1000, 40
@@ -33,10 +34,26 @@ _MANY, _WIDEST = 1000, 40
 WIDE = 110  # characters that three outputs side by side need
 
 
-def console() -> Console:
+class _Page(Console):
+    """Shows texts as they are: no control character, markup or name of an emoji is obeyed.
+
+    Rich takes every text here before it measures it. A line break within one is shown, too: those
+    of a layout are between texts (`Group`, ``sep``).
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(legible(text), **options)
+
+
+def console(*, stderr: bool = False) -> Console:
     """Return the terminal, or a wide page where there is none."""
-    # Titles and labels are the user's: brackets in them are no markup.
-    return Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=120)
+    width = None if stderr or sys.stdout.isatty() else 120
+    return _Page(stderr=stderr, markup=False, emoji=False, width=width)
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines as they are, however long."""
+    console().print(*lines, sep="\n", soft_wrap=True, highlight=False)
 
 
 def number(value: float) -> str:
@@ -67,7 +84,9 @@ def percent(quantile: float) -> str:
     return f"{quantile * 100:g} %"
 
 
-def plain_table(title: str, *columns: str, words: int = 1, no_wrap: bool = False) -> Table:
+def plain_table(
+    title: str, *columns: RenderableType, words: int = 1, no_wrap: bool = False
+) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         if index < words:
@@ -85,7 +104,8 @@ def print_table(page: Console, table: Table) -> None:
     if table.row_count <= _MANY:
         page.print(table)
         return
-    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    texts = ((column.header, *column.cells) for column in table.columns)
+    columns = [[legible(str(text)) for text in column] for column in texts]
     widths = [min(_WIDEST, max(map(cell_len, cells))) for cells in columns]
     rows = zip(*columns, strict=True)
     page.out("\n".join(_line(row, widths) for row in rows), highlight=False)
@@ -109,21 +129,21 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress_bar(title: str) -> Iterator[Any]:
     """Yield a function (done, total) that moves a progress bar; silent when not on a terminal."""
-    page = Console(stderr=True, markup=False)
+    page = console(stderr=True)
     columns = (
-        TextColumn(title, markup=False),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=page, transient=True, disable=not page.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(legible(title), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, with the columns of all of them.
+    """Write rows as CSV, with the columns of all of them: texts as they are, but to a terminal.
 
     Raises
     ------
@@ -134,8 +154,14 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in held for key in row))
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
+            if file.isatty():
+                held = [{key: _shown(cell) for key, cell in row.items()} for row in held]
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(held)
     except OSError as failed:
         raise RunError(f"cannot write {str(path)!r}: {failed.strerror}") from None
+
+
+def _shown(cell: Any) -> Any:
+    return legible(cell) if isinstance(cell, str) else cell

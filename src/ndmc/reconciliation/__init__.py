@@ -3,4 +3,13 @@
 Least squares on sparse arrays below, labels and tests above; the only room that solves equations.
 """
 
-__all__ = ["conditioning", "datasets", "derivatives", "estimates", "moments", "nodal_tests"]
+__all__ = [
+    "conditioning",
+    "datasets",
+    "derivatives",
+    "equations",
+    "estimates",
+    "moments",
+    "nodal_tests",
+    "system",
+]

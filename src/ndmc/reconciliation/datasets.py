@@ -286,7 +286,7 @@ def _labelled(draws: Draws, first: int, cells: Floats, logs: Floats) -> xr.Datas
         variables["log_weight"] = ("draw", logs, {"long_name": "logarithm of the draw's weight"})
     labels = {**_coordinates(system), "draw": np.arange(first, first + len(logs))}
     scenario = system.scenario
-    title = f"{scenario.file.title or scenario.name} (reconciled, {draws.method})"
+    title = f"{scenario.heading} (reconciled, {draws.method})"
     made = {"scenario": scenario.name, "method": draws.method, "seed": draws.seed}
     return xr.Dataset(variables, labels, {"title": title, **made})
 

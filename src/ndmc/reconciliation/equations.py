@@ -20,6 +20,8 @@ from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 
+__all__ = ["system_of"]
+
 #: Inflows added one after the other: 550 were deeper than Python's stack.
 _AT_ONCE = 128
 

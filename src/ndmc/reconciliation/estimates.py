@@ -25,7 +25,7 @@ from ndmc.reconciliation.system import System
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats, Integers, Matrix
 
-__all__ = ["Reconciled", "adjustments", "reconcile_scenario"]
+__all__ = ["Reconciled", "adjustments", "reconcile_scenario", "reconcile_system"]
 
 Flags = npt.NDArray[np.bool_]
 
@@ -205,8 +205,12 @@ class Reconciled:
 
 def reconcile_scenario(scenario: Scenario, also: Iterable[str] = ()) -> Reconciled:
     """Return what least squares make of a scenario's measurements, and of other names."""
-    system = system_of(scenario, also)
-    entry = scenario.file.reconcile
+    return reconcile_system(system_of(scenario, also))
+
+
+def reconcile_system(system: System) -> Reconciled:
+    """Return what least squares make of a system."""
+    entry = system.scenario.file.reconcile
     assert entry is not None
     found = Reconciled(system, _adjusted(system, ()), (), entry.level)
     while entry.eliminate and not found.plausible:

@@ -23,6 +23,8 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import Dimension
 from ndmc.typing import Floats, Integers, Matrix
 
+__all__ = ["System"]
+
 
 @dataclass(frozen=True)
 class Relation:
@@ -74,6 +76,10 @@ class System:
         return {
             name: slice(end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)
         }
+
+    def measures(self, name: str) -> bool:
+        """Whether anything but balances tells of a name."""
+        return name in self.parameters or name in self.priors
 
     def cell_names(self, names: Iterable[str]) -> list[str]:
         """Return every cell as a person reads it: ``sales [product=car, year=2021]``."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from ndmc.errors import InputError
+from ndmc.legible import command_line
 
 __all__ = ["job_script"]
 
@@ -145,7 +145,7 @@ def job_script(
     if system == "slurm":
         _check_grace(seconds, grace)
     return _SCRIPTS[system].format(
-        command=shlex.join(command),
+        command=command_line(command),
         name=name,
         parts=parts,
         array=f"#PBS -J 1-{parts}\n" if parts > 1 else "",  # PBS refuses an array of one

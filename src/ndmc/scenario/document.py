@@ -6,6 +6,7 @@ how a text file becomes an attack or a silent mistake.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,23 @@ class Document:
     def error(self, message: str, *key: str | int) -> InputError:
         """Return the input error that points at ``key``."""
         return InputError(message, self.where(*key))
+
+
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def whole(text: str) -> str:
+    r"""Join the halves of a letter, as which JSON may write it; a half alone is read as its escape.
+
+    Examples
+    --------
+    >>> whole("\ud83d\udd29"), whole("a\ud83d")
+    ('🔩', 'a\\ud83d')
+    """
+    joined = _PAIR.sub(
+        lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text
+    )
+    return joined.encode(errors="backslashreplace").decode()
 
 
 def read_text(path: Path, limit: int, remedy: str = "is it the right file?") -> str:
@@ -172,7 +190,7 @@ class _Reader:
                 break
             if not isinstance(event, ScalarEvent) or event.anchor:
                 raise self._refused(event, "a key must be a plain word")
-            name = str(event.value)
+            name = whole(event.value)
             if name in found:
                 first = self.lines[(*key, name)]
                 message = f"the key {name!r} stands twice (first on line {first}); keep one"
@@ -188,7 +206,7 @@ class _Reader:
         tag = self.yaml.resolver.resolve(ScalarNode, event.value, (plain, not plain))
         kind = str(tag).rpartition(":")[2]
         if kind not in ("null", "bool", "int", "float"):
-            return event.value
+            return whole(event.value)
         try:
             found = self.yaml.constructor.construct_object(ScalarNode(tag, event.value))
             if kind == "int":

@@ -9,7 +9,7 @@ from pathlib import Path
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.changes import change, full_path, plain_value
 from ndmc.scenario.checks import check_described, check_grades, check_names, read_correlations
-from ndmc.scenario.document import Document, read_document
+from ndmc.scenario.document import Document, read_document, whole
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.parameter_reader import read_parameter
@@ -95,7 +95,8 @@ def load(
     (2001, 2002)
     """
     path = find(source)
-    return build(read_document(path), path.parent, variant or "", dict(changes or {}))
+    given = {whole(name): whole(value) for name, value in (changes or {}).items()}
+    return build(read_document(path), path.parent, variant or "", given)
 
 
 def as_scenario(

@@ -50,6 +50,11 @@ class Scenario:
         """The stock of each process that holds one."""
         return {stock.process: name for name, stock in self.file.stocks.items()}
 
+    @property
+    def heading(self) -> str:
+        """Its title, or its name if it has none."""
+        return self.file.title or self.name
+
     @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""

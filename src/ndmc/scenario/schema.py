@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.errors import nearest
 from ndmc.scenario.quality import LEVELS, SENSITIVE
@@ -65,6 +65,10 @@ def _text(given: Any) -> Any:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
+def _line(given: str) -> str:
+    return given.rstrip("\n")  # with which YAML ends a block of text
+
+
 def _texts(given: Any) -> Any:
     return [_text(item) for item in given] if isinstance(given, list) else given
 
@@ -104,6 +108,8 @@ Share = Annotated[
 ]
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)]
+
+Line = Annotated[str, AfterValidator(_line)]
 
 Labels = Annotated[
     list[str],
@@ -217,8 +223,8 @@ class ParameterEntry(_Entry):
         max_length=2,
         description="physical range in the parameter's unit, or any",
     )
-    title: str = ""
-    note: str = ""
+    title: Line = ""
+    note: Line = ""
     source: str = ""
 
 
@@ -230,8 +236,8 @@ class FlowEntry(_Entry):
     dims: list[str] = []
     value: Text | None = None
     share: Text | None = None
-    title: str = ""
-    note: str = ""
+    title: Line = ""
+    note: Line = ""
 
 
 class InitialEntry(_Entry):
@@ -267,8 +273,8 @@ class StockEntry(_Entry):
     initial: Annotated[
         InitialEntry | None, _short("value", _PLAIN, InitialEntry | str | float | None)
     ] = None
-    title: str = ""
-    note: str = ""
+    title: Line = ""
+    note: Line = ""
 
 
 class IndicatorEntry(_Entry):
@@ -280,8 +286,8 @@ class IndicatorEntry(_Entry):
     by: Literal["age", "cohort", "mean_age"] | None = None
     over: Words = Field([], description="dims to sum over")
     unit: Text | None = None
-    title: str = ""
-    note: str = ""
+    title: Line = ""
+    note: Line = ""
 
 
 class CorrelationEntry(_Entry):
@@ -314,7 +320,7 @@ class ReconcileEntry(_Entry):
 class VariantEntry(_Entry):
     """A named set of changes to this file."""
 
-    title: str = ""
+    title: Line = ""
     changes: dict[str, Any] = Field(alias="set")
 
 
@@ -331,7 +337,7 @@ class FigureEntry(_Entry):
         None, description="published standard deviation as a share of the value"
     )
     status: Status
-    note: str = ""
+    note: Line = ""
     source: str = ""
 
 
@@ -349,7 +355,7 @@ class ScenarioFile(_Entry):
 
     format: Literal[1]
     name: Name
-    title: str = ""
+    title: Line = ""
     description: str = ""
     references: list[str] = []
     unit: Text

@@ -43,7 +43,7 @@ def _title(scenario: Scenario, plan: Plan) -> str:
     if plan.conditioning is None:
         return scenario.file.title
     how = {"projected": "projected", "active_set": "non-negative"}[plan.conditioning.method]
-    return f"{scenario.file.title or scenario.name} ({how} draws)"
+    return f"{scenario.heading} ({how} draws)"
 
 
 def existing(place: Place) -> Store | None:

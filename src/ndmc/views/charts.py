@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError, RunError
+from ndmc.legible import legible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +28,11 @@ LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"
 #: What a file's format calls its date, which would make each of two equal charts another file.
 _DATES = {".svg": "Date", ".png": "", ".pdf": "CreationDate"}
 
+#: The font that comes with matplotlib.
+_FONT = "DejaVu Sans"
+
 _STYLE: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib
+    "font.family": [_FONT],
     "font.size": 9,
     "axes.spines.right": False,
     "axes.titlesize": 12,
@@ -55,7 +60,8 @@ def check_file(path: Path, option: str, *others: str) -> None:
     Raises
     ------
     InputError
-        If the suffix is none of matplotlib's or the others, or matplotlib is missing.
+        If the suffix is none of matplotlib's or the others, or matplotlib is missing or cannot
+        be imported.
 
     Examples
     --------
@@ -68,14 +74,57 @@ def check_file(path: Path, option: str, *others: str) -> None:
     if suffix not in known:
         message = f"cannot write {str(path)!r}; it ends in {', '.join(known[:-1])} or {known[-1]}"
         raise InputError(message, option)
-    if suffix in _DATES and importlib.util.find_spec("matplotlib") is None:
+    if suffix in _DATES:
+        _check_matplotlib(option)
+
+
+def _check_matplotlib(option: str) -> None:
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError:
         message = 'the picture is drawn by matplotlib; install it with: pip install "ndmc[plot]"'
-        raise InputError(message, option)
+        raise InputError(message, option) from None
+    except ValueError:  # it reads the variable when it is imported, though no file needs it
+        backend = os.environ.get("MPLBACKEND")
+        message = f"matplotlib has no backend {backend!r}; unset MPLBACKEND"
+        raise InputError(message, option) from None
 
 
-def plain(text: str) -> str:
-    """Return a text without what is no letter, such as line breaks."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def check_letters(path: Path, option: str, names: Iterable[str]) -> None:
+    """Refuse letters that are not in matplotlib's font, but for SVG: its viewer has its own.
+
+    Parameters
+    ----------
+    path
+        The file, one that `check_file` takes.
+    option
+        The option of the command line that names it.
+    names
+        Titles and labels that are to be drawn.
+
+    Raises
+    ------
+    InputError
+        For the first name with such a letter.
+
+    Examples
+    --------
+    >>> check_letters(Path("shifts.png"), "--picture", ["crude steel", "粗鋼"])
+    Traceback (most recent call last):
+        ...
+    ndmc.errors.InputError: --picture: png has no letter '粗', which is in '粗鋼'; draw .svg
+    """
+    kind = path.suffix.lower()[1:]
+    if kind not in ("png", "pdf"):
+        return
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont(_FONT)).get_charmap()
+    for name in map(legible, names):
+        for letter in name:
+            if ord(letter) not in known:
+                message = f"{kind} has no letter {letter!r}, which is in {name!r}; draw .svg"
+                raise InputError(message, option)
 
 
 @contextlib.contextmanager
@@ -93,7 +142,7 @@ def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     Parameters
     ----------
     path
-        A file that `check_file` takes; what it held is lost.
+        A file that `check_file` takes, with names that `check_letters` does; what it held is lost.
     title
         The title of the file.
     draw
@@ -101,8 +150,6 @@ def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
 
     Raises
     ------
-    InputError
-        If the letters of a name cannot be drawn into a file of this format.
     RunError
         If the file cannot be written.
 
@@ -116,22 +163,14 @@ def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     from matplotlib.figure import Figure
 
     suffix = path.suffix.lower()
-    metadata = {"Title": plain(title), **({_DATES[suffix]: None} if _DATES[suffix] else {})}
-    with style.context(["default", _STYLE]), rc_context({"svg.hashsalt": "ndmc"}):
+    metadata = {"Title": legible(title), **({_DATES[suffix]: None} if _DATES[suffix] else {})}
+    with (
+        style.context(["default", _STYLE]),
+        rc_context({"svg.hashsalt": "ndmc"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of an SVG, whose viewer may have it
         figure = Figure()
         draw(figure)
-        with writing(path), _letters_shown(path, suffix[1:]):
+        with writing(path):
             figure.savefig(path, format=suffix[1:], metadata=metadata)
-
-
-@contextlib.contextmanager
-def _letters_shown(path: Path, kind: str) -> Iterator[None]:
-    """Refuse letters that are not in matplotlib's font, but for SVG: its viewer has its own."""
-    try:
-        with warnings.catch_warnings():
-            shown = kind == "svg"
-            warnings.filterwarnings("ignore" if shown else "error", "Glyph .* missing")
-            yield
-    except UserWarning as unknown:
-        message = f"{kind} cannot show a letter of a name; draw .svg ({unknown})"
-        raise InputError(message, str(path)) from None

@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from ndmc.errors import InputError
-from ndmc.views.charts import plain, writing
+from ndmc.legible import legible
+from ndmc.views.charts import writing
 from ndmc.views.layers import Edge, Node
 from ndmc.views.layout import (
     MARGIN,
@@ -65,7 +66,7 @@ def _return(layout: Layout, arc: int) -> str:
 
 
 def _xml(text: str) -> str:
-    return html.escape(plain(text))
+    return html.escape(legible(text))
 
 
 def _text(text: str, x: float, y: float, size: int = NOTE, style: str = "") -> str:
@@ -153,7 +154,7 @@ def svg(title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     >>> picture.startswith("<svg xmlns="), picture.count('class="flow"')
     (True, 1)
     """
-    layout = arrange(nodes, edges)
+    layout, title = arrange(nodes, edges), legible(title)
     reach = [(y, half_height(layout.sizes, item)) for item, y in layout.y.items()]
     top = min([y - half for y, half in reach] + [*layout.lanes.values()]) - 68
     bottom = max([y + half for y, half in reach] + [*layout.lanes.values()]) + 44

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import fmean, median_low
 
+from ndmc.legible import legible
 from ndmc.views.layers import Edge, Node, System, layered, ranks
 
 NAME, NOTE = 13, 11  # font sizes: names of nodes, all else
@@ -30,9 +31,9 @@ MARGIN = 28
 
 
 def wrapped(text: str, most: int = 18) -> list[str]:
-    """Break a name after blanks, hyphens and underscores; nothing is added or lost."""
+    """Break a legible name after blanks, hyphens and underscores; nothing is added or lost."""
     lines = [""]
-    for piece in re.split(r"(?<=[\s_-])", text):
+    for piece in re.split(r"(?<=[\s_-])", legible(text)):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > most:
             lines.append("")
         lines[-1] += piece

@@ -11,18 +11,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ndmc.errors import InputError
+from ndmc.legible import legible
 from ndmc.scenario.quality import BASIC, WORST
 from ndmc.studies.ratings import Rated, indicators_of
-from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart, writing
+from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, check_letters, write_chart, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["write_quality"]
+__all__ = ["check_quality", "write_quality"]
 
 #: In inches: the height of a row, the width of a score, that of the bars of cvs.
 _LINE, _CELL, _BARS = 0.26, 0.95, 2.4
+
+
+def check_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
+    """Refuse what cannot be written.
+
+    Parameters
+    ----------
+    path, title, rows
+        As for `write_quality`.
+
+    Raises
+    ------
+    InputError
+        If the file ends in something else, nothing has scores, or matplotlib is missing or has no
+        letter for a name.
+
+    Examples
+    --------
+    >>> check_quality(Path("quality.csv"), "Copper", [])
+    Traceback (most recent call last):
+        ...
+    ndmc.errors.InputError: --quality: no parameter has scores; give one 'quality'
+    """
+    check_file(path, "--quality", ".csv")
+    if not rows:
+        raise InputError("no parameter has scores; give one 'quality'", "--quality")
+    check_letters(path, "--quality", [title, *(row.title for row in rows)])
 
 
 def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
@@ -40,7 +68,7 @@ def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
     Raises
     ------
     InputError
-        If the file ends in something else, nothing has scores, or matplotlib is missing.
+        As `check_quality`.
     RunError
         If the file cannot be written.
 
@@ -52,9 +80,7 @@ def write_quality(path: Path, title: str, rows: Sequence[Rated]) -> None:
     >>> ">content</text>" in Path("quality.svg").read_text()
     True
     """
-    check_file(path, "--quality", ".csv")
-    if not rows:
-        raise InputError("no parameter has scores; give one 'quality'", "--quality")
+    check_quality(path, title, rows)
     if path.suffix.lower() != ".csv":
         write_chart(path, title, lambda figure: _draw(figure, title, rows))
         return
@@ -104,8 +130,8 @@ def _draw(figure: Figure, title: str, rows: Sequence[Rated]) -> None:
     figure.set_size_inches(sum(widths) * 1.02, height)
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.02)
     scores, spreads = figure.subplots(1, 2, sharey=True, width_ratios=widths)
-    scores.set_title(plain(title), pad=34)
-    scores.set_yticks(np.arange(len(rows)) + 0.5, [plain(row.title) for row in rows])
+    scores.set_title(legible(title), pad=34)
+    scores.set_yticks(np.arange(len(rows)) + 0.5, [legible(row.title) for row in rows])
     scores.set_xticks(np.arange(len(names)) + 0.5, names)
     _draw_scores(scores, names, rows)
     _draw_spreads(spreads, rows)

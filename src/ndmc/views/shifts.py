@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, plain, write_chart
+from ndmc.legible import legible
+from ndmc.views.charts import DARK, LIGHT, MIDDLE, check_file, check_letters, write_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ndmc.reconciliation.estimates import Reconciled
+    from ndmc.reconciliation.system import System
 
-__all__ = ["shifts_of", "write_picture"]
+__all__ = ["check_names", "shifts_of", "write_picture"]
 
 _LINE, _WIDTH = 0.26, 5.5  # inches
 
@@ -33,6 +35,25 @@ class Shift:
     shift: float
     width: float
     rejected: bool
+
+
+def check_names(path: Path, system: System) -> None:
+    """Refuse names of cells that a picture cannot show, before they are reconciled.
+
+    Raises
+    ------
+    InputError
+        If matplotlib has no letter for the name of a cell that may be drawn.
+
+    Examples
+    --------
+    >>> from ndmc.reconciliation.equations import system_of
+    >>> from ndmc.scenario.load import load
+    >>> check_names(Path("shifts.png"), system_of(load("uk_ree")))
+    """
+    measured = (name for name in system.spans if system.measures(name))
+    names = [system.scenario.heading, *system.cell_names(measured)]
+    check_letters(path, "--picture", names)
 
 
 def shifts_of(found: Reconciled) -> list[Shift]:
@@ -69,7 +90,7 @@ def write_picture(path: Path, title: str, shifts: Sequence[Shift]) -> None:
     Raises
     ------
     InputError
-        If the file ends in something else, or matplotlib is missing.
+        If the file ends in something else, or matplotlib is missing or has no letter for a name.
     RunError
         If it cannot be written.
 
@@ -80,6 +101,7 @@ def write_picture(path: Path, title: str, shifts: Sequence[Shift]) -> None:
     True
     """
     check_file(path, "--picture")
+    check_letters(path, "--picture", [title, *(shift.title for shift in shifts)])
     write_chart(path, title, lambda figure: _draw(figure, title, shifts))
 
 
@@ -95,8 +117,8 @@ def _draw(figure: Figure, title: str, shifts: Sequence[Shift]) -> None:
         places = {row: one for row, one in enumerate(shifts) if one.rejected == rejected}
         if places:
             _draw_lines(axes, places, *look)
-    axes.set_title(plain(title), pad=34)
-    axes.set_yticks(range(len(shifts)), [plain(shift.title) for shift in shifts])
+    axes.set_title(legible(title), pad=34)
+    axes.set_yticks(range(len(shifts)), [legible(shift.title) for shift in shifts])
     axes.set_ylim(rows - 0.5, -0.5)  # the first row on top
     axes.set_xlim(-_REACH - 0.4, _REACH + 0.4)
     axes.set_xlabel("moved, in standard deviations as measured")

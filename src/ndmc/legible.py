@@ -1,0 +1,71 @@
+"""Text that others wrote, where it is shown: nothing in it is obeyed, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+
+__all__ = ["command_line", "legible"]
+
+#: What is obeyed instead of seen: controls (C0, DEL, C1), marks and overrides of direction,
+#: separators of lines; and what is no character: halves of pairs, and two that XML refuses.
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff\ufffe\uffff"
+
+_ANY_UNSEEN = re.compile(f"[{_UNSEEN}]")
+
+_SPECIAL_OR_UNSEEN = re.compile(rf"[\\'{_UNSEEN}]")
+
+
+def legible(text: str) -> str:
+    r"""Return a text with an escape for each character that a terminal or a page would obey.
+
+    Parameters
+    ----------
+    text
+        A title, a label, a path: anything that someone else may have written.
+
+    Returns
+    -------
+    str
+        The same text, if it has no such character.
+
+    Examples
+    --------
+    >>> print(legible("Kupfer \x1b[31m in \u202eChina\n"))
+    Kupfer \x1b[31m in \u202eChina\n
+    """
+    return _ANY_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def command_line(words: Iterable[str]) -> str:
+    r"""Return words on one line that a shell reads as these words.
+
+    Parameters
+    ----------
+    words
+        A command and its arguments.
+
+    Returns
+    -------
+    str
+        What holds control characters is quoted as Bash, Zsh and POSIX of 2024 have it.
+
+    Examples
+    --------
+    >>> print(command_line(["ndmc", "finish", "my runs/it's.zarr", "a\tb"]))
+    ndmc finish 'my runs/it'"'"'s.zarr' $'a\011b'
+    """
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if _ANY_UNSEEN.search(word):
+        return f"$'{_SPECIAL_OR_UNSEEN.sub(lambda found: _octal(found[0]), word)}'"
+    return shlex.quote(word)
+
+
+def _octal(character: str) -> str:
+    byte = "\udc80" <= character <= "\udcff"  # of a file name that is not UTF-8
+    encoded = character.encode("utf-8", "surrogateescape" if byte else "surrogatepass")
+    return "".join(f"\\{one:03o}" for one in encoded)
