@@ -98,7 +98,6 @@ TERMINALS = {
     "C": {"LC_ALL": "C", "LANG": "C"},
     "C and nothing else": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
-    "latin": {"PYTHONIOENCODING": "latin-1"},
 }
 
 
