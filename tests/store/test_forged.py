@@ -124,6 +124,23 @@ def test_labels_have_to_agree(store):
     assert open_store(store.path).dims.groups == store.dims.groups
 
 
+@pytest.mark.parametrize(("more", "labels"), [(70, 1), (5, 20_000)], ids=["dims", "labels"])
+def test_more_cells_than_an_array_can_have_are_refused(store, more, labels):
+    """Documents follow from numbers of labels alone: no array is made to tell that they do not."""
+    attributes = store.document["attributes"]
+    further = {f"dim{n}": [f"{m}" for m in range(labels)] for n in range(more)}
+    attributes["dims"] = {**attributes["dims"], **further}
+    attributes["outputs"][0]["dims"] = [*attributes["dims"]]
+    with pytest.raises(InputError, match="the document of .* is missing"):
+        open_store(write_root(store.place, store.document).path)
+
+
+def test_a_block_of_more_bytes_than_can_be_counted_is_refused(store):
+    """Its size is no 64-bit number."""
+    with pytest.raises(InputError, match="is not what the attributes say of it"):
+        open_store(forged(store, 2**62, "attributes", "block"))
+
+
 @pytest.mark.parametrize(
     ("key", "path", "value"),
     [
@@ -150,7 +167,15 @@ def test_documents_are_what_the_attributes_say(store, key, path, value):
         open_store(store.path)
 
 
-@pytest.mark.parametrize("text", ["[" * 10**5, '{"attributes": "\\ud800"}', "1" * 5000, "[]"])
+def test_a_document_that_is_too_deep_is_damage(store):
+    """It is none of the run's, as any other text."""
+    (store.place.path / "year" / "zarr.json").write_text("[" * 10**5)
+    assert [found.key for found in verify(store)] == ["year/zarr.json"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"attributes": "\\ud800"}', "1" * 5000, "[]", '{"attributes": []}']
+)
 def test_what_is_no_root_is_said_so(tmp_path, text):
     """JSON that is too deep, holds half a character or huge numbers is nobody's root."""
     (tmp_path / "zarr.json").write_text(text)

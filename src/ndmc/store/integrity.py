@@ -98,13 +98,13 @@ def damage_of(store: Store, *, contents: bool = True) -> list[Damage]:
 
 
 def _of_ledger(store: Store, *, contents: bool) -> Iterator[Damage]:
-    files = []
+    files, newest = [], store.stage
     for name in store.ledger.names:
         entry = store.ledger.read(name)
         if entry is None:
             yield Damage(name, entry_key(name), "is damaged, or of another run")
         else:
-            files += [(name, key, seal) for key, seal in store.needed(entry)]
+            files += [(name, key, seal) for key, seal in entry.needed(newest)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         reasons = pool.map(lambda f: store.place.broken(*f[1:], contents=contents), files)
         for (name, key, _), reason in zip(files, reasons, strict=True):
@@ -126,7 +126,7 @@ def _metadata(store: Store) -> Iterator[Damage]:
         except FileNotFoundError:
             yield Damage("", document_key(key), "is missing")
             continue
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if known["node_type"] == "group":
             known = own_document(key, known["attributes"], store.metadata)

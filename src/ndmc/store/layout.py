@@ -7,12 +7,12 @@ is not of a run, whatever its checksum.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError
@@ -76,7 +76,7 @@ def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -
         return shard
     axis = 1 + tuple(reversed(dims)).index("year")
     years = shard[axis]
-    row = int(np.prod(shard, dtype=np.int64)) // years * itemsize
+    row = math.prod(shard) // years * itemsize
     wanted = min(years, -(-_INNER_BYTES // row))
     fitting = next(n for n in range(wanted, years + 1) if years % n == 0)
     return (*shard[:axis], fitting, *shard[axis + 1 :])
@@ -180,22 +180,17 @@ class Layout:
         sizes = {QUANTILE: len(self.spec.quantiles)}
         sizes |= {dim: len(labels) for dim, labels in self.dims.labels.items()}
         shape = tuple(sizes.get(dim, limits) for dim in dims)
-        return small_document(_some(0.0, shape), dims, {"units": unit, "long_name": words})
+        return small_document(shape, float, dims, {"units": unit, "long_name": words})
 
 
 def _dims_of(outputs: Iterable[Output]) -> set[str]:
     return {dim for output in outputs for dim in output.dims}
 
 
-def _some(value: float | str, shape: Sequence[int]) -> npt.NDArray[Any]:
-    """Return an array of a shape, and of the kind of a value, that takes no memory."""
-    return np.broadcast_to(np.array(value), tuple(shape))
-
-
 def of_labels(labels: Mapping[str, tuple[str, Sequence[Any]]]) -> Documents:
     """Return the documents of labels."""
     return {
-        key: small_document(_some(some[0], (len(some),)), (dim,), about_labels(dim, some))
+        key: small_document((len(some),), type(some[0]), (dim,), about_labels(dim, some))
         for key, (dim, some) in labels.items()
     }
 
@@ -286,8 +281,7 @@ def _describes_cells(about: dict[str, Any], sizes: Mapping[str, int], scores: An
     if not set(dims) <= set(known):
         return False
     shape = [known[dim] for dim in dims]
-    values = [_some(kind, shape) for kind in (0.0, "")]
-    return any(_same(about, small_document(some, dims, attributes)) for some in values)
+    return any(_same(about, small_document(shape, of, dims, attributes)) for of in (float, str))
 
 
 def _is_short(shape: Any) -> bool:

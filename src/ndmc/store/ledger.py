@@ -24,6 +24,7 @@ from ndmc.store.keys import (
     is_block,
     is_entry,
     piece_key,
+    stage_of,
 )
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
@@ -81,6 +82,13 @@ class Entry:
     def stop(self) -> int:
         """The draw after the last of a block."""
         return self.pieces[-1].stop if self.pieces else 0
+
+    def needed(self, newest: int) -> list[tuple[str, Seal]]:
+        """Return the files that the newest stage still needs: digests merged in its own are not."""
+        if stage_of(self.name) not in (None, newest):
+            return []
+        merged = {piece.digest for piece in self.pieces if piece.stop <= newest}
+        return [(key, seal) for key, seal in self.files.items() if key not in merged]
 
 
 class _Facts(BaseModel):

@@ -175,16 +175,9 @@ class Store:
 
     def sealed(self) -> Iterator[tuple[str, Seal]]:
         """Yield the files that sound entries of the ledger name."""
-        for entry in self.entries():
-            yield from self.needed(entry)
-
-    def needed(self, entry: Entry) -> list[tuple[str, Seal]]:
-        """Return the files of an entry that are still needed: merged digests are not."""
         newest = self.stage
-        if stage_of(entry.name) not in (None, newest):
-            return []
-        merged = {piece.digest for piece in entry.pieces if piece.stop <= newest}
-        return [(key, seal) for key, seal in entry.files.items() if key not in merged]
+        for entry in self.entries():
+            yield from entry.needed(newest)
 
     @property
     def stage(self) -> int:
@@ -360,10 +353,9 @@ def open_store(where: Path | str | Place) -> Store:
     """
     place = where if isinstance(where, Place) else place_of(where)
     try:
-        data = place.read(ROOT)
-        document = json.loads(data)
+        document = json.loads(place.read(ROOT))
         json.dumps(document, ensure_ascii=False).encode()  # half a character is no text
-        attributes, sound = dict(document["attributes"]), _is_sound(document)
+        attributes, sound = document["attributes"], _is_sound(document)
     except PermissionError:
         raise InputError(f"{place.url!r} cannot be read: permission denied") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -372,7 +364,7 @@ def open_store(where: Path | str | Place) -> Store:
         raise InputError(f"there is no store at {place.url!r}") from None
     except OSError as failed:
         raise RunError(f"cannot read {place.url!r}: {failed.strerror or failed}") from None
-    except (KeyError, ValueError, TypeError, RecursionError):
+    except (AttributeError, KeyError, ValueError, TypeError, RecursionError):
         raise _not_ours(place) from None
     if attributes.get("ndmc_format") != FORMAT and (sound or "checksum" not in attributes):
         raise _not_ours(place)

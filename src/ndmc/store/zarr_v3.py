@@ -62,14 +62,14 @@ def _array_document(
 
 
 def small_document(
-    values: npt.NDArray[Any], dims: Sequence[str], attributes: Mapping[str, Any]
+    shape: Sequence[int], dtype: npt.DTypeLike, dims: Sequence[str], attributes: Mapping[str, Any]
 ) -> Document:
     """Return the document of an array in one chunk, of numbers or of texts."""
-    shape, codec, dtype = values.shape, _BYTES, values.dtype.name
-    fill: Any = "NaN" if values.dtype.kind == "f" else 0
-    if values.dtype.kind == "U":
-        codec, dtype, fill = {"name": "vlen-utf8", "configuration": {}}, "string", ""
-    return _array_document(shape, shape, dtype, fill, [codec, _CRC], dims, attributes)
+    of = np.dtype(dtype)
+    codec, name, fill = _BYTES, of.name, "NaN" if of.kind == "f" else 0
+    if of.kind == "U":
+        codec, name, fill = {"name": "vlen-utf8", "configuration": {}}, "string", ""
+    return _array_document(shape, shape, name, fill, [codec, _CRC], dims, attributes)
 
 
 def output_document(
@@ -163,7 +163,7 @@ class SmallArrays:
         attributes: Mapping[str, Any],
     ) -> None:
         """Write an array of numbers or texts; it is not durable yet."""
-        about = small_document(values, dims, attributes)
+        about = small_document(values.shape, values.dtype, dims, attributes)
         write_document(self.place, key, about, durable=False)
         chunk = only_chunk(key, about)
         self.files[chunk] = self.place.write(chunk, small_chunk(values), durable=False)
@@ -272,7 +272,7 @@ def check_sizes(read: Callable[[int, int], bytes], size: int, about: Mapping[str
         places = np.frombuffer(index[: len(index) // 16 * 16], "<u8")[::2].tolist()
     wanted = math.prod(inner) * np.dtype(about["data_type"]).itemsize
     for place in places:  # after four bytes of a chunk comes how many it stands for
-        if place < size and read(place + 4, place + 8) != _uint32(wanted):
+        if place < size and int.from_bytes(read(place + 4, place + 8), "little") != wanted:
             raise ValueError("a chunk of another size")
 
 
