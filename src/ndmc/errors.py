@@ -46,7 +46,7 @@ class RunError(RuntimeError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(legible(message))
+        super().__init__(readable(message))
 
 
 def readable(text: str) -> str:

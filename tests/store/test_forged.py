@@ -131,7 +131,7 @@ def test_more_cells_than_an_array_can_have_are_refused(store, more, labels):
     further = {f"dim{n}": [f"{m}" for m in range(labels)] for n in range(more)}
     attributes["dims"] = {**attributes["dims"], **further}
     attributes["outputs"][0]["dims"] = [*attributes["dims"]]
-    with pytest.raises(InputError, match="the document of .* is missing"):
+    with pytest.raises(InputError, match=r"the document of .* is missing"):
         open_store(write_root(store.place, store.document).path)
 
 

@@ -213,9 +213,24 @@ def test_a_failed_write_leaves_no_partial(tmp_path):
         place.write("a", failing(b"half"))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").touch()
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(RunError, match="a folder where a file should"):
         place.write("b", b"x")
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("key", ["folder", "file/c/0"])
+def test_what_is_of_another_kind_is_missing(tmp_path, key):
+    """A folder in place of a file, and a file in place of a folder; writing removes neither."""
+    place = Folder(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FileNotFoundError):
+        place.read(key)
+    assert place.broken(key, (4, ""))
+    with pytest.raises(RunError, match="a file stands where a folder should, or a folder"):
+        place.write(key, b"ours")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_partial_files_are_no_files(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -14,12 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+from ndmc.errors import RunError
 from ndmc.store.keys import checked, lock_key, outside
 from ndmc.store.place import Place
 from ndmc.store.posix import flush, locked, umask
 from ndmc.store.seal import Seal, seal
 
 _PARTIAL = ".partial"
+
+_OF_ANOTHER_KIND = (NotADirectoryError, IsADirectoryError)
 
 #: Files flushed at once, which disks write together: 377 small arrays take 0.1 to 0.4 s, one file
 #: after the other 0.6 to 4.8 s.
@@ -41,13 +45,14 @@ class Folder(Place):
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return a file, or a part of it."""
-        with open(self._file(key), "rb") as file:
+        with _missing(), open(self._file(key), "rb") as file:
             file.seek(start)
             return file.read() if stop is None else file.read(stop - start)
 
     def size(self, key: str) -> int:
         """Return the length of a file."""
-        return os.stat(self._file(key)).st_size
+        with _missing():
+            return os.stat(self._file(key)).st_size
 
     def write(self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> Seal:
         """Write a file whole, given in one piece or in several; return its seal."""
@@ -60,9 +65,13 @@ class Folder(Place):
                 if durable:
                     os.fsync(file.fileno())
             os.replace(partial, path)
-        except BaseException:
+        except BaseException as failed:
             with contextlib.suppress(OSError):
                 os.unlink(partial)
+            if isinstance(failed, (*_OF_ANOTHER_KIND, FileExistsError)):
+                message = f"cannot write {path!r}: a file stands where a folder should, or a folder"
+                message = f"{message} where a file should; remove it and run the same command again"
+                raise RunError(message) from None
             raise
         if durable:
             flush(os.path.dirname(path))
@@ -177,6 +186,16 @@ class Folder(Place):
         """Remove what interrupted writes have left; nobody else may be writing."""
         for path in self.path.rglob(f"*{_PARTIAL}"):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _missing() -> Iterator[None]:
+    """Say that a file is missing where a folder stands in its place, or a file in a folder's."""
+    try:
+        yield
+    except _OF_ANOTHER_KIND as other:
+        gone = errno.ENOENT
+        raise FileNotFoundError(gone, os.strerror(gone), other.filename) from None
 
 
 def _above(key: str) -> Iterator[str]:

@@ -358,7 +358,7 @@ def open_store(where: Path | str | Place) -> Store:
         attributes, sound = document["attributes"], _is_sound(document)
     except PermissionError:
         raise InputError(f"{place.url!r} cannot be read: permission denied") from None
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         if place.exists():
             raise _not_ours(place) from None
         raise InputError(f"there is no store at {place.url!r}") from None
