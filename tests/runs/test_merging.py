@@ -181,7 +181,7 @@ def test_little_memory_takes_two_passes_to_the_same_result(tmp_path, dtype):
     options = {"percentiles": ["recycled_share"], "quantiles": MANY, "dtype": dtype}
     options |= {"exceed": EXCEED[3:4], "workers": 1}
     once = run(tmp_path / "once.zarr", **options)
-    twice = run(tmp_path / "twice.zarr", memory=4_000_000, **options)
+    twice = run(tmp_path / "twice.zarr", memory=7_000_000, **options)
     assert open_store(once).spec.counted == 0
     assert open_store(twice).spec.counted == 8192
     names = open_store(twice).ledger.names
@@ -194,9 +194,9 @@ def test_little_memory_takes_two_passes_to_the_same_result(tmp_path, dtype):
 def test_a_counted_run_can_be_raised(tmp_path):
     """Draws that are added to a run in two passes are counted, and make a second pass anew."""
     options = {"percentiles": ["recycled_share"], "quantiles": MANY, "exceed": [], "workers": 1}
-    out = run(tmp_path / "raised.zarr", 10_000, memory=3_000_000, **options)
+    out = run(tmp_path / "raised.zarr", 10_000, memory=7_000_000, **options)
     assert open_store(out).spec.counted == 8192
-    run(out, memory=3_000_000, **options)
+    run(out, memory=7_000_000, **options)
     assert open_store(out).spec.counted == 8192
     assert_same(arrays(out), arrays(run(tmp_path / "once.zarr", **options)))
 
@@ -205,7 +205,7 @@ def test_more_draws_need_no_less_memory(tmp_path):
     """Where more draws fit the memory in two passes fewer do, in one or in two."""
     options = {"percentiles": ["recycled_share"], "quantiles": MANY, "exceed": [], "workers": 1}
     for draws in (12_001, 10_000):
-        out = run(tmp_path / f"{draws}.zarr", draws, memory=3_500_000, **options)
+        out = run(tmp_path / f"{draws}.zarr", draws, memory=7_000_000, **options)
         assert ndmc.open(out).attrs["complete"]
 
 

@@ -37,7 +37,7 @@ TWO_PASSES += [
     "--percentiles",
     "sales",
     "--memory",
-    "14MB",
+    "20MB",
     "-q",
     ",".join(map(str, range(1, 100))),
 ]

@@ -73,14 +73,14 @@ class Digester:
         return pack(self._arrays(), facts)
 
     def _arrays(self) -> Iterator[tuple[str, Array]]:
+        # Counts have 32 bits: a block has fewer than 2**31 draws.
         for n, digest in enumerate(self._digests):
-            # A block has fewer than 2**31 draws.
             yield f"counts/{n}", digest.counts.astype(np.int32)
             yield f"range/{n}", digest.range
             for (level, index), sums in digest.nodes.items():
                 yield f"sums/{n}/{level}/{index}", sums
             if self.brackets.counted:
-                yield f"tallies/{n}", digest.tallies(self.brackets.cuts[n]).astype(np.int32)
+                yield f"tallies/{n}", digest.tallies(self.brackets.cuts[n])
                 continue
             for number, kept in enumerate(digest.segments()):
                 yield f"kept/{n}/{number}", kept
@@ -165,7 +165,7 @@ class _SheetDigest:
     def tallies(self, cuts: Array) -> Integers:
         """Return how many kept values lie in each bin of each bracket, [row, bracket, bin]."""
         rows, brackets = self.kept.shape[:2]
-        found = np.zeros((rows, brackets, cuts.shape[2] + 1), dtype=np.int64)
+        found = np.zeros((rows, brackets, cuts.shape[2] + 1), dtype=np.int32)
         for place in np.ndindex(rows, brackets):
             found[place] = tally(self.kept[place][: self.counts[place][2]], cuts[place])
         return found
