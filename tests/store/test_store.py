@@ -321,11 +321,13 @@ def test_another_runs_store_is_refused(tmp_path, options, message):
         run(out, **{"draws": 100} | options)
 
 
-def test_another_block_may_continue(tmp_path, expected):
-    """A store is continued in its own blocks, whatever the second call asks for."""
+def test_another_block_cannot_continue(tmp_path, expected):
+    """A store is continued in its own blocks, and by nobody who asks for others."""
     out = tmp_path / "run.zarr"
     kill(out, "after marking")
-    run(out, block=100)
+    with pytest.raises(InputError, match="the store has blocks of 512 draws, 256 asked for"):
+        run(out, block=100)
+    run(out, block=None)
     assert open_store(out).spec.block == 512
     assert_same(out, expected)
 

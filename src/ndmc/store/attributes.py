@@ -38,7 +38,7 @@ Grains = Annotated[int, Field(ge=GRAIN, lt=2**63)]
 
 Limit = Annotated[tuple[Name, Number], Field(strict=False)]  # JSON has lists
 
-Watched = Annotated[tuple[Name, Kind], Field(strict=False)]
+Watched = Annotated[tuple[str, Kind], Field(strict=False)]
 
 
 #: Length and checksum of a file: see `ndmc.store.seal`.

@@ -270,7 +270,8 @@ class Store:
     def _check_sizes(self, name: str, draws: slice) -> None:
         """Refuse blocks that hold more than a block, each once, where looking takes no time."""
         size, about = self.spec.block, self.metadata[array_of(self.outputs[name])]
-        firsts = range(draws.start // size * size, draws.stop, size) if self.place.near else ()
+        first, stop, _ = draws.indices(self.spec.draws)
+        firsts = range(first // size * size, stop, size) if self.place.near else ()
         for key in {self.shard(name, first) for first in firsts} - self._sized:
             check_sizes(functools.partial(self.place.read, key), self.place.size(key), about)
             self._sized.add(key)
