@@ -10,6 +10,7 @@ import pytest
 from parts import DISTURBED, KEEP, PARTS, assert_identical, blocks, ended, until
 
 import ndmc
+from ndmc.runs.listener import Listener
 from ndmc.runs.options import Options
 from ndmc.runs.run import execute
 from ndmc.store.store import open_store
@@ -20,10 +21,10 @@ RUN += ["--keep", ",".join(KEEP)]
 OUT = ["--out", "run.zarr", "--workers", "1"]
 
 
-def part(out, which, draws=DRAWS, **options):
+def part(out, which, draws=DRAWS, listener=None, **options):
     """Compute a part of the run in this process, and return the store."""
     options = {"keep": KEEP, "block": 512, "workers": 1, "part": which} | options
-    return execute(Options("starter", draws, seed=4, out=out, **options))
+    return execute(Options("starter", draws, seed=4, out=out, **options), listener)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,24 @@ def test_a_part_of_a_complete_run_touches_nothing(expected, tmp_path, monkeypatc
     for which in ((1, 1), (2, 3)):
         assert part(out, which).complete
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_draws_that_another_part_adds_stay(expected, tmp_path):
+    """A part that was asked for fewer leaves the percentiles to those of all draws."""
+    out = tmp_path / "run.zarr"
+    part(out, (2, 2), 10_000)
+    added, listener = [], Listener()
+
+    def add(draws, asked):
+        if draws == asked and not added:
+            added.append(part(out, (2, 2)))
+
+    listener.done = add
+    assert not part(out, (1, 2), 10_000, listener).complete
+    assert added
+    assert open_store(out).spec.draws == DRAWS
+    assert part(out, (1, 2)).complete
+    assert_identical(out, expected, {"stages"})
 
 
 def test_a_part_computes_its_share(expected, tmp_path):

@@ -26,7 +26,9 @@ def test_the_same_names_are_near_as_difflib_finds_comparing_all():
     known = ["refining", "waste_management", "use", "collection_and_sorting", "p12", "magnets"]
     known += [altered(name, drawn) for name in known * 5]
     names = [altered(drawn.choice(known), drawn) for _ in range(400)]
-    found = [Spelling(known).is_near(name) for name in names]
+    spelling = Spelling(known)
+    found = [spelling.is_near(name) for name in names for _ in range(2)][::2]
+    assert found == [spelling.is_near(name) for name in names]
     assert found == [bool(difflib.get_close_matches(n, known, 1, 0.8)) for n in names]
     assert 50 < sum(found) < 350
 

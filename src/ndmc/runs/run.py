@@ -164,9 +164,10 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
         if _is_done(store, asked):
             return store
         with place.lock("run", shared=options.part is not None):
-            store = open_store(place)
-            if known is not None and (options.repair or options.part is None):
-                store = _mended(store, asked)
+            with place.lock("finish", wait=True):  # a part may repair beside others
+                store = open_store(place)
+                if known is not None and (options.repair or options.part is None):
+                    store = _mended(store, asked)
             under_way = _Run(store, asked, executor, listener)
             store = under_way.until() if asked.targets else under_way.to(draws)
         if options.part is not None and store.complete:
@@ -264,7 +265,7 @@ class _Run:
         if self._blocks():
             with self.work.place.lock("finish", wait=True):
                 newest = open_store(self.work.place)
-                if newest.complete:
+                if newest.complete or newest.spec.draws > self.spec.draws:
                     return newest
                 self.listener.start()
                 found = percentiles_of(self.work, self._run)

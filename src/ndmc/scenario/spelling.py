@@ -37,8 +37,10 @@ class Spelling:
         places = np.flatnonzero(apart <= (1 - _NEAR + 1e-9) * (self.lengths + len(name)))
         alike = [self.known[place] for place in places[: self.left]]
         self.left -= len(alike)
+        if difflib.get_close_matches(name, alike, n=1, cutoff=_NEAR):
+            return True
         self.far.add(name)
-        return bool(difflib.get_close_matches(name, alike, n=1, cutoff=_NEAR))
+        return False
 
 
 def _letters(name: str) -> int:
