@@ -113,7 +113,9 @@ def finishes(*arguments, **options):
 def repairs(*arguments):
     """Run the real command over damage, which must succeed and may say what it computed again."""
     done = ndmc(*arguments)
-    said = re.fullmatch(r"(\S+: \d+ damaged or missing, computed again \(.*\)\n)?", done.err)
+    said = re.fullmatch(
+        r"(warning: \S+: \d+ damaged or missing, computed again \(.*\)\n)?", done.err
+    )
     assert (done.code, bool(said)) == (0, True), done.err
 
 

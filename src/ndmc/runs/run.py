@@ -22,6 +22,7 @@ from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import InputError, RunError
+from ndmc.legible import legible
 from ndmc.option import option_of
 from ndmc.plan.steps import Plan
 from ndmc.runs.asked import Asked, cores, read_asked, staged
@@ -190,7 +191,8 @@ def _mended(store: Store, asked: Asked) -> Store:
     if not damaged:
         return store
     first = f"{damaged[0].key} {damaged[0].reason}"
-    _LOG.warning("%s: %d damaged or missing, computed again (%s)", store.path, len(damaged), first)
+    count = f"{len(damaged)} damaged or missing, computed again ({first})"
+    _LOG.warning("warning: %s", legible(f"{store.path}: {count}"))
     return mend(store, asked.scenario, asked.plan, damaged)
 
 
