@@ -11,6 +11,7 @@ import ndmc
 from ndmc import InputError
 from ndmc.engine.evaluation import code_of
 from ndmc.model import compile_plan
+from ndmc.plan.memory import MACHINE, limits
 
 MIB = 2**20
 UNRELATED = {
@@ -96,6 +97,19 @@ def test_what_no_machine_holds_is_refused_by_check(to, tmp_path, cli):
     done = cli("check", str(folder))
     assert done.code == 2
     assert re.search(r"TiB to compile, but this machine has [\d.]+ \wiB; write it with", done.err)
+
+
+def test_a_container_has_less_than_its_machine(tmp_path):
+    """Control groups lie in each other, and the least of their limits holds; most have none."""
+    groups, root = tmp_path / "cgroup", tmp_path / "sys"
+    (root / "jobs" / "mine").mkdir(parents=True)
+    assert [*limits(groups, root)] == []
+    groups.write_text("1:cpu:/other\n0::/jobs/mine\n")
+    (root / "jobs" / "mine" / "memory.max").write_text("max\n")
+    assert [*limits(groups, root)] == []
+    (root / "jobs" / "memory.max").write_text("1073741824\n")
+    assert [*limits(groups, root)] == [2**30]
+    assert MACHINE.most > 0
 
 
 def test_compiling_is_bounded_by_the_memory_asked_for(tmp_path):

@@ -1,13 +1,15 @@
 """What a run takes is said beforehand, and held to: blocks fit the memory, or nothing begins."""
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from strategies import one_parameter, scenario
 
 import ndmc
 from ndmc import InputError
-from ndmc.runs.asked import read_asked
+from ndmc.plan.memory import size_text
+from ndmc.runs.asked import check_memory, read_asked
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
 from ndmc.runs.run import plan_only
@@ -53,6 +55,40 @@ def test_blocks_that_were_asked_for_stay():
     assert read_asked(options).spec.block == 8192
     with pytest.raises(InputError, match="lower --block or --workers"):
         plan_only(options)
+
+
+def test_draws_are_counted_first_only_where_that_fits():
+    """Bins of brackets take memory, too: where two passes need more than there is one is made."""
+    loaded, passes = scenario(independent(4000)), []
+    for memory in (2048, 64, 32):
+        options = Options(loaded, 40_000, out="x", keep=["none"], workers=1, memory=memory * MIB)
+        asked = read_asked(options)
+        assert needed(asked) <= memory * MIB
+        passes.append(2 if asked.spec.counted else 1)
+    assert passes == [1, 2, 1]
+
+
+def test_what_one_worker_would_need_is_said():
+    """It is what a run on one worker takes, and such a run is let pass."""
+    options = Options(
+        scenario(independent(4000)), 40_000, out="x", keep=["none"], workers=2, memory=40 * MIB
+    )
+    alone = read_asked(replace(options, workers=1))
+    with pytest.raises(InputError, match=f"2 workers, {size_text(needed(alone))} on one, but"):
+        plan_only(options)
+    assert needed(alone) <= 40 * MIB
+    check_memory(alone, None)
+
+
+def test_a_store_that_fits_no_more_is_not_told_other_blocks(tmp_path):
+    """Its blocks stand: only more memory, fewer workers or another store help."""
+    out, data = tmp_path / "x.zarr", scenario(independent(600))
+    ndmc.run(data, 1000, seed=1, out=out, block=1024)
+    with pytest.raises(
+        InputError, match="raise --memory, lower --workers, or choose another --out"
+    ):
+        ndmc.run(data, 2000, seed=1, out=out, memory=4 * MIB, workers=2)
+    ndmc.run(data, 2000, seed=1, out=out, workers=2)
 
 
 def test_draws_and_percentiles_are_the_same_in_less_memory(tmp_path):

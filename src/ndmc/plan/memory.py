@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ndmc.errors import InputError
 
@@ -65,4 +67,27 @@ MACHINE = Memory()
 def _of_the_machine() -> int:
     if not hasattr(os, "sysconf"):
         return _UNTOLD
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def limits(groups: Path, root: Path) -> Iterator[int]:
+    """Yield what the containers and jobs that a process is in may use; each lies in another.
+
+    Only Linux says so, by control groups (version 2), and only there processes are killed that take
+    more: a container is shown all memory of its machine otherwise.
+    """
+    names = [n for n in _text(groups).splitlines() if n.startswith("0::/")]
+    for name in names:
+        here = root / name.removeprefix("0::/")
+        for group in (here, *here.parents):
+            found = _text(group / "memory.max").strip()
+            if found.isdecimal():  # without a limit it is "max"
+                yield int(found)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""

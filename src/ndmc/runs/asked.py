@@ -10,6 +10,7 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, nearest
+from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
@@ -29,6 +30,7 @@ from ndmc.store.spec import (
     Spec,
     expected,
     how_many,
+    largest,
     stages,
 )
 from ndmc.store.store import Store
@@ -39,10 +41,12 @@ _BLOCK_BYTES = 32 * 2**20
 
 _MOST_BLOCK = 2**13
 
-#: All draws of the first stage are kept in digests.
+#: All draws of the first stage are kept in digests, as many as take so many bytes.
 _BEGIN_BYTES = 160 * 2**20
 
-_MOST_BEGIN = 2**13
+#: But no fewer: after 256 draws brackets of five percentiles have room for 3.3 times the draws of a
+#: block of 256, after 1024 for 2.3 times.
+_LEAST_BEGIN, _MOST_BEGIN = 2**10, 2**13
 
 #: A run in parts has one long last stage, which parts need not wait for each other in; what comes
 #: before is a share of it so large.
@@ -141,6 +145,41 @@ def read_asked(options: Options) -> Asked:
     return Asked(options, scenario, plan, spec, workers, targets, looked)
 
 
+def check_memory(asked: Asked, known: Store | None) -> None:
+    """Refuse a run that takes more memory than it may use.
+
+    Raises
+    ------
+    InputError
+        With both numbers, and the options to change.
+    """
+    plan, spec, options, workers = asked.plan, asked.going_on(known), asked.options, asked.workers
+    sheets = series_of(plan, spec)[1]
+    needed = memory_of(plan, spec, sheets, workers)
+    if needed <= options.memory:
+        return
+    single = spec if known else _cut(plan, replace(spec, counted=0), sheets, options, 1)
+    alone = memory_of(plan, single, sheets, 1)
+    block = max(largest(stage, spec) for stage in stages(spec))
+    raise InputError(
+        f"blocks of {block:,} draws need {size_text(needed)} of memory on {workers} workers, "
+        f"{size_text(alone)} on one, but at most {size_text(options.memory)} are used; "
+        f"raise --memory, {_remedies(block, known)}",
+        "--memory",
+    )
+
+
+def _remedies(block: int, known: Store | None) -> str:
+    """Return what else makes a run take less memory: a store that there is stays as it is cut."""
+    if known is not None:
+        return "lower --workers, or choose another --out, where blocks may be smaller"
+    fewer = "--block or " if block > GRAIN else ""
+    return (
+        f"lower {fewer}--workers, store fewer outputs with --keep, name fewer with --percentiles, "
+        "or sum indicators by age and cohort over a dim"
+    )
+
+
 def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -199,7 +238,7 @@ def _cut_to(
 ) -> Spec:
     """Return how a run is cut to blocks of so many draws."""
     row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
-    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), GRAIN))
+    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), _LEAST_BEGIN))
     begin = max(begin, block) if spec.keep else begin
     pilot = max(begin, spec.draws // _PILOT_SHARE) if options.part else 0
     spec = replace(spec, block=block, begin=begin, pilot=pilot)
@@ -211,7 +250,8 @@ def staged(
 ) -> Spec:
     """Return how a run is cut whose last stage would keep more than the memory: counted first.
 
-    Only a stage that has not begun yet can be; parts of a run would have to wait for each other.
+    If only one way fits it is that, if none does the one that needs less. Only a stage that has not
+    begun yet can be counted; parts of a run would have to wait for each other.
     """
     if how_many(spec) > MOST_BLOCKS:
         raise InputError(
@@ -220,11 +260,14 @@ def staged(
             "-n",
         )
     last = [*stages(spec)][-1]
-    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
-    fits = max(kept, memory_of(plan, spec, sheets, workers)) <= memory
-    if fits or spec.counted or spec.pilot or not last.start or last.start < begun:
+    if spec.counted or spec.pilot or not last.start or last.start < begun:
         return spec
-    return replace(spec, counted=last.start)
+    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
+    counted = replace(spec, counted=last.start)
+    once, twice = (memory_of(plan, way, sheets, workers) for way in (spec, counted))
+    if max(kept, once) <= memory or twice > max(once, memory):
+        return spec
+    return counted
 
 
 def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -20,7 +20,7 @@ from ndmc.store.brackets import Sheet
 from ndmc.store.digest import BINS, SEGMENT, room_inside
 from ndmc.store.place import Place
 from ndmc.store.series import series_of
-from ndmc.store.spec import GRAIN, Spec, blocks, expected, how_many, largest, stages
+from ndmc.store.spec import Spec, blocks, expected, how_many, largest, stages
 
 __all__ = ["Estimate", "check_disk"]
 
@@ -161,37 +161,17 @@ def _room(spec: Spec, stage: range) -> tuple[int, int]:
 
 
 def _of_merging(spec: Spec, sheets: Sequence[Sheet]) -> float:
-    """Return what is held while digests become brackets or percentiles, some rows at a time."""
+    """Return what is held while digests become brackets or percentiles, some rows at a time.
+
+    How many draws each block has in each bracket is known throughout.
+    """
     rows, width = sum(s.rows for s in sheets), len(spec.quantiles)
     bins = 2 * _BIN * BINS if spec.counted else 0
     together = max(min(s.rows, SEGMENT) * s.dtype.itemsize for s in sheets)
     kept = expected(spec, 1) / (32 if spec.counted else 1)
     values = max(min(spec.begin, spec.draws), kept) * together
-    return _WHILE_MERGED * values + rows * (width * (2 * _COUNTS + bins) + _SUMS)
-
-
-def check_memory(plan: Plan, spec: Spec, workers: int, memory: int) -> None:
-    """Refuse a run that takes more memory than it may use.
-
-    Raises
-    ------
-    InputError
-        With both numbers, and the options to change.
-    """
-    sheets = series_of(plan, spec)[1]
-    needed = memory_of(plan, spec, sheets, workers)
-    if needed <= memory:
-        return
-    block = max(largest(stage, spec) for stage in stages(spec))
-    fewer = "--block or " if spec.block > GRAIN and block > GRAIN else ""
-    alone = size_text(memory_of(plan, spec, sheets, 1))
-    raise InputError(
-        f"blocks of {block:,} draws need {size_text(needed)} of memory on {workers} workers, "
-        f"{alone} on one, but at most {size_text(memory)} are used; raise --memory, lower {fewer}"
-        "--workers, store fewer outputs with --keep, name fewer with --percentiles, or sum "
-        "indicators by age and cohort over a dim",
-        "--memory",
-    )
+    sizes = how_many(spec) * np.min_scalar_type(spec.block).itemsize
+    return _WHILE_MERGED * values + rows * (width * (2 * _COUNTS + sizes + bins) + _SUMS)
 
 
 def check_disk(found: Estimate) -> None:

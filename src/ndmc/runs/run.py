@@ -25,10 +25,10 @@ from ndmc.errors import InputError, RunError
 from ndmc.legible import legible
 from ndmc.option import option_of
 from ndmc.plan.steps import Plan
-from ndmc.runs.asked import Asked, cores, read_asked, staged
+from ndmc.runs.asked import Asked, check_memory, cores, read_asked, staged
 from ndmc.runs.block import StoppedError, Work
 from ndmc.runs.executors import Executor, Task, Threads
-from ndmc.runs.forecast import Estimate, check_disk, check_memory, estimate
+from ndmc.runs.forecast import Estimate, check_disk, estimate
 from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, listed
@@ -156,7 +156,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
             check_plan(known, asked.plan)
         if known is None or not known.complete or known.spec.draws < draws:
             spec = asked.going_on(known)
-            check_memory(asked.plan, spec, asked.workers, options.memory)
+            check_memory(asked, known)
             _try_first_draws(asked.plan, asked.spec)
             found = estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
             check_disk(found)
@@ -213,7 +213,7 @@ def plan_only(options: Options) -> Estimate:
     place, asked = place_of(options.out), read_asked(options)
     known = existing(place)
     spec = asked.going_on(known)
-    check_memory(asked.plan, spec, asked.workers, options.memory)
+    check_memory(asked, known)
     return estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
 
 

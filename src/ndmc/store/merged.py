@@ -83,8 +83,7 @@ class Merged:
         from ndmc_kernels.digest import MOVE
 
         counts, edges = self.counts[sheet], self.brackets.edges[sheet]
-        known = (_counts(bundle, sheet, counts.shape) for bundle in self.bundles)
-        sizes = [np.ascontiguousarray(found[..., 2]) for found in known]
+        sizes = [_sizes(bundle, sheet, counts.shape) for bundle in self.bundles]
         for number, first in enumerate(range(0, len(edges), SEGMENT)):
             rows = slice(first, first + SEGMENT)
             starts = starts_of(counts[rows, :, 2])
@@ -92,7 +91,7 @@ class Merged:
             values = np.empty(sum(map(math.prod, held)), edges.dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                mine = size[rows]
+                mine = size[rows].astype(np.int64)
                 kept = _kept(bundle, f"kept/{sheet}/{number}", edges.itemsize, mine)
                 MOVE[edges.itemsize](kept, starts_of(mine), mine, filled, values)
                 filled = filled + mine
@@ -150,6 +149,13 @@ def _counts(bundle: Bundle, sheet: int, shape: tuple[int, ...]) -> Integers:
     found = bundle.get(f"counts/{sheet}", "i", shape).astype(np.int64)
     if found.size and not 0 <= found.min() <= found.max() <= len(bundle.draws()):
         raise DamagedError("it counts other draws")
+    return found
+
+
+def _sizes(bundle: Bundle, sheet: int, shape: tuple[int, ...]) -> Integers:
+    """Return how many draws lie in each bracket, in as few bytes as they need."""
+    few = np.min_scalar_type(len(bundle.draws()))
+    found: Integers = _counts(bundle, sheet, shape)[..., 2].astype(few)
     return found
 
 
