@@ -110,8 +110,9 @@ class Folder(Place):
         known = [*keys]
         folders = {above for key in known for above in _above(key)}
         with ThreadPoolExecutor(_FLUSHED) as flushing:
-            for some in (map(self._file, known), (self.path / folder for folder in folders)):
-                for _ in flushing.map(flush, some):
+            for some in ([*map(self._file, known)], [str(self.path / name) for name in folders]):
+                # A share each: to hand on 15,000 paths one by one takes 0.35 s, so 0.03.
+                for _ in flushing.map(_flush, (some[n::_FLUSHED] for n in range(_FLUSHED))):
                     pass
 
     def names(self, folder: str) -> list[str]:
@@ -196,6 +197,11 @@ def _missing() -> Iterator[None]:
     except _OF_ANOTHER_KIND as other:
         gone = errno.ENOENT
         raise FileNotFoundError(gone, os.strerror(gone), other.filename) from None
+
+
+def _flush(paths: Iterable[str]) -> None:
+    for path in paths:
+        flush(path)
 
 
 def _above(key: str) -> Iterator[str]:
