@@ -1,4 +1,4 @@
-"""Systems of many flows, as scenarios: chains closed in three ways, a star, chains side by side."""
+"""Systems of many flows, stocks or indicators, as scenarios: chains, stars, loops, side by side."""
 
 
 def _scenario(flows, processes, **key):
@@ -71,6 +71,12 @@ def stocks(count):
     data = _scenario(flows, processes, stocks=held)
     data["parameters"]["life"] = {"unit": "yr", "value": 2, "distribution": "constant"}
     return data
+
+
+def indicators(count):
+    """Return so many indicators, each a part of the next: the first reads all others."""
+    rules = {f"i{n}": f"i{n + 1} * 0.99" for n in range(count - 1)}
+    return {**chain(4), "indicators": {**rules, f"i{count - 1}": "given"}}
 
 
 def ring(count):

@@ -17,14 +17,16 @@ SYSTEMS = {
     "chains side by side": many_flows.side_by_side,
 }
 
+LINEAR = {**SYSTEMS, "stocks": many_flows.stocks, "indicators": many_flows.indicators}
 
-def calls(work):
-    """Return how many functions are called, in Python and in C."""
+
+def calls(work, name=None):
+    """Return how many functions are called, in Python and in C, or how often one of a name is."""
     count = 0
 
     def counted(frame, event, argument):
         nonlocal count
-        count += event in ("call", "c_call")
+        count += event in ("call", "c_call") if name is None else is_call(frame, event, name)
 
     sys.setprofile(counted)
     try:
@@ -34,7 +36,11 @@ def calls(work):
     return count
 
 
-@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def is_call(frame, event, name):
+    return event == "call" and frame.f_code.co_name == name
+
+
+@pytest.mark.parametrize("system", LINEAR.values(), ids=LINEAR)
 def test_twice_the_flows_take_twice_the_work(system):
     """Counted in calls of functions, whatever else the machine does."""
     few, many = (scenario(system(count)) for count in (400, 800))
@@ -51,6 +57,31 @@ def test_a_check_of_two_thousand_flows(system):
     links = [value for name, value in last.items() if name.startswith("f")]
     assert max(links) == 100
     assert all(value > 0 for value in links[:100])
+
+
+def test_indicators_are_compiled_however_many_read_each_other():
+    """A chain of 1,000, read from its end, was deeper than Python's stack."""
+    found = ndmc.check(scenario(many_flows.indicators(2000)))
+    assert len([one for one in found.quantities if one.output.kind == "indicator"]) == 2000
+    assert found.quantities[-1].last == pytest.approx(100 * 0.99**1999)
+
+
+def test_a_long_circle_of_indicators_is_told():
+    """It is named from where it is entered."""
+    data = many_flows.indicators(2000)
+    data["indicators"]["i1999"] = "i1998"
+    with pytest.raises(InputError, match="in a circle: i1998 -> i1999 -> i1998$"):
+        ndmc.check(scenario(data))
+
+
+def test_variants_are_checked_on_one_reading_of_the_file(tmp_path):
+    data = many_flows.chain(10)
+    data["variants"] = {f"v{n}": {"set": {"parameters.given.value": n}} for n in range(1, 6)}
+    folder = write(data, tmp_path / "varied")
+    assert calls(lambda: ndmc.check(folder), "read_document") == 1
+    data["variants"]["v5"]["set"] = {"parameters.given.unit": "yr"}
+    with pytest.raises(InputError, match="comes out as"):
+        ndmc.check(write(data, tmp_path / "wrong"))
 
 
 def test_a_long_table_has_a_line_for_each_row(cli, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -50,7 +51,8 @@ class Vocabulary:
         self.compose = Composer(self.variables, self.dims)
         self.indicators: dict[str, Formula] = {}
         for name in self.file.indicators:
-            self._indicator(name, ())
+            if name not in self.variables:
+                self._indicator(name)
 
     def flow_dims(self, name: str) -> tuple[str, ...]:
         """Return the dims of a flow."""
@@ -182,22 +184,43 @@ class Vocabulary:
 
     # --- indicators ------------------------------------------------------------------------
 
-    def _indicator(self, name: str, within: tuple[str, ...]) -> None:
-        """Compile an indicator after those it reads, since they decide its dims and unit."""
-        if name in self.indicators or name in self.variables:
-            return
-        if name in within:
-            cycle = " -> ".join((*within[within.index(name) :], name))
-            self.fail(f"indicators define each other in a circle: {cycle}", "indicators", name)
+    def _indicator(self, name: str) -> None:
+        """Compile an indicator after those it reads, since they decide its dims and unit.
+
+        Without recursion: a chain of 1,000 was deeper than Python's stack.
+        """
+        waiting, begun = [name], dict[str, list[str]]()
+        while waiting:
+            one = waiting[-1]
+            reads = begun.get(one) or self._indicators_in(one)
+            missing = [other for other in reads if other not in self.variables]
+            if missing and one in begun:
+                circle = " -> ".join([*itertools.dropwhile(one.__ne__, begun), one])
+                self.fail(f"indicators define each other in a circle: {circle}", "indicators", one)
+            if missing:
+                begun[one] = reads
+                waiting += missing
+                continue
+            self._define(one)
+            begun.pop(one, None)
+            while waiting and waiting[-1] in self.variables:
+                waiting.pop()
+
+    def _indicators_in(self, name: str) -> list[str]:
+        """Return the indicators that one reads, backwards: the last is compiled first."""
+        entry = self.file.indicators[name]
+        if entry.value is None:
+            return []
+        for key in ("stock", "outflow", "by"):
+            if getattr(entry, key) is not None:
+                self.fail(f"give either value or {key}, not both", "indicators", name, key)
+        return sorted(_names(entry.value) & self.file.indicators.keys(), reverse=True)
+
+    def _define(self, name: str) -> None:
         entry = self.file.indicators[name]
         if entry.value is None:
             self.variables[name] = self._profile(name, entry)
             return
-        for key in ("stock", "outflow", "by"):
-            if getattr(entry, key) is not None:
-                self.fail(f"give either value or {key}, not both", "indicators", name, key)
-        for other in _names(entry.value) & set(self.file.indicators):
-            self._indicator(other, (*within, name))
         expression = self.expression(entry.value, "indicators", name)
         self.indicators[name] = Formula(name, expression.dims, expression)
         self.variables[name] = Variable(expression.dims, expression.dimension or NONE)

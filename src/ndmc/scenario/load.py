@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.written import Written
 
-__all__ = ["as_scenario", "build", "bundled", "find", "load"]
+__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each"]
 
 FILE = "scenario.yaml"
 
@@ -94,9 +94,31 @@ def load(
     >>> load("china_nd").dims.years[:2]
     (2001, 2002)
     """
+    return next(load_each(source, variant=variant, changes=changes))
+
+
+def load_each(
+    source: str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+) -> Iterator[Scenario]:
+    """Yield a scenario as `load` returns it, then each of its variants; its file is read once.
+
+    Raises
+    ------
+    InputError
+        As `load`.
+
+    Examples
+    --------
+    >>> [scenario.variant for scenario in load_each("starter")][:1]
+    ['']
+    """
     path = find(source)
     given = {whole(name): whole(value) for name, value in (changes or {}).items()}
-    return build(read_document(path), path.parent, variant or "", given)
+    document = read_document(path)
+    loaded = build(document, path.parent, variant or "", given)
+    yield loaded
+    for other in loaded.file.variants:
+        yield build(document, path.parent, other, given)
 
 
 def as_scenario(

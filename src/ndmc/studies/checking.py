@@ -18,7 +18,7 @@ from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
 from ndmc.scenario.lifetimes import canonical
-from ndmc.scenario.load import as_scenario, load
+from ndmc.scenario.load import as_scenario, load_each
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.tables import parse_table
@@ -118,11 +118,14 @@ def check(
     >>> found.notes
     ()
     """
-    loaded = as_scenario(scenario, variant=variant, changes=changes)
+    if isinstance(scenario, Scenario):
+        each = iter([as_scenario(scenario, variant=variant, changes=changes)])
+    else:
+        each = load_each(scenario, variant=variant, changes=changes)
+    loaded = next(each)
     plan = compile_plan(loaded)
-    if not isinstance(scenario, Scenario):
-        for other in loaded.file.variants:
-            compile_plan(load(scenario, variant=other, changes=changes))
+    for other in each:
+        compile_plan(other)
     central = check_central(plan)
     _check_finite(loaded, plan, central)
     return Checked(
