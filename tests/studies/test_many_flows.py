@@ -17,7 +17,12 @@ SYSTEMS = {
     "chains side by side": many_flows.side_by_side,
 }
 
-LINEAR = {**SYSTEMS, "stocks": many_flows.stocks, "indicators": many_flows.indicators}
+LINEAR = {
+    **SYSTEMS,
+    "stocks": many_flows.stocks,
+    "indicators": many_flows.indicators,
+    "a loop": many_flows.ring,
+}
 
 
 def calls(work, name=None):
@@ -37,6 +42,7 @@ def calls(work, name=None):
 
 
 def is_call(frame, event, name):
+    """Whether a function of a name is called."""
     return event == "call" and frame.f_code.co_name == name
 
 
@@ -70,11 +76,12 @@ def test_a_long_circle_of_indicators_is_told():
     """It is named from where it is entered."""
     data = many_flows.indicators(2000)
     data["indicators"]["i1999"] = "i1998"
-    with pytest.raises(InputError, match="in a circle: i1998 -> i1999 -> i1998$"):
+    with pytest.raises(InputError, match=r"in a circle: i1998 -> i1999 -> i1998$"):
         ndmc.check(scenario(data))
 
 
 def test_variants_are_checked_on_one_reading_of_the_file(tmp_path):
+    """None of them is passed over for that."""
     data = many_flows.chain(10)
     data["variants"] = {f"v{n}": {"set": {"parameters.given.value": n}} for n in range(1, 6)}
     folder = write(data, tmp_path / "varied")

@@ -258,8 +258,9 @@ class _RowCompiler(Writer[Call]):
             target = rows[at : at + self.dims.size(expression.dims)].reshape(size)
             self.do("copy", target, self.expressions.rows(expression, self.scratch))
         self.calls.append(Loop(step, first))
+        targets = {*step.targets}
         for name, (at, has) in program.series.items():
-            if name in step.targets:
+            if name in targets:
                 span = rows[at : at + self.dims.size(has)]
                 self.names[name] = span.reshape(self.shape(has))
         for at, names in program.gains:
