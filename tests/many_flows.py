@@ -35,6 +35,13 @@ def chain(count, kind="balance"):
     return _scenario(flows, [f"p{n}" for n in range(1, links)])
 
 
+def drained(count):
+    """Return a chain of about so many flows, half of them losses that one process collects."""
+    data = chain(count, "value")
+    data["flows"]["gone"] = {"from": "losses", "to": "sea"}
+    return {**data, "processes": [*data["processes"], "losses"]}
+
+
 def star(count):
     """Return one process between so many flows, half into it and half out of it."""
     half = count // 2

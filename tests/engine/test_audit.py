@@ -1,5 +1,8 @@
 """The audit: a balance that does not close is found, and draws are counted for what they are."""
 
+import tracemalloc
+
+import many_flows
 import numpy as np
 import pytest
 import xarray as xr
@@ -157,6 +160,36 @@ def test_every_process_has_a_ledger_over_the_dims_its_flows_share():
     assert {one.process for one in compile_plan(scenario(data), ["in_use"]).accounts} <= {"use"}
     whole = compile_plan(scenario(data), ["in_use"], whole=True)
     assert len(whole.accounts) == 3
+
+
+def test_one_process_of_many_flows_takes_no_more_for_all_others():
+    """With a list for each as long as its own, 500 took 530 MB."""
+    plan = compile_plan(scenario(many_flows.drained(1000)))
+    audit = Audit(plan)
+    evaluate(plan, 1, range(256), audit=audit)  # compiled
+    tracemalloc.start()
+    evaluate(plan, 1, range(256), audit=audit)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100e6
+    assert len(plan.accounts) == 500
+    assert audit.worst <= LIMIT
+
+
+def test_the_largest_flow_of_every_process_is_its_own():
+    """Whatever number of flows the others have: each balance is held to its own largest."""
+    plan = compile_plan(scenario(many_flows.drained(40)))
+    values = values_of(plan)
+
+    def share(account):
+        net = sum(term.sign * wrong[term.name] for term in account.terms)
+        largest = np.max([abs(wrong[term.name]).max(axis=0) for term in account.terms], axis=0)
+        return (abs(net).max(axis=0) / largest).max()
+
+    for account in plan.accounts:
+        name = account.terms[0].name
+        wrong = {**values, name: values[name] * 1.5}
+        assert examined(plan, wrong).worst == max(map(share, plan.accounts))
 
 
 def test_an_error_that_cancels_in_the_sum_over_products_is_found():
