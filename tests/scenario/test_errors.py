@@ -1017,6 +1017,8 @@ def test_wrong_setting_is_refused(scenario, changes, message):
     ("options", "message"),
     [
         ({"draws": 0}, "-n: 0 draws asked for; at least 1 is needed"),
+        ({"quantiles": [n / 1000 for n in range(1001)]}, "-q: 1001 quantiles asked for; a store"),
+        ({"block": 2**62 + 1}, "--block: blocks of 4611686018427387905 draws asked for; at most"),
         ({"draws": -3}, "-n: -3 draws"),
         ({"draws": 2**63}, "-n: .* at most"),
         ({"draws": 10**15}, "-n: 10{15} draws are .* blocks but a store has at most 1000000"),

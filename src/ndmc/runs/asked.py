@@ -26,6 +26,7 @@ from ndmc.store.spec import (
     GRAIN,
     MOST,
     MOST_BLOCKS,
+    MOST_QUANTILES,
     Identity,
     Spec,
     expected,
@@ -40,6 +41,9 @@ __all__ = ["read_asked"]
 _BLOCK_BYTES = 32 * 2**20
 
 _MOST_BLOCK = 2**13
+
+#: Digests of a block count in 32 bits.
+_LARGEST_BLOCK = 2**30
 
 #: All draws of the first stage are kept in digests, as many as take so many bytes.
 _BEGIN_BYTES = 160 * 2**20
@@ -204,13 +208,16 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
     """Return the plan of what is wanted, and what that is in the names and units of a scenario."""
     keep, names = _names(scenario, options)
     plan = plan_of(scenario, names, keep, options.memory)
-    quantiles = [*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])]
+    quantiles = {*options.quantiles, *(t.quantile for t in targets), *([0.5] if targets else [])}
+    if len(quantiles) > MOST_QUANTILES:
+        message = f"{len(quantiles)} quantiles asked for; a store has at most {MOST_QUANTILES}"
+        raise InputError(message, "-q")
     found = {one.name: getattr(options, one.name) for one in fields(Identity)}
     found |= {
         "seed": int(options.seed),
         "keep": keep,
         "percentiles": names,
-        "quantiles": tuple(sorted({*quantiles})),
+        "quantiles": tuple(sorted(quantiles)),
         "exceed": tuple(_limit(scenario, plan, names, *pair) for pair in options.exceed),
     }
     return plan, Spec(draws=int(options.draws), block=options.block or MOST, **found)
@@ -335,6 +342,9 @@ def _check_counts(options: Options, workers: int) -> None:
     block = options.block
     if block is not None and block < 1:
         raise InputError(f"blocks of {block} draws asked for; at least 1 is needed", "--block")
+    if block is not None and block > _LARGEST_BLOCK:
+        message = f"blocks of {block} draws asked for; at most {_LARGEST_BLOCK} are counted in one"
+        raise InputError(message, "--block")
 
 
 def _check_precision(options: Options) -> None:

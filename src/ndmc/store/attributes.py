@@ -17,11 +17,8 @@ from ndmc.errors import InputError
 from ndmc.plan.steps import Kind
 from ndmc.store.identity import spec_of
 from ndmc.store.keys import ROOT
-from ndmc.store.spec import GRAIN, MOST_BLOCKS, how_many, stages
+from ndmc.store.spec import GRAIN, MOST_BLOCKS, MOST_QUANTILES, how_many, stages
 from ndmc.store.variables import TOTAL
-
-#: More than anyone asks for: each is a bracket of every row.
-_MOST_QUANTILES = 1000
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
 
@@ -106,7 +103,7 @@ class Attributes(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     keep: list[Name]
     percentiles: list[Name]
-    quantiles: Annotated[list[Share], Field(min_length=1, max_length=_MOST_QUANTILES)]
+    quantiles: Annotated[list[Share], Field(min_length=1, max_length=MOST_QUANTILES)]
     exceed: list[Limit] = []
     dtype: Literal["float32", "float64"] = "float32"
     bits: Annotated[int, Field(ge=0)] = 0

@@ -17,6 +17,7 @@ __all__ = [
     "GRAIN",
     "MOST",
     "MOST_BLOCKS",
+    "MOST_QUANTILES",
     "Identity",
     "Spec",
     "blocks",
@@ -42,6 +43,9 @@ _MOST_COUNTED = 2**19
 
 #: A store has no more blocks than this: each has an entry of the ledger.
 MOST_BLOCKS = 10**6
+
+#: More than anyone asks for: each is a bracket of every row.
+MOST_QUANTILES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

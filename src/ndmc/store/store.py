@@ -93,8 +93,7 @@ class Store:
     @functools.cached_property
     def ledger(self) -> Ledger:
         """What is safely written."""
-        keys = ("seed", "scenario_hash", "ndmc")
-        run = {key: self.attrs[key] for key in keys}
+        run = {key: self.attrs[key] for key in ("seed", "scenario_hash", "ndmc")}
         identity = {key: self.attrs[key] for key in IDENTITY if key in self.attrs}
         cut = [self.spec.block, self.spec.begin]
         return Ledger(self.place, {**run, "identity": checksum(identity), "cut": cut})
@@ -270,8 +269,8 @@ class Store:
     def _check_sizes(self, name: str, draws: slice) -> None:
         """Refuse blocks that hold more than a block, each once, where looking takes no time."""
         size, about = self.spec.block, self.metadata[array_of(self.outputs[name])]
-        first, stop, _ = draws.indices(self.spec.draws)
-        firsts = range(first // size * size, stop, size) if self.place.near else ()
+        first, stop, _ = draws.indices(self.spec.draws if self.place.near else 0)
+        firsts = range(first // size * size, stop, size)
         for key in {self.shard(name, first) for first in firsts} - self._sized:
             check_sizes(functools.partial(self.place.read, key), self.place.size(key), about)
             self._sized.add(key)
