@@ -9,6 +9,7 @@ from numcodecs.blosc import Blosc
 
 import ndmc
 from ndmc.errors import InputError, RunError
+from ndmc.store import summaries
 from ndmc.store.folder import Folder
 from ndmc.store.integrity import verify
 from ndmc.store.store import open_store, write_root
@@ -165,6 +166,15 @@ def test_documents_are_what_the_attributes_say(store, key, path, value):
     forged(store, value, "consolidated_metadata", "metadata", key, *path)
     with pytest.raises(InputError, match=f"the document of '{key}' is "):
         open_store(store.path)
+
+
+def test_what_is_named_often_is_read_once(store, monkeypatch):
+    """A headline names what is shown: a hundred thousand times the same is shown once."""
+    forged(store, ["in_use"] * 10**5, "attributes", "headline")
+    read, summarise = [], summaries.summarise
+    monkeypatch.setattr(summaries, "summarise", lambda *some: read.append(1) or summarise(*some))
+    assert here("percentiles", store.path).code == 0
+    assert len(read) == 1
 
 
 def test_a_document_that_is_too_deep_is_damage(store):

@@ -212,7 +212,8 @@ def check_documents(layout: Layout, document: Mapping[str, Any], url: str) -> No
 
 def _problems(layout: Layout, document: Mapping[str, Any]) -> Iterator[str]:
     attributes, inside = document["attributes"], document.get("consolidated_metadata")
-    found = inside.get("metadata") if isinstance(inside, dict) else None
+    inside = inside if isinstance(inside, dict) else {}
+    found = inside.get("metadata")
     if not isinstance(found, dict) or not all(isinstance(about, dict) for about in found.values()):
         yield "there are no metadata of arrays"
         return

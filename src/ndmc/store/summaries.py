@@ -35,7 +35,8 @@ def summaries(
     store.check_files()
     select, over, by_group = select or {}, tuple(over), tuple(by_group)
     if names is not None:
-        return {name: _summary(store, name, quantiles, select, over, by_group) for name in names}
+        some = dict.fromkeys(names)  # each once, however often it is named
+        return {name: _summary(store, name, quantiles, select, over, by_group) for name in some}
     known = {dim for output in store.computed.values() for dim in output.dims}
     for dim in (*select, *over, *by_group):
         if dim not in known:
