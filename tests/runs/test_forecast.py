@@ -68,6 +68,16 @@ def test_draws_are_counted_first_only_where_that_fits():
     assert passes == [1, 2, 1]
 
 
+def test_no_more_blocks_are_held_than_there_are():
+    """A second worker that finds no block computes draws while they are timed, and no more."""
+    loaded = scenario(independent(4000))
+    one, two = (
+        needed(read_asked(Options(loaded, 200, out="x", keep=["none"], workers=workers)))
+        for workers in (1, 2)
+    )
+    assert one < two < 1.6 * one
+
+
 def test_what_one_worker_would_need_is_said():
     """It is what a run on one worker takes, and such a run is let pass."""
     options = Options(

@@ -129,13 +129,15 @@ def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> f
 def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> float:
     """Return the bytes that grow with blocks, outputs and workers.
 
-    Blocks and merges take turns; tiles and brackets stay for the next block.
+    Blocks and merges take turns; tiles and brackets stay for the next block. All workers compute
+    draws while they are timed, but no more have a block than there are.
     """
     tile = 8 * tile_width(plan) * (code_of(plan).rows + held_beside(plan))
     block = max(_of_block(plan, spec, sheets, stage) for stage in stages(spec))
     bounds = len(spec.quantiles) * (2 + (BINS if spec.counted else 0))
     brackets = bounds * sum(s.rows * s.dtype.itemsize for s in sheets)
-    return workers * tile + brackets + max(workers * block, _of_merging(spec, sheets))
+    computed = min(workers, how_many(spec)) * block
+    return workers * tile + brackets + max(computed, _of_merging(spec, sheets))
 
 
 def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> float:
