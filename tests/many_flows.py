@@ -80,6 +80,17 @@ def stocks(count):
     return data
 
 
+def buffers(count):
+    """Return buffers side by side, each between three flows: about so many flows in all."""
+    flows, held = {}, {}
+    for n in range(count // 3):
+        flows[f"in{n}"] = {"from": "makers", "to": f"p{n}", "value": "given"}
+        flows[f"out{n}"] = {"from": f"p{n}", "to": "users", "value": "given"}
+        flows[f"rest{n}"] = {"from": "reserve", "to": f"p{n}"}
+        held[f"s{n}"] = {"process": f"p{n}", "kind": "buffer", "remainder": f"rest{n}"}
+    return _scenario(flows, [f"p{n}" for n in range(count // 3)], stocks=held)
+
+
 def indicators(count):
     """Return so many indicators, each a part of the next: the first reads all others."""
     rules = {f"i{n}": f"i{n + 1} * 0.99" for n in range(count - 1)}

@@ -1,11 +1,14 @@
 """Groups that need each other, each after what it needs."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from ndmc.plan.ordering import in_order
+from ndmc.plan.ordering import cycle_through, in_order
+from ndmc.plan.steps import Balance, Term
 
 WANTED = st.integers(1, 12).flatmap(
     lambda size: st.lists(st.sets(st.integers(0, size - 1)), min_size=size, max_size=size)
@@ -40,3 +43,17 @@ def test_long_chains_are_no_matter():
     """Goes deeper than Python's stack."""
     chain = {number: [number + 1] for number in range(5000)}
     assert in_order(chain) == [[number] for number in reversed(range(5000))]
+
+
+def test_the_way_round_a_long_loop_takes_memory_for_that_way_only():
+    """A way for each of 2,000 quantities took 16 MB."""
+    links = [
+        Balance(f"f{n}", ("year",), "p", "balance", (Term(f"f{(n + 1) % 2000}", ("year",)),))
+        for n in range(2000)
+    ]
+    tracemalloc.start()
+    found = cycle_through(links, "f7")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [f"f{(n + 7) % 2000}" for n in range(2000)]
+    assert most < 4e6

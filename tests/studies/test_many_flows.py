@@ -20,6 +20,7 @@ SYSTEMS = {
 LINEAR = {
     **SYSTEMS,
     "stocks": many_flows.stocks,
+    "buffers": many_flows.buffers,
     "indicators": many_flows.indicators,
     "a loop": many_flows.ring,
 }

@@ -54,11 +54,10 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
     file = names.file
     for index, process in enumerate(file.processes):
         _check_crossed(names, process, index)
-    by_stocks = _determined_by_stocks(names)
     open_flows = [
         name
         for name, flow in file.flows.items()
-        if flow.value is None and flow.share is None and name not in by_stocks
+        if flow.value is None and flow.share is None and name not in names.claims
     ]
     places = {name: place for place, name in enumerate(open_flows)}
     equations = [e for process in file.processes for e in _closings(names, process, places)]
@@ -85,14 +84,6 @@ def _fail(names: Vocabulary, faults: Sequence[Callable[[], Fault]]) -> NoReturn:
     if len(faults) > _TOLD:
         texts.append(f"{len(faults) - _TOLD} more flows or processes do not fit")
     names.fail("; besides, ".join(texts), *key)
-
-
-def _determined_by_stocks(names: Vocabulary) -> set[str]:
-    """Return the flows that a stock determines: what it loses early, what covers its deficit."""
-    stocks = names.file.stocks.values()
-    return {flow for stock in stocks for flow in stock.removals} | {
-        stock.remainder for stock in stocks if stock.remainder
-    }
 
 
 def _check_crossed(names: Vocabulary, process: str, index: int) -> None:

@@ -56,13 +56,15 @@ def _components(wanted: Sequence[Collection[int]]) -> list[int]:
 def cycle_through(members: Sequence[Step], start: str) -> list[str]:
     """Return the shortest way from a quantity of a loop back to itself, without hidden names."""
     maker = {name: step for step in members for name in step.targets}
-    paths = [[start]]
-    seen = {start}
-    for path in paths:
-        for name in sorted(maker[path[-1]].inputs & set(maker)):
+    read_by, waiting = {start: ""}, [start]
+    for one in waiting:
+        for name in sorted(n for n in maker[one].inputs if n in maker):
             if name == start:
-                return [n for n in path if " " not in n and not n.startswith("_")]
-            if name not in seen:
-                seen.add(name)
-                paths.append([*path, name])
+                path = [one]
+                while path[-1] != start:
+                    path.append(read_by[path[-1]])
+                return [n for n in path[::-1] if " " not in n and not n.startswith("_")]
+            if name not in read_by:
+                read_by[name] = one
+                waiting.append(name)
     return [start]

@@ -154,9 +154,7 @@ def _check_given_up(
         given = "value" if entry.value is not None else "share"
         message = f"the stock {name!r} determines the flow {flow!r}, so it cannot have a {given}"
         names.fail(message, "flows", flow, given)
-    claims = [s.removals for s in names.file.stocks.values()]
-    remainders = [s.remainder for s in names.file.stocks.values()]
-    if sum(flow in claim for claim in claims) + remainders.count(flow) > 1:
+    if names.claims[flow] > 1:
         names.fail(f"two stocks determine the flow {flow!r}", "stocks", name, *key)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -82,6 +83,13 @@ class Vocabulary:
             found.setdefault(("from", flow.origin), []).append(term)
             found.setdefault(("to", flow.target), []).append(term)
         return {end: tuple(terms) for end, terms in found.items()}
+
+    @functools.cached_property
+    def claims(self) -> Counter[str]:
+        """How many stocks determine a flow: as what they lose early, or what covers a deficit."""
+        stocks = self.file.stocks.values()
+        removals = (flow for stock in stocks for flow in stock.removals)
+        return Counter([*removals, *(stock.remainder for stock in stocks if stock.remainder)])
 
     def fail(self, message: str, *key: str | int) -> NoReturn:
         """Raise a mistake at a place of the scenario file."""
