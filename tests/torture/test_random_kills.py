@@ -32,12 +32,12 @@ STORED = ["run", "starter", "-n", 60_000, "--keep", "in_use,content", "--block",
 NONE = ["run", "starter", "-n", 150_000, "--keep", "none", "--block", 1024, *SEED]
 UNTIL = [*raised(NONE, 200_000), "--until", "in_use@2024,car p97.5 within 0.5 %"]
 #: Of a scenario that stands in the folder of the test.
-TWO_PASSES = ["run", "tiny", "-n", 66_001, "--keep", "none", "--block", 8192, *SEED]
+TWO_PASSES = ["run", "tiny", "-n", 66_001, "--keep", "none", "--block", 1024, *SEED]
 TWO_PASSES += [
     "--percentiles",
     "sales",
     "--memory",
-    "20MB",
+    "9MB",
     "-q",
     ",".join(map(str, range(1, 100))),
 ]
