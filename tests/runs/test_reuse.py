@@ -1,7 +1,10 @@
 """What a run goes on from is what was written, or is computed again; nothing is taken for draws."""
 
+import os
 import shutil
 import tarfile
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +147,56 @@ def test_labels_and_parameters_are_made_again(tmp_path, whole, folder):
         stored(out, 1500)
         assert same(out, whole[1])
         assert ndmc.verify(out) == []
+
+
+def test_small_arrays_that_are_gone_are_missed(tmp_path, whole):
+    """Labels and percentiles are files as draws are: who reads a store is told."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    (out / "percentiles" / "in_use_total_high" / "c" / "0" / "0").write_bytes(b"")
+    (out / "product" / "c" / "0").unlink()
+    assert set(ndmc.info(out).lost) == {"percentiles/in_use_total_high/c/0/0", "product/c/0"}
+    for reading in (ndmc.open, ndmc.percentiles, lambda out: stored(out, 1000)):
+        with pytest.raises(RunError, match=r"lost part of its data .*--repair"):
+            reading(out)
+    stored(out, 1000, repair=True)
+    assert same(out, whole[0])
+
+
+def test_an_entry_that_counts_something_else_is_none(tmp_path, whole):
+    """An entry whose checksum anyone has made is compared with what a run of it counts."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    store = open_store(out)
+    (entry,) = (entry for entry in store.entries() if entry.pieces)
+    pieces = tuple(replace(piece, counts=(0,) * 99) for piece in entry.pieces)
+    store.ledger.write(replace(entry, pieces=pieces))
+    assert [damage.entry for damage in ndmc.verify(out)][:1] == [entry.name]
+    stored(out, 1500)
+    assert same(out, whole[1])
+
+
+def test_the_text_of_another_scenario_is_found(tmp_path, whole):
+    """The run could not be repeated from it: it is put right by a run, and named before."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    before = open_store(out).attrs["scenario_text"]
+    open_store(out).write_attributes(scenario_text="format: 1")
+    (damage,) = ndmc.verify(out)
+    assert (damage.key, "another scenario" in damage.reason) == ("zarr.json", True)
+    stored(out, 1500)
+    assert open_store(out).attrs["scenario_text"] == before
+    assert ndmc.verify(out) == []
+
+
+def test_a_file_of_any_length_is_not_read_whole(tmp_path, whole):
+    """What is longer than was written is damaged; nobody waits for gigabytes of zeros."""
+    out = shutil.copytree(whole[0], tmp_path / "run.zarr")
+    keys = ["year/c/0", f"ledger/{next(iter(open_store(out).ledger.names))}"]
+    for key in keys:
+        os.truncate(out / key, 2**40)
+    tracemalloc.start()
+    found = {damage.key for damage in ndmc.verify(out)}
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
+    assert set(keys) <= found
 
 
 OLDER = Path(__file__).parents[1] / "store" / "older.tar.xz"

@@ -31,7 +31,7 @@ def ledger(tmp_path):
 
 def read(data, name=ENTRY.name):
     """Return what a ledger makes of the bytes of an entry."""
-    return Ledger(SimpleNamespace(read=lambda key: data), RUN).read(name)
+    return Ledger(SimpleNamespace(read=lambda key, start, stop: data[start:stop]), RUN).read(name)
 
 
 def flipped(data):

@@ -92,6 +92,12 @@ class TestPlaces:
         assert place.names("ledger") == ["a", "b", "c"]
         assert place.names("") == ["e", "ledger", "other"]
 
+    def test_the_lengths_of_all_files_are_known(self, place):
+        """One look says how long every file is, in whatever folder."""
+        for key in ("zarr.json", "a/zarr.json", "a/b/c/0"):
+            place.write(key, key.encode())
+        assert place.sizes() == {key: len(key) for key in ("zarr.json", "a/zarr.json", "a/b/c/0")}
+
     def test_files_and_folders_are_removed(self, place):
         """Removing a folder removes all that is in it, and nothing beside it."""
         for key in ("a/b/c", "a/b/d", "a/bb", "e"):

@@ -17,6 +17,9 @@ from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.view import labels_of, unit_of
 
+#: Damaged files that are listed.
+_MOST_SHOWN = 100
+
 
 def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
     """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""
@@ -117,6 +120,8 @@ def print_damage(store: Store, damaged: Sequence[Damage], unchecked: str) -> Non
         page.print(f"every file of {store.path} is what was written: {entries:,} ledger entries")
         return
     table = plain_table("", "block or part", "file", "what is wrong", words=3)
-    for found in damaged:
+    for found in damaged[:_MOST_SHOWN]:
         table.add_row(found.entry or "-", found.key, found.reason)
     page.print(table)
+    if len(damaged) > _MOST_SHOWN:
+        page.print(f"and {len(damaged) - _MOST_SHOWN:,} more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitSystem
 
-__all__ = ["Figure", "Scenario"]
+__all__ = ["Figure", "Scenario", "hash_of"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Scenario:
     @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
-        parts = [
-            self.document.text,
-            *sorted(self.tables.items()),
-            ("variant", self.variant),
-            *sorted(self.changes.items()),
-        ]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        return hash_of(self.document.text, self.tables, self.variant, self.changes)
+
+
+def hash_of(text: str, tables: Mapping[str, str], variant: str, changes: Mapping[str, str]) -> str:
+    """Return the SHA-256 of every text of a scenario, its variant and changes."""
+    parts = [text, *sorted(tables.items()), ("variant", variant), *sorted(changes.items())]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -118,11 +118,17 @@ def shown(text: str) -> str:
 
 def parser(column: str) -> Callable[[str], float]:
     """Return what reads the numbers of a column: those of cv may be given in %."""
-    return _share if column == "cv" else float
+    return _share if column == "cv" else _number
 
 
 def _share(text: str) -> float:
-    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    return _number(text.removesuffix("%")) / 100 if text.endswith("%") else _number(text)
+
+
+def _number(text: str) -> float:
+    if "_" in text or not text.isascii():  # as Python writes numbers, and nobody else: 1_0 is 10
+        raise ValueError(text)
+    return float(text)
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -150,7 +150,9 @@ def _first(wrong: ValidationError) -> str:
     path = ".".join(f"{part}"[:60] for part in about["loc"])
     if about["type"] == "missing":
         return f"the attribute {path!r} is missing"
-    expected = about["msg"].replace("Input should", "it should")
+    expected = (
+        about["msg"].replace("Input should", "it should").replace("String should", "it should")
+    )
     return f"attribute {path!r} is {reprlib.repr(about['input'])}; {expected}"
 
 

@@ -72,6 +72,11 @@ class Bucket(Place):
         """Return the length of a file."""
         return int(self.files.size(self._key(key)))
 
+    def sizes(self) -> dict[str, int]:
+        """Return the length of every file, by key."""
+        found = self.files.find(self.root, detail=True)
+        return {path[len(self.root) + 1 :]: int(about["size"]) for path, about in found.items()}
+
     def write(self, key: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> Seal:
         """Write a file whole, given in one piece or in several; return its seal."""
         if isinstance(data, bytes):

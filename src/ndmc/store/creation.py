@@ -15,7 +15,7 @@ from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
-from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, document_key, percentile_key
+from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, TABLES, document_key, percentile_key
 from ndmc.store.layout import array_of, documents_of
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
@@ -142,7 +142,11 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
             write_group(store.place, key, about["attributes"], store.metadata)
         elif about["node_type"] == "array" and not _is_of_percentiles(key):
             write_document(store.place, key, about)
-    return store.write_attributes(complete=False, files={**store.files, **labels.files})
+    texts = group_document(scenario.tables, {})
+    write_group(store.place, TABLES, scenario.tables, {})
+    attributes = {**store.attrs, "complete": False, "scenario_text": scenario.document.text}
+    attributes["files"] = {**store.files, **labels.files}
+    return write_root(store.place, group_document(attributes, {**store.metadata, TABLES: texts}))
 
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
         about = metadata[array_of(output)]
         metadata[array_of(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
     attributes = {
-        **{name: value for name, value in store.attrs.items() if name != "until"},
+        **{name: value for name, value in store.attrs.items() if name not in ("until", "finished")},
         "files": files_but_percentiles(store),
         "draws": spec.draws,
         "stages": _stages(spec),

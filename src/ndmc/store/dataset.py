@@ -52,8 +52,8 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     import xarray as xr
 
     opened = open_store(store)
-    opened.check_labels()
     opened.check_files()
+    opened.check_labels()
     with opened.damage("a label"):
         dataset: xr.Dataset = xr.open_zarr(opened.path)
     return dataset

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ndmc.plan.steps import Plan
-from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.scenario import Scenario, hash_of
 from ndmc.store.creation import restore
-from ndmc.store.keys import INPUTS, document_key, entry_key, stage_of
+from ndmc.store.keys import INPUTS, ROOT, document_key, entry_key, stage_of
 from ndmc.store.layout import array_of
-from ndmc.store.store import Store, open_store
+from ndmc.store.store import Store, open_store, tables_of
 from ndmc.store.zarr_v3 import only_chunk, own_document
 
 __all__ = ["Damage", "damage_of", "mend", "unchecked", "verify"]
@@ -89,12 +89,20 @@ def damage_of(store: Store, *, contents: bool = True) -> list[Damage]:
 
     Without ``contents`` only the lengths of the files that the ledger names are compared.
     """
-    found = [*_metadata(store), *_small_arrays(store), *_of_ledger(store, contents=contents)]
+    found = [*_texts(store), *_metadata(store), *_small_arrays(store)]
+    found += _of_ledger(store, contents=contents)
     if store.complete:
         for block in store.missing():
             text = f"draws {block.start} to {block.stop - 1}"
             found.append(Damage("", text, "are not in the ledger"))
     return found
+
+
+def _texts(store: Store) -> Iterator[Damage]:
+    a = store.attrs
+    found = hash_of(a["scenario_text"], tables_of(store), a["variant"], a["changes"])
+    if found != a["scenario_hash"]:
+        yield Damage("", ROOT, "holds the text of another scenario than the one whose hash it has")
 
 
 def _of_ledger(store: Store, *, contents: bool) -> Iterator[Damage]:

@@ -39,6 +39,9 @@ _Imbalance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _Row = tuple[_Count, _Count, str, list[_Count], _Imbalance]
 
+#: Bytes of an entry; those of a run have some thousand.
+_LONGEST = 2**24
+
 #: What older entries do not say of their run.
 _LATER = ("cut",)
 
@@ -121,6 +124,8 @@ class Ledger:
 
     place: Place
     run: Mapping[str, Any] = field(repr=False)
+    #: Of how many things draws are counted; not compared if None.
+    counts: int | None = None
 
     def write(self, entry: Entry) -> None:
         """Record that the files of an entry are durable."""
@@ -137,7 +142,7 @@ class Ledger:
     def read(self, name: str) -> Entry | None:
         """Return an entry, or None if there is none that is whole and of this run."""
         try:
-            facts = json.loads(self.place.read(entry_key(name)))
+            facts = json.loads(self.place.read(entry_key(name), 0, _LONGEST))
             right = facts.pop("crc32c") == checksum(facts) and facts["name"] == name
         except FileNotFoundError:
             return None
@@ -153,6 +158,8 @@ class Ledger:
             Piece(first, stop, digest, tuple(counts), imbalance)
             for first, stop, digest, counts, imbalance in found.pieces
         )
+        if any(len(piece.counts) != self.counts for piece in pieces if self.counts is not None):
+            return None
         entry = Entry(name, found.files, pieces, found.draws)
         return entry if _names_its_files(entry) else None
 

@@ -79,6 +79,10 @@ class Place(ABC):
         return (self.read(key, at, min(at + _PIECE, size)) for at in range(0, size, _PIECE))
 
     @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """Return the length of every file, by key."""
+
+    @abstractmethod
     def settle(self, keys: Iterable[str]) -> None:
         """Make files durable that were written otherwise."""
 

@@ -12,7 +12,7 @@ import datetime
 import functools
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,9 @@ from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_c
 __all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
 
 FORMAT = 1
+
+#: Bytes of a root: it holds the texts of all tables of its scenario.
+_LONGEST = 2**31
 
 
 @contextmanager
@@ -96,7 +99,8 @@ class Store:
         run = {key: self.attrs[key] for key in ("seed", "scenario_hash", "ndmc")}
         identity = {key: self.attrs[key] for key in IDENTITY if key in self.attrs}
         cut = [self.spec.block, self.spec.begin]
-        return Ledger(self.place, {**run, "identity": checksum(identity), "cut": cut})
+        run |= {"identity": checksum(identity), "cut": cut}
+        return Ledger(self.place, run, len(self.attrs["watched"]))
 
     @property
     def complete(self) -> bool:
@@ -160,10 +164,24 @@ class Store:
             raise RunError(f"{message}; run the same command again with --repair")
 
     def lost(self) -> list[str]:
-        """Return what is gone or cut short: files that the ledger names, entries of a whole run."""
-        keys = [key for key, seal in self.sealed() if self.place.broken(key, seal, contents=False)]
-        missing = self.missing() if self.complete else []
-        return [*keys, *(block_name(block.start) for block in missing)]
+        """Return files that are gone or cut short, and blocks that a whole run lacks.
+
+        While a run goes on it removes what it has merged: what is missing once is looked for again.
+        """
+        found = self._lost()
+        return (
+            found if self.complete or not found else [key for key in self._lost() if key in found]
+        )
+
+    def _lost(self) -> list[str]:
+        entries, newest = [*self.entries()], self.stage
+        sizes = self.place.sizes()
+        files = [*self.files.items(), *(file for one in entries for file in one.needed(newest))]
+        blocks_lost = self._missing(entries) if self.complete else []
+        return [
+            *(key for key, (size, _) in files if sizes.get(key) != size),
+            *(block_name(block.start) for block in blocks_lost),
+        ]
 
     def entries(self) -> Iterator[Entry]:
         """Yield the sound entries of the ledger."""
@@ -232,7 +250,8 @@ class Store:
         """
         about = self.metadata[key]
         chunk = only_chunk(key, about)
-        data, (_, checksum) = self.place.read(chunk), self.files.get(chunk, (0, ""))
+        size, checksum = self.files.get(chunk, (None, ""))
+        data = self.place.read(chunk, 0, None if size is None else size + 1)
         if not is_whole(data, about) or (checksum and not is_sealed(chunk, [data], checksum)):
             raise ValueError("another checksum")
         return data
@@ -293,18 +312,17 @@ class Store:
 
     def missing(self) -> list[range]:
         """Return the blocks that are not written yet."""
-        return [b for b, done in zip(blocks(self.spec), self.written, strict=True) if not done]
+        return self._missing([*self.entries()])
+
+    def _missing(self, entries: Sequence[Entry]) -> list[range]:
+        stops = {entry.name: entry.stop for entry in entries}
+        return [b for b in blocks(self.spec) if stops.get(block_name(b.start), 0) < b.stop]
 
     @property
     def written(self) -> npt.NDArray[np.bool_]:
         """Which blocks are written."""
-        names = set(self.ledger.names)
-        found = []
-        for block in blocks(self.spec):
-            name = block_name(block.start)
-            entry = self.ledger.read(name) if name in names else None
-            found.append(entry is not None and entry.stop >= block.stop)
-        return np.array(found, dtype=np.bool_)
+        missing = {block.start for block in self.missing()}
+        return np.array([b.start not in missing for b in blocks(self.spec)], dtype=np.bool_)
 
     def findings(self) -> tuple[list[int], float]:
         """Return in how many draws each watch was met, and the worst balance."""
@@ -353,7 +371,7 @@ def open_store(where: Path | str | Place) -> Store:
     """
     place = where if isinstance(where, Place) else place_of(where)
     try:
-        document = json.loads(place.read(ROOT))
+        document = json.loads(place.read(ROOT, 0, _LONGEST))
         json.dumps(document, ensure_ascii=False).encode()  # half a character is no text
         attributes, sound = document["attributes"], _is_sound(document)
     except PermissionError:
