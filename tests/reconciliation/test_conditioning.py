@@ -5,13 +5,15 @@ import itertools
 import numpy as np
 import pytest
 from measured import MARKET, market, product
+from scipy import sparse
 from strategies import reconciled
 
 from ndmc.engine.evaluation import evaluate
 from ndmc.errors import InputError
 from ndmc.model import compile_plan
-from ndmc.reconciliation.conditioning import conditioned
+from ndmc.reconciliation.conditioning import conditioned, shortened
 from ndmc.reconciliation.estimates import reconcile_scenario
+from ndmc.reconciliation.linear_algebra import lengths
 from ndmc.reconciliation.moments import METHODS, Draws, moments
 from ndmc.scenario.load import load
 
@@ -192,3 +194,9 @@ def test_the_command_holds_draws_against_estimates(tmp_path, cli):
     wrong = cli("reconcile", "scenario.yaml", "--method", "best")
     assert wrong.code == 2
     assert "'best' is not projected, active_set or weighted" in wrong.err
+
+
+def test_what_overflows_is_infinite_without_a_word():
+    """Numbers beyond single precision, or whose squares overflow, are refused by name later."""
+    assert shortened(np.array([1e300, 2.0])).tolist() == [np.inf, 2.0]
+    assert lengths(sparse.csr_array([[1e200, 0.0], [3.0, 4.0]])).tolist() == [np.inf, 5.0]

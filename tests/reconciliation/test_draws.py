@@ -115,3 +115,10 @@ def test_no_draws_are_refused(tmp_path):
     market(tmp_path)
     with pytest.raises(InputError, match="0 draws"):
         reconciled_draws(tmp_path, 0)
+
+
+def test_more_draws_than_can_be_numbered_are_refused(cli):
+    """They would take longer than anyone waits, and begin anew after the last number."""
+    done = cli("reconcile", "china_nd_published", "-n", 2**63)
+    assert (done.code, done.out) == (2, "")
+    assert "at most 2**63 - 1 can be numbered" in done.err

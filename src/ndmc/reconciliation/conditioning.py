@@ -174,6 +174,7 @@ def conditioned(found: Reconciled, method: Method) -> Conditioned:
     )
 
 
+@np.errstate(over="ignore")  # what overflows is named where it is not finite
 def shortened(values: Floats) -> Floats:
     """Round to single precision: the last bits of linear algebra are not the same everywhere."""
     return np.ascontiguousarray(values.astype(np.float32).astype(np.float64))

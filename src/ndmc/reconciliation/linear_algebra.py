@@ -20,6 +20,7 @@ ROUNDING = 1e-13
 TINY = 1e-300
 
 
+@np.errstate(over="ignore")  # what overflows is named where it is not finite
 def lengths(matrix: Matrix) -> Floats:
     """Return the lengths of the rows of a sparse matrix."""
     return np.asarray(np.sqrt(matrix.power(2).sum(axis=1))).reshape(-1)

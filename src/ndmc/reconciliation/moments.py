@@ -57,6 +57,9 @@ class Draws:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        if self.count >= 2**63:
+            message = f"{self.count} draws asked for; at most 2**63 - 1 can be numbered"
+            raise InputError(message, "-n")
 
     def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
         move = self._move()
