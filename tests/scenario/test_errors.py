@@ -1026,7 +1026,7 @@ def test_wrong_setting_is_refused(scenario, changes, message):
         ({"seed": 2**64}, "--seed: "),
         ({"workers": 0}, "--workers: 0 workers"),
         ({"block": 0}, "--block: blocks of 0 draws"),
-        ({"block": 10**9, "draws": 10**9}, "--memory: .* need .* TiB .* but at most 2 GiB"),
+        ({"block": 10**9, "draws": 10**9}, "--memory: .* need .* GiB .* but at most 2 GiB"),
         ({"dtype": "float16"}, "--dtype: dtype is 'float16'; choose float32 or float64"),
         ({"keep": ["in_us"]}, "--keep in_us: nothing is named 'in_us'; did you mean 'in_use'"),
         ({"keep": ["none"], "percentiles": ["in_us"]}, "--percentiles .*did you mean 'in_use'"),
