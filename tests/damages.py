@@ -4,6 +4,7 @@ import collections
 import contextlib
 import io
 import re
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable
@@ -60,7 +61,8 @@ def said(path, show):
     """Return what is printed of a store, but for times."""
     with contextlib.redirect_stdout(io.StringIO()) as page:
         show(open_store(path))
-    lines = page.getvalue().replace(str(path), "STORE").splitlines()
+    text = page.getvalue().replace(shlex.quote(str(path)), "STORE").replace(str(path), "STORE")
+    lines = text.splitlines()
     return [line for line in lines if not line.startswith(("started", "finished"))]
 
 

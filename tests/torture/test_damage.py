@@ -124,7 +124,8 @@ def _prepare(folder, name):
         """Make a store whose files take the place of others, once one is wanted."""
         out = folder / f"{other}.zarr"
         asked = _runner(folder / "other", name, another=True) if other == "scenario" else run
-        asked(out, **OTHERS[other])
+        wide = {key: 2 * KINDS[name][key] for key in ("memory",) if key in KINDS[name]}
+        asked(out, **OTHERS[other], **(wide if other == "dtype" else {}))
         return out
 
     known = numbers(path), contents(path), ends[False], ends[True], files(path)
