@@ -12,7 +12,7 @@ from parts import DISTURBED, KEEP, PARTS, assert_identical, blocks, ended, until
 import ndmc
 from ndmc.runs.listener import Listener
 from ndmc.runs.options import Options
-from ndmc.runs.run import execute
+from ndmc.runs.run import _Run, execute
 from ndmc.store.store import open_store
 
 DRAWS = 20_001  # two stages; the last has 24 blocks, of which three parts have 8 each
@@ -104,6 +104,25 @@ def test_draws_that_another_part_adds_stay(expected, tmp_path):
     assert added
     assert open_store(out).spec.draws == DRAWS
     assert part(out, (1, 2)).complete
+    assert_identical(out, expected, {"stages"})
+
+
+def test_the_last_part_to_leave_sweeps(expected, tmp_path, monkeypatch):
+    """What killed parts have left goes, too, when another part completes the run just before."""
+    out, left = tmp_path / "run.zarr", tmp_path / "run.zarr/ledger/block-0.1.partial"
+    to = _Run.to
+
+    def complete_beside(run, draws):
+        store = to(run, draws)
+        if run.asked.options.part == (1, 2):
+            left.touch()
+            assert part(out, (2, 2)).complete
+            assert left.exists()  # it may be being written
+        return store
+
+    monkeypatch.setattr(_Run, "to", complete_beside)
+    assert not part(out, (1, 2)).complete
+    assert not left.exists()
     assert_identical(out, expected, {"stages"})
 
 

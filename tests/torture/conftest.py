@@ -10,7 +10,7 @@ import pytest
 from disturbed import contents, finishes
 
 #: Tests whose cases are drawn go on for so many minutes, and draw from this seed.
-MINUTES = float(os.environ.get("NDMC_TORTURE_MINUTES", "0.5"))
+MINUTES = float(os.environ.get("NDMC_TORTURE_MINUTES", "0.25"))
 SEED = int(os.environ.get("NDMC_TORTURE_SEED", "1"))
 
 

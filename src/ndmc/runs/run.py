@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import inspect
 import logging
-import signal
 import textwrap
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, replace
 from pathlib import Path
@@ -26,7 +23,8 @@ from ndmc.legible import legible
 from ndmc.option import option_of
 from ndmc.plan.steps import Plan
 from ndmc.runs.asked import Asked, check_memory, cores, read_asked, staged
-from ndmc.runs.block import StoppedError, Work
+from ndmc.runs.block import Work
+from ndmc.runs.ending import one_message
 from ndmc.runs.executors import Executor, Task, Threads
 from ndmc.runs.forecast import Estimate, check_disk, estimate
 from ndmc.runs.listener import Listener
@@ -38,6 +36,7 @@ from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import damage_of, mend
+from ndmc.store.place import Place
 from ndmc.store.series import kernels_of
 from ndmc.store.spec import Spec, blocks, cut, stages
 from ndmc.store.store import Store, open_store
@@ -148,7 +147,7 @@ def _executor(asked: Asked) -> Iterator[Executor]:
 def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
     options, draws = asked.options, asked.spec.draws
     place = place_of(options.out)
-    with _one_message(place.url):
+    with one_message(place.url):
         known = existing(place)
         if known is not None:
             asked = asked.within(known)
@@ -171,10 +170,19 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
                     store = _mended(store, asked)
             under_way = _Run(store, asked, executor, listener)
             store = under_way.until() if asked.targets else under_way.to(draws)
-        if options.part is not None and store.complete:
-            with contextlib.suppress(BlockingIOError), place.lock("run"):
-                place.sweep()  # what killed parts have left, unless another part is still there
+        if options.part is not None:
+            _sweep_last(place)
         return store
+
+
+def _sweep_last(place: Place) -> None:
+    """Remove what killed parts have left, if the run is complete and no other part is there.
+
+    The store is looked at again: who completes it is not always the last to leave.
+    """
+    if open_store(place).complete:
+        with contextlib.suppress(BlockingIOError), place.lock("run"):
+            place.sweep()
 
 
 def _done(asked: Asked, known: Store | None) -> int:
@@ -215,37 +223,6 @@ def plan_only(options: Options) -> Estimate:
     spec = asked.going_on(known)
     check_memory(asked, known)
     return estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
-
-
-@contextlib.contextmanager
-def _one_message(url: str) -> Iterator[None]:
-    """Turn what stops a run into one message that says how to go on."""
-    go_on = "run the same command again to go on"
-    try:
-        with _stoppable():
-            yield
-    except BlockingIOError:
-        raise RunError(f"another run writes to {url!r}; wait for it, or stop it") from None
-    except StoppedError:
-        raise KeyboardInterrupt from None
-    except OSError as failed:
-        remedy = "make room and " if failed.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        reason = failed.strerror or f"{failed}" or type(failed).__name__
-        raise RunError(f"cannot write {url!r}: {reason}; {remedy}{go_on}") from None
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: blocks in hand are dropped, the rest is safe."""
-    taken = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    if taken or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Run:
@@ -380,9 +357,12 @@ def finish(out: str | Path, workers: int | None = None, listener: Listener | Non
         return store
     options = Options(scenario, spec.draws, out=out, workers=workers)
     asked = Asked(options, scenario, work.plan, spec, cores() if workers is None else workers)
-    with _one_message(store.path), store.place.lock("run", shared=True):
-        under_way = _Run(store, asked, Threads(asked.workers), listener or Listener())
-        return under_way.to(spec.draws)
+    with one_message(store.path):
+        with store.place.lock("run", shared=True):
+            under_way = _Run(store, asked, Threads(asked.workers), listener or Listener())
+            store = under_way.to(spec.draws)
+        _sweep_last(store.place)
+        return store
 
 
 def _try_first_draws(plan: Plan, spec: Spec) -> None:
