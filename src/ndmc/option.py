@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
+from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError
 
 __all__ = [
     "PERCENTS",
+    "check_ending",
     "option",
     "option_of",
     "read_changes",
@@ -174,3 +176,31 @@ def read_size(text: str, flag: str) -> int:
     if not found:
         raise InputError(f"{text!r} is not a size; write it like 500MB or 2GiB", flag)
     return int(float(found[1]) * _UNITS[found[2] or ""])
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def check_ending(path: Path, flag: str, *endings: str) -> None:
+    """Refuse a file that says by its name that it holds something else than what is written to it.
+
+    A pipe or a device says nothing, which leaves no doubt where there is one ending.
+
+    Raises
+    ------
+    InputError
+        If it has none of the endings.
+
+    Examples
+    --------
+    >>> check_ending(Path("table.xlsx"), "--csv", ".csv")
+    Traceback (most recent call last):
+        ...
+    ndmc.errors.InputError: --csv: cannot write 'table.xlsx'; its name must end in .csv
+    """
+    if path.suffix.lower() in endings:
+        return
+    if len(endings) == 1 and path.exists() and not path.is_file():
+        return
+    known = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
+    raise InputError(f"cannot write {str(path)!r}; its name must end in {known}", flag)

@@ -139,9 +139,9 @@ def test_a_table_of_scores_holds_any_name():
 @pytest.mark.parametrize("name", ["a.gif", "a", "svg"])
 def test_other_suffixes_are_refused(name):
     """What is allowed stands in one message."""
-    with pytest.raises(InputError, match=r"--quality: cannot write '.*ends in .svg, .png, .pdf or"):
+    with pytest.raises(InputError, match=r"--quality: .*must end in .svg, .png, .pdf or"):
         check_file(Path(name), "--quality", ".csv")
-    with pytest.raises(InputError, match=r"ends in .svg, .png or .pdf$"):
+    with pytest.raises(InputError, match=r"must end in .svg, .png or .pdf$"):
         write_picture(Path(name), "x", SHIFTS)
 
 

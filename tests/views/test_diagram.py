@@ -297,7 +297,7 @@ def test_a_file_holds_the_drawing(name, tmp_path):
 @pytest.mark.parametrize("name", ["a.png", "a.dot", "a", "svg"])
 def test_other_suffixes_are_refused(name, tmp_path):
     """A file of another suffix is named, and nothing is written."""
-    with pytest.raises(InputError, match=r"a diagram ends in \.svg") as raised:
+    with pytest.raises(InputError, match=r"its name must end in \.svg$") as raised:
         write_diagram(tmp_path / name, "Steel", *STEEL)
     assert name in str(raised.value)
     assert not list(tmp_path.iterdir())

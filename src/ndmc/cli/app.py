@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ndmc.cli.command import Command
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema
@@ -53,7 +54,7 @@ def common(
 for command in (
     scenarios, check, run, finish, job, info, percentiles, validate, reconcile, new, schema
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main() -> None:
@@ -62,6 +63,7 @@ def main() -> None:
     _escape_what_cannot_be_encoded()
     try:
         interrupt_by_signals()
+        _check_folder()
         code = app(prog_name="ndmc", standalone_mode=False)
     except _UsageError as wrong:
         _quit_usage(wrong)
@@ -90,6 +92,15 @@ def _open_closed_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
+
+
+def _check_folder() -> None:
+    """Refuse to run nowhere, where each path would fail with words of its own."""
+    try:
+        os.getcwd()
+    except OSError as failed:
+        message = f"the working directory is gone ({failed.strerror})"
+        raise RunError(f"{message}; change to one that exists") from None
 
 
 def _escape_what_cannot_be_encoded() -> None:

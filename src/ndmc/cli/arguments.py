@@ -6,12 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ndmc.errors import InputError
-from ndmc.option import option_of
+from ndmc.option import check_ending, option_of
 from ndmc.runs.options import Options, listed
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ VariantOption = Annotated[str, typer.Option("--variant", help=_help("variant"))]
 SetOption = Annotated[list[str], typer.Option("--set", help=_help("changes"))]
 
 SeedOption = Annotated[str, typer.Option(help=_help("seed"))]
+
+
+def csv_option(help: str) -> Any:  # noqa: A002 - as typer has it
+    """Return the option that names a CSV, which is refused before anything is computed for it."""
+
+    def checked(text: str) -> str:
+        if text:
+            check_ending(Path(text), "--csv", ".csv")
+        return text
+
+    return typer.Option("--csv", help=help, callback=checked)
+
 
 # --- the options of a run -------------------------------------------------------------------------
 

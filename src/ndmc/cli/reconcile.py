@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import ScenarioArgument, SeedOption, SetOption, VariantOption
+from ndmc.cli.arguments import (
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    VariantOption,
+    csv_option,
+)
 from ndmc.errors import InputError
 from ndmc.option import read_changes, read_count
 
@@ -21,7 +27,7 @@ def reconcile(
     scenario: ScenarioArgument,
     variant: VariantOption = "",
     set_: SetOption = [],  # noqa: B006
-    csv: Annotated[str, typer.Option(help="Also write every cell to this file.")] = "",
+    csv: Annotated[str, csv_option("Also write every cell to this file.")] = "",
     picture: Annotated[
         str,
         typer.Option(

@@ -9,6 +9,7 @@ import typer
 
 from ndmc.cli.arguments import Given, StoreArgument, command_of, read_options, takes_options
 from ndmc.errors import InputError, RunError
+from ndmc.option import read_count
 
 if TYPE_CHECKING:
     from ndmc.runs.options import Options
@@ -70,7 +71,7 @@ def _check_targets(store: Store, options: Options) -> None:
 
 def finish(
     store: StoreArgument,
-    workers: Annotated[int | None, typer.Option(help="Threads; one per core if not given.")] = None,
+    workers: Annotated[str, typer.Option(help="Threads; one per core if not given.")] = "",
 ) -> None:
     """Merge the percentiles of a run whose parts are all done.
 
@@ -80,20 +81,21 @@ def finish(
     from ndmc.cli.tables import progress_bar
     from ndmc.runs.run import finish as merge
 
+    threads = read_count(workers, "--workers") if workers else None
     with progress_bar("finish") as bar:
-        found = merge(store, workers, Terminal(bar))
+        found = merge(store, threads, Terminal(bar))
     print_run(found)
 
 
 @takes_options(parts=True, draws="10000")
 def job(
     system: Annotated[str, typer.Argument(metavar="slurm|pbs", help="The batch system.")],
-    parts: Annotated[int, typer.Option(help="Jobs of the array.")],
+    parts: Annotated[str, typer.Option(help="Jobs of the array.")],
     given: Given,
     time: Annotated[str, typer.Option(help="Time limit of a job, HH:MM:SS.")] = "04:00:00",
-    cpus: Annotated[int, typer.Option(help="Cores of a job.")] = 4,
+    cpus: Annotated[str, typer.Option(help="Cores of a job.")] = "4",
     memory: Annotated[str, typer.Option(help="Memory of a job.")] = "8G",
-    grace: Annotated[int, typer.Option(help="Seconds before the time limit to stop in.")] = 60,
+    grace: Annotated[str, typer.Option(help="Seconds before the time limit to stop in.")] = "60",
 ) -> None:
     """Print the script of an array job that computes a run in parts, without a scheduler of ndmc's.
 
@@ -103,15 +105,16 @@ def job(
     from ndmc.runs.jobs import job_script
 
     loaded, options = read_options(given)
-    read_asked(replace(options, part=(parts, parts)))  # refuses what the parts would
+    count = read_count(parts, "--parts")
+    read_asked(replace(options, part=(count, count)))  # refuses what the parts would
     script = job_script(
         system,
         command_of({**given, "out": options.out}),
         name=loaded.name,
-        parts=parts,
+        parts=count,
         time=time,
-        cpus=cpus,
+        cpus=read_count(cpus, "--cpus"),
         memory=memory,
-        grace=grace,
+        grace=read_count(grace, "--grace"),
     )
     print(script, end="")

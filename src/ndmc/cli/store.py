@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import SeedOption, StoreArgument, read_labels
+from ndmc.cli.arguments import SeedOption, StoreArgument, csv_option, read_labels
 from ndmc.errors import RunError
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
@@ -51,7 +51,7 @@ def percentiles(
     sel: Annotated[list[str], typer.Option(help="dim=label[,label]; a group is a label.")] = [],  # noqa: B006
     over: Annotated[str, typer.Option(help="Dims to sum over, draw by draw.")] = "",
     by_group: Annotated[str, typer.Option(help="Dims to sum by group.")] = "",
-    csv: Annotated[str, typer.Option(help="Write the table to this file instead.")] = "",
+    csv: Annotated[str, csv_option("Write the table to this file instead.")] = "",
 ) -> None:
     """Show exact percentiles with their 95 % confidence limits.
 
@@ -88,7 +88,7 @@ def validate(
             help="Variant to compare; what the scenario says if not given, 'none' for none."
         ),
     ] = None,
-    csv: Annotated[str, typer.Option(help="Also write every figure to this file.")] = "",
+    csv: Annotated[str, csv_option("Also write every figure to this file.")] = "",
 ) -> None:
     """Compare the model with published figures; exit 1 if a target is missed or unobservable.
 

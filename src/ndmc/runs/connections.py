@@ -33,7 +33,7 @@ def connect(address: str, workers: int | None) -> Iterator[Any]:
         distributed = distributed_library()
     except ImportError:
         message = 'this needs distributed; install ndmc with its extra: pip install "ndmc[cluster]"'
-        raise InputError(message, "--scheduler") from None
+        raise InputError(message, "--scheduler" if address else "--processes") from None
     if address:
         _check_address(distributed, address)
     with _quiet(), contextlib.ExitStack() as stack:

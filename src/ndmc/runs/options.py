@@ -84,6 +84,8 @@ class Options(Identity):
         metadata=option(
             "Threads, or processes; one per core if not given.",
             python="Threads, or processes; one for each of the processor's cores if None.",
+            text="",
+            read=read_count,
             shared=False,
         ),
     )

@@ -118,6 +118,8 @@ class Identity:
             "Bits of the mantissa that results are rounded to; 0 keeps all.",
             python="Bits of the mantissa that results are rounded to, which then compress better: "
             "10 bits keep a relative error of 2**-11. All bits if 0.",
+            text="0",
+            read=read_count,
         ),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError, RunError
 from ndmc.legible import legible
+from ndmc.option import check_ending
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,16 +66,13 @@ def check_file(path: Path, option: str, *others: str) -> None:
 
     Examples
     --------
-    >>> check_file(Path("shifts.gif"), "--picture")
+    >>> check_file(Path("a.gif"), "--picture")
     Traceback (most recent call last):
         ...
-    ndmc.errors.InputError: --picture: cannot write 'shifts.gif'; it ends in .svg, .png or .pdf
+    ndmc.errors.InputError: --picture: cannot write 'a.gif'; its name must end in .svg, .png or .pdf
     """
-    suffix, known = path.suffix.lower(), [*_DATES, *others]
-    if suffix not in known:
-        message = f"cannot write {str(path)!r}; it ends in {', '.join(known[:-1])} or {known[-1]}"
-        raise InputError(message, option)
-    if suffix in _DATES:
+    check_ending(path, option, *_DATES, *others)
+    if path.suffix.lower() in _DATES:
         _check_matplotlib(option)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from ndmc.errors import InputError
 from ndmc.legible import legible
+from ndmc.option import check_ending
 from ndmc.views.charts import writing
 from ndmc.views.layers import Edge, Node
 from ndmc.views.layout import (
@@ -190,8 +190,7 @@ def check_diagram(path: Path) -> None:
     --------
     >>> check_diagram(Path("system.svg"))
     """
-    if path.suffix.lower() != ".svg":
-        raise InputError(f"cannot draw {str(path)!r}; a diagram ends in .svg", "--graph")
+    check_ending(path, "--graph", ".svg")
 
 
 def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
