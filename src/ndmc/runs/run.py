@@ -162,6 +162,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
             listener.planned(found)
         store = create(place, asked.scenario, asked.plan, asked.first)
         if _is_done(store, asked):
+            _sweep_last(place)
             return store
         with place.lock("run", shared=options.part is not None):
             with place.lock("finish", wait=True):  # a part may repair beside others
@@ -178,10 +179,11 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
 def _sweep_last(place: Place) -> None:
     """Remove what killed parts have left, if the run is complete and no other part is there.
 
-    The store is looked at again: who completes it is not always the last to leave.
+    The store is looked at again: who completes it is not always the last to leave. What is left
+    harms nobody, so that it may stay on a disk that cannot be written.
     """
-    if open_store(place).complete:
-        with contextlib.suppress(BlockingIOError), place.lock("run"):
+    if open_store(place).complete and not place.swept():
+        with contextlib.suppress(OSError), place.lock("run"):
             place.sweep()
 
 

@@ -196,10 +196,17 @@ class Folder(Place):
         with locked(path, shared=shared, wait=wait):
             yield
 
+    def swept(self) -> bool:
+        """Whether no interrupted write has left anything."""
+        return not any(self._left())
+
     def sweep(self) -> None:
         """Remove what interrupted writes have left; nobody else may be writing."""
-        for path in self.path.rglob(f"*{_PARTIAL}"):
+        for path in self._left():
             path.unlink(missing_ok=True)
+
+    def _left(self) -> Iterator[Path]:
+        return self.path.rglob(f"*{_PARTIAL}")
 
 
 @contextlib.contextmanager

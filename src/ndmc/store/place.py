@@ -113,6 +113,10 @@ class Place(ABC):
         """
         yield
 
+    def swept(self) -> bool:
+        """Whether no interrupted write has left anything."""
+        return True
+
     def sweep(self) -> None:  # noqa: B027 - where a put is whole there is nothing to remove
         """Remove what interrupted writes have left; nobody else may be writing."""
 
