@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ndmc.engine.evaluation import evaluate
-    from ndmc.errors import InputError, RunError
+    from ndmc.errors import InputError, RunError, StudyWarning
     from ndmc.model import compile_plan
     from ndmc.plan.steps import Plan
     from ndmc.reconciliation.datasets import reconcile, reconciled_draws
@@ -31,6 +31,7 @@ __all__ = [
     "Plan",
     "RunError",
     "Scenario",
+    "StudyWarning",
     "bundled",
     "check",
     "compile_plan",
@@ -53,6 +54,7 @@ _HOMES = {
     "Plan": "ndmc.plan.steps",
     "RunError": "ndmc.errors",
     "Scenario": "ndmc.scenario.scenario",
+    "StudyWarning": "ndmc.errors",
     "bundled": "ndmc.scenario.load",
     "check": "ndmc.studies.checking",
     "compile_plan": "ndmc.model",

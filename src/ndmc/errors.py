@@ -1,13 +1,16 @@
-"""The two ways a run can end badly: the input is wrong, or the work failed."""
+"""The two ways a run can end badly, input that is wrong and work that fails, and warnings."""
 
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from types import FrameType
 
 from ndmc.legible import legible
 
-__all__ = ["InputError", "RunError", "nearest", "readable"]
+__all__ = ["InputError", "RunError", "StudyWarning", "nearest", "readable", "warn"]
 
 #: So many characters of a message are told, whatever was found: of its begin and of its end.
 _BEGIN, _END = 2000, 500
@@ -47,6 +50,43 @@ class RunError(RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(readable(message))
+
+
+class StudyWarning(UserWarning):
+    """What does not stop a study, but whoever uses its numbers should know.
+
+    The command line prints it on stderr; in Python it is a warning as any other.
+    """
+
+
+def warn(message: str, where: str = "") -> None:
+    """Warn of something, in the name of the code that called ndmc.
+
+    Parameters
+    ----------
+    message
+        What was found and what to do, in lower case.
+    where
+        ``file:line`` that it is about.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     warn("nothing uses the dim 'product'", "scenario.yaml:7")
+    >>> print(said[0].message)
+    scenario.yaml:7: nothing uses the dim 'product'
+    """
+    frame: FrameType | None = sys._getframe()
+    level = 1
+    while frame is not None and _is_own(frame):
+        frame, level = frame.f_back, level + 1
+    text = f"{where}: {message}" if where else message
+    warnings.warn(readable(text), StudyWarning, stacklevel=level)
+
+
+def _is_own(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).split(".")[0] == __name__.split(".")[0]
 
 
 def readable(text: str) -> str:

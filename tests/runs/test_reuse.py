@@ -50,7 +50,7 @@ def shard(out, name="in_use", block=0):
 
 
 @pytest.mark.parametrize("draws", [1500, 2500])
-def test_a_lost_shard_is_computed_again(tmp_path, whole, caplog, draws):
+def test_a_lost_shard_is_computed_again(tmp_path, whole, draws):
     """A block that begins with draws that are gone begins anew: they are no nan."""
     out = shutil.copytree(whole[0], tmp_path / "run.zarr")
     shutil.rmtree(out / "in_use" / "c" / "0")
@@ -58,8 +58,9 @@ def test_a_lost_shard_is_computed_again(tmp_path, whole, caplog, draws):
         with pytest.raises(RunError, match=r"lost part of its data \(in_use/c/0/0.*--repair"):
             reading(out)
     assert ndmc.info(out).lost == ("in_use/c/0/0/0",)
-    stored(out, draws)
-    assert "1 damaged or missing, computed again (in_use/c/0/0" in caplog.text
+    again = r"1 damaged or missing, computed again \(in_use/c/0/0"
+    with pytest.warns(ndmc.StudyWarning, match=again):
+        stored(out, draws)
     assert same(out, whole[1] if draws == 1500 else whole[2])
     assert ndmc.verify(out) == []
 
@@ -83,14 +84,14 @@ def swap(one, other):
     other.write_bytes(data)
 
 
-def test_shards_that_were_swapped_are_found(tmp_path, whole, caplog):
+def test_shards_that_were_swapped_are_found(tmp_path, whole):
     """Each is whole in itself, so that only whose it is gives it away."""
     out = shutil.copytree(whole[2], tmp_path / "run.zarr")
     swap(shard(out, block=0), shard(out, block=1))
     keys = {damage.key for damage in ndmc.verify(out)}
     assert keys == {shard(out, block=n).relative_to(out).as_posix() for n in (0, 1)}
-    stored(out, 3000)
-    assert "2 damaged or missing, computed again" in caplog.text
+    with pytest.warns(ndmc.StudyWarning, match="2 damaged or missing, computed again"):
+        stored(out, 3000)
     assert same(out, stored(tmp_path / "other.zarr", 3000))
 
 
@@ -208,7 +209,9 @@ def test_a_store_of_an_older_version_is_read(tmp_path):
     with tarfile.open(OLDER) as archive:
         archive.extractall(tmp_path, filter="data")
     out = tmp_path / "older.zarr"
-    with pytest.warns(UserWarning, match="older version: that its files are whole is checked"):
+    with pytest.warns(
+        ndmc.StudyWarning, match="older version: that its files are whole is checked"
+    ):
         assert ndmc.verify(out) == []
     for draws in (40, 80):
         whole = tmp_path / f"{draws}.zarr"

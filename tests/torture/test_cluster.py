@@ -486,7 +486,7 @@ def test_workers_lost_and_new_ones_change_nothing(own, expected, tmp_path):
 
 def assert_only_waited(error, address):
     """Demand that nothing was said but that there was no worker for a while, all being killed."""
-    assert set(error.splitlines()) <= {f"{address} {WAITING}"}
+    assert set(error.splitlines()) <= {f"warning: {address} {WAITING}"}
 
 
 def lose(nanny):

@@ -15,6 +15,7 @@ from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema
 from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
+from ndmc.cli.warned import warnings_printed
 from ndmc.errors import InputError, RunError, readable
 
 app = typer.Typer(
@@ -43,12 +44,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out."""
+    context.with_resource(warnings_printed())
 
 
 for command in (

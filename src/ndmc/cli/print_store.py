@@ -110,11 +110,9 @@ def _print_widths(page: Console, found: Info) -> None:
     page.print(table)
 
 
-def print_damage(store: Store, damaged: Sequence[Damage], unchecked: str) -> None:
-    """Print what is damaged, or that nothing is, and what could not be checked."""
+def print_damage(store: Store, damaged: Sequence[Damage]) -> None:
+    """Print what is damaged, or that nothing is."""
     page = console()
-    if unchecked:
-        page.print(f"warning: {unchecked}", style="yellow", soft_wrap=True)
     if not damaged:
         entries = len(store.ledger.names)
         page.print(f"every file of {store.path} is what was written: {entries:,} ledger entries")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ndmc.cli.arguments import SeedOption, StoreArgument, csv_option, read_labels
-from ndmc.errors import RunError
+from ndmc.errors import RunError, warn
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
 
@@ -34,7 +34,9 @@ def info(
         opened.check_files()
         return
     found = damage_of(opened)
-    print_damage(opened, found, unchecked(opened))
+    if older := unchecked(opened):
+        warn(older)
+    print_damage(opened, found)
     if found:
         raise RunError(
             f"{len(found)} {'file is' if len(found) == 1 else 'files are'} damaged or missing; "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
 import pickle
 import queue
@@ -16,13 +15,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from ndmc.errors import InputError, RunError
+from ndmc.errors import InputError, RunError, warn
 from ndmc.runs.block import Work
 from ndmc.runs.connections import distributed_library
 from ndmc.runs.executors import Report, Task
 from ndmc.store.keys import block_name
-
-_LOG = logging.getLogger(__name__)
 
 #: Futures in flight for each thread of a cluster: one computes while the next is on its way.
 _WINDOW = 2
@@ -155,7 +152,7 @@ class _Flight:
                 self.threads = sum(self.client.nthreads().values())
             self.counted = now
             if not self.threads and not self.waiting:
-                _LOG.warning("%s has no workers; waiting for some to join", self.address)
+                warn(f"{self.address} has no workers; waiting for some to join")
             self.waiting = not self.threads
         return _WINDOW * max(self.threads, 1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import logging
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, replace
@@ -18,8 +17,7 @@ from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
-from ndmc.errors import InputError, RunError
-from ndmc.legible import legible
+from ndmc.errors import InputError, RunError, warn
 from ndmc.option import option_of
 from ndmc.plan.steps import Plan
 from ndmc.runs.asked import Asked, check_memory, cores, read_asked, staged
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["execute", "finish", "plan_only", "run"]
-
-_LOG = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -202,7 +198,7 @@ def _mended(store: Store, asked: Asked) -> Store:
         return store
     first = f"{damaged[0].key} {damaged[0].reason}"
     count = f"{len(damaged)} damaged or missing, computed again ({first})"
-    _LOG.warning("warning: %s", legible(f"{store.path}: {count}"))
+    warn(count, store.path)
     return mend(store, asked.scenario, asked.plan, damaged)
 
 

@@ -16,6 +16,7 @@ from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
+from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.written import Written
 
 __all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each"]
@@ -89,6 +90,11 @@ def load(
     InputError
         For the first mistake found, with file and line.
 
+    Warns
+    -----
+    StudyWarning
+        For what nothing uses: parameters, grades and dims.
+
     Examples
     --------
     >>> load("china_nd").dims.years[:2]
@@ -116,6 +122,7 @@ def load_each(
     given = {whole(name): whole(value) for name, value in (changes or {}).items()}
     document = read_document(path)
     loaded = build(document, path.parent, variant or "", given)
+    warn_of_unused(document, loaded)
     yield loaded
     for other in loaded.file.variants:
         yield build(document, path.parent, other, given)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ndmc.errors import warn
 from ndmc.plan.steps import Plan
 from ndmc.scenario.scenario import Scenario, hash_of
 from ndmc.store.creation import restore
@@ -55,7 +55,7 @@ def verify(store: Store | str | Path) -> list[Damage]:
 
     Warns
     -----
-    UserWarning
+    StudyWarning
         If the store was written by an older version, whose checksums say less.
 
     Examples
@@ -69,7 +69,7 @@ def verify(store: Store | str | Path) -> list[Damage]:
     if not isinstance(store, Store):
         store = open_store(store)
     if older := unchecked(store):
-        warnings.warn(older, stacklevel=2)
+        warn(older)
     return damage_of(store)
 
 
