@@ -16,7 +16,7 @@ from ndmc.errors import InputError, nearest
 from ndmc.scenario.coded import Coded, alike, groups
 from ndmc.scenario.distributions import KEYS, SPREAD, MarginalError, marginals, superfluous
 from ndmc.scenario.marginals import Marginals, joined
-from ndmc.scenario.parameter_values import BY_CONFIDENCE, WITH_UNIT, read_values
+from ndmc.scenario.parameter_values import WITH_UNIT, read_values
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.quality import NORMAL_UP_TO, Rating
 from ndmc.scenario.quality_reader import Scorer
@@ -24,7 +24,7 @@ from ndmc.scenario.schema import GradeEntry, ParameterEntry
 from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.units import UnitError
-from ndmc.scenario.written import WrittenParameter
+from ndmc.scenario.written import BY_CONFIDENCE, WrittenParameter
 from ndmc.typing import Floats, Integers
 
 

@@ -37,6 +37,14 @@ def full_path(file: ScenarioFile, path: str) -> str:
     return f"parameters.{path}.value"
 
 
+def varied(document: Document, file: ScenarioFile, variant: str) -> Document:
+    """Return the document with the changes of a variant."""
+    for path, value in file.variants[variant].changes.items():
+        where = document.where("variants", variant, "set", path)
+        document = change(document, path, value, where)
+    return document
+
+
 def change(document: Document, path: str, value: Any, where: str) -> Document:
     """Return the document with the entry at a dotted path replaced; its parents must exist."""
     keys = path.split(".")

@@ -8,7 +8,7 @@ from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.scenario import reserved
 from ndmc.scenario.dependence import cholesky
-from ndmc.scenario.distributions import superfluous
+from ndmc.scenario.distributions import ignored, superfluous
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import ScenarioFile
@@ -74,6 +74,9 @@ def check_grades(document: Document, file: ScenarioFile) -> None:
         if grade.quality and grade.cv is not None:
             message = "give either quality or cv, not both: scores say how wide it is"
             raise document.error(message, "grades", name, "cv")
+        if grade.cv is not None and grade.distribution:
+            for _, message in ignored({grade.distribution}, {"cv"}):
+                raise document.error(message, "grades", name, "cv")
         if grade.quality and grade.distribution and superfluous({grade.distribution}, {"cv"}):
             message = f"a quality means nothing to {grade.distribution}; remove it"
             raise document.error(message, "grades", name, "quality")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,12 @@ KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
 #: How wide a cell is.
 SPREAD = ("cv", "sd")
+
+#: Numbers that say the same in two ways; where both are given, the second is taken.
+_EITHER = (("cv", "sd"), ("cv", "sigma"), ("sd", "sigma"), ("value", "mode"), ("value", "mu"))
+
+# So many distributions are told that would take a number; nearly all take a value.
+_FEW = 4
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -107,6 +113,40 @@ def superfluous(distributions: set[str], keys: set[str]) -> set[str]:
         needs = _FAMILIES[name][1] if name in _FAMILIES else (("values",), ("weights",))
         useful.update(*needs)
     return keys - useful
+
+
+def ignored(
+    distributions: set[str], keys: set[str], nearer: Set[str] = frozenset()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield numbers that the distributions would ignore, and why they may not be given.
+
+    Of two that say the same the second is the one that would be taken.
+
+    Parameters
+    ----------
+    distributions
+        Those that the cells of a parameter have.
+    keys
+        What is given.
+    nearer
+        What is given nearer to the cells, in rows of a table: it comes before ``keys``.
+
+    Examples
+    --------
+    >>> [*ignored({"normal"}, {"value", "cv", "sd"})]
+    [(('cv', 'sd'), 'give either cv or sd, not both')]
+    >>> [*ignored({"normal"}, {"cv"}, nearer={"value", "sd"})]
+    []
+    """
+    useless = superfluous(distributions, {*keys, *nearer})
+    for key in (key for key in (*KEYS, "values", "weights") if key in useless):
+        message = f"{key} means nothing to {' or '.join(sorted(distributions))}; remove it"
+        others = [name for name in _FAMILIES if not superfluous({name}, {key})]
+        few = 0 < len(others) <= _FEW
+        yield (key,), f"{message}, or say one of {', '.join(others)}" if few else message
+    for one, other in _EITHER:
+        if {one, other} <= {*keys, *nearer} and (one in nearer or other in keys):
+            yield (one, other), f"give either {one} or {other}, not both"
 
 
 # --- families -------------------------------------------------------------------------------------
@@ -219,6 +259,8 @@ def _lognormal(numbers: Mapping[str, Floats]) -> Marginals:
         mu, sigma = numbers["mu"], numbers["sigma"]
         central = _exp(mu + sigma * sigma / 2)
         exact, value = sigma == 0, central
+    elif "mu" in numbers:
+        raise MarginalError("a lognormal distribution with mu needs sigma")
     else:
         mean = numbers["value"]
         message = "the mean of a lognormal is {mean:g} but must be positive"

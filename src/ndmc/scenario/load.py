@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ndmc.errors import InputError, nearest
-from ndmc.scenario.changes import change, full_path, plain_value
+from ndmc.scenario.changes import change, full_path, plain_value, varied
 from ndmc.scenario.checks import check_described, check_grades, check_names, read_correlations
 from ndmc.scenario.document import Document, read_document, whole
 from ndmc.scenario.labels import read_dims
@@ -152,9 +152,10 @@ def as_scenario(
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
     """Return the scenario of a document whose tables lie in ``folder``."""
+    unchanged = document
     document, file = _with_changes(document, variant, changes)
     units = _units(document, file)
-    written = Written(folder, document, file, read_dims(document, file), units)
+    written = Written(folder, unchanged, document, file, read_dims(document, file), units)
     check_names(document, file, written.dims)
     check_grades(document, file)
     parameters = {name: read_parameter(written, name) for name in file.parameters}
@@ -186,9 +187,7 @@ def _with_changes(
         if variant not in file.variants:
             message = f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}"
             raise InputError(message, "--variant")
-        for path, value in file.variants[variant].changes.items():
-            where = document.where("variants", variant, "set", path)
-            document = change(document, path, value, where)
+        document = varied(document, file, variant)
     for path, text in changes.items():
         where = f"--set {path}={text}"
         document = change(document, full_path(file, path), plain_value(text, where), where)

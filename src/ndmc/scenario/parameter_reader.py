@@ -8,11 +8,12 @@ import numpy as np
 
 from ndmc.errors import nearest
 from ndmc.scenario.cell_reader import CellReader
+from ndmc.scenario.columns import refuse_ignored
 from ndmc.scenario.dependence import CHOICES, Errors, parse_errors
 from ndmc.scenario.distributions import superfluous
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.units import Dimension, UnitError
-from ndmc.scenario.written import Written, WrittenParameter
+from ndmc.scenario.written import Written, WrittenParameter, kinds_of
 
 
 def read_parameter(written: Written, name: str) -> Parameter:
@@ -29,7 +30,7 @@ def read_parameter(written: Written, name: str) -> Parameter:
     factor, dimension = _unit(parameter)
     reader = CellReader.of(parameter, factor)
     cells = reader.read()
-    _refuse_superfluous(parameter, cells.grades.distinct)
+    _refuse_superfluous(reader, cells.grades.distinct)
     uncertain = np.flatnonzero(~cells.marginals.certain)
     return Parameter(
         name=name,
@@ -71,24 +72,14 @@ def _range(parameter: WrittenParameter, factor: float) -> tuple[float, float] | 
     return low, high
 
 
-def _refuse_superfluous(parameter: WrittenParameter, grades: Sequence[str]) -> None:
+def _refuse_superfluous(reader: CellReader, grades: Sequence[str]) -> None:
     """Refuse numbers of the parameter that its distribution would ignore."""
-    entry, known = parameter.entry, parameter.within.file.grades
-    kinds: set[str] = set()
-    for grade in grades:
-        said = entry.distribution or (known[grade].distribution if grade else None)
-        kinds |= {said} if said else {"normal", "lognormal"}
-    if entry.quality and superfluous(kinds, {"cv"}):
+    parameter = reader.parameter
+    kinds = kinds_of(parameter.entry, parameter.within.file, grades)
+    if parameter.entry.quality and superfluous(kinds, {"cv"}):
         message = f"a quality means nothing to {' or '.join(sorted(kinds))}; remove it"
         raise parameter.error(message, "quality")
-    own = {"value", "cv", "sd", "mu", "sigma", "low", "mode", "high", "values", "weights"}
-    given = {name for name in own if getattr(entry, name) is not None}
-    for name in sorted(superfluous(kinds, given)):
-        message = f"{name} means nothing to {' or '.join(sorted(kinds))}; remove it"
-        raise parameter.error(message, name)
-    for one, other in (("cv", "sd"), ("value", "mode"), ("value", "mu")):
-        if {one, other} <= given:
-            raise parameter.error(f"give either {one} or {other}, not both", other)
+    refuse_ignored(parameter, reader.table, reader.given, kinds)
 
 
 # --- errors along dims ----------------------------------------------------------------------------

@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 
 from ndmc.errors import InputError, nearest
+from ndmc.scenario.columns import refuse_lookalikes, value_column
 from ndmc.scenario.distributions import KEYS, SPREAD
 from ndmc.scenario.quality_reader import SCORED
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.units import UnitError, parse_amount
-from ndmc.scenario.written import WrittenParameter
+from ndmc.scenario.written import WrittenParameter, grades_of
 from ndmc.typing import Floats
-
-#: The grade of a parameter whose cells each have that of their confidence.
-BY_CONFIDENCE = "by_confidence"
 
 #: Numbers in the unit of the parameter.
 WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
@@ -63,7 +61,11 @@ def _tabled(parameter: WrittenParameter, table: Table) -> GivenCells:
     if entry.wide is not None and entry.wide not in dims:
         message = f"wide: {entry.wide!r} is not a dim of this parameter"
         raise parameter.error(f"{message}; {nearest(entry.wide, dims)}", "wide")
-    column = entry.column or ("mean" if "mean" in table.header else "value")
+    refuse_lookalikes(parameter, table)
+    column = value_column(entry, table.header)
+    if not entry.column and {"mean", "value"} <= {*table.header}:
+        message = "give either a column mean or a column value, or say which: 'column: value'"
+        raise InputError(message, table.where())
     if entry.column and entry.column not in table.header:
         message = f"{entry.table} has no column {column!r}; {nearest(column, table.header)}"
         raise parameter.error(message, "column")
@@ -94,8 +96,7 @@ def _wanted(parameter: WrittenParameter, table: Table, column: str) -> Wanted:
 
 
 def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
-    names = {entry.grade} if entry.grade != BY_CONFIDENCE else {*file.confidence.values()}
-    grades = (file.grades.get(name or "") for name in names)
+    grades = (file.grades.get(name) for name in grades_of(entry, file))
     return entry.quality is not None or any(grade and grade.quality for grade in grades)
 
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.scenario.changes import varied
 from ndmc.scenario.document import Document
+from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.tables import Table, read_table
 from ndmc.scenario.units import UnitSystem
+
+#: The grade of a parameter whose cells each have that of their confidence.
+BY_CONFIDENCE = "by_confidence"
 
 
 @dataclass(frozen=True)
 class Written:
     """A file with the keys of the schema, its dims and units, before its parameters are read.
 
-    ``tables`` are those that were read, by name.
+    ``unchanged`` is the file before changes; ``tables`` are those that were read, by name.
     """
 
     folder: Path
+    unchanged: Document
     document: Document
     file: ScenarioFile
     dims: Dims
@@ -33,6 +41,15 @@ class Written:
         if name not in self.tables:
             self.tables[name] = read_table(self._path(name, *key))
         return self.tables[name]
+
+    def versions(self) -> Iterator[ScenarioFile]:
+        """Yield the file with its changes, without, and under each of its variants."""
+        yield self.file
+        file = validate_document(self.unchanged, ScenarioFile)
+        yield file
+        for name in file.variants:
+            with contextlib.suppress(InputError):  # a wrong one is told where it is asked for
+                yield validate_document(varied(self.unchanged, file, name), ScenarioFile)
 
     def _path(self, name: str, *key: str | int) -> Path:
         """Return the path of a file of the scenario; nothing outside its folder is ever read."""
@@ -52,6 +69,21 @@ class Written:
             message = f"the file {name!r} does not exist in {self.folder}; {nearest(name, others)}"
             raise self.document.error(message, *key)
         return path
+
+
+def grades_of(entry: ParameterEntry, file: ScenarioFile) -> set[str]:
+    """Return the names of the grades that cells of a parameter may have; empty for none."""
+    return {*file.confidence.values()} if entry.grade == BY_CONFIDENCE else {entry.grade or ""}
+
+
+def kinds_of(entry: ParameterEntry, file: ScenarioFile, grades: Iterable[str]) -> set[str]:
+    """Return the distributions that cells of these grades may have."""
+    found: set[str] = set()
+    for name in grades:
+        grade = file.grades.get(name)
+        said = entry.distribution or (grade.distribution if grade else None)
+        found |= {said} if said else {"normal", "lognormal"}
+    return found
 
 
 @dataclass(frozen=True)

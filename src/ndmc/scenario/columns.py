@@ -1,0 +1,134 @@
+"""Columns of tables held to the rules of keys: none is passed over that reads like a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+
+import numpy as np
+
+from ndmc.errors import InputError
+from ndmc.scenario.distributions import KEYS, ignored, superfluous
+from ndmc.scenario.schema import ParameterEntry, ScenarioFile
+from ndmc.scenario.table_cells import GivenCells
+from ndmc.scenario.tables import Table
+from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
+
+#: What columns are called elsewhere: in statistics, spreadsheets and other tools.
+_ALSO_CALLED = {
+    "unit": "unit units uom",
+    "value": "value values val",
+    "mean": "mean average avg",
+    "sd": "sd std stdev stddev stdv standarddeviation",
+    "cv": "cv cvpercent cvpct coefficientofvariation relsd rsd relstd relstdev relstddev relativesd"
+    " relativestandarddeviation reluncertainty relativeuncertainty relerror relativeerror",
+    "low": "low lower lowerbound lowerlimit lowest lo lb min minimum",
+    "mode": "mode mostlikely likeliest",
+    "high": "high higher upper upperbound upperlimit highest hi ub max maximum",
+    "mu": "mu",
+    "sigma": "sigma",
+}
+
+_CALL_IT = {name: key for key, names in _ALSO_CALLED.items() for name in names.split()}
+
+#: What is never read of a table, and what is instead.
+_INSTEAD = {
+    **dict.fromkeys(("uncertainty", "error", "err"), "call it 'sd', or 'cv' if it is a share"),
+    **dict.fromkeys(("variance", "var"), "take its root and call it 'sd'"),
+    **dict.fromkeys(
+        ("gsd", "geometricsd", "geometricstandarddeviation"),
+        "take its logarithm and call it 'sigma', beside 'mu'",
+    ),
+    **dict.fromkeys(
+        ("distribution", "dist", "distributiontype", "uncertaintytype"),
+        "say 'distribution' in the parameter, or row by row with grade: by_confidence",
+    ),
+}
+
+_BRACKETS = re.compile(r"\(.*?\)|\[.*?\]")
+
+_NO_LETTERS = re.compile(r"[\W_]+")
+
+
+def value_column(entry: ParameterEntry, header: Container[str]) -> str:
+    """Return the column that holds the value of a parameter."""
+    return entry.column or ("mean" if "mean" in header else "value")
+
+
+def refuse_lookalikes(parameter: WrittenParameter, table: Table) -> None:
+    """Refuse columns that nothing reads, but that are called much like one that is read.
+
+    Raises
+    ------
+    InputError
+        With the names of all of them, and what to call them.
+    """
+    read = {*KEYS, "unit", *parameter.dims, parameter.entry.column}
+    if parameter.entry.wide:
+        return  # its columns are labels, and no others
+    found = {name: _advice(name) for name in table.header if name not in read}
+    found = {name: advice for name, advice in found.items() if advice}
+    for entry, _ in _readers(parameter) if found else ():
+        found = {name: found[name] for name in found if name not in (*entry.dims, entry.column)}
+    if found:
+        told = "; ".join(f"the column {name!r} is not read: {found[name]}" for name in found)
+        note = f"note {next(iter(found))}"
+        raise InputError(f"{told} (a note needs another name, such as {note!r})", table.where())
+
+
+def _advice(name: str) -> str:
+    plain = _NO_LETTERS.sub("", _BRACKETS.sub("", name)).casefold()
+    key = _CALL_IT.get(plain, "")
+    advice = f"call it {key!r}" if key else _INSTEAD.get(plain, "")
+    if key in ("sd", "cv") and "%" in name:
+        return "call it 'cv', and write the % in its cells"
+    if key and _BRACKETS.search(name):
+        advice += ", and give its unit in a column 'unit' or in the parameter's 'unit'"
+    return advice
+
+
+def refuse_ignored(
+    parameter: WrittenParameter, table: Table | None, given: GivenCells, kinds: set[str]
+) -> None:
+    """Refuse numbers, of keys and of columns alike, that the distributions would ignore.
+
+    Raises
+    ------
+    InputError
+        At the key, the column, or the row of the table.
+    """
+    entry = parameter.entry
+    own = {key for key in (*KEYS, "values", "weights") if getattr(entry, key, None) is not None}
+    rows = {key: ~np.isnan(numbers) for key, numbers in given.numbers.items() if table}
+    columns = {key for key, are_given in rows.items() if are_given.any()}
+    for keys, message in ignored(kinds, own, columns):
+        if table is None or keys[-1] in own:
+            beside = [f": {key} is a column of {entry.table}" for key in keys if key not in own]
+            raise parameter.error("".join((message, *beside)), keys[-1])
+        if entry.wide:
+            raise parameter.error(f"a wide table gives a value; {message}", "table")
+        both = np.logical_and.reduce([rows[key] for key in keys])
+        name = value_column(entry, table.header) if keys == ("value",) else keys[-1]
+        if both.any() and not (len(keys) == 1 and _read_elsewhere(parameter, table, name)):
+            line = 1 if both.all() else int(given.lines[both].min())
+            column = "" if len(keys) > 1 else "the column "
+            column += f"{name!r} holds the value; " if name != keys[-1] else ""
+            raise InputError(f"{parameter.name!r}: {column}{message}", table.where(line))
+
+
+def _read_elsewhere(parameter: WrittenParameter, table: Table, name: str) -> bool:
+    """Whether a column means something to another parameter, or to a variant of this one."""
+    return any(name in _reads(entry, file, table.header) for entry, file in _readers(parameter))
+
+
+def _reads(entry: ParameterEntry, file: ScenarioFile, header: Container[str]) -> set[str]:
+    keys = {*KEYS} - superfluous(kinds_of(entry, file, grades_of(entry, file)), {*KEYS})
+    return {value_column(entry, header) if key == "value" else key for key in keys}
+
+
+def _readers(parameter: WrittenParameter) -> Iterator[tuple[ParameterEntry, ScenarioFile]]:
+    """Yield what reads the table of a parameter, now, in the file as written, and in variants."""
+    for file in parameter.within.versions():
+        for entry in file.parameters.values():
+            if entry.table == parameter.entry.table and not entry.wide:
+                yield entry, file
