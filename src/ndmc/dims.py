@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.label import YEARLY, LabelError, plain_label, read_labels, unknown_label
 from ndmc.typing import Floats
 
 __all__ = ["Dims", "align", "expand", "flat", "rows_in", "rows_of"]
-
-
-# Dims whose labels are years, but for the cohort label `before`.
-_YEARLY = ("age", "cohort", "year")
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Dims:
     def coordinate(self, dim: str) -> tuple[int, ...] | tuple[str, ...]:
         """Return the labels of ``dim``, as numbers where they are years."""
         labels = self.labels[dim]
-        if dim in _YEARLY and all(label.isdigit() for label in labels):
+        if dim in YEARLY and all(label.isdigit() for label in labels):
             return tuple(int(label) for label in labels)
         return labels
 
@@ -60,13 +57,35 @@ class Dims:
 
         Raises
         ------
-        KeyError
+        LabelError
             If ``dim`` has neither such a label nor such a group.
         """
+        label = plain_label(dim, label)
         members = self.groups.get(dim, {}).get(label, (label,))
         if members[0] not in self.labels[dim]:
-            raise KeyError(label)
+            raise LabelError(unknown_label(label, dim, self.labels, self.groups))
         return tuple(self.labels[dim].index(member) for member in members)
+
+    def chosen(self, dim: str, label: str) -> tuple[int, ...]:
+        """Return the same, and where years from one to another stand: 2001..2021.
+
+        Raises
+        ------
+        LabelError
+            As `positions`, and for years that run backwards.
+        """
+        ends = label.split("..") if dim in YEARLY else []
+        if len(ends) != 2:
+            return self.positions(dim, label)
+        first, last = ends[0].strip(), ends[1].strip()
+        found = tuple(range(self.positions(dim, first)[0], self.positions(dim, last)[-1] + 1))
+        if not found:
+            raise LabelError(f"{label!r} runs backwards; write {last}..{first}")
+        return found
+
+    def read(self, text: str, among: Iterable[str]) -> dict[str, list[str]]:
+        """Return the labels of some dims that a text names, by dim, as `read_labels` does."""
+        return read_labels(text, {dim: self.known(dim) for dim in among})
 
     def known(self, dim: str) -> tuple[str, ...]:
         """Return the labels and the groups of ``dim``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from ndmc.legible import legible
@@ -18,8 +18,8 @@ _BEGIN, _END = 2000, 500
 #: Names are compared up to this product of the characters on both sides: some 2 s.
 _COMPARED = 10**7
 
-#: So many names are listed.
-_LISTED = 50
+#: So many names are listed; of more, the first few.
+_LISTED, _FIRST = 10, 5
 
 
 class InputError(ValueError):
@@ -129,5 +129,10 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
         close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
         if close:
             return f"did you mean {close[0]!r}?"
-    more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
-    return f"choose one of {choices[:_LISTED]}{more}" if choices else "none is defined here"
+    return f"choose one of {_listed(choices)}" if choices else "none is defined here"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _LISTED:
+        return ", ".join(map(repr, names))
+    return f"{', '.join(map(repr, names[:_FIRST]))}, ... and {len(names) - _FIRST} more"

@@ -138,16 +138,20 @@ def test_what_overflows_by_its_unit_is_one_message(scenario, cli):
 
 
 def test_repeated_selections_add_up(scenario, cli):
-    """--sel for one dim twice is the two labels, and two dims in one are refused."""
+    """--sel for one dim twice is the two labels; one may name several dims, as targets do."""
     assert cli("run", scenario(), "-n", 50, "--keep", "in_use", "--out", "s.zarr").code == 0
     done = cli(
         "percentiles", "s.zarr", "--sel", "year=2003", "--sel", "year=2004", "--over", "product"
     )
     assert "2003" in done.out
     assert "2004" in done.out
-    done = cli("percentiles", "s.zarr", "--sel", "year=2003,product=car")
+    done = cli("percentiles", "s.zarr", "--sel", "year=2003..2004, product=car")
+    assert "2003" in done.out
+    assert "2004" in done.out
+    assert "phone" not in done.out
+    done = cli("percentiles", "s.zarr", "--sel", "year=1999 product=car")
     assert done.code == 2
-    assert "names two dims" in done.err
+    assert "--sel: 1999 lies before the years of the scenario, 2001..2004" in done.err
 
 
 @pytest.mark.parametrize(

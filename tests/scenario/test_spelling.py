@@ -56,9 +56,9 @@ def test_names_that_all_look_alike_are_compared_up_to_a_number():
 def test_what_was_meant_is_not_sought_for_ever():
     """Of many long names none is proposed; the first of them are listed."""
     many = [f"{'ab' * 400}{n}" for n in range(5000)]
-    assert nearest("ab" * 500, many).endswith(" and 4950 more")
+    assert nearest("ab" * 500, many).endswith(", ... and 4995 more")
     assert nearest("p71", [f"p{n}x" for n in range(1000)]) == "did you mean 'p71x'?"
-    assert nearest("x" * 1_000_000, ["production"]) == "choose one of ['production']"
+    assert nearest("x" * 1_000_000, ["production"]) == "choose one of 'production'"
 
 
 def test_a_message_about_something_huge_can_be_read():

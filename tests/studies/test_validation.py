@@ -231,7 +231,7 @@ def test_a_store_is_compared_as_it_was_run(tmp_path):
         (figure("totl", "1 kt"), "did you mean 'total'"),
         (figure("total", "1 kt"), "still has the dim 'year'"),
         (figure("total", "1 kt", at={"yaer": 2014}), "has no dim 'yaer'"),
-        (figure("total", "1 kt", at={"year": 1999}), "no label '1999'"),
+        (figure("total", "1 kt", at={"year": 1999}), "at: 1999 lies before the years"),
         (figure("total", "1 day", at={"year": 2014}), "published in 'day'"),
         (figure("total", "many", at={"year": 2014}), "not a number"),
         (figure("total", "1 kt", at="year 2014"), "write dim=label"),

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ndmc.errors import InputError
+from ndmc.label import LabelError
 from ndmc.option import check_ending, option_of
 from ndmc.runs.options import Options, listed
 
 if TYPE_CHECKING:
+    from ndmc.dims import Dims
     from ndmc.scenario.scenario import Scenario
 
 _OPTIONS = {one.name: one for one in listed() if option_of(one).help}
@@ -147,13 +149,14 @@ def command_of(given: Given) -> list[str]:
     return words
 
 
-def read_labels(given: list[str]) -> dict[str, list[str]]:
+def read_selection(given: list[str], dims: Dims) -> dict[str, list[str]]:
+    """Read the labels that ``--sel`` picks, by dim; those of one dim add up."""
     found: dict[str, list[str]] = {}
     for text in given:
-        dim, equals, labels = text.partition("=")
-        if not equals or not labels:
-            raise InputError(f"{text!r} is not of the form dim=label", "--sel")
-        if "=" in labels:
-            raise InputError(f"{text!r} names two dims; give --sel once for each", "--sel")
-        found.setdefault(dim.strip(), []).extend(label.strip() for label in labels.split(","))
+        try:
+            labels = dims.read(text, dims.labels)
+        except LabelError as wrong:
+            raise InputError(str(wrong), "--sel") from None
+        for dim, some in labels.items():
+            found.setdefault(dim, []).extend(some)
     return found

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import SeedOption, StoreArgument, csv_option, read_labels
+from ndmc.cli.arguments import SeedOption, StoreArgument, csv_option, read_selection
 from ndmc.errors import RunError, warn
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
@@ -50,7 +50,9 @@ def percentiles(
         list[str], typer.Option("--variable", "-v", help="Output; repeatable.")
     ] = [],  # noqa: B006
     quantiles: Annotated[str, typer.Option("--quantiles", "-q", help="In percent.")] = PERCENTS,
-    sel: Annotated[list[str], typer.Option(help="dim=label[,label]; a group is a label.")] = [],  # noqa: B006
+    sel: Annotated[
+        list[str], typer.Option(help="dim=label[,label] ...; a group is a label, so is 2001..2010.")
+    ] = [],  # noqa: B006
     over: Annotated[str, typer.Option(help="Dims to sum over, draw by draw.")] = "",
     by_group: Annotated[str, typer.Option(help="Dims to sum by group.")] = "",
     csv: Annotated[str, csv_option("Write the table to this file instead.")] = "",
@@ -68,7 +70,7 @@ def percentiles(
 
     opened = open_store(store)
     levels = read_percents(quantiles, "-q")
-    given = (read_labels(sel), read_names(over), read_names(by_group))
+    given = (read_selection(sel, opened.dims), read_names(over), read_names(by_group))
     names = variable or [name for name in opened.attrs["headline"] if name in opened.computed]
     found = summaries(opened, names or None, levels, *given)
     if csv:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.label import LabelError
 from ndmc.store.brackets import Series
 from ndmc.store.merged import Rows
 from ndmc.store.widths import width
@@ -37,7 +38,7 @@ class Target:
 
     text: str
     name: str
-    labels: tuple[str, ...]
+    labels: str
     quantile: float
     tolerance: float
 
@@ -53,7 +54,7 @@ def parse_target(text: str) -> Target:
     Examples
     --------
     >>> parse_target("in_use@2021,car p97.5 within 0.5 %").labels
-    ('2021', 'car')
+    '2021,car'
     """
     found = _TARGET.fullmatch(text)
     try:
@@ -67,7 +68,7 @@ def parse_target(text: str) -> Target:
         raise InputError(f"{percent} % is not between 0 and 100 %", "--until")
     if not 0 < tolerance < float("inf"):
         raise InputError(f"a tolerance of {tolerance:g} % cannot be reached", "--until")
-    labels = tuple(label.strip() for label in (found["labels"] or "").split(",") if label.strip())
+    labels = found["labels"] or ""
     return Target(text.strip(), found["name"], labels, float(percent / 100), tolerance / 100)
 
 
@@ -104,27 +105,24 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
     if one is None:
         suggestion = nearest(target.name, [s.title for s in series])
         raise InputError(f"no percentiles of {target.name!r} are computed; {suggestion}", "--until")
-    named: dict[str, list[int]] = {}
-    for text in target.labels:
-        dim, label = _label(target, text, one.view.kept, dims)
-        named.setdefault(dim, []).extend(dims.positions(dim, label))
+    named = _named(target, one.view.kept, dims)
     chosen = [named.get(dim, range(len(dims.labels[dim]))) for dim in one.view.kept]
     cells = np.arange(one.rows.start, one.rows.stop).reshape(one.view.shape)
     return one.sheet, cells[np.ix_(*chosen)].reshape(-1).tolist()
 
 
-def _label(target: Target, text: str, kept: Sequence[str], dims: Dims) -> tuple[str, str]:
-    """Return the dim and the label or group that a text names."""
-    given, _, label = (part.strip() for part in text.rpartition("="))
-    found = [d for d in kept if label in dims.known(d) and given in ("", d)]
-    if len(found) == 1:
-        return found[0], label
-    known = [name for dim in kept for name in dims.known(dim)]
-    if given and given not in kept:
-        message = f"{target.name!r} has no dim {given!r}; {nearest(given, kept)}"
-    else:
-        message = f"{target.name!r} has no label {text!r}; {nearest(label, known)}"
-    raise InputError(message, "--until")
+def _named(target: Target, kept: Sequence[str], dims: Dims) -> dict[str, list[int]]:
+    """Return where the labels of a target stand, by dim."""
+    try:
+        labels = dims.read(target.labels, kept)
+        for dim in labels:
+            if dim not in kept:
+                raise LabelError(f"it has no dim {dim!r}; {nearest(dim, kept)}")
+        return {
+            dim: [p for label in labels[dim] for p in dims.chosen(dim, label)] for dim in labels
+        }
+    except LabelError as wrong:
+        raise InputError(f"{target.name!r}: {wrong}", "--until") from None
 
 
 def achieved(target: Target, own: Rows, rows: Sequence[int], quantiles: Sequence[float]) -> float:

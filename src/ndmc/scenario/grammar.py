@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
+from ndmc.label import LabelError
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
 from ndmc.scenario.operations import FUNCTIONS, OPERATIONS
 from ndmc.scenario.units import NONE, TIME
@@ -192,9 +193,8 @@ class Composer:
             raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
         try:
             positions = self.dims.positions(dim, label)
-        except KeyError:
-            suggestion = nearest(label, self.dims.known(dim))
-            raise ExpressionError(f"{dim} has no label {label!r}; {suggestion}") from None
+        except LabelError as wrong:
+            raise ExpressionError(str(wrong)) from None
         rest = tuple(d for d in inner.dims if d != dim)
         axis = inner.dims.index(dim)
         return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)

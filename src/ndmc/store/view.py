@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.label import LabelError
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
@@ -102,10 +103,9 @@ def view(
         found: list[int] = []
         for label in labels:
             try:
-                found.extend(dims.positions(dim, label))
-            except KeyError:
-                message = f"{dim} has no label {label!r}; {nearest(label, dims.known(dim))}"
-                raise InputError(message) from None
+                found.extend(dims.chosen(dim, label))
+            except LabelError as wrong:
+                raise InputError(str(wrong), "--sel") from None
         chosen[dim] = tuple(dict.fromkeys(found))
     for dim in (*over, *by_group):
         _check_dim(name, dim, own)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.label import LabelError, pairs
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
@@ -99,7 +100,7 @@ def compare(scenario: Scenario, figure: Figure, modelled: Modelled) -> Compariso
     return Comparison(
         id=entry.id,
         quantity=entry.quantity or entry.note,
-        at=" ".join(f"{dim}={label}" for dim, label in _at(figure).items()),
+        at=pairs(_at(figure, scenario.dims), " "),
         published=published,
         unit=unit,
         uncertainty=math.nan if entry.uncertainty is None else entry.uncertainty,
@@ -134,7 +135,7 @@ def tolerances(scenario: Scenario) -> dict[str, float]:
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
     """Return the view that reduces a quantity to one number."""
-    picked = _at(figure)
+    picked = _at(figure, dims)
     for dim in (*picked, *figure.entry.over):
         if dim not in expression.dims:
             message = (
@@ -152,29 +153,24 @@ def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
     return View(figure.entry.quantity, expression.dims, positions, expression.dims)
 
 
-def _at(figure: Figure) -> dict[str, str]:
+def _at(figure: Figure, dims: Dims) -> Mapping[str, Sequence[str]]:
     at = figure.entry.at
     if isinstance(at, dict):
-        return dict(at)
-    pairs = [part.partition("=") for part in at.split()]
-    broken = [dim for dim, equals, label in pairs if not (equals and label)]
-    if broken:
-        raise InputError(f"at is {at!r}; write dim=label pairs such as year=2021", figure.where)
-    return {dim: label for dim, _, label in pairs}
-
-
-def _positions(figure: Figure, dims: Dims, dim: str, picked: Mapping[str, str]) -> tuple[int, ...]:
-    if dim not in picked:
-        return tuple(range(len(dims.labels[dim])))
-    label = picked[dim]
-    first, dots, last = label.partition("..")
+        return {dim: [label] for dim, label in at.items()}
     try:
-        if dim == "year" and dots:
-            return tuple(range(dims.positions(dim, first)[0], dims.positions(dim, last)[0] + 1))
-        return dims.positions(dim, label)
-    except KeyError as unknown:
-        message = f"{dim} has no label {unknown.args[0]!r}; {nearest(label, dims.known(dim))}"
-        raise InputError(message, figure.where) from None
+        return dims.read(at, dims.labels)
+    except LabelError as wrong:
+        raise InputError(f"at: {wrong}", figure.where) from None
+
+
+def _positions(
+    figure: Figure, dims: Dims, dim: str, picked: Mapping[str, Sequence[str]]
+) -> tuple[int, ...]:
+    try:
+        found = [at for label in picked.get(dim, ()) for at in dims.chosen(dim, label)]
+    except LabelError as wrong:
+        raise InputError(f"at: {wrong}", figure.where) from None
+    return tuple(dict.fromkeys(found)) if dim in picked else tuple(range(len(dims.labels[dim])))
 
 
 def _amount(figure: Figure) -> tuple[float, str]:

@@ -1,0 +1,233 @@
+"""Labels as people write them: read alone and in pairs, shown again, and what is wrong."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from ndmc.errors import nearest
+
+__all__ = ["YEARLY", "LabelError", "pairs", "plain_label", "read_labels", "unknown_label"]
+
+#: Dims whose labels are years or ages, but for the cohort label `before`.
+YEARLY = ("age", "cohort", "year")
+
+_OF_SPREADSHEETS = re.compile(r"([0-9]+)\.0+")
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+_OF_YEARS = re.compile(r"[0-9. ]+")
+
+#: Characters of a label in a message.
+_SHOWN = 80
+
+#: Labels of a group in a message.
+_LISTED = 5
+
+
+class LabelError(ValueError):
+    """A text that is no label: what it is, and what would be one."""
+
+
+def plain_label(dim: str, text: str) -> str:
+    """Return a label as it is compared: of composed letters (NFC), years as whole numbers.
+
+    Examples
+    --------
+    >>> plain_label("year", "2001.0"), plain_label("alloy", "1.0")
+    ('2001', '1.0')
+    """
+    text = unicodedata.normalize("NFC", text)
+    whole = _OF_SPREADSHEETS.fullmatch(text) if dim in YEARLY else None
+    return whole[1] if whole else text
+
+
+# --- pairs of a dim and labels --------------------------------------------------------------------
+
+_NAME = r"[A-Za-z][A-Za-z0-9_]*+\s*+="
+
+# A label, behind its dim or not. In quotes it may hold anything, a quote twice; without, it ends at
+# a comma or where the next dim begins. No part is tried twice: texts are anyone's.
+_LABEL = re.compile(
+    rf"""[\s,]*+ (?P<dim>{_NAME}(?:\s++(?!{_NAME}))?+)?+
+    (?: (?P<quote>["']) (?P<quoted>(?:(?!(?P=quote)).|(?P=quote){{2}})*+) (?P=quote)
+        (?=\s*+(?:,|$)|\s++{_NAME})
+      | (?P<plain>[^\s,]++(?:\s++(?!{_NAME})[^\s,]++)*+) )?+""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def read_labels(text: str, known: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    r"""Return the labels that a text names, by dim: ``year=2021 product=car, van``.
+
+    Parameters
+    ----------
+    text
+        Labels with commas between them, behind their dim, which may be left out where only one
+        dim has such a label. A label ends at a comma or where the next dim begins; one that holds
+        a comma, or looks like a dim and ``=``, stands in quotes, or alone behind its dim.
+    known
+        The labels and groups of dims.
+
+    Raises
+    ------
+    LabelError
+        For a dim without labels, and a label without dim that not just one dim has.
+
+    Examples
+    --------
+    >>> known = {"product": ["passenger car", "Fe, cast"], "year": ["2020", "2021"]}
+    >>> read_labels("year=2020,2021 product=passenger car", known)
+    {'year': ['2020', '2021'], 'product': ['passenger car']}
+    >>> read_labels("2021, 'Fe, cast'", known)
+    {'year': ['2021'], 'product': ['Fe, cast']}
+    """
+    found: dict[str, list[str]] = {}
+    for dim, labels, whole in _parts(unicodedata.normalize("NFC", text)):
+        if whole in known.get(dim, ()):
+            labels = [whole]
+        if dim and not labels:
+            raise LabelError(f"{dim!r} has no label; write {dim}=label, such as year=2021")
+        for n, label in enumerate(labels):
+            of = dim if dim and n == 0 else _owner(label, dim, known)
+            found.setdefault(of, []).append(label)
+    return found
+
+
+def _parts(text: str) -> Iterator[tuple[str, list[str], str]]:
+    """Yield each dim with the labels behind it, and with all of them as they stand there."""
+    dim, labels, at, start, end = "", list[str](), 0, 0, 0
+    while at < len(text):
+        found = _LABEL.match(text, at)
+        assert found, "a label may be empty"
+        at = found.end()
+        if found["dim"]:
+            if dim or labels:
+                yield dim, labels, text[start:end]
+            dim, labels, start = found["dim"].partition("=")[0].rstrip(), [], found.end("dim")
+        if found["quoted"] is not None:
+            labels.append(found["quoted"].replace(2 * found["quote"], found["quote"]))
+        elif found["plain"]:
+            labels.append(found["plain"])
+        end = at if found["quote"] or found["plain"] else end
+    if dim or labels:
+        yield dim, labels, text[start:end]
+
+
+def _owner(label: str, dim: str, known: Mapping[str, Collection[str]]) -> str:
+    """Return the dim of a label that stands behind another, of a dim or of none."""
+    others = [other for other, some in known.items() if plain_label(other, label) in some]
+    if dim and (dim in others or len(others) != 1):
+        return dim
+    if len(others) == 1:
+        return others[0]
+    if others:
+        both = " and ".join(others[:2])
+        raise LabelError(f"{both} have a label {label!r}; write {others[0]}={_quoted(label)}")
+    if "year" in known and _OF_YEARS.fullmatch(label):
+        return "year"
+    labels = [one for some in known.values() for one in some]
+    hint = f"{nearest(label, labels)} (write dim=label, such as year=2021)"
+    raise LabelError(f"no dim has a label {_shown(label)}; {hint}")
+
+
+def pairs(labels: Mapping[str, str | Iterable[str]], between: str = ", ") -> str:
+    """Return labels by dim as `read_labels` reads them.
+
+    Examples
+    --------
+    >>> pairs({"product": "Fe, cast", "year": ["2020", "2021"]})
+    "product='Fe, cast', year=2020,2021"
+    """
+    lists = {dim: [some] if isinstance(some, str) else some for dim, some in labels.items()}
+    return between.join(f"{dim}={','.join(map(_quoted, some))}" for dim, some in lists.items())
+
+
+def _quoted(label: str) -> str:
+    if [*_parts(label)] == [("", [label], label)]:
+        return label
+    return "'" + label.replace("'", "''") + "'"
+
+
+# --- what is wrong --------------------------------------------------------------------------------
+
+
+def unknown_label(
+    text: str,
+    dim: str,
+    labels: Mapping[str, Sequence[str]],
+    groups: Mapping[str, Mapping[str, Sequence[str]]],
+    *,
+    grouped: bool = True,
+) -> str:
+    """Return what a text is that is no label of a dim, and which may be meant.
+
+    Parameters
+    ----------
+    text
+        The text.
+    dim
+        The dim it should be a label of.
+    labels, groups
+        Those of all dims.
+    grouped
+        Whether a group may stand where the text does.
+
+    Examples
+    --------
+    >>> unknown_label("1900", "year", {"year": ["1950", "1951"]}, {})
+    '1900 lies before the years of the scenario, 1950..1951'
+    >>> unknown_label("car", "product", {"product": ["Car", "phone"]}, {})
+    "product has no label 'car' (capitals count); did you mean 'Car'?"
+    """
+    if dim in YEARLY:
+        return _no_year(text, dim, labels[dim])
+    own = groups.get(dim, {})
+    if text in own:
+        members = ", ".join(map(repr, own[text][:_LISTED])) + ", ..." * (len(own[text]) > _LISTED)
+        return f"{text!r} is a group of {dim}; only its labels can stand here: {members}"
+    choices = [*labels[dim], *own] if grouped else [*labels[dim]]
+    found = f"{dim} has no label {_shown(text)}"
+    if alike := next((one for one in choices if _bare(one) == _bare(text)), ""):
+        return f"{found} ({_difference(alike, text)}); did you mean {alike!r}?"
+    if text in labels:
+        found = f"{_shown(text)} is a dim, no label of {dim}"
+    elif others := [d for d, some in labels.items() if text in some or text in groups.get(d, ())]:
+        found = f"{_shown(text)} is a label of {others[0]}, not of {dim}"
+    return f"{found}; {nearest(text, choices)}"
+
+
+def _difference(one: str, other: str) -> str:
+    if one.casefold() == other.casefold():
+        return "capitals count"
+    return "blanks count" if one.split() == other.split() else "capitals and blanks count"
+
+
+def _bare(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
+def side(text: str, years: Sequence[str]) -> str:
+    """Return whether a year lies ``before`` or ``after`` others; nothing if it is none of either.
+
+    Examples
+    --------
+    >>> side("1900", ["1950", "1951"]), side("19th", ["1950", "1951"])
+    ('before', '')
+    """
+    whole = [int(year) for year in (years[0], years[-1]) if year.isdecimal()]
+    if not _WHOLE.fullmatch(text) or whole[0] <= int(text) <= whole[-1]:
+        return ""
+    return "before" if int(text) < whole[0] else "after"
+
+
+def _no_year(text: str, dim: str, years: Sequence[str]) -> str:
+    first = next(year for year in years if year.isdecimal())
+    if where := side(text, years):
+        return f"{text} lies {where} the {dim}s of the scenario, {first}..{years[-1]}"
+    return f"{_shown(text)} is no {dim}; write whole numbers such as {first}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
