@@ -46,13 +46,13 @@ def ndmc(*arguments, before=(), folder=None, **environment):
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def here(*arguments, folder=None, **environment):
+def here(*arguments, folder=None, encoding="utf-8", **environment):
     """Run the command in this process, which is as it was before.
 
     The same ``main`` gives the same words and exit code in a hundredth of the time, without the
     start of an interpreter and its imports. Warnings are errors, and a traceback is the test's.
     """
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
         _signals_kept(),
@@ -66,7 +66,10 @@ def here(*arguments, folder=None, **environment):
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
-    return Finished(ended.value.code or 0, out.getvalue(), err.getvalue())
+    out.flush()
+    return Finished(
+        ended.value.code or 0, out.buffer.getvalue().decode(out.encoding), err.getvalue()
+    )
 
 
 @contextlib.contextmanager

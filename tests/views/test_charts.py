@@ -181,6 +181,21 @@ except SystemExit as end:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_home_that_cannot_be_written_is_not_spoken_of(tmp_path):
+    """Matplotlib would say it twice beside every picture; elsewhere it logs as it did before."""
+    code = """
+import logging, os, sys
+sys.stderr = sys.stdout
+os.environ["MPLCONFIGDIR"] = "/dev/null/home"
+from pathlib import Path
+from ndmc.views.charts import check_file, write_chart
+check_file(Path("a.svg"), "--picture")
+write_chart(Path(sys.argv[1]), "x", lambda figure: figure.subplots())
+print(logging.getLogger("matplotlib").level == logging.NOTSET)
+"""
+    assert python(code, tmp_path / "a.svg") == "True"
+
+
 def test_a_table_needs_no_matplotlib(tmp_path):
     """Scores as CSV are written without drawing."""
     code = """

@@ -68,6 +68,7 @@ def main() -> None:
         interrupt_by_signals()
         _check_folder()
         code = app(prog_name="ndmc", standalone_mode=False)
+        sys.stdout.flush()
     except _UsageError as wrong:
         _quit_usage(wrong)
     except InputError as wrong:
@@ -79,7 +80,7 @@ def main() -> None:
     except MemoryError:
         _quit("out of memory; lower --block or --workers", 1)
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         sys.exit(1)
     except OSError as failed:
         _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
@@ -125,4 +126,13 @@ def _quit_usage(wrong: Any) -> None:
 def _quit(message: str, code: int) -> None:
     ignore_signals()
     print(f"error: {readable(message)}", file=sys.stderr)
+    _drop_output()
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Let what cannot be written go nowhere: Python would try again at its end, and fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

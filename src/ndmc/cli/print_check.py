@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from ndmc.cli.tables import console, number, plain_table, print_lines, print_table
+from ndmc.cli.tables import console, counted, number, plain_table, print_lines, print_table
 from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
@@ -16,7 +16,7 @@ def print_scenarios(found: Iterable[tuple[str, str]]) -> None:
     table = plain_table("", "scenario", "title", words=2)
     for name, title in found:
         table.add_row(name, title)
-    console().print(table)
+    print_table(console(), table)
 
 
 def print_check(found: Checked) -> None:
@@ -50,21 +50,16 @@ def _print_qualities(page: Console, found: Checked) -> None:
     for one in found.qualities:
         texts = (one.parameter, one.method, one.scores, one.distribution)
         table.add_row(*texts, str(one.cells), one.cv)
-    page.print(table)
+    print_table(page, table)
 
 
 def _summary(scenario: Scenario) -> str:
-    uncertain = sum(p.uncertain for p in scenario.parameters.values())
-    file = scenario.file
-    counts = [
-        f"{len(entries)} {word if len(entries) == 1 else words}"
-        for entries, word, words in (
-            (file.flows, "flow", "flows"),
-            (file.processes, "process", "processes"),
-            (file.stocks, "stock", "stocks"),
-        )
-    ]
-    return (
-        f"{scenario.name}: {len(scenario.parameters)} parameters ({uncertain} uncertain), "
-        f"{', '.join(counts)}, {len(scenario.dims.years)} years: it can be run"
+    file, uncertain = scenario.file, sum(p.uncertain for p in scenario.parameters.values())
+    counts = (
+        f"{counted(len(scenario.parameters), 'parameter')} ({uncertain} uncertain)",
+        counted(len(file.flows), "flow"),
+        counted(len(file.processes), "process", "processes"),
+        counted(len(file.stocks), "stock"),
+        counted(len(scenario.dims.years), "year"),
     )
+    return f"{scenario.name}: {', '.join(counts)}: it can be run"

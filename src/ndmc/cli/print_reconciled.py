@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ndmc.cli.tables import console, number, percent, plain_table
+from ndmc.cli.tables import console, number, percent, plain_table, print_table
 
 if TYPE_CHECKING:
     from ndmc.reconciliation.estimates import Reconciled
@@ -23,10 +23,10 @@ def print_reconciled(found: Reconciled) -> None:
     table = plain_table("reconciled", "quantity", "known", *columns, words=2)
     for one in adjustments(found):
         shown = [number(x) for x in (one.before, one.before_sd, one.after, one.after_sd)]
-        tests = [f"{x:+.2f}" if math.isfinite(x) else "-" for x in (one.shift, one.test)]
+        tests = [f"{x:+z.2f}" if math.isfinite(x) else "-" for x in (one.shift, one.test)]
         style = "red" if one.known == "rejected" or found.beyond(one.test) else ""
         table.add_row(one.quantity, one.known, one.unit, *shown, *tests, style=style)
-    page.print(table)
+    print_table(page, table)
     verdict = "no sign of gross errors" if found.plausible else "gross errors remain"
     chi2, redundancy = found.adjusted.chi2, found.adjusted.redundancy
     page.print(
@@ -69,9 +69,9 @@ def _print_open(page: Console, found: Reconciled) -> None:
     if beyond:
         table = plain_table("", "equation", "unit", "open", "sd", "test", words=1)
         for one in beyond:
-            numbers = (number(one.open), number(one.open_sd), f"{one.test:+.2f}")
+            numbers = (number(one.open), number(one.open_sd), f"{one.test:+z.2f}")
             table.add_row(one.equation, one.unit, *numbers)
-        page.print(table)
+        print_table(page, table)
 
 
 def _print_rejected(page: Console, found: Reconciled) -> None:
@@ -79,4 +79,4 @@ def _print_rejected(page: Console, found: Reconciled) -> None:
     for turn, one in enumerate(found.rejected, start=1):
         others = ", ".join(names[cell] for cell in one.alike)
         alike = f"; an error in {others} would look the same" if others else ""
-        page.print(f"rejected {turn}: {names[one.cell]}, test {one.test:+.1f}{alike}")
+        page.print(f"rejected {turn}: {names[one.cell]}, test {one.test:+z.1f}{alike}")

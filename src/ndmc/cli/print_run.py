@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console, Group
+from rich.table import Table
 
-from ndmc.cli.tables import WIDE, console, number_or_never, percent, plain_table
+from ndmc.cli.tables import console, counted, fits, number, percent, plain_table, print_table
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.legible import command_line
 from ndmc.runs.forecast import Estimate
@@ -66,7 +67,9 @@ def print_run(store: Store) -> None:
     found = findings_of(store)
     print_findings(page, found)
     print_targets(page, found)
-    page.print(f"{found.draws:,} draws, seed {attrs['seed']}, in {store.path}", soft_wrap=True)
+    page.print(
+        f"{counted(found.draws, 'draw')}, seed {attrs['seed']}, in {store.path}", soft_wrap=True
+    )
     example = headline[0] if headline else next(iter(store.computed))
     shown = command_line(["ndmc", "percentiles", store.path, "-v", example])
     page.print(f"next: {shown}", soft_wrap=True, highlight=False)
@@ -88,40 +91,49 @@ def print_targets(page: Console, found: Findings) -> None:
 
 
 def _print_headline(page: Console, store: Store, names: list[str]) -> None:
-    """Print outputs of the same dims side by side, or below each other on a narrow page."""
-    if page.width < WIDE and len(names) > 1:
-        for name in names:
-            _print_headline(page, store, [name])
-        return
+    """Print outputs of the same dims side by side, as many as the page has room for."""
+    table = _headline(store, names)
+    if len(names) > 1 and not fits(page, table):
+        half = (len(names) + 1) // 2
+        for some in (names[:half], names[half:]):
+            _print_headline(page, store, some)
+    else:
+        print_table(page, table)
+
+
+def _headline(store: Store, names: list[str]) -> Table:
+    """Return a table of the percentiles of outputs of the same dims, in the last year."""
     dims = store.computed[names[0]].dims
     others = tuple(dim for dim in dims if dim != "year")
-    totals = all(percentile_key(TOTAL.name(name)) in store.metadata for name in names)
-    blocks = [_last_year(store, name, totals) for name in names]
     heads = [percent(q) for q in store.spec.quantiles]
+    blocks = [_last_year(store, name) for name in names]
+    rows = max(map(len, blocks))
+    for block in blocks:
+        block += [[""] * len(heads)] * (rows - len(block))
     columns = [
         Group(f"{store.computed[name].title}, {store.computed[name].unit}", _padded(heads, block))
         for name, block in zip(names, blocks, strict=True)
     ]
     year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
     title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
-    table = plain_table(title, Group("", ", ".join(others)), *columns, no_wrap=True)
+    table = plain_table(title, Group("", ", ".join(others)), *columns)
     labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
-    for row, label in enumerate([*labels, *["total"] * totals]):
-        if row == len(labels):
-            table.add_section()
-        table.add_row(label, *(_padded(block[row], block) for block in blocks))
-    page.print(table)
+    for row, label in enumerate([*labels, "total"][:rows]):
+        texts = (_padded(block[row], block) for block in blocks)
+        table.add_row(label, *texts, end_section=row + 1 == len(labels) < rows)
+    return table
 
 
-def _last_year(store: Store, name: str, total: bool) -> list[list[str]]:
+def _last_year(store: Store, name: str) -> list[list[str]]:
     """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
     rows: list[list[float]] = []
-    for title in [name, *[TOTAL.name(name)] * total]:
+    total = TOTAL.name(name)
+    for title in [name, *[total] * (percentile_key(total) in store.metadata)]:
         values = store.percentile(title)
         if "year" in store.computed[name].dims:
             values = values[..., -1]
         rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()
-    return [[number_or_never(value) for value in row] for row in rows]
+    return [[number(value) for value in row] for row in rows]
 
 
 def _padded(texts: list[str], block: list[list[str]]) -> str:
@@ -138,10 +150,11 @@ def print_findings(page: Console, found: Findings) -> None:
         page.print(text, style="yellow", soft_wrap=True)
     balance = found.balance
     if "worst" in balance and balance["checked"]:
-        left, count = balance["not_computed"], len(balance["checked"])
+        left = balance["not_computed"]
+        processes = counted(len(balance["checked"]), "process", "processes")
         rest = f"; not computed whole: {', '.join(left)}" if left else ""
         page.print(
-            f"balanced in every draw and year: {count} process{'es' * (count > 1)}, worst residual "
+            f"balanced in every draw and year: {processes}, worst residual "
             f"{balance['worst']:.2g} of the largest flow or stock{rest}",
             soft_wrap=True,
             highlight=False,

@@ -10,7 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ndmc.cli.print_run import print_findings, print_targets
-from ndmc.cli.tables import console, limits_in_words, number_or_never, percent, plain_table
+from ndmc.cli.tables import (
+    console,
+    counted,
+    fits,
+    limits_in_words,
+    number,
+    percent,
+    plain_table,
+    print_table,
+)
 from ndmc.store.information import Info
 from ndmc.store.integrity import Damage
 from ndmc.store.store import Store
@@ -19,6 +28,8 @@ from ndmc.store.view import labels_of, unit_of
 
 #: Damaged files that are listed.
 _MOST_SHOWN = 100
+
+_LIMITS = "(95 % limits)"
 
 
 def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
@@ -42,22 +53,46 @@ def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
 def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
     """Print percentiles, each with its 95 % confidence limits."""
     page = console()
-    for name, summary in summaries.items():
-        output, kept = store.computed[name], summary.view.kept
-        columns = [text for q in summary.quantiles for text in (percent(q), "(95 % limits)")]
-        title = f"{output.title}, {unit_of(store, summary.view)}"
-        table = plain_table(title, *kept, *columns, words=len(kept))
-        for row in percentile_rows(store, summary):
-            cells = []
-            for q in summary.quantiles:
-                key = f"p{q * 100:g}"
-                cells += [
-                    number_or_never(row[key]),
-                    limits_in_words(row[key + "_low"], row[key + "_high"]),
-                ]
-            table.add_row(*(str(row[dim]) for dim in kept), *cells)
-        page.print(table)
-    page.print(f"{store.attrs['draws']:,} draws, seed {store.attrs['seed']}")
+    for summary in summaries.values():
+        table = _beside(store, summary)
+        print_table(page, table if fits(page, table) else _below(store, summary))
+    page.print(f"{counted(store.attrs['draws'], 'draw')}, seed {store.attrs['seed']}")
+
+
+def _beside(store: Store, summary: Summary) -> Table:
+    """Return a table with percentiles beside each other."""
+    kept = summary.view.kept
+    columns = [text for q in summary.quantiles for text in (percent(q), _LIMITS)]
+    table = plain_table(_title(store, summary), *kept, *columns, words=len(kept))
+    for labels, known in _cells(store, summary):
+        table.add_row(*labels, *(text for each in known for text in each))
+    return table
+
+
+def _below(store: Store, summary: Summary) -> Table:
+    """Return a table with percentiles below each other, which is narrow."""
+    kept = summary.view.kept
+    columns = (*kept, "", "percentile", _LIMITS)
+    table = plain_table(_title(store, summary), *columns, words=len(kept))
+    for labels, known in _cells(store, summary):
+        for quantile, each in zip(summary.quantiles, known, strict=True):
+            table.add_row(*labels, percent(quantile), *each)
+    return table
+
+
+def _title(store: Store, summary: Summary) -> str:
+    return f"{store.computed[summary.view.name].title}, {unit_of(store, summary.view)}"
+
+
+def _cells(store: Store, summary: Summary) -> Iterator[tuple[list[str], list[tuple[str, str]]]]:
+    """Yield the labels of each cell, and its percentiles with their limits."""
+    for row in percentile_rows(store, summary):
+        keys = [f"p{q * 100:g}" for q in summary.quantiles]
+        known = [
+            (number(row[key]), limits_in_words(row[f"{key}_low"], row[f"{key}_high"]))
+            for key in keys
+        ]
+        yield [str(row[dim]) for dim in summary.view.kept], known
 
 
 def print_info(found: Info) -> None:
@@ -73,7 +108,7 @@ def print_info(found: Info) -> None:
         dims = (*["draw"] * stored, *reversed(output.dims))
         kept = "stored" if stored else "percentiles only"
         outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
-    page.print(outputs)
+    print_table(page, outputs)
     print_findings(page, found)
     if found.complete:
         print_targets(page, found)
@@ -90,7 +125,7 @@ def _facts(found: Info) -> dict[str, str]:
         "scenario hash": found.scenario_hash,
         "variant": found.variant or "none",
         "changes": ", ".join(f"{k}={v}" for k, v in found.changes.items()) or "none",
-        "draws": f"{found.draws:,} in {found.blocks} block{'s' * (found.blocks != 1)}",
+        "draws": f"{found.draws:,} in {counted(found.blocks, 'block')}",
         "seed": str(found.seed),
         "state": state,
         "started": found.started,
@@ -107,7 +142,7 @@ def _print_widths(page: Console, found: Info) -> None:
         known = f"within {half:.2%}" if math.isfinite(half) else "no limit: too few draws"
         where = f" of {cell}" if cell else ""
         table.add_row(name, f"{percent(quantile)}{where}", known)
-    page.print(table)
+    print_table(page, table)
 
 
 def print_damage(store: Store, damaged: Sequence[Damage]) -> None:
@@ -120,6 +155,6 @@ def print_damage(store: Store, damaged: Sequence[Damage]) -> None:
     table = plain_table("", "block or part", "file", "what is wrong", words=3)
     for found in damaged[:_MOST_SHOWN]:
         table.add_row(found.entry or "-", found.key, found.reason)
-    page.print(table)
+    print_table(page, table)
     if len(damaged) > _MOST_SHOWN:
         page.print(f"and {len(damaged) - _MOST_SHOWN:,} more")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ndmc.cli.tables import console, number, percent, plain_table
+from ndmc.cli.tables import console, number, percent, plain_table, print_table
 from ndmc.legible import legible
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def print_validation(found: Validation) -> None:
     table_of = _drawn_figures if found.worst is None else _reconciled_figures
     for status, title in titles.items():
         if rows := found.of(status):
-            page.print(table_of(title, rows))
+            print_table(page, table_of(title, rows))
     _print_counts(page, found)
     if found.worst is not None:
         page.print(f"largest open equation {found.worst:.1e} of the largest term")
@@ -74,7 +74,7 @@ def _style(comparison: Comparison) -> str:
 
 def _off(comparison: Comparison) -> str:
     deviation = comparison.deviation
-    return f"{deviation:+.1%}" if math.isfinite(deviation) else "-"
+    return f"{deviation:+z.1%}" if math.isfinite(deviation) else "-"
 
 
 def _share(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ndmc.cli.tables import console, plain_table
+from ndmc.cli.tables import console, plain_table, print_table
 from ndmc.engine.stopwatch import Stopwatch
 
 #: What the stages are called, in the order of the work.
@@ -31,4 +31,4 @@ def print_profile(stopwatch: Stopwatch) -> None:
             each = f"{seconds / draws * 1e6:.2f}"
             shown.add_row(title, f"{seconds:.2f}", f"{seconds / total:.0%}", each)
     shown.add_row("all threads", f"{total:.2f}", "", f"{total / draws * 1e6:.2f}")
-    console().print(shown)
+    print_table(console(), shown)

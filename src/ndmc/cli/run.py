@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,4 +119,12 @@ def job(
         memory=memory,
         grace=read_count(grace, "--grace"),
     )
+    _write_as_given()
     print(script, end="")
+
+
+def _write_as_given() -> None:
+    """Let a script have the bytes of the words it was asked for with, whatever a terminal shows."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        errors = sys.getfilesystemencodeerrors()
+        sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors=errors)

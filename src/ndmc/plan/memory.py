@@ -20,13 +20,13 @@ def size_text(size: float) -> str:
 
     Examples
     --------
-    >>> size_text(1610612736)
-    '1.5 GiB'
+    >>> size_text(1610612736), size_text(1000)
+    ('1.5 GiB', '1000 B')
     """
     unit, size = 0, float(size)
     while size >= 1024 and unit < 4:
         size, unit = size / 1024, unit + 1
-    return f"{size:.3g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}"
+    return f"{size:.{3 if size < 999.5 else 4}g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_file"]
 
-# Where a home cannot be written matplotlib logs so in two lines on stderr, beside every picture.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
 #: One hue, from light to dark: told apart without seeing colors, and in print.
 LIGHT, MIDDLE, DARK = "#e3ecf6", "#4a86bf", "#08306b"
 
@@ -76,6 +73,19 @@ def check_file(path: Path, option: str, *others: str) -> None:
         _check_matplotlib(option)
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let matplotlib not say where a home cannot be written, in two lines beside every picture."""
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@_quiet()
 def _check_matplotlib(option: str) -> None:
     try:
         importlib.import_module("matplotlib")
@@ -88,6 +98,7 @@ def _check_matplotlib(option: str) -> None:
         raise InputError(message, option) from None
 
 
+@_quiet()
 def check_letters(path: Path, option: str, names: Iterable[str]) -> None:
     """Refuse letters that are not in matplotlib's font, but for SVG: its viewer has its own.
 
@@ -134,6 +145,7 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(f"cannot write {str(path)!r}: {failed.strerror or failed}") from None
 
 
+@_quiet()
 def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     """Write a chart to a file; the same chart gives the same bytes.
 
