@@ -200,7 +200,7 @@ def test_kernels_stand_alone():
     assert python(code) == "set()"
 
 
-HEAVY = "{'numpy', 'numba', 'scipy', 'xarray', 'dask', 'zarr', 'pandas', 'pint', 'pydantic'}"
+HEAVY = "{'numpy', 'numba', 'scipy', 'xarray', 'dask', 'zarr', 'pandas', 'pydantic'}"
 
 
 def test_import_is_light():
@@ -229,7 +229,7 @@ def test_reading_a_scenario_needs_no_engine():
 
 def test_a_plain_run_loads_what_it_needs(tmp_path):
     """A run writes its store without the libraries that take a second to load."""
-    heavy = "{'pint', 'dask', 'xarray', 'zarr', 'pandas'}"
+    heavy = "{'dask', 'xarray', 'zarr', 'pandas'}"
     code = f"""
 import sys
 from ndmc.cli import main

@@ -22,7 +22,7 @@ from ndmc.scenario.load import find
 from ndmc.store.store import open_store
 
 COMMANDS = ["scenarios", "check", "run", "info", "percentiles", "validate", "new", "schema"]
-HEAVY = ["numba", "dask", "pandas", "xarray", "zarr", "scipy", "pint", "pydantic", "numpy"]
+HEAVY = ["numba", "dask", "pandas", "xarray", "zarr", "scipy", "pydantic", "numpy"]
 
 
 @pytest.fixture

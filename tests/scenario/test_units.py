@@ -1,16 +1,23 @@
 """Units: converted once, round factors, nothing but units accepted."""
 
+from collections import Counter
+from pathlib import Path
+
 import pint
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from ndmc.scenario import units
+from ndmc.scenario import known_units
 from ndmc.scenario.units import NONE, TIME, Dimension, UnitError, UnitSystem, parse_amount
 
+DOCS = Path(__file__).parents[2] / "docs"
 REGISTRY = pint.UnitRegistry(on_redefinition="ignore")
-REGISTRY.define("kilotonne = 1000 * metric_ton = kt")
+REGISTRY.define("kilotonne = 1000 * metric_ton = kt")  # pint's `kt` is the knot
+REGISTRY.define("year = 365.25 * day = yr = a")  # pint's `a` is the are
+REGISTRY.define("item = count = unit")
+KNOWN = sorted(known_units._known().ways)
 MASSES = ["g", "kg", "t", "kt", "Mt", "lb"]
 FACTORS = [
     ("t", "kg", 1e-3),
@@ -47,41 +54,123 @@ def test_factors_agree_with_pint(system, one, two):
     assert_allclose(got, expected, rtol=1e-13)  # each factor is rounded to 15 digits
 
 
-COMMON = units._common()
-PINT = pint.UnitRegistry(None)
-PINT.load_definitions(units._COMMON.splitlines())
-KNOWN = sorted(COMMON.known)
+# What pint reads as something else: short tons, parsecs, megarods.
+METRIC = {name for name in KNOWN if name.rstrip("s").endswith("ton") and "_" not in name}
+OTHERWISE = METRIC | {name for name in KNOWN if name.endswith("pcs")} | {"Mrd"}
 
 
-def test_common_units_are_those_of_pint():
-    """Every name that is read without pint means there what pint says."""
-    for name in KNOWN:
-        size, dimension = COMMON.measured(name)
-        expected, wanted = units._measured(PINT, name)
-        assert (name, dimension) == (name, wanted)
-        assert size == pytest.approx(expected, rel=1e-15, abs=0)
+def measured(text):
+    """Return size and dimension as pint has them, nothing of what it does not know."""
+    REGISTRY._cache.root_units.clear()  # else it has the bits of the same product in another order
+    try:
+        size, root = REGISTRY.get_root_units(text)
+    except pint.UndefinedUnitError:
+        return None
+    return size, Dimension.of({k: float(v) for k, v in dict(root.dimensionality).items()})
+
+
+OF_PINT = [name for name in KNOWN if name not in OTHERWISE and measured(name.replace("%", ""))]
+
+
+def test_units_are_those_of_pint():
+    """What pint knows as well is the same here, to the bit."""
+    assert len(OF_PINT) > 300
+    system = UnitSystem("g")
+    for name in OF_PINT:
+        found = known_units.read_unit(name)[0], system.dimension(name)
+        assert (name, *found) == (name, *measured(name))
 
 
 FACTOR = st.tuples(
-    st.sampled_from([*KNOWN, "1", "t", "kg"]), st.sampled_from(["", "**2", " ^ -1", "** 3"])
-).map("".join)
+    st.sampled_from([*OF_PINT, "1", "t", "kg"]), st.sampled_from(["", "**2", " ^ 3"])
+).map(lambda parts: "1" if parts[0] == "1" else "".join(parts))
 
 
 @settings(deadline=None)
-@given(first=FACTOR, others=st.lists(st.tuples(st.sampled_from("*/ "), FACTOR), max_size=3))
-def test_products_of_common_units_are_those_of_pint(first, others):
-    """Products, quotients and powers of them too."""
-    text = "".join([first, *map("".join, others)])
-    size, dimension = COMMON.measured(text)
-    expected, wanted = units._measured(PINT, text)
-    assert dimension == wanted
-    assert size == pytest.approx(expected, rel=2e-15, abs=0)
+@given(factors=st.lists(FACTOR, min_size=1, max_size=3))
+def test_quotients_of_units_are_those_of_pint(factors):
+    """Quotients and powers are the same, to the bit."""
+    text = "/".join(factors)
+    size, dimension = measured(text)
+    assert UnitSystem("t").dimension(text) == dimension
+    assert known_units.read_unit(text)[0] == size
 
 
-@pytest.mark.parametrize("unit", ["lb", "gs", "kg*lb", "grammes"])
-def test_other_units_are_left_to_pint(unit):
-    """What is not common is not guessed."""
-    assert COMMON.measured(unit) is None
+@pytest.mark.parametrize("text", ["kg*m", "kW h", "t km^2 / yr", "g/m**2/yr*kt"])
+def test_products_of_units_are_those_of_pint(text):
+    """A product is, too; its last bit may differ, as pint's does with the order."""
+    size, dimension = measured(text)
+    assert UnitSystem("t").dimension(text) == dimension
+    assert known_units.read_unit(text)[0] == pytest.approx(size, rel=2e-15, abs=0)
+
+
+@pytest.mark.parametrize("name", sorted(METRIC))
+def test_a_ton_is_metric(name):
+    """No ton is 907 kg that does not say that it is short."""
+    number = {"t": 1, "k": 1e3, "m": 1e6, "g": 1e9}[name[0].lower()]
+    assert UnitSystem("t").factor(name) == number
+
+
+@pytest.mark.parametrize(
+    ("system", "unit", "expected"),
+    [
+        ("t", "short_ton", 0.90718474),
+        ("t", "long ton", 1.0160469088),
+        ("kt", "million metric tons", 1e3),
+        ("t", "Mlb", 453.59237),
+        ("g", "troy_ounce", 31.1034768),
+        ("t", "µg", 1e-12),
+        ("t", "t per year", 1.0),
+        ("t", "kg/cap/a", 1e-3),
+        ("t", "kg m-2 yr-1", 1e-3),
+        ("t", "kg·m⁻²·yr⁻¹", 1e-3),
+        ("t", "g/㎡", 1e-6),
+        ("t", "m2", 1.0),
+        ("t", "km²", 1e6),
+        ("t", "m³", 1.0),
+        ("t", "l", 1e-3),
+        ("vehicles", "million vehicles", 1e6),
+        ("pcs", "kunits", 1e3),
+        ("item", "Mio", 1e6),
+        ("kg", "kg/Mcap", 1e-6),
+        ("t", "‰", 1e-3),
+        ("t", "wt%", 0.01),
+        ("t", "ppb", 1e-9),
+        ("USD", "k€/€", 1e3),
+        ("USD", "bn USD", 1e9),
+        ("MWh", "toe", 11.63),
+        ("MW", "kWp", 1e-3),
+    ],
+)
+def test_units_of_material_flow_studies_are_read(system, unit, expected):
+    """Reads what studies write, whatever signs they write it with."""
+    assert UnitSystem(system).factor(unit) == expected
+
+
+def test_no_unit_is_written_twice():
+    """No prefix makes of one unit another."""
+    known = known_units._known()
+    ways = Counter()
+    for row in known_units.UNITS.splitlines()[3:]:
+        _, _, written, _, letters, _ = row.split("|")
+        for text in written.split():
+            words = [known.prefixes[one] for one in letters.split()] if len(text) > 2 else []
+            ways.update(before + text for before in ("", *letters.split(), *words))
+    assert {text for text, count in ways.items() if count > 1} == set()
+    assert sorted(ways) == KNOWN
+
+
+def test_the_list_stands_in_the_docs():
+    """The scenario format lists every unit and prefix."""
+    text = (DOCS / "scenario-format.md").read_text(encoding="utf-8")
+    assert known_units.UNITS.strip() in text
+
+
+def test_money_is_of_its_own_kind():
+    """Euros are no dollars: a rate between them is a parameter."""
+    system = UnitSystem("t")
+    assert system.dimension("EUR") != system.dimension("USD")
+    assert system.dimension("MEUR/EUR") == NONE
 
 
 def test_year_is_the_unit_of_time():
@@ -125,18 +214,53 @@ def test_amount_without_a_number_is_refused(text):
 @pytest.mark.parametrize(
     ("unit", "message"),
     [
-        ("degC", "offset"),
-        ("furlongz", "unknown unit"),
+        ("degC", "unknown unit 'degC'; choose one such as t, kt"),
+        ("furlongz", "unknown unit 'furlongz'; choose one such as t, kt"),
+        ("phones", "'item' for whatever is counted; docs/scenario-format.md lists all"),
         ("t**9**9", "cannot read"),
         ("t; import os", "cannot read"),
         ("t" * 200, "cannot read"),
         ("2*t", "cannot read"),
+        ("m10", "cannot read"),
+        ("12", "cannot read"),
+        ("kg/(cap yr)", "write it like .* 'kg/cap/yr' .* without brackets"),
+        ("1000 t", "write it like .* 'thousand t', without .* numbers"),
+        ("mt", r"unknown unit 'mt'; did you mean 'Mt' \(megatonne\) or 't' \(tonne\)\?"),
+        ("MT/yr", r"unknown unit 'MT' in 'MT/yr'; did you mean 'Mt' \(megatonne\) or 't'"),
+        ("KG", "unknown unit 'KG'; did you mean 'kg'?"),
+        ("Kg", "did you mean 'kg'?"),
+        ("kT", "did you mean 'kt'?"),
+        ("GWH", "did you mean 'GWh'?"),
+        ("Yr", "did you mean 'yr'?"),
+        ("Tonnes", "did you mean 'tonnes'?"),
+        ("mG", r"did you mean 'mg' \(milligram\) or 'Mg' \(megagram\)\?"),
+        ("gr", "did you mean 'g'?"),
+        ("u", "did you mean 'unit'?"),
+        ("pct", "did you mean '%'?"),
+        ("-", r"cannot read the unit '-'; did you mean '1'\?"),
+        ("US$", "did you mean 'USD'?"),
+        ("oz", "did you mean 'troy_ounce' or 'avoirdupois_ounce'?"),
+        ("pt", "unknown unit 'pt'"),
+        ("are", "unknown unit 'are'"),
+        ("knot", "unknown unit 'knot'"),
+        ("bbl", "unknown unit 'bbl'"),
+        ("kg%", "unknown unit 'kg%'"),
+        ("million vehicels", "unknown unit 'vehicels' in .*; did you mean 'vehicles'?"),
+        ("t REO", "unknown unit 'REO' in 't REO'; a unit does not say of what: write 't'"),
+        ("kt CO2/yr", "unknown unit 'CO2' in .*; a unit does not say of what: write 'kt/yr'"),
     ],
 )
-def test_nonsense_is_refused(unit, message):
-    """Refuses what is no unit, or no absolute one, and names it."""
+def test_what_is_no_unit_is_refused(unit, message):
+    """Refuses what is no unit, or one by accident, and says what may be meant."""
     with pytest.raises(UnitError, match=message):
         UnitSystem("t").factor(unit)
+
+
+@pytest.mark.parametrize("unit", ["%", "million vehicles", "kitem", "ppm"])
+def test_stocks_in_plain_numbers_are_counted_one_by_one(unit):
+    """Refuses a unit of stocks that is a plain number: shares could not be told from stocks."""
+    with pytest.raises(UnitError, match="stocks that are counted need 'item'"):
+        UnitSystem(unit)
 
 
 def test_stocks_in_years_are_refused():

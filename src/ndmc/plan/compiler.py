@@ -221,8 +221,8 @@ def _factor(names: Vocabulary, unit: str, dimension: Dimension, name: str) -> fl
     units = names.scenario.units
     try:
         if units.dimension(unit) != dimension:
-            wanted = units.name(dimension)
-            raise UnitError(f"{name!r} is in {wanted}, which cannot be converted to {unit!r}")
+            found = f"{name!r} is in {units.name(dimension)} [{dimension}]"
+            raise UnitError(f"{found}, which cannot be converted to {units.as_read(unit)}")
         return units.factor(unit)
     except UnitError as wrong:
         names.fail(str(wrong), "indicators", name, "unit")

@@ -315,7 +315,8 @@ def _limit(
         if given in ("", unit):
             return name, number
         if units.dimension(given) != units.dimension(unit):
-            raise UnitError(f"{name!r} is in {unit}, which cannot be compared with {given!r}")
+            found = f"{name!r} is in {units.as_read(unit)}"
+            raise UnitError(f"{found}, which cannot be compared with {units.as_read(given)}")
         return name, number * units.factor(given) / units.factor(unit)
     except UnitError as wrong:
         raise InputError(str(wrong), "--exceed") from None

@@ -189,7 +189,8 @@ class CellReader:
             return 1.0
         try:
             if units.dimension(unit) != units.dimension(own):
-                raise UnitError(f"{unit!r} cannot be converted to the parameter's unit {own!r}")
+                wanted = f"the parameter's unit {units.as_read(own)}"
+                raise UnitError(f"{units.as_read(unit)} cannot be converted to {wanted}")
             return float(f"{units.factor(unit) / units.factor(own):.15g}")
         except UnitError as wrong:
             raise InputError(str(wrong), self.origins.where(cell)) from None

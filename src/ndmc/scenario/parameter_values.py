@@ -141,7 +141,8 @@ def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
         number, unit = parse_amount(found)
         scale = units.factor(unit) / units.factor(entry.unit) if unit else 1.0
         if unit and units.dimension(unit) != units.dimension(entry.unit):
-            raise UnitError(f"{unit!r} cannot be converted to {entry.unit!r}")
+            read = units.as_read
+            raise UnitError(f"{read(unit)} cannot be converted to {read(entry.unit)}")
     except UnitError as wrong:
         raise parameter.error(str(wrong), "value", *at) from None
     if not math.isfinite(number):

@@ -193,7 +193,8 @@ def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> f
     except UnitError as wrong:
         raise InputError(str(wrong), figure.where) from None
     if given not in (dimension, dimension * TIME, dimension / TIME):
-        model = scenario.units.name(dimension)
-        message = f"published in {unit!r}, but {figure.entry.quantity!r} is in {model}"
+        model = f"{scenario.units.name(dimension)} [{dimension}]"
+        published = f"published in {scenario.units.as_read(unit)}"
+        message = f"{published}, but {figure.entry.quantity!r} is in {model}"
         raise InputError(message, figure.where)
     return factor
