@@ -44,19 +44,21 @@ class Watched:
     @property
     def complaints(self):
         """What no command may do, whatever it is given."""
-        lines = self.err.splitlines()
+        lines = [line for line in self.err.splitlines() if not line.startswith("warning: ")]
         if self.err.startswith("Usage: ndmc"):  # where nothing is given
             lines = ["error: " + lines[0]]
-        said = bool(lines) and lines[0].startswith("error: ")
+        said = bool(lines) and all(line.startswith("error: ") for line in lines)
         found = {
             f"exit {self.code}": self.code not in (0, 1, 2),
             "a traceback": "Traceback" in self.err,
             f"{self.seconds:.0f} s of processor": self.seconds > SECONDS,
             f"{self.memory / 2**20:.0f} MiB": self.memory > MEMORY,
             "no message": self.code in (1, 2) and not said,
-            "more than one message": self.code in (1, 2) and len(lines) > 1,
+            "more than one message": self.code == 1 and len(lines) > 1,
+            "too many mistakes at once": len(lines) > 21,
             "a word on stderr": self.code == 0 and bool(lines),
-            "a message longer than a page": len(self.err) > 4000,
+            "a message longer than a page": max(map(len, lines), default=0) > 4000,
+            "messages longer than pages": len(self.err) > 12_000,
         }
         return [text for text, so in found.items() if so]
 

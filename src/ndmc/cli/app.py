@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -72,21 +72,21 @@ def main() -> None:
     except _UsageError as wrong:
         _quit_usage(wrong)
     except InputError as wrong:
-        _quit(str(wrong), 2)
+        _quit(2, *str(wrong).split("\n"))
     except RunError as failed:
-        _quit(str(failed), 1)
+        _quit(1, str(failed))
     except KeyboardInterrupt:
-        _quit(_STOPPED, 1)
+        _quit(1, _STOPPED)
     except MemoryError:
-        _quit("out of memory; lower --block or --workers", 1)
+        _quit(1, "out of memory; lower --block or --workers")
     except BrokenPipeError:
         _drop_output()
         sys.exit(1)
     except OSError as failed:
-        _quit(f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}", 1)
+        _quit(1, f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}")
     else:
         if code == _INTERRUPTED:
-            _quit(_STOPPED, 1)
+            _quit(1, _STOPPED)
         ignore_signals()
         sys.exit(code)
 
@@ -120,12 +120,13 @@ def _quit_usage(wrong: Any) -> None:
         print(text, file=sys.stderr)
         sys.exit(2)
     path = wrong.ctx.command_path if wrong.ctx else "ndmc"
-    _quit(f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help", 2)
+    _quit(2, f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help")
 
 
-def _quit(message: str, code: int) -> None:
+def _quit(code: int, *messages: str) -> NoReturn:
     ignore_signals()
-    print(f"error: {readable(message)}", file=sys.stderr)
+    for message in messages:
+        print(f"error: {readable(message)}", file=sys.stderr)
     _drop_output()
     sys.exit(code)
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
+from ndmc.errors import Mistakes
 from ndmc.plan.steps import Term
 from ndmc.plan.vocabulary import Vocabulary
 
@@ -52,8 +53,10 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
         If a flow is left undetermined or a process has nothing left to close.
     """
     file = names.file
-    for index, process in enumerate(file.processes):
-        _check_crossed(names, process, index)
+    with Mistakes() as mistakes:
+        for index, process in enumerate(file.processes):
+            with mistakes.apart():
+                _check_crossed(names, process, index)
     open_flows = [
         name
         for name, flow in file.flows.items()

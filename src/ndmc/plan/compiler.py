@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.flows import flow_steps
 from ndmc.plan.loop_rules import LoopError
 from ndmc.plan.loops import compile_loop
@@ -64,10 +64,11 @@ def build_plan(
     memory
         What compiling may take.
     """
-    names = Vocabulary(scenario, memory)
+    names = Vocabulary(scenario, memory, Mistakes(scenario.mistakes))
     unordered = _steps(names)
-    ordered = _sorted(names, unordered)
-    outputs = [_output(names, name) for name in _kept(names, keep)]
+    with names.mistakes:
+        ordered = _sorted(names, unordered)
+        outputs = _outputs(names, _kept(names, keep))
     formulas = [_quantity(names, name, *given) for name, given in (quantities or {}).items()]
     outputs += [_quantity_output(names, formula) for formula in formulas]
     everything = (*names.file.flows, *names.file.stocks) if whole else ()
@@ -101,8 +102,9 @@ def build_plan(
 
 def _steps(names: Vocabulary) -> list[Single]:
     """Return the steps that determine everything, in no order."""
-    stocks = stock_steps(names)
-    flows = flow_steps(names)
+    with names.mistakes:
+        stocks = stock_steps(names)
+        flows = flow_steps(names)
     return [*names.indicators.values(), *stocks, *profile_steps(names, stocks), *flows]
 
 
@@ -119,7 +121,8 @@ def _sorted(names: Vocabulary, steps: Sequence[Single]) -> list[Step]:
     found: list[Step] = []
     for group in in_order(needs):
         looped = len(group) > 1 or group[0] in needs[group[0]]
-        found.append(_loop(names, [steps[n] for n in group]) if looped else steps[group[0]])
+        with names.mistakes.apart():
+            found.append(_loop(names, [steps[n] for n in group]) if looped else steps[group[0]])
     return found
 
 
@@ -195,6 +198,14 @@ def _quantity(names: Vocabulary, name: str, text: str, where: str) -> Formula:
 def _quantity_output(names: Vocabulary, formula: Formula) -> Output:
     unit = names.scenario.units.name(formula.expression.dimension or NONE)
     return Output(formula.target, formula.dims, unit, 1.0, "quantity", formula.target, "")
+
+
+def _outputs(names: Vocabulary, kept: Iterable[str]) -> list[Output]:
+    found = []
+    for name in kept:
+        with names.mistakes.apart():
+            found.append(_output(names, name))
+    return found
 
 
 def _output(names: Vocabulary, name: str) -> Output:

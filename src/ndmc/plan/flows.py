@@ -20,25 +20,29 @@ __all__ = ["flow_value", "share_of_flow"]
 def flow_steps(names: Vocabulary) -> list[Single]:
     """Return the steps that compute every flow which no stock determines.
 
-    Raises
-    ------
-    InputError
-        With file and line, for anything about a flow that does not fit together, and for shares
-        that take more than everything.
+    What does not fit together is added to the mistakes, with file and line, as are shares that
+    take more than everything.
     """
-    closings = close_flows(names)
+    closings = dict[str, Closing]()
+    with names.mistakes.apart():
+        closings = close_flows(names)
     steps: list[Single] = []
-    for name, flow in names.file.flows.items():
-        if flow.value is not None and flow.share is not None:
-            names.fail("give either value or share, not both", "flows", name, "share")
-        if flow.value is not None:
-            steps.append(Formula(name, names.flow_dims(name), flow_value(names, name, flow.value)))
-        elif flow.share is not None:
-            steps.append(_share(names, name, flow.origin, share_of_flow(names, name, flow.share)))
-        elif name in closings:
-            steps.append(_balance(names, name, closings[name]))
+    for name in names.file.flows:
+        with names.mistakes.apart():
+            steps += _flow(names, name, closings.get(name))
     _check_share_sums(names, [step for step in steps if isinstance(step, Share)])
     return steps
+
+
+def _flow(names: Vocabulary, name: str, closing: Closing | None) -> list[Single]:
+    flow = names.file.flows[name]
+    if flow.value is not None and flow.share is not None:
+        names.fail("give either value or share, not both", "flows", name, "share")
+    if flow.value is not None:
+        return [Formula(name, names.flow_dims(name), flow_value(names, name, flow.value))]
+    if flow.share is not None:
+        return [_share(names, name, flow.origin, share_of_flow(names, name, flow.share))]
+    return [_balance(names, name, closing)] if closing else []
 
 
 def flow_value(names: Vocabulary, name: str, text: str) -> Expression:
@@ -115,7 +119,7 @@ def _check_share_sums(names: Vocabulary, shares: Sequence[Share]) -> None:
             continue
         if values.min() < 0:
             message = f"the share of {share.target!r} is {values.min():g}; shares lie in [0, 1]"
-            names.fail(message, "flows", share.target, "share")
+            names.mistakes.add([names.wrong(message, "flows", share.target, "share")])
         taken = align(values, share.expression.dims, share.dims, names.dims)
         known.setdefault(names.file.flows[share.target].origin, []).append((share, taken))
     for process in names.file.processes:
@@ -125,7 +129,8 @@ def _check_share_sums(names: Vocabulary, shares: Sequence[Share]) -> None:
             targets = ", ".join(share.target for share, _ in leaving)
             message = f"the shares that leave {process!r} ({targets}) sum to {total:.6g}"
             last, _ = leaving[-1]
-            names.fail(f"{message}, more than 1", "flows", last.target, "share")
+            wrong = names.wrong(f"{message}, more than 1", "flows", last.target, "share")
+            names.mistakes.add([wrong])
 
 
 def _least_sum(shares: Sequence[tuple[Share, Floats]]) -> float:

@@ -21,22 +21,24 @@ from ndmc.scenario.schema import StockEntry
 def stock_steps(names: Vocabulary) -> list[Single]:
     """Return the steps that compute every stock, what it releases and what it loses.
 
-    Raises
-    ------
-    InputError
-        With file and line, for anything about a stock that does not fit together.
+    What does not fit together is added to the mistakes, with file and line.
     """
     steps: list[Single] = []
     for name, stock in names.file.stocks.items():
-        _check_keys(names, name, stock)
-        match stock.kind:
-            case "lifetime":
-                steps.append(_cohort(names, name, stock))
-            case "sink":
-                steps += _sink(names, name, stock)
-            case "buffer":
-                steps += _buffer(names, name, stock)
+        with names.mistakes.apart():
+            steps += _stock(names, name, stock)
     return steps
+
+
+def _stock(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
+    _check_keys(names, name, stock)
+    match stock.kind:
+        case "lifetime":
+            return [_cohort(names, name, stock)]
+        case "sink":
+            return _sink(names, name, stock)
+        case "buffer":
+            return _buffer(names, name, stock)
 
 
 _ONLY: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
-from ndmc.errors import InputError
+from ndmc.errors import ConsequentError, InputError, Mistakes
 from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
@@ -40,20 +40,31 @@ def plain(what: str, *others: Dimension) -> Wants:
 
 
 class Vocabulary:
-    """What a compiler asks of a scenario: dims, terms, expressions, and the place of a mistake."""
+    """What a compiler asks of a scenario: dims, terms, expressions, and the place of a mistake.
 
-    def __init__(self, scenario: Scenario, memory: Memory = MACHINE) -> None:
+    Mistakes are raised at once, but where there is something to gather them: names in ``unread``
+    then have mistakes of their own.
+    """
+
+    def __init__(
+        self, scenario: Scenario, memory: Memory = MACHINE, mistakes: Mistakes | None = None
+    ) -> None:
         self.scenario, self.memory = scenario, memory
+        self.mistakes = mistakes or Mistakes()
         self.file = scenario.file
         self.dims = scenario.dims
-        self.where = scenario.document.where
+        self.where, self.wrong = scenario.document.where, scenario.document.error
         self.holders = scenario.holders
         self.variables = self._variables()
         self.compose = Composer(self.variables, self.dims)
         self.indicators: dict[str, Formula] = {}
+        self.unread = set(self.file.parameters) - set(scenario.parameters)
         for name in self.file.indicators:
-            if name not in self.variables:
-                self._indicator(name)
+            if name not in self.variables and name not in self.unread:
+                with self.mistakes.apart():
+                    self._indicator(name)
+        if mistakes is None:
+            self.mistakes.end()
 
     def flow_dims(self, name: str) -> tuple[str, ...]:
         """Return the dims of a flow."""
@@ -93,7 +104,7 @@ class Vocabulary:
 
     def fail(self, message: str, *key: str | int) -> NoReturn:
         """Raise a mistake at a place of the scenario file."""
-        raise self.scenario.document.error(message, *key)
+        raise self.wrong(message, *key)
 
     def expression(self, text: str, *key: str | int) -> Expression:
         """Return the expression at a place of the scenario file."""
@@ -104,7 +115,8 @@ class Vocabulary:
         try:
             return compile_expression(text, self.variables, self.dims)
         except ExpressionError as wrong:
-            raise InputError(str(wrong), where) from None
+            kind = InputError if self.unread.isdisjoint(_names(text)) else ConsequentError
+            raise kind(str(wrong), where) from None
 
     def read(
         self, text: str, *key: str | int, of: str, wants: Wants, dims: tuple[str, ...]
@@ -198,10 +210,18 @@ class Vocabulary:
         Without recursion: a chain of 1,000 was deeper than Python's stack.
         """
         waiting, begun = [name], dict[str, list[str]]()
+        try:
+            self._define_in_turn(waiting, begun)
+        except InputError:
+            self.unread.update(begun, waiting[-1:])
+            raise
+
+    def _define_in_turn(self, waiting: list[str], begun: dict[str, list[str]]) -> None:
+        """Define the last one that waits once what it reads is known, until none waits."""
         while waiting:
             one = waiting[-1]
             reads = begun.get(one) or self._indicators_in(one)
-            missing = [other for other in reads if other not in self.variables]
+            missing = [r for r in reads if r not in self.variables and r not in self.unread]
             if missing and one in begun:
                 circle = " -> ".join([*itertools.dropwhile(one.__ne__, begun), one])
                 self.fail(f"indicators define each other in a circle: {circle}", "indicators", one)

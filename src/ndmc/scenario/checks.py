@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from ndmc.dims import Dims
-from ndmc.errors import nearest
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.scenario import reserved
 from ndmc.scenario.dependence import cholesky
 from ndmc.scenario.distributions import ignored, superfluous
@@ -13,44 +13,49 @@ from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import ScenarioFile
 from ndmc.scenario.spelling import Spelling
+from ndmc.scenario.written import BY_CONFIDENCE
 
 
-def check_names(document: Document, file: ScenarioFile, dims: Dims) -> None:
-    own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
-    suffixes: tuple[str, ...] = reserved.SUFFIXES
-    if file.reconcile is not None:
-        own, suffixes = (*own, *reserved.RECONCILED), (*suffixes, *reserved.OF_RECONCILED)
-    taken = dict.fromkeys(own, "a dim or a word of ndmc's own")
-    for kind in ("parameters", "flows", "stocks", "indicators"):
-        for name in getattr(file, kind):
-            if name in taken:
-                raise document.error(f"the name {name!r} is taken: {taken[name]}", kind, name)
-            taken[name] = f"one of the {kind}"
-    for kind in ("parameters", "flows", "stocks", "indicators"):
-        for name in getattr(file, kind):
-            if stem := _described_by(name, taken, suffixes):
-                raise document.error(_described_under(name, stem), kind, name)
-    for dim in file.dims:
-        if stem := _described_by(dim, taken, suffixes):
-            raise document.error(_described_under(dim, stem), "dims", dim)
-    for word, grade in file.confidence.items():
-        if grade not in file.grades:
-            message = f"unknown grade {grade!r}; {nearest(grade, file.grades)}"
-            raise document.error(message, "confidence", word)
-    for kind in ("flows", "stocks"):
-        for name, entry in getattr(file, kind).items():
-            for dim in entry.dims:
-                if dim not in dims.labels or dim in ("age", "cohort", "year"):
-                    known = [d for d in dims.labels if d not in ("age", "cohort", "year")]
-                    hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
-                    raise document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
-    _check_nodes(document, file)
+def wrong_names(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[InputError]:
+    """Yield what is wrong with the names of a scenario, and with what refers to them."""
+    yield from _taken(document, file, dims)
+    yield from _unknown_dims(document, file, dims)
+    yield from _wrong_flows(document, file)
+    yield from _wrong_holders(document, file)
     outputs = dict.fromkeys([*file.flows, *file.stocks, *file.indicators])
     for key in ("keep", "headline"):
         for index, name in enumerate(getattr(file, key) or []):
             if name not in outputs and not (key == "keep" and name in file.parameters):
                 message = f"{name!r} is no flow, stock or indicator; {nearest(name, outputs)}"
-                raise document.error(message, key, index)
+                yield document.error(message, key, index)
+
+
+def _taken(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[InputError]:
+    own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
+    suffixes: tuple[str, ...] = reserved.SUFFIXES
+    if file.reconcile is not None:
+        own, suffixes = (*own, *reserved.RECONCILED), (*suffixes, *reserved.OF_RECONCILED)
+    taken = dict.fromkeys(own, "a dim or a word of ndmc's own")
+    kinds = ("parameters", "flows", "stocks", "indicators")
+    for kind in kinds:
+        for name in getattr(file, kind):
+            if name in taken:
+                yield document.error(f"the name {name!r} is taken: {taken[name]}", kind, name)
+            taken.setdefault(name, f"one of the {kind}")
+    for kind in (*kinds, "dims"):
+        for name in getattr(file, kind):
+            if stem := _described_by(name, taken, suffixes):
+                yield document.error(_described_under(name, stem), kind, name)
+
+
+def _unknown_dims(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[InputError]:
+    known = [dim for dim in dims.labels if dim not in ("age", "cohort", "year")]
+    for kind in ("flows", "stocks"):
+        for name, entry in getattr(file, kind).items():
+            for dim in entry.dims:
+                if dim not in known:
+                    hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
+                    yield document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
 
 
 def _described_by(name: str, taken: Container[str], suffixes: Sequence[str]) -> str:
@@ -66,95 +71,125 @@ def _described_under(name: str, stem: str) -> str:
     return f"the name {name!r} is taken: a store describes {stem!r} under it; rename one"
 
 
-def check_grades(document: Document, file: ScenarioFile) -> None:
+def wrong_grades(document: Document, file: ScenarioFile) -> Iterator[tuple[str, InputError]]:
+    """Yield the grades that cannot be used, with what is wrong with each."""
+    for word, meant in file.confidence.items():
+        if meant not in file.grades:
+            message = f"unknown grade {meant!r}; {nearest(meant, file.grades)}"
+            yield BY_CONFIDENCE, document.error(message, "confidence", word)
     for name, grade in file.grades.items():
         if grade.quality is None and grade.distribution is None:
             message = f"the key 'grades.{name}.distribution' is missing"
-            raise document.error(message, "grades", name)
+            yield name, document.error(message, "grades", name)
         if grade.quality and grade.cv is not None:
             message = "give either quality or cv, not both: scores say how wide it is"
-            raise document.error(message, "grades", name, "cv")
+            yield name, document.error(message, "grades", name, "cv")
         if grade.cv is not None and grade.distribution:
             for _, message in ignored({grade.distribution}, {"cv"}):
-                raise document.error(message, "grades", name, "cv")
+                yield name, document.error(message, "grades", name, "cv")
         if grade.quality and grade.distribution and superfluous({grade.distribution}, {"cv"}):
             message = f"a quality means nothing to {grade.distribution}; remove it"
-            raise document.error(message, "grades", name, "quality")
+            yield name, document.error(message, "grades", name, "quality")
 
 
-def check_described(document: Document, parameters: Mapping[str, Parameter]) -> None:
-    """Refuse a parameter under whose name a store describes the quality of another."""
+def wrongly_described(
+    document: Document, parameters: Mapping[str, Parameter]
+) -> Iterator[InputError]:
+    """Yield the parameters under whose name a store describes the quality of another."""
     for name in parameters:
         stems = [name.removesuffix(s) for s in reserved.OF_SCORES if name.endswith(s)]
         for stem in stems:
             if stem in parameters and parameters[stem].rated:
-                raise document.error(_described_under(name, stem), "parameters", name)
+                yield document.error(_described_under(name, stem), "parameters", name)
 
 
-def _check_nodes(document: Document, file: ScenarioFile) -> None:
+def _wrong_flows(document: Document, file: ScenarioFile) -> Iterator[InputError]:
     processes = set(file.processes)
     if len(processes) < len(file.processes):
-        raise document.error("a process stands twice", "processes")
-    nodes = dict.fromkeys([*file.processes, *(file.environment or [])])
-    spelling = Spelling(file.processes)
+        yield document.error("a process stands twice", "processes")
     for index, node in enumerate(file.environment or []):
         if node in processes:
             message = f"{node!r} is both a process and in the environment; keep one"
-            raise document.error(message, "environment", index)
+            yield document.error(message, "environment", index)
+    idle = True
+    for wrong in _wrong_ends(document, file):
+        idle = False
+        yield wrong
+    if idle:  # else what a flow should touch is idle because of it
+        yield from _idle_nodes(document, file)
+
+
+def _wrong_ends(document: Document, file: ScenarioFile) -> Iterator[InputError]:
+    nodes = dict.fromkeys([*file.processes, *(file.environment or [])])
+    spelling = Spelling(file.processes)
     for name, flow in file.flows.items():
         if flow.origin == flow.target:
             message = f"flow {name!r} starts and ends in {flow.origin!r}"
-            raise document.error(message, "flows", name)
+            yield document.error(message, "flows", name)
         for end, node in (("from", flow.origin), ("to", flow.target)):
-            if node in nodes:
-                continue
-            if file.environment is not None or spelling.is_near(node):
+            if node not in nodes and (file.environment is not None or spelling.is_near(node)):
                 message = f"unknown process {node!r}; {nearest(node, nodes)}"
                 hint = "(nodes outside the balance are listed under 'environment')"
-                raise document.error(f"{message} {hint}", "flows", name, end)
+                yield document.error(f"{message} {hint}", "flows", name, end)
+
+
+def _idle_nodes(document: Document, file: ScenarioFile) -> Iterator[InputError]:
     used = {node for flow in file.flows.values() for node in (flow.origin, flow.target)}
     for key, listed in (("processes", file.processes), ("environment", file.environment or [])):
         for index, node in enumerate(listed):
             if node not in used:
-                raise document.error(f"no flow touches {node!r}; remove it or add one", key, index)
-    _check_holders(document, file)
+                yield document.error(f"no flow touches {node!r}; remove it or add one", key, index)
 
 
-def _check_holders(document: Document, file: ScenarioFile) -> None:
+def _wrong_holders(document: Document, file: ScenarioFile) -> Iterator[InputError]:
     holders: dict[str, str] = {}
     processes = set(file.processes)
     for name, stock in file.stocks.items():
         if stock.process not in processes:
             message = f"unknown process {stock.process!r}; {nearest(stock.process, file.processes)}"
-            raise document.error(message, "stocks", name, "process")
+            yield document.error(message, "stocks", name, "process")
         if stock.process in holders:
             message = (
                 f"process {stock.process!r} already holds the stock {holders[stock.process]!r}"
             )
-            raise document.error(f"{message}; split the process", "stocks", name, "process")
+            yield document.error(f"{message}; split the process", "stocks", name, "process")
         holders[stock.process] = name
 
 
 def read_correlations(
-    document: Document, file: ScenarioFile, parameters: dict[str, Parameter]
+    document: Document,
+    file: ScenarioFile,
+    parameters: Mapping[str, Parameter],
+    mistakes: Mistakes,
 ) -> tuple[tuple[tuple[str, ...], tuple[tuple[float, ...], ...]], ...]:
+    """Return the factors of correlations, but of those between parameters that cannot be read."""
     found = []
+    unread = file.parameters.keys() - parameters.keys()
     for index, entry in enumerate(file.correlations):
-        _check_correlated(document, file, index, parameters)
-        key = ("correlations", index)
-        if len(entry.matrix) != len(entry.parameters):
-            message = f"{len(entry.parameters)} parameters but {len(entry.matrix)} rows"
-            raise document.error(message, *key, "matrix")
-        try:
-            factor = cholesky(entry.matrix)
-        except ValueError as wrong:
-            raise document.error(str(wrong), *key, "matrix") from None
-        found.append((tuple(entry.parameters), tuple(tuple(row) for row in factor.tolist())))
+        if unread.isdisjoint(entry.parameters):
+            with mistakes.apart():
+                factor = _correlation(document, file, index, parameters)
+                found.append((tuple(entry.parameters), factor))
     return tuple(found)
 
 
+def _correlation(
+    document: Document, file: ScenarioFile, index: int, parameters: Mapping[str, Parameter]
+) -> tuple[tuple[float, ...], ...]:
+    """Return the Cholesky factor of a matrix."""
+    entry, key = file.correlations[index], ("correlations", index, "matrix")
+    _check_correlated(document, file, index, parameters)
+    if len(entry.matrix) != len(entry.parameters):
+        message = f"{len(entry.parameters)} parameters but {len(entry.matrix)} rows"
+        raise document.error(message, *key)
+    try:
+        return tuple(tuple(row) for row in cholesky(entry.matrix).tolist())
+    except ValueError as wrong:
+        raise document.error(str(wrong), *key) from None
+
+
 def _check_correlated(
-    document: Document, file: ScenarioFile, index: int, parameters: dict[str, Parameter]
+    document: Document, file: ScenarioFile, index: int, parameters: Mapping[str, Parameter]
 ) -> None:
     """Refuse a correlation of parameters that cannot be correlated cell by cell."""
     names, key = file.correlations[index].parameters, ("correlations", index)

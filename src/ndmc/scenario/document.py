@@ -42,6 +42,11 @@ class Document:
                 return f"{self.path}:{self.lines[key[:end]]}"
         return str(self.path)
 
+    def line(self, *key: str | int) -> int:
+        """Return the line of the nearest enclosing entry of ``key``, 0 if there is none."""
+        ends = (key[:end] for end in range(len(key), -1, -1))
+        return next((self.lines[end] for end in ends if end in self.lines), 0)
+
     def error(self, message: str, *key: str | int) -> InputError:
         """Return the input error that points at ``key``."""
         return InputError(message, self.where(*key))

@@ -6,18 +6,24 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.scenario.changes import change, full_path, plain_value, varied
-from ndmc.scenario.checks import check_described, check_grades, check_names, read_correlations
+from ndmc.scenario.checks import (
+    read_correlations,
+    wrong_grades,
+    wrong_names,
+    wrongly_described,
+)
 from ndmc.scenario.document import Document, read_document, whole
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.parameter_reader import read_parameter
+from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.unused import warn_of_unused
-from ndmc.scenario.written import Written
+from ndmc.scenario.written import BY_CONFIDENCE, Written
 
 __all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each"]
 
@@ -88,7 +94,7 @@ def load(
     Raises
     ------
     InputError
-        For the first mistake found, with file and line.
+        For every mistake, with file and line.
 
     Warns
     -----
@@ -100,13 +106,21 @@ def load(
     >>> load("china_nd").dims.years[:2]
     (2001, 2002)
     """
-    return next(load_each(source, variant=variant, changes=changes))
+    return _whole(next(load_each(source, variant=variant, changes=changes)))
+
+
+def _whole(scenario: Scenario) -> Scenario:
+    """Return a scenario that lacks nothing."""
+    Mistakes(scenario.mistakes).end()
+    return scenario
 
 
 def load_each(
     source: str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
 ) -> Iterator[Scenario]:
-    """Yield a scenario as `load` returns it, then each of its variants; its file is read once.
+    """Yield a scenario as it was read, then each of its variants; its file is read once.
+
+    What could not be read is missing from it and among its ``mistakes``, which `load` raises.
 
     Raises
     ------
@@ -121,11 +135,12 @@ def load_each(
     path = find(source)
     given = {whole(name): whole(value) for name, value in (changes or {}).items()}
     document = read_document(path)
-    loaded = build(document, path.parent, variant or "", given)
-    warn_of_unused(document, loaded)
+    loaded = _read(document, path.parent, variant or "", given)
+    if not loaded.mistakes:
+        warn_of_unused(document, loaded)
     yield loaded
     for other in loaded.file.variants:
-        yield build(document, path.parent, other, given)
+        yield _read(document, path.parent, other, given)
 
 
 def as_scenario(
@@ -152,27 +167,36 @@ def as_scenario(
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
     """Return the scenario of a document whose tables lie in ``folder``."""
+    return _whole(_read(document, folder, variant, changes))
+
+
+def _read(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
+    """Return the same, and what could not be read as its mistakes."""
     unchanged = document
     document, file = _with_changes(document, variant, changes)
-    units = _units(document, file)
-    written = Written(folder, unchanged, document, file, read_dims(document, file), units)
-    check_names(document, file, written.dims)
-    check_grades(document, file)
-    parameters = {name: read_parameter(written, name) for name in file.parameters}
-    check_described(document, parameters)
+    written = _written(folder, unchanged, document, file)
+    mistakes = Mistakes()
+    mistakes.add(wrong_names(document, file, written.dims))
+    sound = not mistakes.found
+    parameters = _parameters(written, mistakes)
+    correlations = read_correlations(document, file, parameters, mistakes)
+    figures = tuple(_figures(written, mistakes))
+    if not sound:
+        mistakes.end()
     return Scenario(
         name=file.name,
         folder=folder,
         document=document,
         file=file,
         dims=written.dims,
-        units=units,
+        units=written.units,
         parameters=parameters,
-        figures=_figures(written),
+        figures=figures,
         tables={name: written.tables[name].text for name in sorted(written.tables)},
-        correlations=read_correlations(document, file, parameters),
+        correlations=correlations,
         variant=variant,
         changes=changes,
+        mistakes=mistakes.found,
     )
 
 
@@ -194,6 +218,14 @@ def _with_changes(
     return document, validate_document(document, ScenarioFile)
 
 
+def _written(folder: Path, unchanged: Document, document: Document, file: ScenarioFile) -> Written:
+    with Mistakes() as mistakes:
+        with mistakes.apart():
+            units = _units(document, file)
+        dims = read_dims(document, file)
+    return Written(folder, unchanged, document, file, dims, units)
+
+
 def _units(document: Document, file: ScenarioFile) -> UnitSystem:
     try:
         return UnitSystem(file.unit)
@@ -201,24 +233,45 @@ def _units(document: Document, file: ScenarioFile) -> UnitSystem:
         raise document.error(str(wrong), "unit") from None
 
 
-def _figures(written: Written) -> tuple[Figure, ...]:
+def _parameters(written: Written, mistakes: Mistakes) -> dict[str, Parameter]:
+    """Return the parameters that can be read; not those of a grade that is wrong itself."""
+    document, file = written.document, written.file
+    unusable = set[str | None]()
+    for grade, wrong in wrong_grades(document, file):
+        unusable.add(grade)
+        mistakes.add([wrong])
+    if not unusable.isdisjoint(file.confidence.values()):
+        unusable.add(BY_CONFIDENCE)
+    found = {}
+    for name, entry in file.parameters.items():
+        if entry.grade not in unusable:
+            with mistakes.apart():
+                found[name] = read_parameter(written, name)
+    mistakes.add(wrongly_described(document, found))
+    return found
+
+
+def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
     document, published = written.document, written.file.published
     if published is None:
-        return ()
+        return
     if published.variant and published.variant not in written.file.variants:
         hint = nearest(published.variant, written.file.variants)
         message = f"unknown variant {published.variant!r}; {hint}"
-        raise document.error(message, "published", "variant")
-    found = [
-        Figure(entry, document.where("published", "figures", index))
-        for index, entry in enumerate(published.figures)
-    ]
+        mistakes.add([document.error(message, "published", "variant")])
+    for index, entry in enumerate(published.figures):
+        yield Figure(entry, document.where("published", "figures", index))
     if published.table:
-        table = written.table(published.table, "published", "table")
-        for line, cells in table.rows():
-            row = dict(zip(table.header, cells, strict=True))
-            found.append(Figure(_figure(table.path, line, row), table.where(line)))
-    return tuple(found)
+        with mistakes.apart():
+            yield from _tabled_figures(written, published.table, mistakes)
+
+
+def _tabled_figures(written: Written, name: str, mistakes: Mistakes) -> Iterator[Figure]:
+    table = written.table(name, "published", "table")
+    for line, cells in table.rows():
+        row = dict(zip(table.header, cells, strict=True))
+        with mistakes.apart():
+            yield Figure(_figure(table.path, line, row), table.where(line))
 
 
 def _figure(path: Path, line: int, row: dict[str, str]) -> FigureEntry:

@@ -1,4 +1,4 @@
-"""A document held against its schema, and its first mistake in words."""
+"""A document held against its schema, and its mistakes in words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, nearest, together
 from ndmc.scenario.document import Document
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -19,19 +20,21 @@ def validate_document(document: Document, model: type[Model]) -> Model:
     Raises
     ------
     InputError
-        For the first mistake, with file and line, and how many more there are.
+        For every mistake, with file and line.
     """
     try:
         return model.model_validate(document.data)
     except ValidationError as wrong:
-        raise _explain(document, model, wrong) from None
-
-
-def _explain(document: Document, model: type[BaseModel], wrong: ValidationError) -> InputError:
-    mistakes = wrong.errors(include_url=False)
+        found = wrong.errors(include_url=False)
     # A misspelt key is also a missing one: the spelling is what to mend.
-    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
-    key = tuple(part for part in first["loc"] if part != "[key]")
+    misspelt = {one["loc"][:-1] for one in found if one["type"] == "extra_forbidden"}
+    told = [m for m in found if m["type"] != "missing" or m["loc"][:-1] not in misspelt]
+    told.sort(key=lambda mistake: document.line(*_key(mistake)))
+    raise together(_explain(document, model, one) for one in told)
+
+
+def _explain(document: Document, model: type[BaseModel], first: ErrorDetails) -> InputError:
+    key = _key(first)
     path = ".".join(str(part) for part in key)
     match first["type"]:
         case "extra_forbidden":
@@ -51,9 +54,11 @@ def _explain(document: Document, model: type[BaseModel], wrong: ValidationError)
             found = repr(first["input"])
             found = found if len(found) < 80 else found[:77] + "..."
             message = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, found {found}"
-    if len(mistakes) > 1:
-        message += f" (and {len(mistakes) - 1} more mistake{'s'[: len(mistakes) > 2]})"
     return document.error(message, *key)
+
+
+def _key(mistake: ErrorDetails) -> tuple[int | str, ...]:
+    return tuple(part for part in mistake["loc"] if part != "[key]")
 
 
 def _fields(model: type[BaseModel], key: tuple[int | str, ...]) -> list[str]:

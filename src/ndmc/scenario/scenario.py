@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ndmc.dims import Dims
+from ndmc.errors import InputError
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
@@ -30,7 +31,8 @@ class Scenario:
     """One complete description of a material cycle.
 
     ``tables`` holds the text of every table it uses, so that a store can carry them;
-    ``hash`` identifies their content together with the changes made to them.
+    ``hash`` identifies their content together with the changes made to them. Where ``mistakes``
+    are left, what they concern is missing, and the scenario is good for finding more only.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Scenario:
     variant: str
     changes: dict[str, str]
     tables: dict[str, str] = field(repr=False)
+    mistakes: tuple[InputError, ...] = ()
 
     @functools.cached_property
     def holders(self) -> dict[str, str]:

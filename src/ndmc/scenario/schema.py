@@ -199,7 +199,7 @@ class ParameterEntry(_Entry):
     """A labelled input with unit, source and uncertainty."""
 
     unit: Text
-    dims: Labels | list[str] = []
+    dims: Annotated[list[str], BeforeValidator(_texts)] = []
     value: Any = Field(None, description="a number, or a mapping of labels to numbers")
     table: str | None = Field(None, description="a CSV file in the scenario's folder")
     column: str | None = Field(None, description="the column that holds the value")

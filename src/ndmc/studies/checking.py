@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ndmc.dims import align, flat
 from ndmc.engine.refusals import check_central
+from ndmc.errors import Mistakes
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
@@ -108,7 +109,7 @@ def check(
     Raises
     ------
     InputError
-        For the first mistake found, with file and line.
+        For every mistake, with file and line.
 
     Examples
     --------
@@ -124,8 +125,10 @@ def check(
         each = load_each(scenario, variant=variant, changes=changes)
     loaded = next(each)
     plan = compile_plan(loaded)
-    for other in each:
-        compile_plan(other)
+    with Mistakes() as mistakes:
+        for other in each:
+            with mistakes.apart():
+                compile_plan(other)
     central = check_central(plan)
     _check_finite(loaded, plan, central)
     return Checked(
