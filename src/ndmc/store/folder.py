@@ -183,7 +183,7 @@ class Folder(Place):
 
     def _remove_abandoned(self) -> None:
         """Remove what a killed process had begun: nobody holds its lock."""
-        for begun in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.begun"):
+        for begun in self._begun():
             with contextlib.suppress(OSError), locked(begun, shared=False, wait=False):
                 shutil.rmtree(begun)
 
@@ -198,15 +198,19 @@ class Folder(Place):
 
     def swept(self) -> bool:
         """Whether no interrupted write has left anything."""
-        return not any(self._left())
+        return not any(self._partial()) and not any(self._begun())
 
     def sweep(self) -> None:
         """Remove what interrupted writes have left; nobody else may be writing."""
-        for path in self._left():
+        for path in self._partial():
             path.unlink(missing_ok=True)
+        self._remove_abandoned()
 
-    def _left(self) -> Iterator[Path]:
+    def _partial(self) -> Iterator[Path]:
         return self.path.rglob(f"*{_PARTIAL}")
+
+    def _begun(self) -> Iterator[Path]:
+        return self.path.parent.glob(f".{glob.escape(self.path.name)}.*.begun")
 
 
 @contextlib.contextmanager
