@@ -144,6 +144,8 @@ def read_changes(texts: Sequence[str], flag: str = "--set") -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise InputError(f"{text!r} is not of the form name=value", flag)
+        if name.strip() in changes:
+            raise InputError(f"{name.strip()!r} is set twice; leave one out", flag)
         changes[name.strip()] = value.strip()
     return changes
 

@@ -1018,7 +1018,11 @@ def test_variant_that_sets_nothing_is_refused(scenario):
         ({"collection": "much"}, "'much' is not a number"),
         ({"collection": "[1"}, "cannot read the value"),
         ({"collection": "160"}, "must lie in"),
-        ({"years": "2001..2002"}, "no parameter 'years'"),
+        ({"yeers": "2001..2002"}, "no parameter 'yeers'"),
+        ({"sales": "3"}, "'sales' is one of the flows; write flows.sales.KEY=$"),
+        ({"collection.cv": "3 %"}, "parameters; write parameters.collection.cv=$"),
+        ({"long_lives": "1"}, "is a variant; choose it by --variant long_lives$"),
+        ({"years": "2001"}, "years"),
     ],
 )
 def test_wrong_setting_is_refused(scenario, changes, message):
@@ -1155,7 +1159,7 @@ COMMANDS = [
     (["run", "{tiny}", "-n", "1.5"], "-n: '1.5' is not a whole number"),
     (["run"], r"(?i)missing argument 'scenario'; see ndmc run --help"),
     (["run", "{tiny}", "--sed", "1"], r"no such option: --sed.*; see ndmc run --help"),
-    (["run", "{tiny}", "--workers", ""], r"invalid value for '--workers'.*; see ndmc run --help"),
+    (["run", "{tiny}", "--workers", "two"], "--workers: 'two' is not a whole number; write it"),
     (["rnu"], r"no such command 'rnu'.*; see ndmc --help"),
     (["run", "{tiny}", "-q", "nan"], "-q: nan % is not between 0 and 100 %"),
     (["run", "{tiny}", "--part", "1/0"], "--part: 0 parts asked for; at least 1 is needed"),

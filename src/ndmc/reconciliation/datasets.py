@@ -37,7 +37,7 @@ def reconcile(
     method: DrawMethod = "projected",
     seed: int = 1,
     variant: str = "",
-    changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Reconcile the measurements of a scenario with its balances.
 
@@ -175,7 +175,7 @@ def reconciled_draws(
     seed: int = 1,
     out: str | Path | None = None,
     variant: str = "",
-    changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Draw all that a scenario reconciles, so that every draw satisfies its equations.
 

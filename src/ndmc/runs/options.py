@@ -62,7 +62,7 @@ class Options(Identity):
             after="exceed",
         ),
     )
-    changes: Mapping[str, str] | None = field(
+    changes: Mapping[str, Any] | None = field(
         default=None,
         metadata=option(
             "Change a value: name=value, or a.key.of.the.file=value. Repeatable.",

@@ -2,13 +2,71 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, nearest
-from ndmc.scenario.document import Document, parse_document
+from ndmc.scenario.distributions import KEYS, WITHOUT_UNIT
+from ndmc.scenario.document import Document, parse_document, whole
 from ndmc.scenario.schema import ScenarioFile
+
+#: What reads like a change of the number there is: a sign or a factor before one or behind it, and
+#: a share less; a negative value is written as a number.
+_RELATIVE = re.compile(
+    r"\s*([+*/x\u00d7]\s*[\d.]|[-+*/]=|-[^a-z]*%\s*$|[\d.]+\s*([x\u00d7]\s*$|[*x\u00d7]\s*[\d.]))"
+)
+
+#: Where a name may stand that is given without its path.
+_SECTIONS = ("parameters", "flows", "stocks", "indicators", "grades", "dims")
+
+
+def as_texts(changes: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return changes as the command line gives them: numbers, lists and mappings as YAML.
+
+    Raises
+    ------
+    InputError
+        If one is none of these.
+
+    Examples
+    --------
+    >>> as_texts({"collection": 0.5, "dims.product.labels": ["phone", "car"]})
+    {'collection': '0.5', 'dims.product.labels': '["phone", "car"]'}
+    """
+    known = isinstance(changes, Mapping | None)
+    if not known or not all(isinstance(path, str) for path in changes or ()):
+        message = (
+            f"they are a dict by name or path, such as {{'collection': 50}}; found {changes!r}"
+        )
+        raise InputError(message, "changes")
+    return {whole(path): _as_text(path, value) for path, value in (changes or {}).items()}
+
+
+def _as_text(path: str, value: Any) -> str:
+    if isinstance(value, str):
+        return whole(value)
+    try:
+        return json.dumps(value, default=lambda array: array.tolist())  # of NumPy
+    except (AttributeError, TypeError, ValueError):
+        message = f"{value!r} is no value; give a number, a text, a list or a dict"
+        raise InputError(message, f"changes[{path!r}]") from None
+
+
+def changed(document: Document, file: ScenarioFile, name: str, text: str) -> Document:
+    """Return the document with a change made to it that is given as text.
+
+    Raises
+    ------
+    InputError
+        If there is no such thing to change, or the text is no value.
+    """
+    where, path = f"--set {name}={text}", full_path(file, name)
+    _refuse_relative(document, path, text, where)
+    return change(document, path, plain_value(text, where), where)
 
 
 def plain_value(text: str, where: str) -> Any:
@@ -19,28 +77,60 @@ def plain_value(text: str, where: str) -> Any:
 
 
 def full_path(file: ScenarioFile, path: str) -> str:
-    """Return the dotted path; a bare name means the value of that parameter."""
-    if "." in path:
+    """Return the dotted path; the name of a parameter means its value."""
+    first, _, rest = path.partition(".")
+    if path in file.parameters:
+        _check_has_value(file, path)
+        return f"parameters.{path}.value"
+    if first in type(file).model_fields:
         return path
-    if path not in file.parameters:
-        raise InputError(
-            f"no parameter {path!r}; {nearest(path, file.parameters)} "
-            "(other keys are written in full, such as stocks.in_use.inflow_at=end)",
-            f"--set {path}",
-        )
-    if file.parameters[path].value is None:
-        raise InputError(
-            f"parameter {path!r} has no single value to set; "
-            f"change a key of it, such as parameters.{path}.grade",
-            f"--set {path}",
-        )
-    return f"parameters.{path}.value"
+    message = (
+        f"no parameter {path!r}; {nearest(path, file.parameters)} "
+        "(other keys are written in full, such as stocks.in_use.inflow_at=end)"
+    )
+    for section in _SECTIONS:
+        if first in getattr(file, section):
+            message = f"{first!r} is one of the {section}; write {section}.{first}.{rest or 'KEY'}="
+    if path in file.variants:
+        message = f"{path!r} is a variant; choose it by --variant {path}"
+    raise InputError(message, f"--set {path}")
+
+
+def _check_has_value(file: ScenarioFile, name: str) -> None:
+    entry = file.parameters[name]
+    if entry.value is not None:
+        return
+    message = f"parameter {name!r} has no single value to set"
+    given = next((key for key in KEYS if getattr(entry, key, None) is not None), "grade")
+    remedy = f"change a key of it, such as parameters.{name}.{given}"
+    if entry.table:
+        message += f", but those in {entry.table}"
+        remedy += f", or scale it where it is used, such as flows.NAME.value='1.2 * {name}'"
+    raise InputError(f"{message}; {remedy}", f"--set {name}")
+
+
+def _refuse_relative(document: Document, path: str, value: Any, where: str) -> None:
+    """Refuse a text that reads like a change of the number that stands there."""
+    section, *keys = path.split(".")
+    if section != "parameters" or len(keys) < 2 or keys[1] not in KEYS:
+        return
+    if not isinstance(value, str) or not _RELATIVE.match(value):
+        return
+    found: list[Any] = [document.data]
+    for key in (section, *keys):
+        found.append(found[-1].get(key) if isinstance(found[-1], dict) else None)
+    unit = found[2].get("unit") if isinstance(found[2], dict) else None
+    now = f", which is {found[-1]}" if isinstance(found[-1], int | float | str) else ""
+    how = f" in its unit ({unit})" if unit and keys[1] not in WITHOUT_UNIT else ""
+    message = f"{value!r} reads like a change of the {keys[1]}{now}; write the new one itself"
+    raise InputError(f"{message}, as a plain number{how}", where)
 
 
 def varied(document: Document, file: ScenarioFile, variant: str) -> Document:
     """Return the document with the changes of a variant."""
     for path, value in file.variants[variant].changes.items():
         where = document.where("variants", variant, "set", path)
+        _refuse_relative(document, path, value, where)
         document = change(document, path, value, where)
     return document
 

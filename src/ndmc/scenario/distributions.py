@@ -30,6 +30,9 @@ _LARGEST_CV = 3.0
 
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
+#: Those that are not in the unit of the parameter.
+WITHOUT_UNIT = ("cv", "mu", "sigma")
+
 #: How wide a cell is.
 SPREAD = ("cv", "sd")
 

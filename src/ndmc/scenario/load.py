@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ndmc.errors import InputError, Mistakes, nearest
-from ndmc.scenario.changes import change, full_path, plain_value, varied
+from ndmc.scenario.changes import as_texts, changed, varied
 from ndmc.scenario.checks import (
     read_correlations,
     wrong_grades,
     wrong_names,
     wrongly_described,
 )
-from ndmc.scenario.document import Document, read_document, whole
+from ndmc.scenario.document import Document, parse_document, read_document
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.parameter_reader import read_parameter
@@ -25,7 +26,7 @@ from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.written import BY_CONFIDENCE, Written
 
-__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each"]
+__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each", "same_changes"]
 
 FILE = "scenario.yaml"
 
@@ -72,7 +73,7 @@ def find(source: str | Path) -> Path:
 
 
 def load(
-    source: str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+    source: str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
 ) -> Scenario:
     """Read and check a scenario.
 
@@ -83,8 +84,9 @@ def load(
     variant
         Name of one of the scenario's variants; the scenario as it stands if empty.
     changes
-        Further changes, ``{"name": "value"}`` for the value of a parameter or
-        ``{"stocks.in_use.inflow_at": "end"}`` for any key of the file.
+        Further changes, ``{"name": 12}`` for the value of a parameter or
+        ``{"stocks.in_use.inflow_at": "end"}`` for any key of the file: numbers, lists and dicts,
+        or texts as the file has them, such as ``"12 %"``.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def _whole(scenario: Scenario) -> Scenario:
 
 
 def load_each(
-    source: str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+    source: str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
 ) -> Iterator[Scenario]:
     """Yield a scenario as it was read, then each of its variants; its file is read once.
 
@@ -133,7 +135,7 @@ def load_each(
     ['']
     """
     path = find(source)
-    given = {whole(name): whole(value) for name, value in (changes or {}).items()}
+    given = as_texts(changes)
     document = read_document(path)
     loaded = _read(document, path.parent, variant or "", given)
     if not loaded.mistakes:
@@ -144,7 +146,7 @@ def load_each(
 
 
 def as_scenario(
-    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, str] | None = None
+    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
 ) -> Scenario:
     """Return a scenario that is loaded already as it is, and load any other.
 
@@ -200,6 +202,23 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
     )
 
 
+def same_changes(scenario: Scenario, changes: Mapping[str, str]) -> bool:
+    """Whether other changes would make the same scenario: 1 and 1.0 are one value, in any key.
+
+    Examples
+    --------
+    >>> same_changes(load("starter", changes={"lifetime_shape": 3}), {"lifetime_shape": "3.0"})
+    True
+    """
+    if changes == scenario.changes:
+        return True
+    document = parse_document(scenario.document.text, scenario.document.path)
+    try:
+        return _with_changes(document, scenario.variant, changes)[1] == scenario.file
+    except InputError:
+        return False
+
+
 def _with_changes(
     document: Document, variant: str, changes: Mapping[str, str]
 ) -> tuple[Document, ScenarioFile]:
@@ -208,13 +227,14 @@ def _with_changes(
     if not (variant or changes):
         return document, file
     if variant:
+        if not isinstance(variant, str):
+            raise InputError(f"one variant is taken by its name, found {variant!r}", "--variant")
         if variant not in file.variants:
             message = f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}"
             raise InputError(message, "--variant")
         document = varied(document, file, variant)
-    for path, text in changes.items():
-        where = f"--set {path}={text}"
-        document = change(document, full_path(file, path), plain_value(text, where), where)
+    for name, text in changes.items():
+        document = changed(document, file, name, text)
     return document, validate_document(document, ScenarioFile)
 
 

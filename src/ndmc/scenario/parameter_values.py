@@ -11,7 +11,7 @@ import numpy as np
 
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.columns import refuse_lookalikes, value_column
-from ndmc.scenario.distributions import KEYS, SPREAD
+from ndmc.scenario.distributions import KEYS, SPREAD, WITHOUT_UNIT
 from ndmc.scenario.quality_reader import SCORED
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
@@ -22,8 +22,6 @@ from ndmc.typing import Floats
 
 #: Numbers in the unit of the parameter.
 WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
-
-_WITHOUT_UNIT = ("cv", "mu", "sigma")
 
 # More than 1 GB of numbers.
 _MAX_CELLS = 10_000_000
@@ -105,7 +103,7 @@ def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
 
 def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
     entry, dims = parameter.entry, parameter.within.dims
-    if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *_WITHOUT_UNIT, "values")):
+    if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *WITHOUT_UNIT, "values")):
         raise parameter.error("no value; give value, table, or the numbers of the distribution")
     numbers = {}
     if entry.value is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import platform
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Plan
+from ndmc.scenario.load import same_changes
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
@@ -90,6 +92,9 @@ def _is_begun(place: Place) -> bool:
 
 def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
     """Refuse a store whose run is not the one asked for, and show the difference."""
+    known = store.attrs.get("changes", {})
+    if same_changes(scenario, known):
+        scenario = replace(scenario, changes=known)
     wanted = identity(scenario, spec)
     for key in IDENTITY:
         found = store.attrs.get(key, BEFORE.get(key))

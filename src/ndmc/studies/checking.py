@@ -90,7 +90,7 @@ def check(
     scenario: Scenario | str | Path,
     *,
     variant: str = "",
-    changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Check a scenario: structure, units, balance, what cannot be solved and why.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError
 from ndmc.runs.replay import scenario_of
@@ -76,7 +76,7 @@ def validate(
     draws: int = 10_000,
     seed: int = 1,
     variant: str | None = None,
-    changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compare the model with every published figure of a scenario.
 
@@ -129,7 +129,7 @@ def compare_source(
     draws: int,
     seed: int,
     variant: str | None = None,
-    changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Validation:
     """Compare a store or a scenario with its published figures."""
     if not isinstance(source, Scenario) and place_of(source).exists(ROOT):
