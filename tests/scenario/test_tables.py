@@ -18,7 +18,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario import table_cells
 from ndmc.scenario.table_cells import Wanted, read_cells
-from ndmc.scenario.tables import parse_table
+from ndmc.scenario.tables import parse_table, read_table
 
 FILE = Path("x.csv")
 # 90,000 cells: many more than are read at once.
@@ -34,9 +34,9 @@ def written(rows):
     return text.getvalue()
 
 
-def cells(text, dims, wanted=VALUE, wide=None):
-    """Return the cells of a table of all dims."""
-    return read_cells(parse_table(text, FILE), tuple(dims.labels), dims, wanted, wide)
+def cells(text, dims, wanted=VALUE, wide=None, names=None):
+    """Return the cells of a table, of all dims if none are named."""
+    return read_cells(parse_table(text, FILE), names or tuple(dims.labels), dims, wanted, wide)
 
 
 @functools.cache
@@ -207,3 +207,115 @@ def test_a_parameter_of_too_many_cells_is_refused():
     with pytest.raises(InputError, match=r"1,000,000,000 cells .* at most 10,000,000") as wrong:
         scenario(data)
     assert "scenario.yaml:" in wrong.value.where
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("k;value\na;1,5\n", "the columns are separated by semicolons; save it with commas (and"),
+        ('"k";"value"\n"a";"1,5"\n', "the columns are separated by semicolons"),
+        ("k\tvalue\na\t1.5\n", "the columns are separated by tabs"),
+        ("k|value\na|1.5\n", "the columns are separated by bars"),
+        ("k value\na 1.5\n", "the columns are separated by blanks"),
+        ("sep=;\nk;value\na;1,5\n", "the first line, 'sep=;', is for Excel alone: the columns are"),
+        ("sep=,\nk,value\na,1\n", "the first line, 'sep=,', is for Excel alone: remove it"),
+        ("# a yearbook\nk,value\na,1\n", "the first line is a comment"),
+        ("k,value\n# a guess\na,1\n", "1 cells but 2 columns; a table has no comments"),
+        ("Table 1\n\nk,value\na,1\n", "no column for the dim 'k'; line 3 has names of columns"),
+        ("\nk,value\na,1\n", "the first line is blank"),
+        ("1,2\n2,2\n", "no column for the dim 'k'; the first line must name the columns"),
+        ("<!DOCTYPE html>\n<p>404</p>\n", "a page of HTML"),
+        ("k\0,\0v\0\n", "not UTF-8 text, but probably UTF-16"),
+        ("k,value\na,1,5\n", "3 cells but 2 columns; numbers have no commas (1234.5), and texts"),
+        ("k,value,note\na,1\n", "2 cells but 3 columns; an empty cell has its comma"),
+        (",k,value\n0,a,1\n", "'0' stands in column 1, which has no name"),
+        ("k,value,,\na,1,,x\n", "'x' stands in column 4, which has no name"),
+        ("k,other,value\na,x,1\na,y,2\n", "a second row for k=a (first on line 2); the column"),
+        ('k,value,note\na,1,"5" pipe"\n', "not valid CSV: "),
+    ],
+)
+def test_other_files_are_told_from_tables(text, message):
+    """What is seen is said, and what to do; never what would make it worse."""
+    with pytest.raises(InputError) as wrong:
+        cells(text, Dims({"k": ("a",)}) if "other" not in text else OTHER, names=("k",))
+    assert wrong.value.message.startswith(message)
+
+
+OTHER = Dims({"k": ("a",), "other": ("x", "y")})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "k,value,,\na,1,,\nb,2,,\n,,,\n,,,\n",
+        "k,value\na,1,\nb,2,,,\n",
+        "k,,value\na,,1\nb,,2\n",
+        "k,,,value\na,,,1\nb,,,2\n",
+        "k ,  value\n a, 1 \nb,\t2\n",
+        "k,value\na,+1.\nb,.2e1\n",
+    ],
+)
+def test_what_spreadsheets_leave_empty_is_passed_over(text):
+    """Columns and rows without a name and a cell, blanks around numbers, numbers as they come."""
+    assert_array_equal(cells(text, Dims({"k": ("a", "b")})).numbers["value"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("1,5", "write 1.5"),
+        ("1 234", "write 1234"),
+        ("1\u202f234,5", "write 1234.5"),
+        ("1'234", "write 1234"),
+        ("1.234,5", "write 1234.5"),
+        ("1,234.5", "write 1234.5"),
+        ("1,234", "write 1234, or 1.234 if the comma is that of decimals"),
+        ("1.234.567", "write 1234567"),
+        ("\u22125", "write -5"),
+        ("1,5*10^3", "write 1.5e3"),
+        ("(5)", "write -5 if it is negative, else 5"),
+        ("1/4", "write 0.25"),
+        ("10 %", "write 10 alone, its unit in a column unit"),
+        ("ca. 5", "write 5 alone"),
+        ("5 \u00b1 1", "write one number; how uncertain it is stands in cv, sd"),
+        ("10-20", "write one number"),
+        ("=A1*2", "it is a formula"),
+        *((mark, "every cell needs one") for mark in ("n/a", "NA", "-", "..", "x", ":", "#N/A")),
+        ("nan", "every cell needs one"),
+        ("many", ""),
+        ("0x10", ""),
+        ("1" * 100 + "x", ""),
+    ],
+)
+def test_a_cell_that_is_no_number_says_what_to_write(cell, advice):
+    """With the labels of its row."""
+    text = written([("k", "value"), ("a", "1"), ("b", cell)])
+    with pytest.raises(InputError) as wrong:
+        cells(text, Dims({"k": ("a", "b")}))
+    said, _, told = wrong.value.message.partition(" (k=b)")
+    assert said.startswith("column 'value' holds ")
+    assert told.startswith(f"; {advice}") if advice else told == ""
+    assert wrong.value.where == "x.csv:3"
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        (b"PK\x03\x04\x14\x00\xff", "a workbook, or another zip file; save the sheet as CSV", 1),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old workbook; save the sheet as CSV", 1),
+        (b"\x1f\x8b\x08\x00\xff", "a compressed file; unpack it", 1),
+        ("k,value\n".encode("utf-16"), "it is UTF-16; save it as UTF-8", 1),
+        ("k,value,note\na,1,für\n".encode("latin-1"), r".*it may be Latin-1", 2),
+    ],
+)
+def test_bytes_that_are_no_text_are_named(tmp_path, content, message, line):
+    """A workbook as that, and a line that is not UTF-8 by its number."""
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"x.csv:{line}: not UTF-8 text: {message}"):
+        read_table(tmp_path / "x.csv")
+
+
+def test_a_mark_of_utf_8_is_no_name(tmp_path):
+    """Spreadsheets begin with one; it is no letter of the first column."""
+    (tmp_path / "x.csv").write_text("k,value\n", encoding="utf-8-sig")
+    assert read_table(tmp_path / "x.csv").header == ("k", "value")

@@ -146,7 +146,7 @@ def ignored(
         message = f"{key} means nothing to {' or '.join(sorted(distributions))}; remove it"
         others = [name for name in _FAMILIES if not superfluous({name}, {key})]
         few = 0 < len(others) <= _FEW
-        yield (key,), f"{message}, or say one of {', '.join(others)}" if few else message
+        yield (key,), f"{message}, or say {' or '.join(others)}" if few else message
     for one, other in _EITHER:
         if {one, other} <= {*keys, *nearer} and (one in nearer or other in keys):
             yield (one, other), f"give either {one} or {other}, not both"

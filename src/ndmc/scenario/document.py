@@ -52,6 +52,15 @@ class Document:
         return InputError(message, self.where(*key))
 
 
+#: How files begin that are no text, or another.
+_NO_TEXT = {
+    b"PK": "a workbook, or another zip file; save the sheet as CSV, with commas and in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old workbook; save the sheet as CSV, with commas and in UTF-8",
+    b"\x1f\x8b": "a compressed file; unpack it",
+    b"\xff\xfe": "it is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "it is UTF-16; save it as UTF-8",
+}
+
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
@@ -84,11 +93,19 @@ def read_text(path: Path, limit: int, remedy: str = "is it the right file?") -> 
     except FileNotFoundError:
         raise InputError("the file does not exist", str(path)) from None
     except UnicodeDecodeError as broken:
-        raise InputError(
-            f"not UTF-8 text: {broken.reason} at byte {broken.start}", str(path)
-        ) from None
+        line = broken.object.count(b"\n", 0, broken.start) + 1
+        raise InputError(f"not UTF-8 text: {_undecoded(broken)}", f"{path}:{line}") from None
     except OSError as failed:
         raise InputError(f"cannot be read: {failed.strerror}", str(path)) from None
+
+
+def _undecoded(broken: UnicodeDecodeError) -> str:
+    """Return what bytes are that are no UTF-8, and what to do."""
+    for begin, what in _NO_TEXT.items():
+        if broken.object.startswith(begin):
+            return what
+    where = f"{broken.reason} at byte {broken.start}"
+    return f"{where}; save it as UTF-8 (it may be Latin-1, as spreadsheets on Windows write it)"
 
 
 def read_document(path: Path) -> Document:

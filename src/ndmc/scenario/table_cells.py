@@ -108,6 +108,7 @@ def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
         if name not in table.header:
             across = not set(dims.labels[name]).isdisjoint(table.header)
             hint = f"say 'wide: {name}'" if across else nearest(name, table.header)
+            hint = table.header_elsewhere(names) or hint
             raise InputError(f"no column for the dim {name!r}; {hint}", table.where())
 
 
@@ -150,6 +151,9 @@ def _order(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> Int
         before = np.flatnonzero(cells == cells[again])[0]
         message = f"a second row for {_named(names, dims, cells[again]) or 'the value'}"
         message += f" (first on line {rows.lines[before]})"
+        others = [dim for dim in dims.labels if dim in table.header and dim not in names]
+        if others and len(rows.labels) == len(names):
+            message += f"; the column {others[0]!r} is a dim, too: is it one of this parameter?"
         raise InputError(message, table.where(int(rows.lines[again])))
     if not counts.all():
         missing = np.flatnonzero(counts == 0)
@@ -227,7 +231,10 @@ class _Reader:
         for column in (*self.wanted.numbers, *self.wanted.gaps):
             text = cells[self.place[column]]
             if text or column in self.wanted.numbers:
-                self.table.number(line, column, text)
+                self.table.number(line, column, text, self._named(cells))
+
+    def _named(self, cells: Sequence[str]) -> str:
+        return ", ".join(f"{dim}={cells[self.place[dim]]}" for dim in self.labels)
 
 
 def _numbers(column: str, texts: Sequence[str]) -> Floats:

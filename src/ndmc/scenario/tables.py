@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ndmc.errors import InputError
+from ndmc.scenario.dialects import foreign
 from ndmc.scenario.document import read_text
+from ndmc.scenario.numerals import remedy
 
 __all__ = ["parse_table"]
 
@@ -25,20 +28,35 @@ _MAX_ROW = 4 * 2**20
 # Characters of a cell in a message.
 _SHOWN = 80
 
+# So many rows may stand above the names of columns, as titles do.
+_TITLES = 20
+
+_DIGITS = re.compile(r"[-+]?[\d.]+")
+
 _BLANK_ROWS = re.compile(r"(?:[ \t,]*+\n)++")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: its text, and the names of its columns."""
+    """A CSV file: its text, the names of its columns, and the places of those without."""
 
     path: Path
     text: str
     header: tuple[str, ...]
+    unnamed: tuple[int, ...] = ()
 
     def where(self, line: int = 1) -> str:
         """Return ``file:line``."""
         return f"{self.path}:{line}"
+
+    def header_elsewhere(self, names: Sequence[str]) -> str:
+        """Return where columns are named instead of in the first line, if that is seen."""
+        for line, cells in itertools.islice(_rows(self.path, self.text), 1, _TITLES):
+            if {*names} <= {*cells}:
+                return f"line {line} has names of columns; remove the lines above it"
+        if len(self.header) > len(names) and all(map(_DIGITS.fullmatch, self.header)):
+            return "the first line must name the columns; it holds numbers"
+        return ""
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line and the cells of every row that is not blank.
@@ -53,24 +71,44 @@ class Table:
         for line, cells in rows:
             if not any(cells):
                 continue
-            if len(cells) != len(self.header):
-                counts = f"{len(cells)} cells but {len(self.header)} columns"
-                raise InputError(f"{counts}; quote cells that hold commas", self.where(line))
+            if len(cells) != len(self.header) or self.unnamed:
+                cells = self._fitted(line, cells)
             yield line, cells
 
-    def number(self, line: int, column: str, text: str) -> float:
-        """Return ``text`` as a finite number, or say where it is not one."""
+    def _fitted(self, line: int, cells: list[str]) -> list[str]:
+        """Return a row without the empty cells behind it, as spreadsheets write them."""
+        many = len(self.header)
+        for place in self.unnamed:
+            if any(cells[place : place + 1]):
+                message = f"{shown(cells[place])} stands in column {place + 1}, which has no name"
+                raise InputError(f"{message}; name it, or remove it", self.where(line))
+        if len(cells) < many or any(cells[many:]) or len(cells) > _MAX_COLUMNS:
+            advice = "numbers have no commas (1234.5), and texts that have stand in quotes"
+            if cells[0].startswith("#"):
+                advice = "a table has no comments; remove the line"
+            elif len(cells) < many:
+                advice = "an empty cell has its comma, too"
+            counts = f"{len(cells)} cells but {many} columns"
+            raise InputError(f"{counts}; {advice}", self.where(line))
+        return cells[:many]
+
+    def number(self, line: int, column: str, text: str, cell: str = "") -> float:
+        """Return ``text`` as a finite number, or say of which ``cell`` it is not one."""
         try:
             number = parser(column)(text)
+            wrong = "" if math.isfinite(number) else "; numbers must be finite"
         except ValueError:
-            message = f"column {column!r} holds {shown(text)}, which is not a number"
-            if not text:
-                message = f"column {column!r} is empty; give a number"
-            raise InputError(message, self.where(line)) from None
-        if not math.isfinite(number):
-            message = f"column {column!r} holds {shown(text)}; numbers must be finite"
-            raise InputError(message, self.where(line))
-        return number
+            wrong = ", which is not a number"
+        if not wrong:
+            return number
+        of = f" ({cell})" if cell else ""
+        if not text:
+            raise InputError(f"column {column!r} is empty{of}; give a number", self.where(line))
+        percent = column == "cv" and text.endswith("%")
+        what = remedy(text.removesuffix("%") if percent else text)
+        advice = f"; {what}{' (and the %)' * percent}" if what else ""
+        message = f"column {column!r} holds {shown(text)}{wrong}{of}{advice}"
+        raise InputError(message, self.where(line))
 
 
 def read_table(path: Path) -> Table:
@@ -81,8 +119,8 @@ def read_table(path: Path) -> Table:
     InputError
         For a missing or huge file, or a broken header.
     """
-    remedy = "say 'wide' with the dim of most labels, whose tables are a tenth as large"
-    return parse_table(read_text(path, _MAX_BYTES, remedy), path)
+    advice = "say 'wide' with the dim of most labels, whose tables are a tenth as large"
+    return parse_table(read_text(path, _MAX_BYTES, advice), path)
 
 
 def parse_table(text: str, path: Path) -> Table:
@@ -99,16 +137,25 @@ def parse_table(text: str, path: Path) -> Table:
     >>> table.header, list(table.rows())
     (('product', 'value'), [(3, ['car', '2'])])
     """
+    if wrong := foreign(text):
+        raise InputError(wrong, f"{path}:1")
     header = next(_rows(path, text), (1, []))[1]
     if not any(header):
+        if text.strip(", \t\n"):
+            raise InputError("the first line is blank; it must name the columns", f"{path}:1")
         raise InputError("the table is empty; its first line must name the columns", f"{path}:1")
     if len(header) > _MAX_COLUMNS:
         message = f"{len(header):,} columns, but at most {_MAX_COLUMNS:,} are read"
         raise InputError(f"{message}; give a row to each cell instead", f"{path}:1")
-    name, times = Counter(header).most_common(1)[0]
+    unnamed = tuple(place for place, name in enumerate(header) if not name)
+    while not header[-1]:
+        header.pop()
+    name, times = Counter(filter(None, header)).most_common(1)[0]
     if times > 1:
-        raise InputError(f"the column {name!r} stands twice", f"{path}:1")
-    return Table(path, text, tuple(header))
+        raise InputError(
+            f"the column {name!r} stands twice; the first line must name each once", f"{path}:1"
+        )
+    return Table(path, text, tuple(header), unnamed)
 
 
 def shown(text: str) -> str:
@@ -139,7 +186,11 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             lines.begin = lines.at
             yield lines.line, [cell.strip() for cell in cells]
     except csv.Error as broken:
-        raise InputError(f"not valid CSV: {broken}", f"{path}:{lines.line}") from None
+        begin = text.count("\n", 0, lines.begin) + 1
+        message = f"not valid CSV: {broken}, in the row that begins on line {begin}"
+        if '"' in text[lines.begin : lines.at]:
+            message += '; a cell in quotes ends with one, and has two ("") for each within'
+        raise InputError(message, f"{path}:{lines.line}") from None
 
 
 class _Lines:

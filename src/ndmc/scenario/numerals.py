@@ -1,0 +1,87 @@
+"""Numbers as people, spreadsheets and offices of statistics write them, and what to write here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Dashes, and the minus of mathematics.
+_DASHES = "\u2012\u2013\u2014\u2212"
+
+#: What stands where there is no number.
+_MISSING = re.compile(
+    rf"[-.:?{_DASHES}\u2026]+|[xc]|#?n[./]?a\.?|nan|n\.?d\.?|none|null|nil|missing|confidential"
+)
+
+# Characters of a text that may be a number.
+_LONGEST = 80
+
+_GAPS = re.compile(r"(?<=\d)[\s'`_\u2019](?=\d)")
+
+_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+_SEPARATED = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+
+_POWER = re.compile(r"(.+?)\s*[x*\u00d7\u00b7]\s*10\s*(?:\^|\*\*)?\s*([-+]?\d+)")
+
+_FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
+
+_SEVERAL = re.compile(r".*\d\s*(?:\u00b1|\+?/?-|\.\.|to)\s*\d.*")
+
+
+def remedy(text: str) -> str:
+    """Return what to write instead of a text that is no number; empty if that is anyone's guess.
+
+    Examples
+    --------
+    >>> remedy("1.234,5"), remedy("1,234")
+    ('write 1234.5', 'write 1234, or 1.234 if the comma is that of decimals')
+    >>> remedy("12 kt")
+    'write 12 alone, its unit in a column unit, and what is said of it in a note'
+    """
+    if len(text) > _LONGEST:
+        return ""
+    text = unicodedata.normalize("NFKC", text.strip())
+    if _MISSING.fullmatch(text.casefold()):
+        return "every cell needs one: where none is known, an estimate and how uncertain it is"
+    text = text.translate(dict.fromkeys(map(ord, _DASHES), "-"))
+    if text.startswith(("#", "=")):
+        return "it is a formula of a spreadsheet, or its error; save what it should give"
+    if fraction := _FRACTION.fullmatch(text):
+        return f"write {int(fraction[1]) / int(fraction[2]):.6g}"
+    if readings := _readings(text):
+        return f"write {', or '.join(readings)}"
+    if _SEVERAL.fullmatch(text):
+        return "write one number; how uncertain it is stands in cv, sd, or low and high"
+    return _alone(_GAPS.sub("", text))
+
+
+def _alone(text: str) -> str:
+    found = _SEPARATED.search(text)
+    readings = _readings(found[0]) if found else []
+    if not found or not readings or re.match(r"[A-Za-z]\d", text[found.end() :]):
+        return ""
+    number = readings[0]
+    if text.startswith("(") and text.endswith(")"):
+        return f"write -{number} if it is negative, else {number}"
+    return f"write {number} alone, its unit in a column unit, and what is said of it in a note"
+
+
+def _readings(text: str) -> list[str]:
+    """Return how a number with any separators is written without, in one way or in two."""
+    if power := _POWER.fullmatch(text):
+        return [f"{number}e{power[2]}" for number in _readings(power[1])]
+    plain = _GAPS.sub("", text)
+    if not _SEPARATED.fullmatch(plain):
+        return []
+    commas, points = plain.count(","), plain.count(".")
+    decimal = "," if commas and plain.rfind(",") > plain.rfind(".") else "."
+    if commas + points == 1 and re.search(r",\d{3}$", plain):
+        return [
+            plain.replace(",", ""),
+            f"{plain.replace(',', '.')} if the comma is that of decimals",
+        ]
+    if plain.count(decimal) > 1:
+        decimal = ""
+    whole = "".join(c if c.isalnum() or c in "-+" else "." if c == decimal else "" for c in plain)
+    return [whole] if _PLAIN.fullmatch(whole) else []
