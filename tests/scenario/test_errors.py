@@ -383,13 +383,14 @@ UNITS = [
         "flow of a wrong kind",
         {SALES: "    value: production * scale\n"},
         "production * scale",
-        r"comes out as \[dimensionless\] but must be \[mass time\^-1\] \(t/yr\)",
+        r"comes out as \[dimensionless\] but must be \[mass time\^-1\] \(t/yr\): "
+        r"'production' is in 1/yr \[time\^-1\], 'scale' is in yr \[time\]",
     ),
     case(
         "t and yr",
         {TOTAL: "  total: in_use + scale\n"},
         "in_use +",
-        r"cannot add \[mass\] and \[time\]",
+        r"cannot add \[mass\] and \[time\]: 'in_use' is in t \[mass\], 'scale' is in yr",
     ),
     case("compared", {TOTAL: "  total: where(in_use > sales, 1, 0)\n"}, "where", "cannot compare"),
     case("plain number to a mass", {TOTAL: "  total: in_use + 1\n"}, "in_use + 1", "cannot add"),

@@ -277,6 +277,31 @@ def test_what_makes_no_sense_is_refused(text, message):
         compile_expression(text, KNOWN, DIMS)
 
 
+def test_a_misfit_says_how_each_unit_is_read():
+    """Names each parameter in what does not fit, with its unit and how that is read."""
+    known = {"content": Variable((), UNITS.dimension("kg/item"), "kg/item"), **KNOWN}
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression("2 * content + max(flow, flow) / rate", known, DIMS)
+    assert str(caught.value) == (
+        "cannot add [mass] and [mass time^-1]: "
+        "'content' is in kg/item [mass], 'flow' is in [mass time^-1], 'rate' is in [dimensionless]"
+    )
+
+
+def test_of_many_names_in_a_misfit_six_are_told():
+    """A sum of hundreds says no more than can be read."""
+    known = {f"x{n}": Variable((), UNITS.dimension("t"), "t") for n in range(40)}
+    with pytest.raises(ExpressionError, match=r"'x5' is in t \[mass\] and 34 more$"):
+        compile_expression(" + ".join(known) + " + 1", known, DIMS)
+
+
+@pytest.mark.parametrize("text", ["fixed(10 months)", "5 %", "rate + 3.5 kton", "2e3 kg"])
+def test_an_amount_is_said_to_be_a_parameter(text):
+    """What is no expression because of a unit says so, wherever it stands."""
+    with pytest.raises(ExpressionError, match="a number with a unit is a parameter"):
+        compile_expression(text, KNOWN, DIMS)
+
+
 # --- years, limits and paths ------------------------------------------------------------------
 
 CALENDAR = np.arange(2000.0, 2004.0)

@@ -14,7 +14,7 @@ from ndmc.plan.initial_stocks import check_not_negative, initial_amount, initial
 from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
 from ndmc.plan.vocabulary import Vocabulary, plain
-from ndmc.scenario.expressions import Expression, Variable
+from ndmc.scenario.expressions import Expression
 from ndmc.scenario.schema import StockEntry
 
 
@@ -87,7 +87,7 @@ def _check_inflows(names: Vocabulary, name: str, stock: StockEntry) -> None:
 def _net(names: Vocabulary, name: str, stock: StockEntry) -> Balance:
     """Return the step that computes what enters minus what leaves, but for the remainder."""
     target = f"_net_{name}"
-    names.variables[target] = Variable(names.stock_dims(name), names.scenario.units.flow)
+    names.variables[target] = names.variable(names.stock_dims(name), names.scenario.units.flow)
     terms = [*names.inflows(stock.process)]
     terms += [replace(term, sign=-1.0) for term in names.outflows(stock.process)]
     kept = tuple(term for term in terms if term.name != stock.remainder)

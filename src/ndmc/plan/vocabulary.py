@@ -127,7 +127,7 @@ class Vocabulary:
         """
         expression = self.expression(text, *key)
         if wrong := wants(expression):
-            self.fail(wrong, *key)
+            self.fail(f"{wrong}{self.compose.as_read(expression)}", *key)
         extra = [dim for dim in expression.dims if dim not in dims]
         if extra and extra[0] == "year":
             self.fail(f"this cannot change with the years, as {expression.dims} does", *key)
@@ -193,13 +193,18 @@ class Vocabulary:
         """Every parameter at its mean."""
         return {n: central_values(p, self.dims) for n, p in self.scenario.parameters.items()}
 
+    def variable(self, dims: tuple[str, ...], dimension: Dimension) -> Variable:
+        """Return what is known of a quantity in model units."""
+        return Variable(dims, dimension, self.scenario.units.name(dimension))
+
     def _variables(self) -> dict[str, Variable]:
         units = self.scenario.units
         parameters = {
-            name: Variable(p.dims, p.dimension) for name, p in self.scenario.parameters.items()
+            name: Variable(p.dims, p.dimension, p.unit or "1")
+            for name, p in self.scenario.parameters.items()
         }
-        flows = {name: Variable(self.flow_dims(name), units.flow) for name in self.file.flows}
-        stocks = {name: Variable(self.stock_dims(name), units.stock) for name in self.file.stocks}
+        flows = {name: self.variable(self.flow_dims(name), units.flow) for name in self.file.flows}
+        stocks = {n: self.variable(self.stock_dims(n), units.stock) for n in self.file.stocks}
         return {**parameters, **flows, **stocks}
 
     # --- indicators ------------------------------------------------------------------------
@@ -251,7 +256,7 @@ class Vocabulary:
             return
         expression = self.expression(entry.value, "indicators", name)
         self.indicators[name] = Formula(name, expression.dims, expression)
-        self.variables[name] = Variable(expression.dims, expression.dimension or NONE)
+        self.variables[name] = self.variable(expression.dims, expression.dimension or NONE)
 
     def _profile(self, name: str, entry: IndicatorEntry) -> Variable:
         """Return the dims and unit of an indicator by age or cohort."""
@@ -277,7 +282,7 @@ class Vocabulary:
         left = self.dims.ordered({*dims, *extra} - set(entry.over))
         units = self.scenario.units
         amount = units.stock if word == "stock" else units.flow
-        return Variable(left, TIME if entry.by == "mean_age" else amount)
+        return self.variable(left, TIME if entry.by == "mean_age" else amount)
 
 
 def _names(text: str) -> set[str]:

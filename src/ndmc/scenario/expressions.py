@@ -13,12 +13,25 @@ class ExpressionError(ValueError):
     """An expression that cannot be read, or does not make sense."""
 
 
+class DimensionError(ExpressionError):
+    """An operation on quantities whose dimensions it cannot take."""
+
+
 @dataclass(frozen=True)
 class Variable:
-    """What an expression needs to know of a name: its dims and its physical dimension."""
+    """What an expression needs to know of a name: its dims and its physical dimension.
+
+    Messages say in which ``unit`` it is.
+    """
 
     dims: tuple[str, ...]
     dimension: Dimension
+    unit: str = ""
+
+    @property
+    def as_read(self) -> str:
+        """The unit, and how it is read."""
+        return f"{self.unit} [{self.dimension}]".lstrip()
 
 
 @dataclass(frozen=True)

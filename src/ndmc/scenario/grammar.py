@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.label import LabelError
-from ndmc.scenario.expressions import Expression, ExpressionError, Variable
+from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError, Variable
+from ndmc.scenario.known_units import is_unit
 from ndmc.scenario.operations import FUNCTIONS, OPERATIONS
 from ndmc.scenario.units import NONE, TIME
 
@@ -29,7 +30,10 @@ _MAX_CHARACTERS = 2000
 
 _MAX_DEPTH = 100
 
-_AMOUNT = re.compile(r"\s*[-+\d.eE]+\s*[A-Za-z%]")
+#: The units of so many names are told.
+_MOST_NAMED = 6
+
+_AMOUNT = re.compile(r"(?<![\w.])(\d[\d.]*(?:[eE][-+]?\d+)?\s*([^\W\d]+|%))")
 
 _STEP = "step"
 
@@ -103,10 +107,7 @@ def parse(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as broken:
-        hint = "; a number with a unit is a parameter" if _AMOUNT.match(text) else ""
-        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
-        hint = f"; {words[0]!r} cannot be a name here, rename it" if words else hint
-        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{hint}") from None
+        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{_hint(text)}") from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("nested too deeply, or not a text") from None
     level: list[ast.AST] = [tree]
@@ -115,6 +116,17 @@ def parse(text: str) -> ast.expr:
     if level:
         raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
     return tree
+
+
+def _hint(text: str) -> str:
+    """Say what to do about a text that is not of Python's syntax."""
+    words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+    if words:
+        return f"; {words[0]!r} cannot be a name here, rename it"
+    amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
+    if amounts:
+        return f"; a number with a unit is a parameter: name one of {amounts[0]} here"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,20 @@ class Composer:
     def apply(self, operation: str, *arguments: Expression) -> Expression:
         """Return an operation on expressions, which broadcast against each other."""
         dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
-        return Expression(dims, OPERATIONS[operation].dimension(arguments), operation, arguments)
+        try:
+            dimension = OPERATIONS[operation].dimension(arguments)
+        except DimensionError as wrong:
+            raise DimensionError(f"{wrong}{self.as_read(*arguments)}") from None
+        return Expression(dims, dimension, operation, arguments)
+
+    def as_read(self, *expressions: Expression) -> str:
+        """Return a clause that says how the unit of each name in some expressions is read."""
+        names = [part.name for one in expressions for part in one.parts("name")]
+        units = {name: self.variables[name].as_read for name in dict.fromkeys(names)}
+        said = [f"{name!r} is in {unit}" for name, unit in units.items()][:_MOST_NAMED]
+        left = len(units) - len(said)
+        more = f" and {left} more" if left else ""
+        return f": {', '.join(said)}{more}" if said else ""
 
     def over(self, name: str, inner: Expression, dim: str) -> Expression:
         """Return the sum or the mean over a dim."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ndmc.dims import expand
-from ndmc.scenario.expressions import Expression, ExpressionError
+from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError
 from ndmc.scenario.units import NONE, Dimension
 from ndmc.typing import Floats
 
@@ -69,13 +69,11 @@ def _ratio(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
 def _raised(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
     base, exponent = arguments
     if exponent.dimension not in (NONE, None):
-        raise ExpressionError(f"an exponent must be a plain number, not {exponent.dimension}")
+        raise DimensionError(f"an exponent must be a plain number, not {exponent.dimension}")
     if base.dimension in (NONE, None):
         return NONE
     if exponent.operation != "number":
-        raise ExpressionError(
-            f"the power of a quantity ({base.dimension}) must be a literal number"
-        )
+        raise DimensionError(f"the power of a quantity ({base.dimension}) must be a literal number")
     return base.dimension**exponent.value if base.dimension else NONE
 
 
@@ -83,7 +81,7 @@ def _like(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
     dimensions = [argument.dimension for argument in arguments if argument.dimension is not None]
     if any(dimension != dimensions[0] for dimension in dimensions):
         kinds = " and ".join(f"[{dimension}]" for dimension in dict.fromkeys(dimensions))
-        raise ExpressionError(f"cannot {verb} {kinds}")
+        raise DimensionError(f"cannot {verb} {kinds}")
     return dimensions[0] if dimensions else None
 
 
@@ -94,13 +92,13 @@ def _compared(verb: str, arguments: tuple[Expression, ...]) -> Dimension:
 
 def _chosen(verb: str, arguments: tuple[Expression, ...]) -> Dimension | None:
     if arguments[0].dimension not in (NONE, None):
-        raise ExpressionError("the first argument of where() must be a comparison")
+        raise DimensionError("the first argument of where() must be a comparison")
     return _like(verb, arguments[1:])
 
 
 def _plain(verb: str, arguments: tuple[Expression, ...]) -> Dimension:
     if arguments[0].dimension not in (NONE, None):
-        raise ExpressionError(
+        raise DimensionError(
             f"{verb}() wants a plain number, not [{arguments[0].dimension}]; divide first"
         )
     return NONE
