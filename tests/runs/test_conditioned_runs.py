@@ -1,5 +1,7 @@
 """Runs whose draws are reconciled: real stores, and one result however they are run."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -69,7 +71,7 @@ def test_parts_make_one_run(whole, tmp_path):
     codes = [here(*command, part).code for part in ("2/2", "1/2", "2/2")]
     assert codes[-1] == 0
     with xr.open_zarr(out, consolidated=False) as found:
-        assert found.attrs["complete"] is True
+        assert found.attrs["complete"] == 1
         assert np.array_equal(found.use, expected.use)
 
 
@@ -92,7 +94,7 @@ def test_stores_say_how_draws_were_reconciled(whole):
     how = {"active_set": "(non-negative draws)", "projected": "(projected draws)"}[method]
     assert found.attrs["reconciled"] == method
     assert found.attrs["title"] == f"{scenario.file.title} {how}"
-    assert found.attrs["balance"]["worst"] <= 64 * 2.0**-52
+    assert json.loads(found.attrs["balance"])["worst"] <= 64 * 2.0**-52
     if method == "active_set":
         assert float(found.waste.min()) >= -1e-9
         assert (abs(found.waste) < 1e-9).any("element").sum() > DRAWS / 10

@@ -334,9 +334,9 @@ def test_a_neighbours_digest_is_found(tmp_path):
 def test_a_reached_target_is_that_of_its_draws(tmp_path):
     """What was reached of a target does not stand in a store that was given other draws since."""
     out = run(tmp_path / "run.zarr", 300, until=["in_use p50 within 90 %"])
-    assert ndmc.open(out).attrs["until"][0]["draws"] == 300
+    assert ndmc.info(out).targets[0]["draws"] == 300
     run(out, 600)
-    assert all(found["draws"] == 600 for found in ndmc.open(out).attrs.get("until", []))
+    assert all(found["draws"] == 600 for found in ndmc.info(out).targets)
 
 
 def test_quantiles_may_be_an_array(tmp_path):

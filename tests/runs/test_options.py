@@ -48,7 +48,7 @@ assert "--mirrored" not in said("job", "slurm", *command, "--parts", "2")
 assert "mirrored: False, asked for True" in said("run", *command, "--mirrored"), "another run"
 assert "300 draws" in said("run", *command), "the run of before there was a choice goes on"
 ndmc.run("starter", 300, out=out + "2", mirrored=True)
-assert ndmc.open(out + "2").attrs["mirrored"] is True
+assert ndmc.open(out + "2").attrs["mirrored"] == 1
 assert "mirrored: True, asked for False" in said("run", "starter", "-n", "300", "--out", out + "2")
 """
 

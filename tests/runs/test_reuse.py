@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import ndmc
 from ndmc.errors import RunError
@@ -213,6 +214,8 @@ def test_a_store_of_an_older_version_is_read(tmp_path):
         ndmc.StudyWarning, match="older version: that its files are whole is checked"
     ):
         assert ndmc.verify(out) == []
+    assert (xr.open_zarr(out).attrs["changes"], ndmc.open(out).attrs["changes"]) == ({}, "{}")
+    ndmc.open(out).to_netcdf(tmp_path / "older.nc", engine="scipy")
     for draws in (40, 80):
         whole = tmp_path / f"{draws}.zarr"
         for store in (out, whole):

@@ -527,7 +527,7 @@ def test_scores_are_in_the_store(scenario, tmp_path):
     assert phone.content_sensitivity.sel(quality_indicator="geographical") == "high"
     assert car.content_cv == 0.413
     assert list(found.content_distribution.sel(product=["phone", "car"])) == ["normal", "lognormal"]
-    assert found.content.attrs["quality"] == ["laner"]
+    assert found.content.attrs["quality"] == '["laner"]'
     assert found.collection_scores.sel(quality_indicator="basic") == 1.05
     assert found.collection_scores.dims == ("quality_indicator",)
     assert found.collection_distribution == "beta"

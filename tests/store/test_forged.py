@@ -66,7 +66,7 @@ def forged(store, value, *path):
 WRONG = [
     ("draws", -5, "attribute 'draws' is -5; it should be greater than or equal to 1"),
     ("draws", 2**63, "attribute 'draws' is 9223372036854775808"),
-    ("draws", True, "attribute 'draws' is True; it should be a valid integer"),
+    ("draws", "300", "attribute 'draws' is '300'; it should be a valid integer"),
     ("draws", 2**50, "blocks, where a store has at most 1000000"),
     ("block", 300, "which is no power of two"),
     ("stages", {"begin": 8192, "pilot": 0, "counted": 7}, "where no stage begins"),
@@ -84,9 +84,11 @@ WRONG = [
     ("balance", {"checked": [], "not_computed": [], "worst": float("nan")}, "balance.worst"),
     ("coordinates", "in_use", "which are not all further labels"),
     ("until", [{"met": 1}], "attribute 'until.0"),
-    ("complete", 1, "attribute 'complete' is 1"),
+    ("complete", 2, "attribute 'complete' is 2"),
     ("changes", {"a": 1}, "attribute 'changes.a' is 1"),
-    ("title", ["x"] * 10**6, "attribute 'title' is"),
+    ("changes", "{", "attribute 'changes' is '{'"),
+    ("dims", "[" * 10**6, "attribute 'dims' is"),
+    ("title", 1, "attribute 'title' is 1"),
 ]
 
 
@@ -184,7 +186,15 @@ def test_a_document_that_is_too_deep_is_damage(store):
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 10**5, '{"attributes": "\\ud800"}', "1" * 5000, "[]", '{"attributes": []}']
+    "text",
+    [
+        "[" * 10**5,
+        '{"attributes": "\\ud800"}',
+        '{"attributes": {"changes": "\\"\\\\ud800\\""}}',
+        "1" * 5000,
+        "[]",
+        '{"attributes": []}',
+    ],
 )
 def test_what_is_no_root_is_said_so(tmp_path, text):
     """JSON that is too deep, holds half a character or huge numbers is nobody's root."""

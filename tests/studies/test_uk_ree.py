@@ -263,7 +263,7 @@ def test_contradictions_are_balanced():
 def test_nothing_is_rejected():
     """The added data agree within their uncertainties; the study has one redundant balance."""
     found = reconciled()
-    assert (found.attrs["redundancy"], found.attrs["rejected"]) == (5, [])
+    assert (found.attrs["redundancy"], found.attrs["rejected"]) == (5, "[]")
     assert 0.4 < found.attrs["p"] < 0.5
     assert reconciled("study_alone").attrs["redundancy"] == 1
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ndmc.errors import InputError
+from ndmc.portable import portable
 from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_of
 from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
 from ndmc.reconciliation.nodal_tests import nodal_tests
@@ -61,10 +62,11 @@ def reconcile(
         each ``equation`` that tests the measurements: ``equation_open`` in its
         ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
         global test, the ``critical`` value of the others, what was ``rejected`` and what would
-        look ``alike``; and of draws how many there are without any weight (``lost``) and of equal
-        weight (``effective``), and by how much at most they differ from the estimates, over so
-        many ``cells``: means (``mean_off``) in standard deviations, standard deviations
-        (``sd_off``) as shares, correlations (``correlation_off``) as they are.
+        look ``alike`` (lists as JSON text); and of draws how many there are without any weight
+        (``lost``) and of equal weight (``effective``), and by how much at most they
+        differ from the estimates, over so many ``cells``: means (``mean_off``) in standard
+        deviations, standard deviations (``sd_off``) as shares, correlations
+        (``correlation_off``) as they are.
 
     Raises
     ------
@@ -75,8 +77,9 @@ def reconcile(
 
     Examples
     --------
+    >>> import json
     >>> found = reconcile("china_nd_published")
-    >>> found.attrs["rejected"][0]
+    >>> json.loads(found.attrs["rejected"])[0]
     'automobiles_published'
     >>> str(abs(found.equation_test).idxmax().values)
     "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
@@ -108,7 +111,7 @@ def to_dataset(found: Reconciled) -> xr.Dataset:
             units = {} if suffix in reserved.OF_RECONCILED else {"units": unit}
             shaped = part.reshape(system.dims.shape(dims))
             variables[name + suffix] = (dims, shaped, {"long_name": title, **units})
-    estimates = xr.Dataset(variables, _coordinates(system), _findings(found))
+    estimates = xr.Dataset(variables, _coordinates(system), portable(_findings(found)))
     return estimates.merge(_tested(found), combine_attrs="override")
 
 

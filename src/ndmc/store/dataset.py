@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError
+from ndmc.portable import portable
 from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
 from ndmc.store.store import Store, open_store
 from ndmc.store.stored_percentiles import Summary
@@ -32,7 +33,7 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     -------
     xarray.Dataset
         Outputs with dims (draw, year, ...), units and long names in their attrs, the provenance
-        of the run in its own.
+        of the run in its own: text, numbers, lists of numbers, and JSON text of all else.
 
     Raises
     ------
@@ -55,8 +56,9 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     opened.check_files()
     opened.check_labels()
     with opened.damage("a label"):
-        dataset: xr.Dataset = xr.open_zarr(opened.path)
-    return dataset
+        # xarray 2025.9 makes times of what is counted in days, xarray 2026.9 does not.
+        dataset: xr.Dataset = xr.open_zarr(opened.path, decode_timedelta=False)
+    return dataset.assign_attrs(portable(dataset.attrs))  # of older stores they are not
 
 
 def percentiles(

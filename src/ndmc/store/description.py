@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.plan.steps import Output, Plan
+from ndmc.portable import portable
 from ndmc.scenario.marginals import KINDS
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS
@@ -77,7 +78,7 @@ def _write_parameters(arrays: SmallArrays, scenario: Scenario) -> None:
             attributes["quality"] = sorted({one.method for one in parameter.ratings.values if one})
             for kind, values in _qualities(parameter).items():
                 put(QUALITY[kind], values, {"long_name": QUALITY[kind].words})
-        put(CENTRAL, parameter.marginals.central / parameter.factor, attributes)
+        put(CENTRAL, parameter.marginals.central / parameter.factor, portable(attributes))
     if any(parameter.rated for parameter in scenario.parameters.values()):
         arrays.put(f"{PARAMETERS}/{INDICATOR}", np.array(_INDICATORS), (INDICATOR,), {})
 

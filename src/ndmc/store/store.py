@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Output
+from ndmc.portable import portable
 from ndmc.store.address import place_of
 from ndmc.store.bucket import told
 from ndmc.store.identity import IDENTITY, spec_of
@@ -42,6 +43,7 @@ from ndmc.store.ledger import Entry, Ledger, checksum
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal, is_sealed
 from ndmc.store.spec import Spec, blocks
+from ndmc.store.structured import structured
 from ndmc.store.variables import STATISTICS
 from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_chunk
 
@@ -64,7 +66,10 @@ def quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store: where it is, and the document of its root as it was then."""
+    """An opened store: where it is, and the document of its root as it was then.
+
+    The attributes of the document are those of a run, and not the text that is written of them.
+    """
 
     place: Place
     document: dict[str, Any]
@@ -347,11 +352,17 @@ class Store:
 
 def write_root(place: Place, document: Mapping[str, Any]) -> Store:
     """Write the document of the root, with its checksum, and return the store."""
-    attributes = {k: v for k, v in document["attributes"].items() if k != "checksum"}
+    attributes = {k: v for k, v in portable(document["attributes"]).items() if k != "checksum"}
     plain = json.loads(json.dumps({**document, "attributes": attributes}))
-    sealed = {**plain, "attributes": {**attributes, "checksum": checksum(plain)}}
+    # As text: it has 32 bits, and a number of netCDF 3 is one of 31.
+    sealed = {**plain, "attributes": {**attributes, "checksum": f"{checksum(plain)}"}}
     place.write(ROOT, json.dumps(sealed).encode())
-    return Store(place, sealed)
+    return _store_of(place, sealed)
+
+
+def _store_of(place: Place, sealed: Mapping[str, Any]) -> Store:
+    """Return the store with a document as it was written."""
+    return Store(place, {**sealed, "attributes": structured(sealed["attributes"])})
 
 
 def now() -> str:
@@ -372,8 +383,10 @@ def open_store(where: Path | str | Place) -> Store:
     place = where if isinstance(where, Place) else place_of(where)
     try:
         document = json.loads(place.read(ROOT, 0, _LONGEST))
-        json.dumps(document, ensure_ascii=False).encode()  # half a character is no text
         attributes, sound = document["attributes"], _is_sound(document)
+        store = _store_of(place, document)
+        for one in (document, store.document):
+            json.dumps(one, ensure_ascii=False).encode()  # half a character is no text
     except PermissionError:
         raise InputError(f"{place.url!r} cannot be read: permission denied") from None
     except FileNotFoundError:
@@ -388,7 +401,6 @@ def open_store(where: Path | str | Place) -> Store:
         raise _not_ours(place)
     if not sound:
         raise _damaged(place)
-    store = Store(place, document)
     store.check_root()
     return store
 
@@ -396,7 +408,7 @@ def open_store(where: Path | str | Place) -> Store:
 def _is_sound(document: dict[str, Any]) -> bool:
     attributes = document["attributes"]
     plain = {k: v for k, v in attributes.items() if k != "checksum"}
-    return bool(attributes.get("checksum") == checksum({**document, "attributes": plain}))
+    return f"{attributes.get('checksum')}" == f"{checksum({**document, 'attributes': plain})}"
 
 
 def _damaged(place: Place) -> RunError:
