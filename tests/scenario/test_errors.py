@@ -1091,7 +1091,9 @@ def stored(scenario):
 def test_store_of_another_run_is_left_alone(stored, options, message):
     """Says which part differs and what to do; the store stays as it was."""
     before = {p: p.stat().st_mtime_ns for p in stored.out.rglob("*")}
-    with pytest.raises(InputError, match=message + ".*choose another --out or remove it"):
+    with pytest.raises(
+        InputError, match=message + ".*another --out, or replace it by --overwrite$"
+    ):
         stored(**options)
     assert {p: p.stat().st_mtime_ns for p in stored.out.rglob("*")} == before
 

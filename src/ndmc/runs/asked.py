@@ -363,8 +363,14 @@ def _check_precision(options: Options) -> None:
 
 
 def _check_part(options: Options) -> None:
+    if options.overwrite and options.repair:
+        message = "a store that is replaced needs no repair; leave one out"
+        raise InputError(message, "--overwrite")
     if options.part is None:
         return
+    if options.overwrite:
+        message = "each part would remove what the others have computed; remove the store before"
+        raise InputError(f"{message}, or choose another --out", "--overwrite")
     part, parts = options.part
     if parts < 1:
         raise InputError(f"{parts} parts asked for; at least 1 is needed", "--part")

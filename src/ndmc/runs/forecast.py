@@ -64,7 +64,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def estimate(plan: Plan, spec: Spec, place: Place, workers: int, done: int = 0) -> Estimate:
+def estimate(
+    plan: Plan, spec: Spec, place: Place, workers: int, *, done: int = 0, freed: int = 0
+) -> Estimate:
     """Return what a run takes, its speed measured on a few draws.
 
     Parameters
@@ -77,16 +79,18 @@ def estimate(plan: Plan, spec: Spec, place: Place, workers: int, done: int = 0) 
         Threads or processes that compute at once.
     done
         Draws that are written already.
+    freed
+        Bytes that are removed first.
     """
     sheets = series_of(plan, spec)[1]
-    passes = 2 if spec.counted else 1
+    passes, free = 2 if spec.counted else 1, place.free()
     seconds = _seconds_per_draw(plan, spec, workers) * (spec.draws - done) * passes
     return Estimate(
         how_many(spec),
         max(largest(stage, spec) for stage in stages(spec)),
         disk_of(plan, spec, sheets, done),
         memory_of(plan, spec, sheets, workers),
-        place.free(),
+        None if free is None else free + freed,
         seconds,
         passes,
     )

@@ -46,7 +46,8 @@ class Options(Identity):
     out: str | Path = field(
         metadata=option(
             "Store to write, path or URL; NAME.zarr if not given.",
-            python="Path or URL of the store, which must not exist unless it holds this same run.",
+            python="Path or URL of the store, which must not exist unless it holds this same run "
+            "or ``overwrite`` is given.",
             text="",
             after="seed",
         ),
@@ -134,6 +135,16 @@ class Options(Identity):
             read=read_size,
             shared=False,
             after="bits",
+        ),
+    )
+    overwrite: bool = field(
+        default=False,
+        metadata=option(
+            "Remove the store there is, and begin anew; also where the run was stopped.",
+            python="Whether the store there is, of whatever run, is removed, and the run begins "
+            "anew. What is no store of ndmc's, or holds other files, is refused.",
+            shared=False,
+            after="out",
         ),
     )
     repair: bool = field(

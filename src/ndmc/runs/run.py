@@ -35,6 +35,7 @@ from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import damage_of, mend
 from ndmc.store.place import Place
+from ndmc.store.removal import removable, remove_store
 from ndmc.store.series import kernels_of
 from ndmc.store.spec import Spec, blocks, cut, stages
 from ndmc.store.store import Store, open_store
@@ -144,18 +145,19 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
     options, draws = asked.options, asked.spec.draws
     place = place_of(options.out)
     with one_message(place.url):
-        known = existing(place)
+        known, replaced = _there(place, options)
         if known is not None:
             asked = asked.within(known)
             check_same(known, asked.scenario, asked.spec)
             check_plan(known, asked.plan)
         if known is None or not known.complete or known.spec.draws < draws:
-            spec = asked.going_on(known)
             check_memory(asked, known)
             _try_first_draws(asked.plan, asked.spec)
-            found = estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
+            found = _estimate(asked, place, known, replaced)
             check_disk(found)
             listener.planned(found)
+        if replaced is not None:
+            remove_store(replaced)
         store = create(place, asked.scenario, asked.plan, asked.first)
         if _is_done(store, asked):
             _sweep_last(place)
@@ -170,6 +172,17 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
         if options.part is not None:
             _sweep_last(place)
         return store
+
+
+def _there(place: Place, options: Options) -> tuple[Store | None, Store | None]:
+    """Return the store that is gone on with, and the one that is replaced."""
+    return (None, removable(place)) if options.overwrite else (existing(place), None)
+
+
+def _estimate(asked: Asked, place: Place, known: Store | None, replaced: Store | None) -> Estimate:
+    spec, done = asked.going_on(known), _done(asked, known)
+    freed = sum(place.sizes().values()) if replaced else 0
+    return estimate(asked.plan, spec, place, asked.workers, done=done, freed=freed)
 
 
 def _sweep_last(place: Place) -> None:
@@ -207,7 +220,8 @@ def _is_done(store: Store, asked: Asked) -> bool:
     found, draws = store.spec.draws, asked.spec.draws
     if not asked.targets and found > draws:
         message = f"the store holds {found:,} draws, {draws:,} asked for"
-        raise InputError(f"{message}; ask for as many or more, or choose another --out", "-n")
+        remedy = "ask for as many or more, choose another --out, or replace it by --overwrite"
+        raise InputError(f"{message}; {remedy}", "-n")
     if not store.complete or found != draws or asked.targets or asked.options.repair:
         return False
     store.check_files()
@@ -217,10 +231,9 @@ def _is_done(store: Store, asked: Asked) -> bool:
 def plan_only(options: Options) -> Estimate:
     """Return what a run would take, and compute nothing else."""
     place, asked = place_of(options.out), read_asked(options)
-    known = existing(place)
-    spec = asked.going_on(known)
+    known, replaced = _there(place, options)
     check_memory(asked, known)
-    return estimate(asked.plan, spec, place, asked.workers, _done(asked, known))
+    return _estimate(asked, place, known, replaced)
 
 
 class _Run:

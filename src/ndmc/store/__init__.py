@@ -19,6 +19,7 @@ __all__ = [
     "merged",
     "place",
     "ranks",
+    "removal",
     "seal",
     "series",
     "spec",

@@ -105,6 +105,18 @@ class Bucket(Place):
         with contextlib.suppress(FileNotFoundError):
             self.files.rm(self._key(key), recursive=True)
 
+    def discard(self) -> None:
+        """Remove all there is: its root, what is recorded of it, all else.
+
+        What is left of it at any moment is taken for the beginning of a store, and begun anew.
+        """
+        self.remove(ROOT)
+        recorded = [f"{LEDGER}/{name}" for name in self.names(LEDGER) if name != ROOT]
+        others = [name for name in self.names("") if name != LEDGER]
+        for keys in (recorded, others, [LEDGER]):
+            if keys:
+                self.files.rm([self._key(key) for key in keys], recursive=True)
+
     def free(self) -> int | None:
         """Return None: an object store does not say."""
         return None

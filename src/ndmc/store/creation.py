@@ -105,7 +105,7 @@ def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
             shown = _difference(store, scenario)
         raise InputError(
             f"the store belongs to another run ({key.replace('_hash', '')}: {shown}); "
-            "choose another --out or remove it",
+            "choose another --out, or replace it by --overwrite",
             store.path,
         )
 

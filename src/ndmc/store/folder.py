@@ -144,6 +144,12 @@ class Folder(Place):
         else:
             path.unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Remove all there is: moved aside at once, where a kill leaves it to who comes next."""
+        with self._beside() as aside:
+            self.path.rename(aside / self.path.name)
+            flush(self.path.parent)
+
     def free(self) -> int | None:
         """Return the bytes that can still be written; None where there are none at all."""
         folder = self.path.absolute()

@@ -95,6 +95,10 @@ class Place(ABC):
         """Remove a file or a folder, if there is one."""
 
     @abstractmethod
+    def discard(self) -> None:
+        """Remove all there is, its root first: no half of it is ever taken for a store."""
+
+    @abstractmethod
     def free(self) -> int | None:
         """Return the bytes that can still be written, if that is known."""
 
