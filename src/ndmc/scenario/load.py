@@ -20,6 +20,7 @@ from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.parameters import Parameter
+from ndmc.scenario.percents import warn_of_fractions
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
@@ -101,7 +102,8 @@ def load(
     Warns
     -----
     StudyWarning
-        For what nothing uses: parameters, grades and dims.
+        For what nothing uses: parameters, grades and dims; for parameters in % that may be meant
+        as shares of one.
 
     Examples
     --------
@@ -140,6 +142,7 @@ def load_each(
     loaded = _read(document, path.parent, variant or "", given)
     if not loaded.mistakes:
         warn_of_unused(document, loaded)
+        warn_of_fractions(loaded)
     yield loaded
     for other in loaded.file.variants:
         yield _read(document, path.parent, other, given)
