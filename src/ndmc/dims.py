@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.label import YEARLY, LabelError, plain_label, read_labels, unknown_label
+from ndmc.errors import nearest
+from ndmc.label import YEARLY, LabelError, Labels, listed, plain_label, read_labels, unknown_label
 from ndmc.typing import Floats
 
 __all__ = ["Dims", "align", "expand", "flat", "rows_in", "rows_of"]
@@ -81,6 +82,22 @@ class Dims:
         found = tuple(range(self.positions(dim, first)[0], self.positions(dim, last)[-1] + 1))
         if not found:
             raise LabelError(f"{label!r} runs backwards; write {last}..{first}")
+        return found
+
+    def picked(self, labels: Labels) -> dict[str, tuple[int, ...]]:
+        """Return where the labels that are picked of some dims stand, each once.
+
+        Raises
+        ------
+        LabelError
+            As `chosen`, and for a dim that there is not.
+        """
+        found = {}
+        for dim, some in labels.items():
+            if dim not in self.labels:
+                raise LabelError(f"there is no dim {dim!r}; {nearest(dim, self.labels)}")
+            each = (self.chosen(dim, label) for label in listed(some))
+            found[dim] = tuple(dict.fromkeys(at for places in each for at in places))
         return found
 
     def read(self, text: str, among: Iterable[str]) -> dict[str, list[str]]:

@@ -8,7 +8,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ndmc.errors import nearest
 
-__all__ = ["YEARLY", "LabelError", "pairs", "plain_label", "read_labels", "unknown_label"]
+__all__ = [
+    "YEARLY",
+    "LabelError",
+    "Labels",
+    "is_one",
+    "listed",
+    "pairs",
+    "plain_label",
+    "read_labels",
+    "unknown_label",
+]
 
 #: Dims whose labels are years or ages, but for the cohort label `before`.
 YEARLY = ("age", "cohort", "year")
@@ -26,6 +36,10 @@ _SHOWN = 80
 _LISTED = 5
 
 
+#: Labels that are picked, by dim: one or several of each.
+Labels = Mapping[str, str | int | Iterable[str | int]]
+
+
 class LabelError(ValueError):
     """A text that is no label: what it is, and what would be one."""
 
@@ -41,6 +55,24 @@ def plain_label(dim: str, text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     whole = _OF_SPREADSHEETS.fullmatch(text) if dim in YEARLY else None
     return whole[1] if whole else text
+
+
+def is_one(labels: str | int | Iterable[str | int]) -> bool:
+    """Whether a label stands alone: a text or a number, of NumPy too."""
+    return isinstance(labels, str) or not isinstance(labels, Iterable)
+
+
+def listed(labels: str | int | Iterable[str | int]) -> list[str]:
+    """Return one label or several as texts.
+
+    Examples
+    --------
+    >>> listed(2021), listed(["car", "phone"])
+    (['2021'], ['car', 'phone'])
+    """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        return [str(labels)]
+    return [str(label) for label in labels]
 
 
 # --- pairs of a dim and labels --------------------------------------------------------------------

@@ -42,6 +42,7 @@ def study(**more):
         "indicators": {
             "reached": "first_year(sum(in_use, over=region) > goal)",
             "missed": "first_year(sum(in_use, over=region) > 10 * goal)",
+            "part": "in_use / sum(in_use, over=region)",
             "beyond": "sum(in_use, over=region) * huge",
         },
         **more,
@@ -153,3 +154,57 @@ def test_a_script_holds_names_whatever_a_terminal_shows(folder, encoding):
     done = here(*asked, folder=folder, encoding=encoding)
     assert (done.code, done.err) == (0, "")
     assert "--out 'Ö 中.zarr'" in done.out
+
+
+# --- what is picked ---------------------------------------------------------------------------
+
+
+def rows_of(out):
+    """Return the first column of each row of tables."""
+    return [line.strip().split("   ")[0] for line in out.splitlines()]
+
+
+def test_a_run_shows_the_years_and_labels_that_are_picked(folder):
+    """The closing table has a row for each cell, and a total where no label is left out."""
+    picked = ["--sel", "year=2020..2021", "--sel", f"region=中国,{LONG}"]
+    done = here("run", *ASKED["run"], *picked, folder=folder)
+    assert (done.code, done.err) == (0, "")
+    rows = [row for row in rows_of(done.out) if re.search(", 20[0-9]{2}$", row)]
+    assert rows[:4] == [f"{label}, {year}" for label in ("中国", LONG) for year in (2020, 2021)]
+    assert not [row for row in rows if row.startswith("total")]
+    done = here("run", *ASKED["run"], "--sel", "2020, 2022", folder=folder)
+    assert {"total, 2020", "total, 2022"} <= {*rows_of(done.out)}
+    stored = open_store(folder / "study.zarr").percentile("in_use_total")
+    row = next(line for line in done.out.splitlines() if number(stored[0, 2]) in line)
+    assert row.split()[:5] == ["total,", "2022", *map(number, stored[:, 2])]
+
+
+def test_a_check_shows_the_years_and_labels_that_are_picked(folder):
+    """Totals are of picked labels, in picked years; what is not added up is a dash, explained."""
+    done = here("check", "study", "--sel", "2020..2021", folder=folder)
+    assert re.search(r"determined by +unit +2020 +2021 +$", done.out, re.M)
+    dash = "-: indicators are not added up over labels; pick one, such as --sel 'region=Österreich'"
+    assert dash in done.out.splitlines()
+    done = here("check", "study", "--sel", "region=Österreich", folder=folder)
+    assert "-:" not in done.out
+    assert "0.25" in done.out.split()
+    found = ndmc.check(folder / "study", sel={"year": "2020..2021", "region": ["中国", LONG]})
+    assert found.years == (2020, 2021)
+    values = {one.output.name: one.values for one in found.quantities}
+    assert values["sales"] == pytest.approx([2 * 59669302] * 2, rel=1e-12)
+    assert values["reached"] == (2021, 2021)
+
+
+@pytest.mark.parametrize(
+    ("picked", "message"),
+    [
+        ("year=2050", "2050 lies after the years of the scenario, 2020..2022"),
+        ("reg=中国", "there is no dim 'reg'; did you mean 'region'?"),
+        ("year=2022..2020", "'2022..2020' runs backwards; write 2020..2022"),
+    ],
+)
+@pytest.mark.parametrize("name", ["run", "check"])
+def test_what_cannot_be_picked_is_said_first(folder, name, picked, message):
+    """Nothing is computed for it."""
+    done = here(name, "study", "--sel", picked, folder=folder)
+    assert (done.code, done.out, done.err) == (2, "", f"error: --sel: {message}\n")

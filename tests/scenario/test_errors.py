@@ -1125,7 +1125,7 @@ def test_missing_store_is_refused(tmp_path):
         ({"sel": {"yaer": 2004}}, "no output has a dim 'yaer'; did you mean 'year'"),
         ({"variables": "bought", "over": "product"}, "'bought' has no dim 'product'; choose"),
         ({"sel": {"product": "cra"}}, "product has no label 'cra'; did you mean 'car'"),
-        ({"sel": {"year": 2014}}, "year has no label '2014'"),
+        ({"sel": {"year": 2014}}, "2014 lies after the years of the scenario, 2001..2004"),
         ({"over": "prodct"}, "no output has a dim 'prodct'; did you mean 'product'"),
         ({"by_group": "year"}, "the dim 'year' has no groups"),
         ({"quantiles": [1.5]}, "quantile 1.5 is not between 0 and 1"),

@@ -35,6 +35,13 @@ VariantOption = Annotated[str, typer.Option("--variant", help=_help("variant"))]
 
 SetOption = Annotated[list[str], typer.Option("--set", help=_help("changes"))]
 
+SelOption = Annotated[
+    list[str],
+    typer.Option(
+        "--sel", help="dim=label[,label] ...; a group is a label, so is 2001..2010. Repeatable."
+    ),
+]
+
 SeedOption = Annotated[str, typer.Option(help=_help("seed"))]
 
 
@@ -152,11 +159,11 @@ def command_of(given: Given) -> list[str]:
 def read_selection(given: list[str], dims: Dims) -> dict[str, list[str]]:
     """Read the labels that ``--sel`` picks, by dim; those of one dim add up."""
     found: dict[str, list[str]] = {}
-    for text in given:
-        try:
-            labels = dims.read(text, dims.labels)
-        except LabelError as wrong:
-            raise InputError(str(wrong), "--sel") from None
-        for dim, some in labels.items():
-            found.setdefault(dim, []).extend(some)
+    try:
+        for text in given:
+            for dim, some in dims.read(text, dims.labels).items():
+                found.setdefault(dim, []).extend(some)
+        dims.picked(found)  # refuses what is no label, before anything is computed
+    except LabelError as wrong:
+        raise InputError(str(wrong), "--sel") from None
     return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from rich.console import Console
 
 from ndmc.cli.tables import console, counted, number, plain_table, print_lines, print_table
+from ndmc.label import pairs
+from ndmc.legible import command_line
 from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
@@ -27,13 +30,14 @@ def print_check(found: Checked) -> None:
         lists = (one.enter, one.leave, one.stocks, one.closes)
         table.add_row(one.process, *(", ".join(names) for names in lists))
     print_table(page, table)
-    heads = ("step", "quantity", "dims", "determined by", "unit", "last year")
+    heads = ("step", "quantity", "dims", "determined by", "unit", *map(str, found.years))
     table = plain_table("", *heads, words=5)
     for each in found.quantities:
         output = each.output
         name, dims = f"{output.name} ({output.kind})", ", ".join(output.dims)
-        table.add_row(each.step, name, dims, each.rule, output.unit, number(each.last))
+        table.add_row(each.step, name, dims, each.rule, output.unit, *map(number, each.values))
     print_table(page, table)
+    _explain_dashes(found)
     if found.qualities:
         _print_qualities(page, found)
     for loop in found.loops:
@@ -41,6 +45,17 @@ def print_check(found: Checked) -> None:
     for note in found.notes:
         page.print(f"warning: {note}", style="yellow", soft_wrap=True)
     print_lines(_summary(found.scenario))
+
+
+def _explain_dashes(found: Checked) -> None:
+    """Say what has no value in the table, and how to see one."""
+    labels = found.scenario.dims.labels
+    for each in found.quantities:
+        if math.isnan(each.values[-1]):
+            cell = {dim: labels[dim][0] for dim in each.output.dims if dim != "year"}
+            asked = command_line(["--sel", pairs(cell, " ")])
+            print_lines(f"-: indicators are not added up over labels; pick one, such as {asked}")
+            return
 
 
 def _print_qualities(page: Console, found: Checked) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 
+import numpy as np
 from rich.console import Console, Group
 from rich.table import Table
 
 from ndmc.cli.tables import console, counted, fits, number, percent, plain_table, print_table
 from ndmc.engine.stopwatch import SILENT, Timer
+from ndmc.label import Labels
 from ndmc.legible import command_line
 from ndmc.runs.forecast import Estimate
 from ndmc.runs.listener import Listener
+from ndmc.store.exceedance import Exceeded
 from ndmc.store.information import Findings, findings_of
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
+from ndmc.store.view import labels_of, series_title, view
 
 
 class Terminal(Listener):
@@ -43,8 +48,11 @@ class Terminal(Listener):
         self.timer.lap(stage, draws)
 
 
-def print_run(store: Store) -> None:
-    """Print the closing table of a run, what left its range, and what to type next."""
+def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it stays empty
+    """Print the closing table of a run, what left its range, and what to type next.
+
+    The table is of the last year, or of the years and labels that are picked.
+    """
     page, attrs = console(), store.attrs
     if not store.complete:
         missing = store.missing()
@@ -59,12 +67,14 @@ def print_run(store: Store) -> None:
     headline = [name for name in attrs["headline"] if name in store.spec.percentiles]
     if not headline:
         headline = [n for n in store.spec.percentiles if store.computed[n].kind != "parameter"][:3]
+    select = {"year": store.dims.labels["year"][-1:], **select}
     by_dims: dict[tuple[str, ...], list[str]] = {}
     for name in headline:
         by_dims.setdefault(store.computed[name].dims, []).append(name)
-    for names in by_dims.values():
-        _print_headline(page, store, names)
-    found = findings_of(store)
+    for dims, names in by_dims.items():
+        _print_headline(page, store, names, {dim: select[dim] for dim in dims if dim in select})
+    found = findings_of(store, select)
+    print_exceeded(page, found.exceeded)
     print_findings(page, found)
     print_targets(page, found)
     page.print(
@@ -90,23 +100,21 @@ def print_targets(page: Console, found: Findings) -> None:
         )
 
 
-def _print_headline(page: Console, store: Store, names: list[str]) -> None:
+def _print_headline(page: Console, store: Store, names: list[str], select: Labels) -> None:
     """Print outputs of the same dims side by side, as many as the page has room for."""
-    table = _headline(store, names)
+    table = _headline(store, names, select)
     if len(names) > 1 and not fits(page, table):
         half = (len(names) + 1) // 2
         for some in (names[:half], names[half:]):
-            _print_headline(page, store, some)
+            _print_headline(page, store, some, select)
     else:
         print_table(page, table)
 
 
-def _headline(store: Store, names: list[str]) -> Table:
-    """Return a table of the percentiles of outputs of the same dims, in the last year."""
-    dims = store.computed[names[0]].dims
-    others = tuple(dim for dim in dims if dim != "year")
+def _headline(store: Store, names: list[str], select: Labels) -> Table:
+    """Return a table of the percentiles of outputs of the same dims; one year is in its title."""
     heads = [percent(q) for q in store.spec.quantiles]
-    blocks = [_last_year(store, name) for name in names]
+    blocks = [_block(store, name, select) for name in names]
     rows = max(map(len, blocks))
     for block in blocks:
         block += [[""] * len(heads)] * (rows - len(block))
@@ -114,25 +122,30 @@ def _headline(store: Store, names: list[str]) -> Table:
         Group(f"{store.computed[name].title}, {store.computed[name].unit}", _padded(heads, block))
         for name, block in zip(names, blocks, strict=True)
     ]
-    year = f": {store.dims.labels['year'][-1]}" if "year" in dims else ""
-    title = f"{store.attrs['title'] or store.attrs['scenario']}{year}"
-    table = plain_table(title, Group("", ", ".join(others)), *columns)
-    labels = [", ".join(cell.values()) for cell in store.dims.cells(others)]
-    for row, label in enumerate([*labels, "total"][:rows]):
+    chosen = view(store, names[0], select)
+    along = {dim: labels_of(store, chosen, dim) for dim in chosen.dims}
+    year = along.pop("year") if len(along.get("year", ())) == 1 else []
+    title = ": ".join(map(str, [store.attrs["title"] or store.attrs["scenario"], *year]))
+    table = plain_table(title, Group("", ", ".join(along)), *columns)
+    cells = [*itertools.product(*along.values())]
+    totals = [("total", *years) for years in itertools.product(along.get("year", [""]))]
+    for row, cell in enumerate([*cells, *totals][:rows]):
         texts = (_padded(block[row], block) for block in blocks)
-        table.add_row(label, *texts, end_section=row + 1 == len(labels) < rows)
+        last = row + 1 == len(cells) < rows
+        table.add_row(", ".join(map(str, filter(None, cell))), *texts, end_section=last)
     return table
 
 
-def _last_year(store: Store, name: str) -> list[list[str]]:
-    """Return the stored percentiles of each cell in the last year, and of their total, as texts."""
-    rows: list[list[float]] = []
-    total = TOTAL.name(name)
-    for title in [name, *[total] * (percentile_key(total) in store.metadata)]:
-        values = store.percentile(title)
-        if "year" in store.computed[name].dims:
-            values = values[..., -1]
-        rows += values.reshape(len(store.spec.quantiles), -1).T.tolist()
+def _block(store: Store, name: str, select: Labels) -> list[list[str]]:
+    """Return the stored percentiles of each cell, and of their total if the run knows it."""
+    views, rows = [view(store, name, select)], list[list[float]]()
+    if percentile_key(TOTAL.name(name)) in store.metadata:
+        views.append(view(store, TOTAL.name(name), select))
+    for title, chosen in ((series_title(store, one), one) for one in views):
+        if title:
+            quantiles = range(len(store.spec.quantiles))
+            values = store.percentile(title)[np.ix_(quantiles, *chosen.places)]
+            rows += values.reshape(len(quantiles), -1).T.tolist()
     return [[number(value) for value in row] for row in rows]
 
 
@@ -140,6 +153,18 @@ def _padded(texts: list[str], block: list[list[str]]) -> str:
     """Return texts in the width of the widest of their block."""
     width = max(6, *(len(text) for row in block for text in row))
     return "  ".join(f"{text:>{width}}" for text in texts)
+
+
+def print_exceeded(page: Console, found: Iterable[Exceeded]) -> None:
+    """Print in what share of draws outputs are above limits."""
+    heads = ("output", "cell", "above", "share", "(95 % limits)")
+    table = plain_table("share of draws above a limit", *heads, words=2)
+    for one in found:
+        share, low, high = (number(100 * part) for part in (one.share, one.low, one.high))
+        limit = f"{number(one.limit)} {one.unit}".removesuffix(" 1")
+        table.add_row(one.output, one.cell, limit, f"{share} %", f"{low} .. {high} %")
+    if table.row_count:
+        print_table(page, table)
 
 
 def print_findings(page: Console, found: Findings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ndmc.cli.print_run import print_findings, print_targets
+from ndmc.cli.print_run import print_exceeded, print_findings, print_targets
 from ndmc.cli.tables import (
     console,
     counted,
@@ -20,6 +20,7 @@ from ndmc.cli.tables import (
     plain_table,
     print_table,
 )
+from ndmc.store.exceedance import exceeded
 from ndmc.store.information import Info
 from ndmc.store.integrity import Damage
 from ndmc.store.store import Store
@@ -32,7 +33,7 @@ _MOST_SHOWN = 100
 _LIMITS = "(95 % limits)"
 
 
-def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
+def percentile_rows(store: Store, name: str, summary: Summary) -> Iterator[dict[str, Any]]:
     """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""
     chosen = summary.view
     cells: list[dict[str, Any]] = [{}]
@@ -42,7 +43,7 @@ def percentile_rows(store: Store, summary: Summary) -> Iterator[dict[str, Any]]:
     parts = [part.reshape(count, -1) for part in (summary.values, summary.low, summary.high)]
     mean, sd = summary.mean.reshape(-1), summary.sd.reshape(-1)
     for n, cell in enumerate(cells):
-        row: dict[str, Any] = {"variable": chosen.name, **cell, "unit": unit_of(store, chosen)}
+        row: dict[str, Any] = {"variable": name, **cell, "unit": unit_of(store, chosen)}
         for q, quantile in enumerate(summary.quantiles):
             values = (float(part[q, n]) for part in parts)
             for suffix, value in zip(("", "_low", "_high"), values, strict=True):
@@ -56,6 +57,8 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
     for summary in summaries.values():
         table = _beside(store, summary)
         print_table(page, table if fits(page, table) else _below(store, summary))
+    views = (summary.view for summary in summaries.values())
+    print_exceeded(page, [each for chosen in views for each in exceeded(store, chosen)])
     page.print(f"{counted(store.attrs['draws'], 'draw')}, seed {store.attrs['seed']}")
 
 
@@ -81,12 +84,14 @@ def _below(store: Store, summary: Summary) -> Table:
 
 
 def _title(store: Store, summary: Summary) -> str:
-    return f"{store.computed[summary.view.name].title}, {unit_of(store, summary.view)}"
+    chosen = summary.view
+    over = f", sum over {', '.join(chosen.over)}" if chosen.over else ""
+    return f"{store.computed[chosen.name].title}{over}, {unit_of(store, chosen)}"
 
 
 def _cells(store: Store, summary: Summary) -> Iterator[tuple[list[str], list[tuple[str, str]]]]:
     """Yield the labels of each cell, and its percentiles with their limits."""
-    for row in percentile_rows(store, summary):
+    for row in percentile_rows(store, summary.view.name, summary):
         keys = [f"p{q * 100:g}" for q in summary.quantiles]
         known = [
             (number(row[key]), limits_in_words(row[f"{key}_low"], row[f"{key}_high"]))
@@ -109,6 +114,7 @@ def print_info(found: Info) -> None:
         kept = "stored" if stored else "percentiles only"
         outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
     print_table(page, outputs)
+    print_exceeded(page, found.exceeded)
     print_findings(page, found)
     if found.complete:
         print_targets(page, found)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import Given, StoreArgument, command_of, read_options, takes_options
+from ndmc.cli.arguments import (
+    Given,
+    SelOption,
+    StoreArgument,
+    command_of,
+    read_options,
+    read_selection,
+    takes_options,
+)
 from ndmc.errors import InputError, RunError
 from ndmc.option import read_count
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 @takes_options()
 def run(
     given: Given,
+    sel: SelOption = [],  # noqa: B006
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what the run would take: disk, memory, time.")
     ] = False,
@@ -42,6 +51,7 @@ def run(
 
     draws = given["draws"] or ("1e7" if given["until"] else "10000")
     scenario, options = read_options({**given, "draws": draws})
+    selection = read_selection(sel, scenario.dims)
     if profile and (options.scheduler or options.processes):
         message = "it times the threads of this process; leave out --scheduler and --processes"
         raise InputError(message, "--profile")
@@ -53,7 +63,7 @@ def run(
     stopwatch = Stopwatch()
     with progress_bar(scenario.name) as bar:
         store = execute(options, Terminal(bar, stopwatch if profile else SILENT))
-    print_run(store)
+    print_run(store, selection)
     if profile:
         from ndmc.cli.profile import print_profile
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ndmc.cli.arguments import ScenarioArgument, SetOption, VariantOption
+from ndmc.cli.arguments import (
+    ScenarioArgument,
+    SelOption,
+    SetOption,
+    VariantOption,
+    read_selection,
+)
 from ndmc.legible import command_line
 from ndmc.option import read_changes
 
@@ -34,6 +40,7 @@ def check(
     scenario: ScenarioArgument,
     variant: VariantOption = "",
     set_: SetOption = [],  # noqa: B006
+    sel: SelOption = [],  # noqa: B006
     graph: Annotated[
         str, typer.Option("--graph", help="Also draw the system to this .svg file.")
     ] = "",
@@ -49,6 +56,7 @@ def check(
     Example: ndmc check china_nd --graph china.svg
     """
     from ndmc.cli.print_check import print_check
+    from ndmc.scenario.load import load
     from ndmc.studies.checking import check as checked
 
     changes = read_changes(set_)
@@ -57,13 +65,14 @@ def check(
 
         check_diagram(Path(graph))
     if quality:
-        from ndmc.scenario.load import load
         from ndmc.views.charts import check_file
         from ndmc.views.quality_map import check_quality
 
         check_file(Path(quality), "--quality", ".csv")
         check_quality(Path(quality), *_rated(load(scenario, variant=variant, changes=changes)))
-    found = checked(scenario, variant=variant, changes=changes)
+    dims = load(scenario, variant=variant, changes=changes).dims if sel else None
+    selection = read_selection(sel, dims) if dims else {}
+    found = checked(scenario, variant=variant, changes=changes, sel=selection)
     print_check(found)
     loaded = found.scenario
     if graph:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import SeedOption, StoreArgument, csv_option, read_selection
+from ndmc.cli.arguments import SeedOption, SelOption, StoreArgument, csv_option, read_selection
 from ndmc.errors import RunError, warn
 from ndmc.option import PERCENTS, read_count, read_names, read_percents
 
@@ -47,12 +47,11 @@ def info(
 def percentiles(
     store: StoreArgument,
     variable: Annotated[
-        list[str], typer.Option("--variable", "-v", help="Output; repeatable.")
+        list[str],
+        typer.Option("--variable", "-v", help="Output, or its total (in_use_total); repeatable."),
     ] = [],  # noqa: B006
     quantiles: Annotated[str, typer.Option("--quantiles", "-q", help="In percent.")] = PERCENTS,
-    sel: Annotated[
-        list[str], typer.Option(help="dim=label[,label] ...; a group is a label, so is 2001..2010.")
-    ] = [],  # noqa: B006
+    sel: SelOption = [],  # noqa: B006
     over: Annotated[str, typer.Option(help="Dims to sum over, draw by draw.")] = "",
     by_group: Annotated[str, typer.Option(help="Dims to sum by group.")] = "",
     csv: Annotated[str, csv_option("Write the table to this file instead.")] = "",
@@ -74,7 +73,7 @@ def percentiles(
     names = variable or [name for name in opened.attrs["headline"] if name in opened.computed]
     found = summaries(opened, names or None, levels, *given)
     if csv:
-        rows = [row for one in found.values() for row in percentile_rows(opened, one)]
+        rows = [row for each in found.items() for row in percentile_rows(opened, *each)]
         write_csv(Path(csv), rows)
     else:
         print_percentiles(opened, found)

@@ -12,6 +12,7 @@ __all__ = [
     "dataset",
     "description",
     "digest",
+    "exceedance",
     "information",
     "integrity",
     "keys",

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError
+from ndmc.label import Labels, is_one
 from ndmc.portable import portable
+from ndmc.store.exceedance import exceedance
 from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
 from ndmc.store.store import Store, open_store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
-from ndmc.store.variables import QUANTILE, SUMMARY
+from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, SUMMARY
 from ndmc.store.view import labels_of, unit_of
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def percentiles(
     variables: str | Sequence[str] | None = None,
     *,
     quantiles: Sequence[float] = DEFAULT_QUANTILES,
-    sel: Mapping[str, str | int | Sequence[str | int]] | None = None,
+    sel: Labels | None = None,
     over: str | Iterable[str] = (),
     by_group: str | Iterable[str] = (),
 ) -> xr.Dataset:
@@ -79,7 +81,8 @@ def percentiles(
     store
         Path of a complete store.
     variables
-        Names of outputs; all if None, each asked for those of the dims below that it has.
+        Names of outputs, or of their totals (``in_use_total``); all outputs if None. Each is asked
+        for those of the dims below that it has.
     quantiles
         Shares from 0 to 1.
     sel
@@ -93,7 +96,8 @@ def percentiles(
     Returns
     -------
     xarray.Dataset
-        For each variable ``x``: ``x`` (quantile, ...), ``x_low``, ``x_high``, ``x_mean``, ``x_sd``.
+        For each variable ``x``: ``x`` (quantile, ...), ``x_low``, ``x_high``, ``x_mean``, ``x_sd``;
+        and ``x_exceedance`` (x_limit, ...), where the run was given limits for it.
 
     Raises
     ------
@@ -116,27 +120,19 @@ def percentiles(
     for quantile in quantiles:
         if not 0 <= quantile <= 1:
             raise InputError(f"quantile {quantile:g} is not between 0 and 1")
-    select = {dim: _labels(chosen) for dim, chosen in (sel or {}).items()}
     dims = (over,) if isinstance(over, str) else tuple(over)
     by = (by_group,) if isinstance(by_group, str) else tuple(by_group)
-    found = to_dataset(opened, summaries(opened, variables, quantiles, select, dims, by))
-    single = {dim: 0 for dim, chosen in (sel or {}).items() if _is_label(chosen)}
+    found = to_dataset(opened, summaries(opened, variables, quantiles, sel, dims, by))
+    single = {dim: 0 for dim, chosen in (sel or {}).items() if is_one(chosen)}
     return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})
-
-
-def _is_label(chosen: str | int | Sequence[str | int]) -> bool:
-    return isinstance(chosen, str | int)
-
-
-def _labels(chosen: str | int | Sequence[str | int]) -> list[str]:
-    return [str(chosen)] if isinstance(chosen, (str, int)) else [str(label) for label in chosen]
 
 
 def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
     """Return summaries as a labelled dataset.
 
     For a variable ``x`` it holds ``x`` with dims (quantile, ...), ``x_low`` and ``x_high`` (the
-    95 % confidence limits of each percentile), ``x_mean`` and ``x_sd``.
+    95 % confidence limits of each percentile), ``x_mean`` and ``x_sd``, and ``x_exceedance`` where
+    there are limits.
     """
     import xarray as xr
 
@@ -151,6 +147,11 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
             about = {**attrs, "long_name": variable.words.format(output.title)}
             dims = variable.dims_of(name, kept)
             data[variable.name(name)] = (dims, getattr(one, part), about)
+        limits, shares = exceedance(store, one.view)
+        if limits:
+            about = {"units": "1", "long_name": EXCEEDANCE.words.format(output.title)}
+            data[EXCEEDANCE.name(name)] = (EXCEEDANCE.dims_of(name, kept), shares, about)
+            coords[LIMITS.name(name)] = (LIMITS.dims_of(name, ()), limits, attrs)
     provenance = {
         "draws": store.spec.draws,
         "method": "linear (type 7), exact",

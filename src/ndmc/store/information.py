@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ndmc.label import Labels
 from ndmc.plan.steps import Output
+from ndmc.store.exceedance import Exceeded, exceeded_in
 from ndmc.store.store import Store, open_store
 from ndmc.store.widths import Known, widths
 
@@ -22,6 +24,7 @@ class Findings:
     counted: tuple[tuple[str, str, int], ...]
     balance: Mapping[str, Any]
     targets: tuple[Mapping[str, Any], ...]
+    exceeded: tuple[Exceeded, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Info(Findings):
         complete run the ``worst`` residual.
     targets
         What became of each target of ``until``.
+    exceeded
+        How often outputs are above the limits of ``exceed`` in the last year, of a complete run.
     known
         The percentile of each output that is known worst, of a complete run.
     lost
@@ -131,12 +136,13 @@ def info_of(store: Store) -> Info:
     )
 
 
-def findings_of(store: Store) -> Findings:
-    """Return what was found in the draws of an opened store."""
-    attrs = store.attrs
+def findings_of(store: Store, select: Labels | None = None) -> Findings:
+    """Return what was found in the draws of an opened store, in the last year or picked cells."""
+    attrs, cells = store.attrs, {"year": store.dims.labels["year"][-1:], **(select or {})}
     return Findings(
         draws=attrs["draws"],
         counted=tuple(store.counted),
         balance=attrs["balance"],
         targets=tuple(attrs.get("until", [])),
+        exceeded=tuple(exceeded_in(store, cells)) if store.complete else (),
     )

@@ -44,7 +44,7 @@ from ndmc.store.place import Place
 from ndmc.store.seal import Seal, is_sealed
 from ndmc.store.spec import Spec, blocks
 from ndmc.store.structured import structured
-from ndmc.store.variables import STATISTICS
+from ndmc.store.variables import KNOWN
 from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_chunk
 
 __all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
@@ -262,14 +262,14 @@ class Store:
         return data
 
     def percentile(self, title: str, statistic: str = "values") -> npt.NDArray[Any]:
-        """Return one of the `STATISTICS` of an output or a total.
+        """Return one of what is `KNOWN` of an output or a total.
 
         Raises
         ------
         RunError
             If it is damaged.
         """
-        key = percentile_key(STATISTICS[statistic].name(title))
+        key = percentile_key(KNOWN[statistic].name(title))
         with self.damage(key):
             return get_array(self.chunk(key), self.metadata[key])
 

@@ -71,6 +71,9 @@ EXCEEDANCE = Variable(
     reserved.EXCEEDANCE, "share of draws with {} above", ("{}" + reserved.LIMIT, _OWN)
 )
 
+#: What can be read of an output whose percentiles are computed.
+KNOWN = {**STATISTICS, "exceedance": EXCEEDANCE}
+
 LIMITS = Variable(reserved.LIMIT, "limit", ("{}" + reserved.LIMIT,))
 
 #: The mean of each cell of a parameter, in its own unit.

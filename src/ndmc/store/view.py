@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
-from ndmc.label import LabelError
-from ndmc.store.keys import percentile_key
+from ndmc.label import LabelError, Labels
+from ndmc.store.layout import summed
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 from ndmc.typing import Floats
 
-__all__ = ["View", "labels_of", "unit_of"]
+__all__ = ["View", "labels_of", "series_title", "unit_of", "view"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ class View:
     def kept(self) -> tuple[str, ...]:
         """The dims of the result."""
         return tuple(dim for dim in self.dims if dim not in self.over)
+
+    @property
+    def places(self) -> list[tuple[int, ...]]:
+        """The positions along each dim of the result, of a view that sums no groups."""
+        where = dict(zip(self.dims, self.positions, strict=True))
+        return [where[dim] for dim in self.kept]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,39 +85,47 @@ def _add(values: npt.NDArray[Any], axis: int) -> Floats:
 def view(
     store: Store,
     name: str,
-    select: Mapping[str, Sequence[str]] | None = None,
+    select: Labels | None = None,
     over: Iterable[str] = (),
     by_group: Iterable[str] = (),
 ) -> View:
     """Return the view of an output that picks labels, sums over dims or sums by group.
+
+    The name of a total stands for the sum of its output over all dims but the years.
 
     Raises
     ------
     InputError
         For a name, dim, label or group the store has not.
     """
-    summed = name.removesuffix(TOTAL.suffix)
-    if name not in store.computed and percentile_key(name) in store.metadata:
-        over = " ".join(f"--over {dim}" for dim in store.computed[summed].dims if dim != "year")
-        raise InputError(f"{name!r} is a sum of {summed!r}; ask for -v {summed} {over}")
+    described = store.computed.get(name.removesuffix(TOTAL.suffix))
+    if described and name == TOTAL.name(described.name) and summed(described):
+        name, over = described.name, (*summed(described), *over)
     if name not in store.computed:
         raise InputError(f"{name!r} is not in {store.path}; {nearest(name, store.computed)}")
     dims, own = store.dims, store.computed[name].dims
-    chosen: dict[str, tuple[int, ...]] = {}
-    for dim, labels in (select or {}).items():
+    for dim in (*(select or {}), *over, *by_group):
         _check_dim(name, dim, own)
-        found: list[int] = []
-        for label in labels:
-            try:
-                found.extend(dims.chosen(dim, label))
-            except LabelError as wrong:
-                raise InputError(str(wrong), "--sel") from None
-        chosen[dim] = tuple(dict.fromkeys(found))
-    for dim in (*over, *by_group):
-        _check_dim(name, dim, own)
+    try:
+        chosen = dims.picked(select or {})
+    except LabelError as wrong:
+        raise InputError(str(wrong), "--sel") from None
     positions = tuple(chosen.get(dim, tuple(range(len(dims.labels[dim])))) for dim in own)
     by = tuple((dim, _groups(dims, dim, positions[own.index(dim)])) for dim in by_group)
     return View(name, own, positions, tuple(dict.fromkeys(over)), by)
+
+
+def series_title(store: Store, chosen: View) -> str:
+    """Return the name by which a run knows a view, or the whole of it; nothing if it has none.
+
+    A run knows outputs, and the sums of flows and stocks over all labels of all dims but the years.
+    """
+    if not chosen.sums:
+        return chosen.name
+    where = dict(zip(chosen.dims, chosen.positions, strict=True))
+    whole = all(len(where[dim]) == len(store.dims.labels[dim]) for dim in chosen.over)
+    total = {*chosen.over} == {*summed(store.computed[chosen.name])}
+    return TOTAL.name(chosen.name) if total and whole and not chosen.by else ""
 
 
 def _check_dim(name: str, dim: str, dims: tuple[str, ...]) -> None:

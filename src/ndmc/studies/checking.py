@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ndmc.dims import align, flat
 from ndmc.engine.refusals import check_central
-from ndmc.errors import Mistakes
+from ndmc.errors import InputError, Mistakes
+from ndmc.label import LabelError, Labels
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
@@ -47,14 +48,19 @@ class Inventory:
 class Determined:
     """A quantity: the step that computes it, a loop if it has a star, and what determines it.
 
-    ``last`` is its total in the last year with every parameter at its mean, nan where values
-    cannot be added up.
+    ``values`` are its totals in the years that are shown with every parameter at its mean, nan
+    where values cannot be added up.
     """
 
     step: str
     output: Output
     rule: str
-    last: float
+    values: tuple[float, ...]
+
+    @property
+    def last(self) -> float:
+        """The last of the values."""
+        return self.values[-1]
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Checked:
         What was checked, and how it is computed.
     processes
         Each process with its flows and stocks.
+    years
+        Those that values are shown of: the last, or those picked.
     quantities
         Flows, stocks and indicators in the order of computing.
     loops
@@ -80,6 +88,7 @@ class Checked:
     scenario: Scenario
     plan: Plan
     processes: tuple[Inventory, ...]
+    years: tuple[int, ...]
     quantities: tuple[Determined, ...]
     loops: tuple[str, ...]
     qualities: tuple[Quality, ...]
@@ -91,6 +100,7 @@ def check(
     *,
     variant: str = "",
     changes: Mapping[str, Any] | None = None,
+    sel: Labels | None = None,
 ) -> Checked:
     """Check a scenario: structure, units, balance, what cannot be solved and why.
 
@@ -100,6 +110,8 @@ def check(
         A loaded scenario, or what `load` takes: then all its variants are checked, too.
     variant, changes
         As in `load`; only where ``scenario`` is not loaded yet.
+    sel
+        Years to show values of, and labels to add up, as in `percentiles`.
 
     Returns
     -------
@@ -118,12 +130,15 @@ def check(
     'step 3* is a loop, solved together in each '
     >>> found.notes
     ()
+    >>> check("starter", sel={"year": "2020..2022"}).years
+    (2020, 2021, 2022)
     """
     if isinstance(scenario, Scenario):
         each = iter([as_scenario(scenario, variant=variant, changes=changes)])
     else:
         each = load_each(scenario, variant=variant, changes=changes)
     loaded = next(each)
+    picked = _picked(loaded, sel or {})
     plan = compile_plan(loaded)
     with Mistakes() as mistakes:
         for other in each:
@@ -135,11 +150,21 @@ def check(
         loaded,
         plan,
         tuple(_processes(loaded, plan)),
-        tuple(_quantities(loaded, plan, central)),
+        tuple(loaded.dims.years[n] for n in picked["year"]),
+        tuple(_quantities(loaded, plan, central, picked)),
         tuple(_loops(loaded, plan)),
         tuple(qualities(loaded)),
         tuple(_notes(loaded, plan, central)),
     )
+
+
+def _picked(scenario: Scenario, sel: Labels) -> dict[str, tuple[int, ...]]:
+    """Return where picked labels stand; of years the last if none is picked."""
+    try:
+        found = scenario.dims.picked(sel)
+    except LabelError as wrong:
+        raise InputError(str(wrong), "--sel") from None
+    return {"year": (len(scenario.dims.years) - 1,), **found}
 
 
 def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
@@ -171,17 +196,17 @@ def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:
         yield Inventory(process, *(tuple(names[process]) for names in (enter, leave, held, closed)))
 
 
-def _quantities(scenario: Scenario, plan: Plan, central: Central) -> Iterator[Determined]:
-    """Yield the outputs in the order of computing, with what determines each and its last value."""
+def _quantities(
+    scenario: Scenario, plan: Plan, central: Central, picked: Mapping[str, tuple[int, ...]]
+) -> Iterator[Determined]:
+    """Yield the outputs in the order of computing, with what determines each and its values."""
     steps, numbers = _makers(plan), _numbers(plan)
     members = {name: member for member in members_of(plan) for name in member.targets}
     for output in sorted(plan.outputs, key=lambda o: (numbers[id(steps[o.name])], o.name)):
         step = steps[output.name]
         label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
         rule = describe(members[output.name], output.name, scenario)
-        added_up = output.kind != "indicator" or output.dims in ((), ("year",))
-        last = _last_value(central[output.name]) if added_up else math.nan
-        yield Determined(label, output, rule, last)
+        yield Determined(label, output, rule, _totals(output, central[output.name], picked))
 
 
 def _makers(plan: Plan) -> dict[str, Step]:
@@ -196,9 +221,18 @@ def _numbers(plan: Plan) -> dict[int, int]:
     return {step: number for number, step in enumerate(visible, start=1)}
 
 
-def _last_value(values: npt.NDArray[Any]) -> float:
-    """Return the total over all dims but year, in the last year."""
-    return float(values[..., -1].sum()) if values.ndim else float(values)
+def _totals(
+    output: Output, values: npt.NDArray[Any], picked: Mapping[str, tuple[int, ...]]
+) -> tuple[float, ...]:
+    """Return the totals over picked labels in picked years; shares have none, but of one label."""
+    for axis, dim in enumerate(output.dims):
+        if dim in picked:
+            values = values.take(picked[dim], axis=axis)
+    years = values.shape[-1] if "year" in output.dims else 1
+    cells = values.reshape(-1, years)
+    added_up = output.kind != "indicator" or len(cells) == 1
+    found = cells.sum(axis=0) if added_up else np.full(years, math.nan)
+    return tuple(np.broadcast_to(found, len(picked["year"])).tolist())
 
 
 def _loops(scenario: Scenario, plan: Plan) -> list[str]:
