@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 
 import pytest
@@ -479,20 +478,33 @@ def test_a_beginning_under_way_is_left_alone(tmp_path):
     assert one.read("who") == b"one"
 
 
+def test_a_beginning_stopped_as_it_is_made_leaves_nothing(tmp_path, monkeypatch):
+    """Ctrl-C that comes while the folder is made finds it, too."""
+    original = os.mkdir
+
+    def mkdir(path, *arguments):
+        original(path, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.mkdir", mkdir)
+    with pytest.raises(KeyboardInterrupt), Folder(tmp_path / "a.zarr").begin():
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_those_who_begin_at_once_do_no_harm(tmp_path, monkeypatch):
     """Parts of a run begin a store at the same moment: none removes what another has just made."""
     one, two = Folder(tmp_path / "a.zarr"), Folder(tmp_path / "a.zarr")
-    original, calls = tempfile.mkdtemp, []
+    original, calls = os.mkdir, []
 
-    def mkdtemp(*arguments, **options):
-        found = original(*arguments, **options)
-        if not calls:
-            calls.append(found)
+    def mkdir(path, *arguments):
+        original(path, *arguments)
+        if str(path).endswith(".begun") and not calls:
+            calls.append(path)
             with two.begin() as quick:
                 quick.write("who", b"two")
-        return found
 
-    monkeypatch.setattr("tempfile.mkdtemp", mkdtemp)
+    monkeypatch.setattr("os.mkdir", mkdir)
     with one.begin() as slow:
         slow.write("who", b"one")
     assert one.read("who") == b"two"

@@ -6,9 +6,9 @@ import contextlib
 import errno
 import glob
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from typing import BinaryIO
 from ndmc.errors import RunError
 from ndmc.store.keys import checked, lock_key, outside
 from ndmc.store.place import Place
-from ndmc.store.posix import flush, locked, umask
+from ndmc.store.posix import flush, locked
 from ndmc.store.seal import Seal, seal
 
 _PARTIAL = ".partial"
@@ -172,20 +172,19 @@ class Folder(Place):
 
     @contextlib.contextmanager
     def _beside(self) -> Iterator[Path]:
-        """Yield a locked folder of our own."""
-        name, parent = f".{self.path.name}.", self.path.parent
+        """Yield a locked folder of our own; it is removed from before it is made."""
         with contextlib.ExitStack() as stack:
-            begun = parent
-            while begun == parent or not begun.exists():
-                begun = Path(tempfile.mkdtemp(prefix=name, suffix=".begun", dir=parent))
+            while True:
+                name = f".{self.path.name}.{secrets.token_hex(4)}.begun"
+                begun = self.path.parent / name
+                stack.callback(shutil.rmtree, begun, ignore_errors=True)
+                begun.mkdir()
                 # One who cleans up may come before the lock and remove it.
                 with contextlib.suppress(FileNotFoundError):
                     stack.enter_context(locked(begun, shared=False, wait=True))
-            try:
-                begun.chmod(0o777 & ~umask())
-                yield begun
-            finally:
-                shutil.rmtree(begun, ignore_errors=True)
+                if begun.exists():
+                    break
+            yield begun
 
     def _remove_abandoned(self) -> None:
         """Remove what a killed process had begun: nobody holds its lock."""

@@ -50,12 +50,6 @@ def locked(path: Path, *, shared: bool, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
-def umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def flush(path: str | Path) -> None:
     """Make a file durable, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
