@@ -254,7 +254,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """
     choices = list(allowed)
     if len(name) * sum(map(len, choices)) <= _COMPARED:
-        close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+        close = [choice for choice in choices if choice.casefold() == name.casefold()]
+        close = close or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
         if close:
             return f"did you mean {close[0]!r}?"
     return f"choose one of {_listed(choices)}" if choices else "none is defined here"

@@ -64,7 +64,7 @@ WRONG_NAMES = [
     case("indicator key", {"  reuse:\n": "  reuse:\n    titel: x\n"}, "titel", "titel'.*'title'"),
     case("variant key", {"    set: {par": "    sets: {par"}, "sets:", "sets'.*'set'"),
     case("published key", {"tolerance:": "tolerances:"}, "tolerances", "'tolerance'"),
-    case("figure key", {"status: soft": "state: soft"}, "state: soft", "state'.*'status'"),
+    case("figure key", {"status: soft": "state: soft"}, "state: soft", "state.*'status'"),
     case("correlation key", correlated("matrx: [[1]]"), "matrx", "matrx'.*'matrix'"),
     case(
         "key below a name that is a key too",
@@ -169,8 +169,10 @@ MISSING_AND_MALFORMED = [
     case(
         "missing file", {"table: production.csv": "table: prod.csv"}, "prod.csv", "'production.csv'"
     ),
-    case("dims as text", {"[product, year]": "product"}, "dims: product", "list.*'product'"),
-    case("text for a number", {"low: 2,": "low: two,"}, "low: two", "number.*'two'"),
+    case(
+        "dims as text", {"[product, year]": "product"}, "dims: product", "'product'; write a list"
+    ),
+    case("text for a number", {"low: 2,": "low: two,"}, "low: two", "'two'; write a number"),
     case("not a number", {"low: 2,": "low: .nan,"}, "low: .nan", "finite"),
     case("not a number as text", {"low: 2,": "low: 'nan',"}, "low: 'nan'", "finite"),
     case(

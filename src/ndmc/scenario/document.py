@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, together
+from ndmc.scenario.yaml_problems import yaml_problem
 
 __all__ = ["parse_document", "read_document"]
 
@@ -123,27 +124,32 @@ def read_document(path: Path) -> Document:
 def parse_document(text: str, path: Path) -> Document:
     """Return YAML ``text`` as data with line numbers; ``path`` is for messages only."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import YAMLError
 
-    for number, line in enumerate(text.splitlines(), 1):
-        if "\t" in line[: len(line) - len(line.lstrip())]:
-            raise InputError("a tab in the indentation; YAML wants spaces", f"{path}:{number}")
+    _refuse_tabs(text, path)
     yaml = YAML(typ="safe", pure=True)
     reader = _Reader(path, yaml, yaml.parse(text))
     try:
         data = reader.document()
-    except MarkedYAMLError as broken:
-        mark = broken.problem_mark or broken.context_mark
-        line_of = mark.line + 1 if mark else 1
-        problem = (broken.problem or broken.context or "broken YAML").splitlines()[0]
-        raise InputError(f"not valid YAML: {problem}", f"{path}:{line_of}") from None
+    except InputError:
+        raise
     except (YAMLError, ValueError) as broken:
-        if isinstance(broken, InputError):
-            raise
-        raise InputError(f"not valid YAML: {str(broken).splitlines()[0]}", str(path)) from None
+        problem, line = yaml_problem(broken, text)
+        raise InputError(f"not valid YAML: {problem}", f"{path}:{line}") from None
     if not isinstance(data, dict):
-        raise InputError("expected a mapping of keys to values at the top", f"{path}:1")
+        found = "a list; remove each '- '" if isinstance(data, list) else "other text"
+        hint = "it is empty; 'ndmc new FOLDER' writes one" if data is None else f"it holds {found}"
+        message = f"expected a mapping of keys to values at the top, 'key: value'; {hint}"
+        raise InputError(message, f"{path}:1")
     return Document(path, text, data, reader.lines)
+
+
+def _refuse_tabs(text: str, path: Path) -> None:
+    """Refuse indentation by tabs, on all its lines."""
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"[^\S\t]*\t", line)]
+    if lines:
+        message = "a tab in the indentation; YAML wants spaces"
+        raise together(InputError(message, f"{path}:{line}") for line in lines)
 
 
 @dataclass(frozen=True)

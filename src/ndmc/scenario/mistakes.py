@@ -1,17 +1,38 @@
-"""A document held against its schema, and its mistakes in words."""
+"""A document held against its schema, and its mistakes in words of the format."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ndmc.errors import InputError, nearest, together
-from ndmc.scenario.document import Document
+from ndmc.scenario.document import Document, Key
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Characters of a value in a message.
+_SHOWN = 60
+
+#: What to write instead of what was found, by pydantic's type of mistake.
+_WANTED = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "too_short": "at least {min_length} in the list",
+    "too_long": "{max_length} in the list",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "a name: letters, digits and _, starting with a letter",
+    "greater_than": "more than {gt:g}",
+    "less_than": "less than {lt:g}",
+    "literal_error": "{expected}",
+}
 
 
 def validate_document(document: Document, model: type[Model]) -> Model:
@@ -26,55 +47,145 @@ def validate_document(document: Document, model: type[Model]) -> Model:
         return model.model_validate(document.data)
     except ValidationError as wrong:
         found = wrong.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is what to mend.
-    misspelt = {one["loc"][:-1] for one in found if one["type"] == "extra_forbidden"}
-    told = [m for m in found if m["type"] != "missing" or m["loc"][:-1] not in misspelt]
-    told.sort(key=lambda mistake: document.line(*_key(mistake)))
-    raise together(_explain(document, model, one) for one in told)
+    keyed = [(_key(document.data, mistake["loc"]), mistake) for mistake in found]
+    told = sorted(_independent(keyed), key=lambda one: document.line(*one[0]))
+    raise together(_explain(document, model, *one) for one in told)
 
 
-def _explain(document: Document, model: type[BaseModel], first: ErrorDetails) -> InputError:
-    key = _key(first)
-    path = ".".join(str(part) for part in key)
-    match first["type"]:
-        case "extra_forbidden":
-            message = f"unknown key {path!r}; {nearest(str(key[-1]), _fields(model, key[:-1]))}"
-            if re.search(r"[()=,]", str(key[-1])):
-                message = f"unknown key {path!r}; put texts with commas in quotes"
-        case "missing":
-            message = f"the key {path!r} is missing"
-        case "literal_error":
-            expected = first["ctx"]["expected"].replace("'", "")
-            message = f"{path} is {first['input']!r} but must be {expected}"
-        case "string_pattern_mismatch":
-            message = f"{path!r} must be a name: letters, digits and _, starting with a letter"
-        case "value_error":
-            message = f"{path}: {first['ctx']['error']}"
-        case _:
-            found = repr(first["input"])
-            found = found if len(found) < 80 else found[:77] + "..."
-            message = f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, found {found}"
-    return document.error(message, *key)
+def _key(data: Any, parts: Key) -> Key:
+    """Return where a mistake stands in the file, where what is written short has fewer parts."""
+    key: Key = ()
+    for part in parts:
+        listed = isinstance(data, list) and isinstance(part, int)
+        if listed or (isinstance(data, dict) and part in data):
+            key, data = (*key, part), data[part]
+    return key
 
 
-def _key(mistake: ErrorDetails) -> tuple[int | str, ...]:
-    return tuple(part for part in mistake["loc"] if part != "[key]")
+def _independent(keyed: list[tuple[Key, ErrorDetails]]) -> Iterator[tuple[Key, ErrorDetails]]:
+    """Yield one mistake for each place: what may be one thing or another is wrong as either."""
+    misspelt = {key[:-1] for key, mistake in keyed if mistake["type"] == "extra_forbidden"}
+    around = {key[:end] for key, _ in keyed for end in range(len(key))}
+    seen = set[Key]()
+    for key, mistake in keyed:
+        if mistake["type"] == "missing" and key not in misspelt:  # then a misspelt one is meant
+            yield key, mistake
+        elif mistake["type"] != "missing" and key not in around and key not in seen:
+            seen.add(key)
+            yield key, mistake
 
 
-def _fields(model: type[BaseModel], key: tuple[int | str, ...]) -> list[str]:
-    """Return the keys allowed at ``key``, following the models down."""
+def _explain(
+    document: Document, model: type[BaseModel], key: Key, mistake: ErrorDetails
+) -> InputError:
+    path, kind = _path(document.data, key), mistake["type"]
+    section = next((part for part in key[1:2] if part in model.model_fields), None)
+    if section and kind in ("extra_forbidden", "missing", "model_type"):
+        message = f"{section!r} stands within {key[0]!r}; write it at the left margin"
+        return document.error(message, *key[:2])
+    if kind == "missing":
+        whole = ".".join(filter(None, (path, str(mistake["loc"][-1]))))
+        return document.error(f"the key {_quoted(whole)} is missing", *key)
+    if kind == "extra_forbidden":
+        return document.error(_unknown_key(model, key, path, mistake["input"]), *key)
+    if kind == "value_error":
+        return document.error(f"{path}: {mistake['ctx']['error']}", *key)
+    if mistake["loc"][-1] == "[key]":
+        path, found = _path(document.data, key[:-1]), f"the key {_shown(key[-1])}"
+        return document.error(f"{path} has {found}; write {_wanted(model, key, mistake)}", *key)
+    if kind == "literal_error":
+        message = f"{path} is {_shown(mistake['input'])} but must be {_wanted(model, key, mistake)}"
+        return document.error(message, *key)
+    found = _found(mistake["input"])
+    return document.error(f"{path} is {found}; write {_wanted(model, key, mistake)}", *key)
+
+
+def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str:
+    name, known = str(key[-1]), [*_fields(model, key[:-1])]
+    others = [top for top in model.model_fields if name in _fields(model, (top,))]
+    hint = nearest(name, known)
+    if given is None and re.fullmatch(r"[\d ]+%?", name):
+        hint = "write decimals with a point, and texts with commas in quotes"
+    elif re.search(r"[()=,]", name):
+        hint = "put texts with commas in quotes"
+    elif others and not hint.startswith("did you mean"):
+        hint = f"it is a key of entries of {' and '.join(others)}"
+    return f"unknown key {_quoted(path)}; {hint}"
+
+
+# --- what was found, and what is wanted -----------------------------------------------------------
+
+
+def _path(data: Any, key: Key) -> str:
+    """Return a key in words: with dots, and list items by their number and name."""
+    path = ""
+    for part in key:
+        data = data[part]
+        named = data if isinstance(data, dict) else {}
+        name = named.get("id") or named.get("quantity")
+        if isinstance(part, int):
+            path += f" item {part + 1}" + (f" {_shown(name)}" if name else "")
+        else:
+            path += f".{part}" if path else part
+    return path
+
+
+def _quoted(path: str) -> str:
+    return path if "'" in path else f"'{path}'"
+
+
+def _found(given: Any) -> str:
+    if given is None:
+        return "empty"
+    if isinstance(given, bool):
+        return str(given).lower()
+    kinds = {int: ", a number", float: ", a number", list: ", a list", dict: ", which has keys"}
+    return _shown(given) + kinds.get(type(given), "")
+
+
+def _shown(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _wanted(model: type[BaseModel], key: Key, mistake: ErrorDetails) -> str:
+    """Return what should stand at a key."""
+    kind, given = mistake["type"], mistake["input"]
+    context = mistake.get("ctx", {})
+    expected = str(context.get("expected", "")).replace("'", "")
+    wanted = _WANTED.get(kind, "what the format says").format(**{**context, "expected": expected})
+    if kind == "string_type" and isinstance(given, bool | int | float):
+        wanted = f"text, in quotes: '{str(given).lower()}'"
+    if kind == "list_type":
+        wanted = f"a list, such as [{given if isinstance(given, str) else 'a, b'}]"
+    if kind in ("dict_type", "model_type"):
+        wanted = _keys(model, key, named=kind == "dict_type")
+    return wanted if given is not None else f"{wanted}, or remove the key"
+
+
+def _keys(model: type[BaseModel], key: Key, *, named: bool) -> str:
+    """Return an example of the keys that are due, below names if they have some."""
+    fields = _fields(model, key)
+    due = [name for name, needed in fields.items() if needed] or [*fields][:1]
+    entry = f"{{{', '.join(f'{name}: ...' for name in due)}}}" if due else "..."
+    return f"keys and what they hold, such as {f'{{name: {entry}}}' if named else entry}"
+
+
+def _fields(model: type[BaseModel], key: Key) -> dict[str, bool]:
+    """Return the keys allowed at ``key``, and whether each is needed, following the models down."""
     current: Any = model
     label = False  # the next part is a name or a number in a collection, no key of a model
     for part in key:
         if label:
             label = False
             continue
-        field = current.model_fields.get(part)
+        field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)
         current = _entry_model(field.annotation) if field else None
-        if current is None:
-            return []
+        if field is None or current is None:
+            return {}
         label = get_origin(field.annotation) in (dict, list)
-    return [field.alias or name for name, field in current.model_fields.items()]
+    fields = current.model_fields.items()
+    return {field.alias or name: field.is_required() for name, field in fields}
 
 
 def _entry_model(annotation: Any) -> Any:

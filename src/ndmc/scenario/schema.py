@@ -55,7 +55,7 @@ def _fraction_or_none(given: Any) -> Any:
 
 def _finite(given: Any) -> Any:
     if isinstance(given, bool) or (isinstance(given, float) and not math.isfinite(given)):
-        raise ValueError(f"expected a finite number, found {given!r}")
+        raise ValueError(f"expected a finite number, found {str(given).lower()}")
     return given
 
 
