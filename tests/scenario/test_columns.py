@@ -157,3 +157,39 @@ def test_labels_of_a_wide_table_may_have_any_name(tmp_path):
     folder = write(data, tmp_path / "study")
     (folder / "x.csv").write_text("min,SD\n1,2\n", encoding="utf-8")
     ndmc.load(folder)
+
+
+PUBLISHED = {
+    ("quantity,value,Unit,status", "given,5,kt,soft"): (1, "'Unit'; did you mean 'unit'"),
+    ("quantity,value,unit,sd,status", "given,5,t,1,soft"): (1, "'sd'; call it 'uncertainty'"),
+    ("quantity,value,unit", "given,5,t"): (1, "no column 'status'; every published"),
+    ("quantity;value;status", "given;5;soft"): (1, "separated by semicolons"),
+    ("quantity,value,unit,status", 'given,"1,5",t,soft'): (2, "'1,5' is not .*; write 1.5"),
+    ("quantity,value,unit,status", "given,1 234 kt,,soft"): (2, "'1 234 kt' .*; write 1234 kt"),
+    ("quantity,value,unit,status", "given,n/a,t,soft"): (2, "a number is needed"),
+    ("quantity,value,unit,status", "given,,t,soft"): (2, "it is empty; give a number"),
+    ("quantity,value,unit,status", "given,5 \u00b1 1,t,soft"): (2, "write one number"),
+    ("quantity,value,uncertainty,status", "given,5,n/a,soft"): (2, "leave it empty where none"),
+    ("quantity,value,uncertainty,status", "given,5,5,soft"): (2, "500%; if 5 % is meant, write"),
+    ("quantity,value,,status", "given,5,x,soft"): (2, "'x' stands in column 3, which has no name"),
+}
+
+
+@pytest.mark.parametrize(("head", "row"), PUBLISHED)
+def test_published_figures_are_read_alike(tmp_path, head, row):
+    """Of a value of 1,5 the comma was a unit, and the column `unit` came before it: 1 t."""
+    data = one_parameter(value=5, distribution="constant") | {"published": {"table": "x.csv"}}
+    folder = write(data, tmp_path / "study")
+    (folder / "x.csv").write_text(f"{head}\n{row}\n", encoding="utf-8")
+    line, message = PUBLISHED[head, row]
+    said, where = refused(folder)
+    assert where == f"x.csv:{line}"
+    assert re.search(message, said), said
+
+
+def test_two_units_of_a_published_value_are_refused(tmp_path):
+    """One was taken, the other dropped."""
+    figure = {"quantity": "sum(given, over=year)", "value": "5 kt", "unit": "t", "status": "soft"}
+    data = one_parameter(value=5, distribution="constant") | {"published": [figure]}
+    with pytest.raises(ndmc.InputError, match="value is in 'kt' but the unit is 't'; give one"):
+        ndmc.validate(write(data, tmp_path / "study"), draws=2)

@@ -280,8 +280,11 @@ def test_what_spreadsheets_leave_empty_is_passed_over(text):
         ("5 \u00b1 1", "write one number; how uncertain it is stands in cv, sd"),
         ("10-20", "write one number"),
         ("=A1*2", "it is a formula"),
-        *((mark, "every cell needs one") for mark in ("n/a", "NA", "-", "..", "x", ":", "#N/A")),
-        ("nan", "every cell needs one"),
+        *(
+            (mark, "a number is needed: where none")
+            for mark in ("n/a", "NA", "-", "..", "x", ":", "#N/A")
+        ),
+        ("nan", "a number is needed: where none"),
         ("many", ""),
         ("0x10", ""),
         ("1" * 100 + "x", ""),

@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator
 
 import numpy as np
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, nearest
 from ndmc.scenario.distributions import KEYS, ignored, superfluous
-from ndmc.scenario.schema import ParameterEntry, ScenarioFile
+from ndmc.scenario.schema import FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
@@ -76,15 +76,41 @@ def refuse_lookalikes(parameter: WrittenParameter, table: Table) -> None:
         raise InputError(f"{told} (a note needs another name, such as {note!r})", table.where())
 
 
+def _plain(name: str) -> str:
+    return _NO_LETTERS.sub("", _BRACKETS.sub("", name)).casefold()
+
+
 def _advice(name: str) -> str:
-    plain = _NO_LETTERS.sub("", _BRACKETS.sub("", name)).casefold()
-    key = _CALL_IT.get(plain, "")
-    advice = f"call it {key!r}" if key else _INSTEAD.get(plain, "")
+    key = _CALL_IT.get(_plain(name), "")
+    advice = f"call it {key!r}" if key else _INSTEAD.get(_plain(name), "")
     if key in ("sd", "cv") and "%" in name:
         return "call it 'cv', and write the % in its cells"
     if key and _BRACKETS.search(name):
         advice += ", and give its unit in a column 'unit' or in the parameter's 'unit'"
     return advice
+
+
+def check_figures(table: Table) -> None:
+    """Refuse a table of published figures with a column too many or too few.
+
+    Raises
+    ------
+    InputError
+        With the name of the column.
+    """
+    fields = FigureEntry.model_fields
+    for name in filter(None, table.header):
+        if name not in fields:
+            key = _CALL_IT.get(_plain(name), "")
+            spread = key in ("sd", "cv") or _plain(name) in ("uncertainty", "error", "err")
+            hint = (
+                "call it 'uncertainty', a share of the value" if spread else nearest(name, fields)
+            )
+            raise InputError(f"a published figure has no column {name!r}; {hint}", table.where())
+    for name, field in fields.items():
+        if field.is_required() and name not in table.header:
+            message = f"no column {name!r}; every published figure needs one"
+            raise InputError(message, table.where())
 
 
 def refuse_ignored(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.scenario.marginals import KINDS, Marginals, joined, normal_cdf, normal_pdf
+from ndmc.scenario.quality import LARGEST_CV
 from ndmc.typing import Floats
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
@@ -24,9 +25,6 @@ _LOWEST_UNIFORM = 2.0**-53
 
 # Where a truncated tail ends, its probabilities keep so few digits that scores err by 1e-8.
 _ROUNDING = 1e-6
-
-# Above this a cv is a forgotten percent sign.
-_LARGEST_CV = 3.0
 
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
@@ -96,7 +94,7 @@ def marginals(
         _refuse(numbers[key] < 0, f"{key} is {{x:g}} but must not be negative", x=numbers[key])
     if "cv" in numbers:
         message = "cv is {cv:.0%}; if {cv:g} % is meant, write the %"
-        _refuse(numbers["cv"] > _LARGEST_CV, message, cv=numbers["cv"])
+        _refuse(numbers["cv"] > LARGEST_CV, message, cv=numbers["cv"])
     with np.errstate(all="ignore"):  # what cannot be computed is refused
         found = build(numbers)
     _refuse_extreme(found)

@@ -15,6 +15,7 @@ from ndmc.scenario.checks import (
     wrong_names,
     wrongly_described,
 )
+from ndmc.scenario.columns import check_figures
 from ndmc.scenario.document import Document, parse_document, read_document
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
@@ -291,8 +292,9 @@ def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
 
 def _tabled_figures(written: Written, name: str, mistakes: Mistakes) -> Iterator[Figure]:
     table = written.table(name, "published", "table")
+    check_figures(table)
     for line, cells in table.rows():
-        row = dict(zip(table.header, cells, strict=True))
+        row = {name: cell for name, cell in zip(table.header, cells, strict=True) if name}
         with mistakes.apart():
             yield Figure(_figure(table.path, line, row), table.where(line))
 

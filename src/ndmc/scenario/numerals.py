@@ -13,8 +13,8 @@ _MISSING = re.compile(
     rf"[-.:?{_DASHES}\u2026]+|[xc]|#?n[./]?a\.?|nan|n\.?d\.?|none|null|nil|missing|confidential"
 )
 
-# Characters of a text that may be a number.
-_LONGEST = 80
+#: Characters of a text that may be a number.
+LONGEST = 80
 
 _GAPS = re.compile(r"(?<=\d)[\s'`_\u2019](?=\d)")
 
@@ -29,8 +29,26 @@ _FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
 _SEVERAL = re.compile(r".*\d\s*(?:\u00b1|\+?/?-|\.\.|to)\s*\d.*")
 
 
-def remedy(text: str) -> str:
+def is_missing(text: str) -> bool:
+    """Say whether a text is a mark for what is not available.
+
+    Examples
+    --------
+    >>> is_missing("n/a"), is_missing("..")
+    (True, True)
+    """
+    return bool(_MISSING.fullmatch(text.strip().casefold()))
+
+
+def remedy(text: str, *, amount: bool = False) -> str:
     """Return what to write instead of a text that is no number; empty if that is anyone's guess.
+
+    Parameters
+    ----------
+    text
+        What was found.
+    amount
+        Whether a unit may stand behind the number.
 
     Examples
     --------
@@ -39,11 +57,11 @@ def remedy(text: str) -> str:
     >>> remedy("12 kt")
     'write 12 alone, its unit in a column unit, and what is said of it in a note'
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return ""
     text = unicodedata.normalize("NFKC", text.strip())
-    if _MISSING.fullmatch(text.casefold()):
-        return "every cell needs one: where none is known, an estimate and how uncertain it is"
+    if is_missing(text):
+        return "a number is needed: where none is known, an estimate and how uncertain it is"
     text = text.translate(dict.fromkeys(map(ord, _DASHES), "-"))
     if text.startswith(("#", "=")):
         return "it is a formula of a spreadsheet, or its error; save what it should give"
@@ -53,10 +71,10 @@ def remedy(text: str) -> str:
         return f"write {', or '.join(readings)}"
     if _SEVERAL.fullmatch(text):
         return "write one number; how uncertain it is stands in cv, sd, or low and high"
-    return _alone(_GAPS.sub("", text))
+    return _alone(_GAPS.sub("", text), amount)
 
 
-def _alone(text: str) -> str:
+def _alone(text: str, amount: bool) -> str:
     found = _SEPARATED.search(text)
     readings = _readings(found[0]) if found else []
     if not found or not readings or re.match(r"[A-Za-z]\d", text[found.end() :]):
@@ -64,6 +82,8 @@ def _alone(text: str) -> str:
     number = readings[0]
     if text.startswith("(") and text.endswith(")"):
         return f"write -{number} if it is negative, else {number}"
+    if amount:
+        return f"write {number} and its unit alone, and what is said of it in a note"
     return f"write {number} alone, its unit in a column unit, and what is said of it in a note"
 
 

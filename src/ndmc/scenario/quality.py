@@ -36,6 +36,9 @@ WORST = {"laner": 4, "pedigree": 5, "pedigree_empirical": 5, "hedbrant_soerme": 
 # At this cv 4 normal draws in 10,000 are negative; at 41 %, the next in Laner's table, 8 in 1,000.
 NORMAL_UP_TO = 0.30
 
+#: Above this a cv is a forgotten percent sign.
+LARGEST_CV = 3.0
+
 # More than a factor of 10 each way is Hedbrant and Soerme's last level; beyond is a mistake.
 _LARGEST_FACTOR = 10.0
 

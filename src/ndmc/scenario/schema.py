@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.errors import nearest
-from ndmc.scenario.quality import LEVELS, SENSITIVE
+from ndmc.scenario.numerals import is_missing
+from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
 from ndmc.scenario.units import UnitError, parse_amount
 
 __all__ = ["FlowEntry", "IndicatorEntry", "InitialEntry", "StockEntry", "json_schema"]
@@ -50,7 +51,14 @@ def _fraction(given: Any) -> Any:
 
 
 def _fraction_or_none(given: Any) -> Any:
-    return None if given == "" else _fraction(given)  # an empty cell of a table
+    if given == "":  # an empty cell of a table
+        return None
+    if isinstance(given, str) and is_missing(given):
+        raise ValueError(f"{given!r} is no share; leave it empty where none is published")
+    share = _fraction(given)
+    if isinstance(share, float) and share > LARGEST_CV:
+        raise ValueError(f"it is {share:.0%}; if {share:g} % is meant, write the %")
+    return share
 
 
 def _finite(given: Any) -> Any:
@@ -324,6 +332,16 @@ class VariantEntry(_Entry):
     changes: dict[str, Any] = Field(alias="set")
 
 
+def _amount(given: str) -> str:
+    if not given:
+        raise ValueError("it is empty; give a number")
+    try:
+        parse_amount(given)
+    except UnitError as wrong:
+        raise ValueError(str(wrong)) from None
+    return given
+
+
 class FigureEntry(_Entry):
     """A published figure to hold the model against."""
 
@@ -331,7 +349,7 @@ class FigureEntry(_Entry):
     quantity: str = ""
     at: dict[str, Text] | str = ""
     over: Words = []
-    value: Text
+    value: Annotated[Text, AfterValidator(_amount)]
     unit: Text = ""
     uncertainty: PublishedShare = Field(
         None, description="published standard deviation as a share of the value"

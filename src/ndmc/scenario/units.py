@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from functools import cache
 
 from ndmc.scenario.known_units import UnitError, read_unit
+from ndmc.scenario.numerals import LONGEST, remedy
 
 __all__ = ["NONE", "TIME", "Dimension", "UnitError", "parse_amount"]
 
-_AMOUNT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
+# What begins otherwise is no unit but the rest of a number: of 1,5 or 10 000.
+_AMOUNT = re.compile(rf"\s*({_NUMBER})\s*((?:(?:1\s*/|[^\W\d_]|[%‰°€$£]).*?)?)\s*", re.DOTALL)
+
+_LAST_WORD = re.compile(r"(.*?)\s*([^\W\d_]*|%)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,21 @@ def parse_amount(text: str | float) -> tuple[float, str]:
     >>> parse_amount("2 %")
     (2.0, '%')
     """
-    match = _AMOUNT.match(str(text))
+    match = _AMOUNT.fullmatch(str(text))
     if not match:
-        raise UnitError(f"{text!r} is not a number with a unit, such as '2 %' or '6.7 kt'")
+        message = f"{text!r} is not a number with a unit, such as '2 %' or '6.7 kt'"
+        advice = _of_amount(str(text))
+        raise UnitError(f"{message}; {advice}" if advice else message)
     return float(match[1]), match[2]
+
+
+def _of_amount(text: str) -> str:
+    """Return what to write instead of a text that is no amount."""
+    if word := _LAST_WORD.fullmatch(text[:LONGEST]):
+        advice = remedy(word[1], amount=True)
+        if word[2] and re.fullmatch(r"write \S+", advice):
+            return f"{advice} {word[2]}"
+    return remedy(text, amount=True)
 
 
 class UnitSystem:

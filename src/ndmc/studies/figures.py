@@ -178,7 +178,11 @@ def _amount(figure: Figure) -> tuple[float, str]:
         number, unit = parse_amount(figure.entry.value)
     except UnitError as wrong:
         raise InputError(str(wrong), figure.where) from None
-    return number, figure.entry.unit or unit or "1"
+    said = figure.entry.unit
+    if unit and said and unit != said:
+        message = f"the value is in {unit!r} but the unit is {said!r}; give one of them"
+        raise InputError(message, figure.where)
+    return number, said or unit or "1"
 
 
 def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> float:
