@@ -73,7 +73,7 @@ def test_negative_flows_are_counted_and_said(scenario, tmp_path, cli):
         "run", folder, "-n", 2000, "--keep", "wasted,recycled", "--block", 512, "--out", "n.zarr"
     )
     assert done.code == 0
-    assert f"flow 'wasted', closed by a balance, is negative in {expected:,} of 2,000" in done.out
+    assert f"flow 'wasted', closed by a balance, is negative in {expected:,} of 2,000" in done.err
     assert open_store(tmp_path / "n.zarr").counted[-1] == ("wasted", "negative", expected)
 
 

@@ -1,19 +1,22 @@
 """The ledger: an entry is whole and of this run, or counts for nothing."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from ndmc.plan.findings import Extent
 from ndmc.store.folder import Folder
 from ndmc.store.keys import block_name, stage_name
 from ndmc.store.ledger import Entry, Ledger, Piece, checksum
 
 OLD = {"seed": 4, "scenario_hash": "ab12", "ndmc": "0.1.0", "identity": 123}
 RUN = {**OLD, "cut": [1024, 8192]}
+FAR = Extent(2001, 2004, 0.125, 600, "car, 2003")
 PIECES = (
     Piece(0, 512, "ledger/digests/0-512", (0, 3), 0.125),
-    Piece(512, 700, "ledger/digests/512-700", (1, 0), 0.0),
+    Piece(512, 700, "ledger/digests/512-700", (1, 0), 0.0, {1: FAR}),
 )
 FILES = {"in_use/c/0/0": (1234, "f0" * 16), "ledger/digests/0-512": (10, 0)}
 FILES |= {"ledger/digests/512-700": (10, "0f" * 16)}
@@ -144,6 +147,8 @@ WRONG = [
     {"pieces": (Piece(0, 512, "ledger/digests/0-512", (0, 3), float("nan")),)},
     {"pieces": (Piece(0, 512, "ledger/digests/0-512", (0, -3), 0.0),)},
     {"pieces": (Piece(0, 2**63, f"ledger/digests/0-{2**63}", (0,), 0.0),)},
+    {"pieces": (replace(PIECES[0], extents={1: FAR._replace(most=float("inf"))}), PIECES[1])},
+    {"pieces": (replace(PIECES[0], extents={1: FAR._replace(first=-1)}), PIECES[1])},
     {"draws": 1.5},
     {"draws": None},
     {"name": stage_name(8192)},
@@ -156,6 +161,18 @@ def test_what_no_run_enters_counts_for_nothing(ledger, wrong):
     entry = Entry(**{**vars(ENTRY), **wrong})
     ledger.write(entry)
     assert ledger.read(entry.name) is None
+
+
+def test_older_pieces_are_read(ledger):
+    """They do not say how far their draws went, and nothing is guessed of it."""
+    path = ledger.place.path / "ledger" / ENTRY.name
+    facts = json.loads(path.read_bytes())
+    del facts["crc32c"]
+    facts["pieces"] = [row[:5] for row in facts["pieces"]]
+    path.write_text(json.dumps({**facts, "crc32c": checksum(facts)}))
+    assert ledger.read(ENTRY.name) == replace(
+        ENTRY, pieces=(PIECES[0], replace(PIECES[1], extents={}))
+    )
 
 
 @pytest.mark.parametrize("left_out", ["name", "run", "files", "pieces", "draws"])

@@ -10,7 +10,6 @@ from rich.console import Console
 from ndmc.cli.tables import console, counted, number, plain_table, print_lines, print_table
 from ndmc.label import pairs
 from ndmc.legible import command_line
-from ndmc.scenario.scenario import Scenario
 from ndmc.studies.checking import Checked
 
 
@@ -42,9 +41,7 @@ def print_check(found: Checked) -> None:
         _print_qualities(page, found)
     for loop in found.loops:
         page.print(loop, soft_wrap=True, highlight=False)
-    for note in found.notes:
-        page.print(f"warning: {note}", style="yellow", soft_wrap=True)
-    print_lines(_summary(found.scenario))
+    print_lines(_summary(found))
 
 
 def _explain_dashes(found: Checked) -> None:
@@ -68,7 +65,8 @@ def _print_qualities(page: Console, found: Checked) -> None:
     print_table(page, table)
 
 
-def _summary(scenario: Scenario) -> str:
+def _summary(found: Checked) -> str:
+    scenario = found.scenario
     file, uncertain = scenario.file, sum(p.uncertain for p in scenario.parameters.values())
     counts = (
         f"{counted(len(scenario.parameters), 'parameter')} ({uncertain} uncertain)",
@@ -77,4 +75,5 @@ def _summary(scenario: Scenario) -> str:
         counted(len(file.stocks), "stock"),
         counted(len(scenario.dims.years), "year"),
     )
-    return f"{scenario.name}: {', '.join(counts)}: it can be run"
+    warned = f", with {counted(len(found.notes), 'warning')}" if found.notes else ""
+    return f"{scenario.name}: {', '.join(counts)}: it can be run{warned}"

@@ -75,7 +75,7 @@ def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it sta
         _print_headline(page, store, names, {dim: select[dim] for dim in dims if dim in select})
     found = findings_of(store, select)
     print_exceeded(page, found.exceeded)
-    print_findings(page, found)
+    print_balance(page, found)
     print_targets(page, found)
     page.print(
         f"{counted(found.draws, 'draw')}, seed {attrs['seed']}, in {store.path}", soft_wrap=True
@@ -167,12 +167,8 @@ def print_exceeded(page: Console, found: Iterable[Exceeded]) -> None:
         print_table(page, table)
 
 
-def print_findings(page: Console, found: Findings) -> None:
-    """Print what draws were counted of, and how well the processes balance."""
-    for name, kind, count in found.counted:
-        what, remedy = _WARNINGS[kind]
-        text = f"warning: {what.format(repr(name))} in {count:,} of {found.draws:,} draws; {remedy}"
-        page.print(text, style="yellow", soft_wrap=True)
+def print_balance(page: Console, found: Findings) -> None:
+    """Print how well the processes balance."""
     balance = found.balance
     if "worst" in balance and balance["checked"]:
         left = balance["not_computed"]
@@ -184,42 +180,3 @@ def print_findings(page: Console, found: Findings) -> None:
             soft_wrap=True,
             highlight=False,
         )
-
-
-_WARNINGS = {
-    "range": (
-        "parameter {} left its physical range",
-        "its values were used as drawn. Choose a distribution that stays inside (lognormal, beta, "
-        "truncated_normal), or say 'range: any' if they are possible",
-    ),
-    "negative": (
-        "flow {}, closed by a balance, is negative",
-        "it was kept as it came out. More leaves its process than enters: look at the uncertainty "
-        "of the flows beside it",
-    ),
-    "given_negative": (
-        "flow {} is negative, as its value or share says,",
-        "look at the parameters it is computed from",
-    ),
-    "negative_stock": (
-        "the stock {} is prescribed below zero",
-        "look at the parameters it is computed from",
-    ),
-    "clip": ("a clip() in {} took effect in at least one cell and year", "as its limits ask"),
-    "negative_inflow": (
-        "the prescribed stock {} falls faster than its cohorts leave, so its inflow is negative",
-        "negative_inflow: clip or early_retirement would answer otherwise",
-    ),
-    "clipped_inflow": (
-        "the prescribed stock {} falls faster than its cohorts leave",
-        "nothing flowed in then, and it is larger than prescribed (negative_inflow: clip)",
-    ),
-    "early_retirement": (
-        "the prescribed stock {} falls faster than its cohorts leave",
-        "of all cohorts the same share left early then (negative_inflow: early_retirement)",
-    ),
-    "short_start": (
-        "less than 20 % of what enters the stock {} is there at the end of the year",
-        "its inflow swings from year to year; use inflow_at: uniform or end",
-    ),
-}

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ndmc.cli.print_run import print_exceeded, print_findings, print_targets
+from ndmc.cli.print_run import print_balance, print_exceeded, print_targets
 from ndmc.cli.tables import (
     console,
     counted,
@@ -115,7 +115,9 @@ def print_info(found: Info) -> None:
         outputs.add_row(output.name, ", ".join(dims), output.unit, output.title, kept)
     print_table(page, outputs)
     print_exceeded(page, found.exceeded)
-    print_findings(page, found)
+    for text in found.warnings:
+        page.print(f"warning: {text}", style="yellow", soft_wrap=True, highlight=False)
+    print_balance(page, found)
     if found.complete:
         print_targets(page, found)
         _print_widths(page, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ndmc.dims import align
 from ndmc.engine.row_code import RowCode
 from ndmc.engine.tiles import Tile
-from ndmc.plan.steps import Plan, Watch, hidden
+from ndmc.plan.findings import Extent, Watch, further
+from ndmc.plan.steps import Plan, hidden
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels.rows import survey
@@ -50,6 +51,8 @@ class Audit:
         Process, year and draw of it.
     counts
         Number of draws per watch of the plan, in its order.
+    extents
+        Of each watch that was met, by its number: when, and how far it went.
     draws
         Number of draws seen.
     """
@@ -59,6 +62,7 @@ class Audit:
         self.worst = 0.0
         self.place: tuple[str, int, int] | None = None
         self.counts = [0] * len(plan.watches)
+        self.extents: dict[int, Extent] = {}
         self.draws = 0
         self._groups: _Groups | None = None
 
@@ -71,9 +75,19 @@ class Audit:
             found = _ASKED[watch.kind](watch, seen)
             if found is not None:
                 found = np.broadcast_to(found, (tile.width,))[here]
-                self.counts[number] += int(np.count_nonzero(found))
+                if count := int(np.count_nonzero(found)):
+                    self.counts[number] += count
+                    met = _Met(seen, np.arange(tile.width)[here][found])
+                    self._extend(number, watch, met, first)
         if self.plan.accounts:
             self._balance(seen, first, here)
+
+    def _extend(self, number: int, watch: Watch, met: _Met, first: int) -> None:
+        """Keep when a watch was met, and how far it went."""
+        excess = _EXCESS[watch.kind](watch, met) if watch.kind in _EXCESS else None
+        extent = None if excess is None else met.extent(watch, excess, first)
+        if extent is not None:
+            self.extents[number] = further(self.extents.get(number), extent)
 
     def _balance(self, seen: _Seen, first: int, here: slice) -> None:
         """Keep the worst of all balances."""
@@ -245,4 +259,110 @@ _ASKED: dict[str, Callable[[Watch, _Seen], Mask | None]] = {
     "short_start": _short,
     "no_start": _short,
     "gain": _gaining,
+}
+
+
+# --- how far it goes ------------------------------------------------------------------------
+
+
+class _Met(Mapping[str, Floats]):
+    """A tile of which only those draws are left in which something is met."""
+
+    def __init__(self, seen: _Seen, draws: npt.NDArray[np.intp]) -> None:
+        self.seen, self.draws = seen, draws
+        self.dims = seen.plan.dims
+
+    def __getitem__(self, name: str) -> Floats:
+        values = self.seen.tile[name]
+        return values if values.shape[-1] == 1 else values[..., self.draws]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.seen.tile)
+
+    def __len__(self) -> int:
+        return len(self.seen.tile)
+
+    def extent(self, watch: Watch, excess: Floats, first: int) -> Extent | None:
+        """Return between which years there is an excess [dims..., draw], and the most of it."""
+        shape = self.dims.shape(watch.dims)
+        excess = np.broadcast_to(excess, (*shape, len(self.draws)))
+        cells = excess.reshape(-1, len(self.draws))
+        draw = int(np.argmax(cells.max(axis=0)))
+        cell = int(np.argmax(cells[:, draw]))
+        most = float(cells[cell, draw])
+        if not 0 <= most < np.inf:
+            return None
+        place = ", ".join(self.dims.cell(watch.dims, cell).values())
+        years = self._years(watch, excess)
+        return Extent(*years, most * watch.scale, first + int(self.draws[draw]), place)
+
+    def _years(self, watch: Watch, excess: Floats) -> tuple[int, int]:
+        if "year" not in watch.dims:
+            return 0, 0
+        others = tuple(n for n, dim in enumerate((*watch.dims, "draw")) if dim != "year")
+        years = np.flatnonzero((excess > 0).any(axis=others))
+        if not len(years):
+            return 0, 0
+        return self.dims.years[years[0]], self.dims.years[years[-1]]
+
+
+def _above(excess: Floats, noise: Floats | float) -> Floats:
+    """Return an excess where it is more than rounding, and else 0."""
+    return np.where(excess > noise, excess, 0.0)
+
+
+def _out_of_range(watch: Watch, met: _Met) -> Floats:
+    values = met[watch.name]
+    return np.maximum(watch.low - values, values - watch.high)
+
+
+def _below(watch: Watch, met: _Met) -> Floats:
+    return _above(-met[watch.name], _FLOW_NOISE * met.seen.largest_flow[met.draws])
+
+
+def _level_below(watch: Watch, met: _Met) -> Floats:
+    assert watch.value is not None
+    return -evaluate_expression(watch.value, met)
+
+
+def _short_of_cohorts(watch: Watch, met: _Met) -> Floats:
+    """Return what is missing of a stock to what its cohorts leave, in the worst year of each."""
+    stock, shortfall = met[watch.name], met[hidden(watch.name, "shortfall")]
+    largest = np.abs(stock).max(axis=-2, initial=0.0)
+    return _above(-shortfall.reshape(*largest.shape[:-1], -1), _STOCK_NOISE * largest)
+
+
+def _inflow_below(watch: Watch, met: _Met) -> Floats | None:
+    """Return negative inflows, if anything reads them."""
+    inflow = hidden(watch.name, "inflow")
+    if inflow not in met.seen.tile.code.names:
+        return None
+    short = np.expand_dims(_short_of_cohorts(watch, met), -2)
+    return np.where(short > 0.0, -met[inflow], 0.0)
+
+
+def _more_than_prescribed(watch: Watch, met: _Met) -> Floats:
+    assert watch.value is not None
+    level = align(evaluate_expression(watch.value, met), watch.value.dims, watch.dims, met.dims)
+    stock = met[watch.name]
+    largest = np.abs(stock).max(axis=-2, keepdims=True, initial=0.0)
+    return _above(stock - level, _STOCK_NOISE * largest)
+
+
+def _less_than_needed(watch: Watch, met: _Met) -> Floats:
+    first = met[hidden(watch.name, "first share")]
+    return watch.high - first.reshape(*met.dims.shape(watch.dims), -1)
+
+
+#: Not clip(): it is what was asked for, often in all draws, and looking at it again made a model of
+#: two flows take a third longer.
+_EXCESS: dict[str, Callable[[Watch, _Met], Floats | None]] = {
+    "range": _out_of_range,
+    "negative": _below,
+    "given_negative": _below,
+    "negative_stock": _level_below,
+    "negative_inflow": _inflow_below,
+    "clipped_inflow": _more_than_prescribed,
+    "early_retirement": _short_of_cohorts,
+    "short_start": _less_than_needed,
 }

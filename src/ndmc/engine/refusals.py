@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ndmc.engine.audit import LIMIT, Audit
 from ndmc.engine.evaluation import evaluate_central
 from ndmc.errors import InputError, RunError
-from ndmc.plan.steps import Plan, Watch
+from ndmc.plan.findings import Watch
+from ndmc.plan.steps import Plan
 
 __all__ = ["check_central", "check_draws"]
 

@@ -3,4 +3,13 @@
 A plan is a value: it holds no draw and computes none.
 """
 
-__all__ = ["compiler", "description", "flows", "memory", "samplers", "steps", "vocabulary"]
+__all__ = [
+    "compiler",
+    "description",
+    "findings",
+    "flows",
+    "memory",
+    "samplers",
+    "steps",
+    "vocabulary",
+]

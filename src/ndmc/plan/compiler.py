@@ -92,7 +92,7 @@ def build_plan(
         steps=tuple(varying),
         outputs=tuple(outputs),
         accounts=tuple(account for account in _accounts(names) if account.inputs <= made),
-        watches=(*range_watches(drawn), *watches, *loop_watches(names, steps)),
+        watches=(*range_watches(names, drawn), *watches, *loop_watches(names, steps)),
         positive=positive_parameters(unordered) & parameters,
         events=_events(steps).intersection(output.name for output in outputs),
         conditioning=moved,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
+from ndmc.plan.findings import Watch
 from ndmc.plan.memory import MACHINE, Memory
 from ndmc.plan.samplers import Sampler
 from ndmc.scenario.expressions import Expression
@@ -23,7 +24,6 @@ __all__ = [
     "Conditioning",
     "Formula",
     "Initial",
-    "Kind",
     "Lifetime",
     "March",
     "Output",
@@ -32,7 +32,6 @@ __all__ = [
     "Share",
     "Step",
     "Term",
-    "Watch",
     "hidden",
 ]
 
@@ -295,43 +294,6 @@ class Account:
     def names(self) -> tuple[str, ...]:
         """Its flows and its stock."""
         return (*(term.name for term in self.terms), *([self.stock] if self.stock else []))
-
-
-#: What is done where a prescribed stock falls faster than its cohorts leave.
-Falling = Literal["negative_inflow", "clipped_inflow", "early_retirement"]
-
-
-#: What draws are counted of.
-Kind = (
-    Literal[
-        "range",
-        "negative",
-        "given_negative",
-        "negative_stock",
-        "clip",
-        "short_start",
-        "no_start",
-        "gain",
-    ]
-    | Falling
-)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Something that draws are counted of, and when: see `ndmc.engine.audit`.
-
-    ``value`` is the expression it looks at, if it looks at one.
-    """
-
-    name: str
-    kind: Kind
-    value: Expression | None = None
-    low: float = -np.inf
-    high: float = np.inf
-    where: str = ""
-    loop: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from ndmc.plan.findings import Watch
 from ndmc.plan.ordering import cycle_through
 from ndmc.plan.samplers import Sampler
-from ndmc.plan.steps import Balance, Cohort, Falling, Formula, March, Share, Step, Watch
+from ndmc.plan.steps import Balance, Cohort, Formula, March, Share, Step
 from ndmc.plan.vocabulary import Vocabulary
-
-_ANSWERS: dict[str, Falling] = {
-    "report": "negative_inflow",
-    "clip": "clipped_inflow",
-    "early_retirement": "early_retirement",
-}
+from ndmc.scenario.expressions import Expression
 
 
 def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
     """Yield what is counted of flows and prescribed stocks, and the clips of expressions."""
+    flow = names.scenario.units.name(names.scenario.units.flow)
     for step in steps:
         if isinstance(step, Balance) and step.target in names.file.flows:
             if step.kind != "inflow":  # of those the stock's own watch tells more
-                yield Watch(step.target, "negative")
+                yield Watch(step.target, "negative", dims=step.dims, unit=flow)
         elif isinstance(step, Formula | Share) and step.target in names.file.flows:
-            yield Watch(step.target, "given_negative")
+            yield Watch(step.target, "given_negative", dims=step.dims, unit=flow)
         if isinstance(step, Cohort) and step.level:
-            yield Watch(step.target, _ANSWERS[step.answer])
-            yield Watch(step.target, "negative_stock", value=step.level)
-            yield Watch(step.target, "short_start", high=0.2)
-            where = names.where("stocks", step.target)
-            yield Watch(step.target, "no_start", high=1e-3, where=where)
+            yield from _level_watches(names, step, step.level)
         if isinstance(step, Formula | Share):
             for clip in step.expression.parts("clip"):
                 yield Watch(step.target, "clip", value=clip)
+
+
+def _level_watches(names: Vocabulary, step: Cohort, level: Expression) -> Iterator[Watch]:
+    """Yield what is counted of a prescribed stock."""
+    name, units = step.target, names.scenario.units
+    stock, flow = units.name(units.stock), units.name(units.flow)
+    yield {
+        "report": Watch(name, "negative_inflow", dims=step.dims, unit=flow),
+        "clip": Watch(name, "clipped_inflow", value=level, dims=step.dims, unit=stock),
+        "early_retirement": Watch(name, "early_retirement", dims=step.dims[:-1], unit=stock),
+    }[step.answer]
+    yield Watch(name, "negative_stock", value=level, dims=level.dims, unit=stock)
+    yield Watch(name, "short_start", high=0.2, dims=step.dims[:-1], unit="1")
+    yield Watch(name, "no_start", high=1e-3, where=names.where("stocks", name))
 
 
 def loop_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
@@ -46,9 +54,11 @@ def loop_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
             yield Watch(group[0], "gain", where=where, loop=tuple(cycle), group=group)
 
 
-def range_watches(drawn: Iterable[Sampler]) -> Iterator[Watch]:
+def range_watches(names: Vocabulary, drawn: Iterable[Sampler]) -> Iterator[Watch]:
     """Yield what is counted of parameters that are drawn out of their range."""
     for sampler in drawn:
         if sampler.reaches_out:
             low, high = sampler.range
-            yield Watch(sampler.name, "range", low=low, high=high)
+            of = names.scenario.parameters[sampler.name]
+            out = Watch(sampler.name, "range", low=low, high=high)
+            yield replace(out, dims=of.dims, unit=of.unit, scale=1 / of.factor)

@@ -204,7 +204,8 @@ class Work:
         self.timer.start()
         written = self.place.write(key, digester.pack())
         self.timer.lap("write")
-        return Piece(draws.start, draws.stop, key, (*audit.counts,), audit.worst), written
+        found = (*audit.counts,), audit.worst, audit.extents
+        return Piece(draws.start, draws.stop, key, *found), written
 
     def compute_again(self, block: range, name: str, stopped: Callable[[], bool]) -> int:
         """Digest a block a second time, under closer brackets."""

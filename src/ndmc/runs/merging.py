@@ -11,6 +11,7 @@ import numpy as np
 
 from ndmc.engine.audit import LIMIT
 from ndmc.errors import RunError
+from ndmc.plan.findings import found_in
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
 from ndmc.store.brackets import Brackets, Series
@@ -179,7 +180,7 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
     used = {dim for one in work.layout[0] for dim in one.view.kept}
     further = write_coordinates(written, PERCENTILES, work.plan.dims, used)
     about = {**further, "count": merged.draws}
-    return _finish(store, written, about, found)
+    return _finish(work, store, written, about, found)
 
 
 class _Percentiles(SmallArrays):
@@ -198,6 +199,7 @@ class _Percentiles(SmallArrays):
 
 
 def _finish(
+    work: Work,
     store: Store,
     arrays: SmallArrays,
     attributes: dict[str, Any],
@@ -208,13 +210,15 @@ def _finish(
     write_shapes(store)
     group = write_group(store.place, PERCENTILES, attributes, arrays.documents)
     store.check_files()
-    counts, worst = store.findings()
+    counts, extents, worst = store.findings()
+    watches, draws = work.plan.watches, store.spec.draws
     about = {
         **store.attrs,
         "complete": True,
         "finished": now(),
         "files": {**store.files, **arrays.files},
         "counted": counts,
+        "warnings": [*found_in(watches, counts, extents, draws)],
         "balance": {**store.attrs["balance"], "worst": worst, "limit": LIMIT},
         **found,
     }

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "finish", "plan_only", "run"]
 
+#: So much is warned of after a run.
+_SAID = 20
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -121,7 +124,17 @@ def execute(
     """
     asked = read_asked(options)
     with contextlib.nullcontext(executor) if executor else _executor(asked) as chosen:
-        return _execute(asked, chosen, listener or Listener())
+        return _warned_of(_execute(asked, chosen, listener or Listener()))
+
+
+def _warned_of(store: Store) -> Store:
+    """Return a store after all has been said that its draws were counted of."""
+    found = store.warnings if store.complete else []
+    for text in found[:_SAID]:
+        warn(text)
+    if more := found[_SAID:]:
+        warn(f"{len(more):,} more warnings stand in the attribute 'warnings' of {store.path!r}")
+    return store
 
 
 @contextlib.contextmanager
@@ -365,7 +378,7 @@ def finish(out: str | Path, workers: int | None = None, listener: Listener | Non
             "finished again"
         )
     if store.complete:
-        return store
+        return _warned_of(store)
     options = Options(scenario, spec.draws, out=out, workers=workers)
     asked = Asked(options, scenario, work.plan, spec, cores() if workers is None else workers)
     with one_message(store.path):

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ndmc.errors import InputError
-from ndmc.plan.steps import Kind
+from ndmc.plan.findings import Kind
 from ndmc.store.identity import spec_of
 from ndmc.store.keys import ROOT
 from ndmc.store.spec import GRAIN, MOST_BLOCKS, MOST_QUANTILES, how_many, stages
@@ -124,6 +124,7 @@ class Attributes(BaseModel):
     outputs: list[OutputEntry]
     watched: list[Watched]
     counted: list[Count]
+    warnings: list[str] = []
     until: list[Reached] = []
     balance: Balance
     files: dict[str, Sealed] = {}

@@ -210,6 +210,10 @@ def remove_percentiles(store: Store) -> Store:
     return store
 
 
+#: What only a run with all its draws has.
+_OF_WHOLE = ("until", "finished", "warnings")
+
+
 def raise_draws(store: Store, spec: Spec) -> Store:
     """Make room for more draws; what is written stays.
 
@@ -220,7 +224,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
         about = metadata[array_of(output)]
         metadata[array_of(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
     attributes = {
-        **{name: value for name, value in store.attrs.items() if name not in ("until", "finished")},
+        **{name: value for name, value in store.attrs.items() if name not in _OF_WHOLE},
         "files": files_but_percentiles(store),
         "draws": spec.draws,
         "stages": _stages(spec),

@@ -156,5 +156,6 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
         "draws": store.spec.draws,
         "method": "linear (type 7), exact",
         "confidence": CONFIDENCE,
+        "warnings": store.warnings,
     }
     return xr.Dataset(data, coords, provenance)

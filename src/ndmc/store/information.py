@@ -22,6 +22,7 @@ class Findings:
 
     draws: int
     counted: tuple[tuple[str, str, int], ...]
+    warnings: tuple[str, ...]
     balance: Mapping[str, Any]
     targets: tuple[Mapping[str, Any], ...]
     exceeded: tuple[Exceeded, ...]
@@ -47,6 +48,8 @@ class Info(Findings):
         What is computed, and the names of that whose draws are stored.
     counted
         A name, a kind and a number of draws for each thing that draws were counted of.
+    warnings
+        A sentence for each of these: in how many draws, between which years, how much.
     balance
         The processes whose balances were ``checked`` and those ``not_computed`` whole, and of a
         complete run the ``worst`` residual.
@@ -142,6 +145,7 @@ def findings_of(store: Store, select: Labels | None = None) -> Findings:
     return Findings(
         draws=attrs["draws"],
         counted=tuple(store.counted),
+        warnings=tuple(store.warnings),
         balance=attrs["balance"],
         targets=tuple(attrs.get("until", [])),
         exceeded=tuple(exceeded_in(store, cells)) if store.complete else (),

@@ -7,13 +7,14 @@ a checksum of its own, so that an entry is either whole and right or counts for 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import google_crc32c
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ndmc.plan.findings import Extent
 from ndmc.store.keys import (
     LEDGER,
     brackets_key,
@@ -37,7 +38,15 @@ _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 _Imbalance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-_Row = tuple[_Count, _Count, str, list[_Count], _Imbalance]
+_Extent = tuple[_Count, _Count, _Count, Annotated[float, Field(allow_inf_nan=False)], _Count, str]
+
+_Extents = list[Annotated[_Extent, Field(strict=False)]]
+
+_Newer = tuple[_Count, _Count, str, list[_Count], _Imbalance, _Extents]
+
+_Older = tuple[_Count, _Count, str, list[_Count], _Imbalance]
+
+_Row = Annotated[_Newer, Field(strict=False)] | Annotated[_Older, Field(strict=False)]
 
 #: Bytes of an entry; those of a run have some thousand.
 _LONGEST = 2**24
@@ -67,6 +76,25 @@ class Piece:
     digest: str
     counts: tuple[int, ...]
     imbalance: float
+    extents: Mapping[int, Extent] = field(default_factory=dict)
+
+    def row(self) -> list[Any]:
+        """Return it as an entry has it."""
+        extents = [[number, *extent] for number, extent in sorted(self.extents.items())]
+        return [self.first, self.stop, self.digest, self.counts, self.imbalance, extents]
+
+
+def _piece(
+    first: int,
+    stop: int,
+    digest: str,
+    counts: Sequence[int],
+    imbalance: float,
+    extents: Sequence[tuple[Any, ...]] = (),
+) -> Piece:
+    """Return the piece of a row; older ones have no extents."""
+    known = {number: Extent(*extent) for number, *extent in extents}
+    return Piece(first, stop, digest, tuple(counts), imbalance, known)
 
 
 @dataclass(frozen=True)
@@ -100,7 +128,7 @@ class _Facts(BaseModel):
     model_config = ConfigDict(strict=True)
 
     files: dict[str, Annotated[tuple[_Count, int | str], Field(strict=False)]]
-    pieces: list[Annotated[_Row, Field(strict=False)]]
+    pieces: list[_Row]
     draws: _Count
 
 
@@ -133,7 +161,7 @@ class Ledger:
             "name": entry.name,
             "run": dict(self.run),
             "files": {key: list(found) for key, found in entry.files.items()},
-            "pieces": [list(vars(piece).values()) for piece in entry.pieces],
+            "pieces": [piece.row() for piece in entry.pieces],
             "draws": entry.draws,
         }
         data = json.dumps({**facts, "crc32c": checksum(facts)}).encode()
@@ -154,10 +182,7 @@ class Ledger:
             found = _Facts.model_validate(facts)
         except ValidationError:
             return None
-        pieces = tuple(
-            Piece(first, stop, digest, tuple(counts), imbalance)
-            for first, stop, digest, counts, imbalance in found.pieces
-        )
+        pieces = tuple(_piece(*row) for row in found.pieces)
         if any(len(piece.counts) != self.counts for piece in pieces if self.counts is not None):
             return None
         entry = Entry(name, found.files, pieces, found.draws)

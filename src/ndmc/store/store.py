@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
+from ndmc.plan.findings import Extent, Kind, Watch, further, said
 from ndmc.plan.steps import Output
 from ndmc.portable import portable
 from ndmc.store.address import place_of
@@ -329,20 +330,32 @@ class Store:
         missing = {block.start for block in self.missing()}
         return np.array([b.start not in missing for b in blocks(self.spec)], dtype=np.bool_)
 
-    def findings(self) -> tuple[list[int], float]:
-        """Return in how many draws each watch was met, and the worst balance."""
+    def findings(self) -> tuple[list[int], dict[int, Extent], float]:
+        """Return in how many draws each watch was met and how far, and the worst balance."""
         pieces = [p for entry in self.entries() if is_block(entry.name) for p in entry.pieces]
         if any(len(piece.counts) != len(self.attrs["watched"]) for piece in pieces):
             message = f"the ledger of {self.path!r} counts what this run does not count"
             raise RunError(f"{message}; run the same command again with --repair")
         worst = max((piece.imbalance for piece in pieces), default=0.0)
-        return [sum(n) for n in zip(*(piece.counts for piece in pieces), strict=True)], worst
+        extents: dict[int, Extent] = {}
+        for number, extent in (found for piece in pieces for found in piece.extents.items()):
+            extents[number] = further(extents.get(number), extent)
+        counts = [sum(n) for n in zip(*(piece.counts for piece in pieces), strict=True)]
+        return counts, extents, worst
 
     @property
-    def counted(self) -> list[tuple[str, str, int]]:
+    def counted(self) -> list[tuple[str, Kind, int]]:
         """What was counted, its kind, and in how many draws it was so: see `ndmc.engine.audit`."""
         found = zip(self.attrs["watched"], self.attrs["counted"], strict=False)
         return [(name, kind, int(n)) for (name, kind), n in found if n]
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each of these; of older stores without when and how much."""
+        if "warnings" in self.attrs:
+            return [*self.attrs["warnings"]]
+        draws = self.spec.draws
+        return [said(Watch(name, kind), count, draws) for name, kind, count in self.counted]
 
     def write_attributes(self, **attributes: Any) -> Store:
         """Write other attributes of the root, and return the store that has them."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ndmc.dims import align, flat
 from ndmc.engine.refusals import check_central
-from ndmc.errors import InputError, Mistakes
+from ndmc.errors import InputError, Mistakes, warn
 from ndmc.label import LabelError, Labels
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
@@ -123,6 +123,11 @@ def check(
     InputError
         For every mistake, with file and line.
 
+    Warns
+    -----
+    StudyWarning
+        For each of the notes.
+
     Examples
     --------
     >>> found = check("steel_loop")
@@ -146,6 +151,9 @@ def check(
                 compile_plan(other)
     central = check_central(plan)
     _check_finite(loaded, plan, central)
+    notes = _notes(loaded, plan, central)
+    for note in notes:
+        warn(note)
     return Checked(
         loaded,
         plan,
@@ -154,7 +162,7 @@ def check(
         tuple(_quantities(loaded, plan, central, picked)),
         tuple(_loops(loaded, plan)),
         tuple(qualities(loaded)),
-        tuple(_notes(loaded, plan, central)),
+        tuple(notes),
     )
 
 
