@@ -94,7 +94,7 @@ def said(watch: Watch, count: int, draws: int, extent: Extent | None = None) -> 
     Examples
     --------
     >>> watch = Watch("sales", "given_negative", unit="t/yr")
-    >>> print(said(watch, 576, 10_000, Extent(2019, 2021, 12.3, 7, "car, 2020"))[56:137])
+    >>> print(said(watch, 576, 10_000, Extent(2019, 2021, 12.3, 7, "car, 2020"))[57:136])
     576 of 10,000 draws, within 2019..2021, by up to 12.3 t/yr (car, 2020, draw 7);
     """
     what, remedy = _TEXTS[watch.kind]

@@ -158,4 +158,4 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
         "confidence": CONFIDENCE,
         "warnings": store.warnings,
     }
-    return xr.Dataset(data, coords, provenance)
+    return xr.Dataset(data, coords, portable(provenance))

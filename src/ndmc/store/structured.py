@@ -13,7 +13,17 @@ from ndmc.store.spec import Identity
 #: What is neither text nor number nor a list of numbers, or need not be one.
 _STRUCTURED = (
     *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),
-    *("groups", "headline", "outputs", "watched", "counted", "until", "balance", "files"),
+    *(
+        "groups",
+        "headline",
+        "outputs",
+        "watched",
+        "counted",
+        "warnings",
+        "until",
+        "balance",
+        "files",
+    ),
 )
 
 #: What is true or false.
