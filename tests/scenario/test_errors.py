@@ -382,6 +382,12 @@ UNITS = [
         r"'sales' comes out as \[mass\].*counts what happens in a year.*1/yr",
     ),
     case(
+        "stocks per year",
+        {"unit: t\n": "unit: t/yr\n"},
+        "value: production * content",
+        "must be .*; unit: t/yr is that of the stocks; flows are per year by themselves",
+    ),
+    case(
         "flow of a wrong kind",
         {SALES: "    value: production * scale\n"},
         "production * scale",

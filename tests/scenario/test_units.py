@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+import ndmc
 from ndmc.scenario import known_units
 from ndmc.scenario.units import NONE, TIME, Dimension, UnitError, UnitSystem, parse_amount
 
@@ -147,6 +148,38 @@ def test_units_of_material_flow_studies_are_read(system, unit, expected):
     assert UnitSystem(system).factor(unit) == expected
 
 
+TABLE = "product,value,unit\nphone,1,kg\ncar,6,{}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "changes"),
+    [
+        ({"    unit: kg\n": "    unit: kton\n", "phone: 1, car: 6": "phone: 1e-6, car: 6e-6"}, {}),
+        ({"phone: 1, car: 6": "phone: 1e-3 ton, car: 6e-6 kilotons"}, {}),
+        ({"value: {phone: 1, car: 6}": "table: c.csv", "c.csv": TABLE.format("kg")}, {}),
+        (
+            {
+                "value: {phone: 1, car: 6}": "table: c.csv",
+                "c.csv": TABLE.replace("6", "6e-6").format("kton"),
+            },
+            {},
+        ),
+        ({}, {"parameters.content.value.car": "6e-9 Mton"}),
+        ({}, {"parameters.content.unit": "ton", "content": {"phone": 1e-3, "car": 6e-3}}),
+    ],
+)
+def test_a_ton_is_metric_at_every_door(scenario, written, changes):
+    """As the unit of a parameter, beside a number, in a table, and in a change."""
+    parameter = ndmc.load(scenario(changes=written), changes=changes).parameters["content"]
+    assert_allclose(parameter.marginals.central, [1e-3, 6e-3], rtol=1e-15)
+
+
+def test_stocks_may_be_in_tons(scenario):
+    """As the unit of all stocks a ton is metric, too."""
+    loaded = ndmc.load(scenario(changes={"unit: t\n": "unit: kton\n"}))
+    assert_allclose(loaded.parameters["content"].marginals.central, [1e-6, 6e-6], rtol=1e-15)
+
+
 def test_no_unit_is_written_twice():
     """No prefix makes of one unit another."""
     known = known_units._known()
@@ -259,7 +292,7 @@ def test_what_is_no_unit_is_refused(unit, message):
 @pytest.mark.parametrize("unit", ["%", "million vehicles", "kitem", "ppm"])
 def test_stocks_in_plain_numbers_are_counted_one_by_one(unit):
     """Refuses a unit of stocks that is a plain number: shares could not be told from stocks."""
-    with pytest.raises(UnitError, match="stocks that are counted need 'item'"):
+    with pytest.raises(UnitError, match="stocks are counted one by one"):
         UnitSystem(unit)
 
 

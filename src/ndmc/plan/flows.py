@@ -52,10 +52,12 @@ def flow_value(names: Vocabulary, name: str, text: str) -> Expression:
     def misfit(found: Expression) -> str:
         if found.dimension in (None, units.flow):
             return ""
-        hint = "; a parameter that counts what happens in a year says so in its unit (1/yr)"
+        hint = "a parameter that counts what happens in a year says so in its unit (1/yr)"
+        if ("[time]", -1.0) in units.stock.powers:
+            hint = f"unit: {units.unit} is that of the stocks; flows are per year by themselves"
         return (
             f"flow {name!r} comes out as [{found.dimension}] but must be [{units.flow}] "
-            f"({units.name(units.flow)}){hint if found.dimension == units.stock else ''}"
+            f"({units.name(units.flow)})" + f"; {hint}" * (found.dimension == units.stock)
         )
 
     return names.read(text, *key, of=name, wants=misfit, dims=names.flow_dims(name))

@@ -105,9 +105,8 @@ class UnitSystem:
         self.unit = unit
         size, self.stock = _size_and_dimension(unit)
         if not self.stock.powers and size != 1.0:
-            raise UnitError(
-                f"{unit!r} is {size:g}; stocks that are counted need 'item' or its like"
-            )
+            message = f"{unit!r} is {size:g}; stocks are counted one by one"
+            raise UnitError(f"{message}, such as in 'item' or 'vehicles'")
         self.flow = self.stock / TIME
         self._base = {"[time]": _size_and_dimension("yr")[0]}
         if self.stock.powers:
