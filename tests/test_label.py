@@ -105,7 +105,7 @@ def test_a_long_text_is_read_in_no_time(piece):
         ("product", "passengercars", r"\(capitals and blanks count\); did you mean 'Pass"),
         ("product", "CN", "'CN' is a label of region, not of product; choose one of"),
         ("product", "all", "'all' is a label of region, not of product"),
-        ("region", "product", "'product' is a dim, no label of region; choose one of"),
+        ("region", "product", "'product' is a dim, and no label of region; choose one of"),
         ("product", "busses", "product has no label 'busses'; did you mean 'bus'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ndmc.errors import nearest
@@ -17,6 +18,7 @@ __all__ = [
     "pairs",
     "plain_label",
     "read_labels",
+    "such_years",
     "unknown_label",
 ]
 
@@ -224,7 +226,7 @@ def unknown_label(
     if alike := next((one for one in choices if _bare(one) == _bare(text)), ""):
         return f"{found} ({_difference(alike, text)}); did you mean {alike!r}?"
     if text in labels:
-        found = f"{_shown(text)} is a dim, no label of {dim}"
+        found = f"{_shown(text)} is a dim, and no label of {dim}"
     elif others := [d for d, some in labels.items() if text in some or text in groups.get(d, ())]:
         found = f"{_shown(text)} is a label of {others[0]}, not of {dim}"
     return f"{found}; {nearest(text, choices)}"
@@ -233,7 +235,8 @@ def unknown_label(
 def _difference(one: str, other: str) -> str:
     if one.casefold() == other.casefold():
         return "capitals count"
-    return "blanks count" if one.split() == other.split() else "capitals and blanks count"
+    same = "".join(one.split()) == "".join(other.split())
+    return "blanks count" if same else "capitals and blanks count"
 
 
 def _bare(text: str) -> str:
@@ -241,21 +244,45 @@ def _bare(text: str) -> str:
 
 
 def side(text: str, years: Sequence[str]) -> str:
-    """Return whether a year lies ``before`` or ``after`` others; nothing if it is none of either.
+    """Return whether a year lies ``before`` or ``after`` others; nothing if it does neither.
 
     Examples
     --------
     >>> side("1900", ["1950", "1951"]), side("19th", ["1950", "1951"])
     ('before', '')
     """
-    whole = [int(year) for year in (years[0], years[-1]) if year.isdecimal()]
-    if not _WHOLE.fullmatch(text) or whole[0] <= int(text) <= whole[-1]:
+    first = _first(years)
+    if not _WHOLE.fullmatch(text) or int(first) <= int(text) <= int(years[-1]):
         return ""
-    return "before" if int(text) < whole[0] else "after"
+    return "before" if int(text) < int(first) else "after"
+
+
+def _first(years: Sequence[str]) -> str:
+    return years[0] if years[0].isdecimal() else years[1]  # of cohorts, behind `before`
+
+
+def such_years(
+    text: str, dim: str, years: Sequence[str], texts: Iterable[str], what: str = "rows"
+) -> str:
+    """Return how many of some texts lie where a year does, and what to do; nothing if it is none.
+
+    Examples
+    --------
+    >>> such_years("1900", "year", ["1950", "1951"], ["1900", "1901.0", "1950"])
+    ' (2 such rows); remove these rows, or start the years earlier'
+    """
+    if dim not in YEARLY or not (where := side(text, years)):
+        return ""
+    counted = Counter(texts).items()
+    count = sum(n for one, n in counted if side(plain_label(dim, one), years) == where)
+    remedy = "start the years earlier" if where == "before" else "end the years later"
+    remedy = f", or {remedy}" if dim == "year" else ""
+    many = f" ({count} such {what}); remove these {what}"
+    return (many if count > 1 else "; remove it") + remedy
 
 
 def _no_year(text: str, dim: str, years: Sequence[str]) -> str:
-    first = next(year for year in years if year.isdecimal())
+    first = _first(years)
     if where := side(text, years):
         return f"{text} lies {where} the {dim}s of the scenario, {first}..{years[-1]}"
     return f"{_shown(text)} is no {dim}; write whole numbers such as {first}"

@@ -641,7 +641,10 @@ def test_the_command_sets_values_of_labels(cli, tmp_path):
 SET = [
     ("loss rate=4 %", "--set loss rate: no parameter 'loss rate'; did you mean 'loss_rate'?"),
     ("parameters.loss rate.value=4 %", "nothing to set at 'parameters.loss rate'; did you mean"),
-    ("parameters.m_in.value.N d=1", "'N d' is no label of element; did you mean 'Nd'?"),
+    (
+        "parameters.m_in.value.N d=1",
+        "element has no label 'N d' (blanks count); did you mean 'Nd'?",
+    ),
     ("m_in [element=Nd]=1", "--set m_in [element: no parameter 'm_in [element'"),
     ("m_in={Nd: 1}", "no value for element=Dy"),
 ]

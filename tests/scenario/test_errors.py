@@ -299,7 +299,12 @@ TABLES = [
     ),
     case("extra label", {"car,2004": "bus,2004"}, "bus,2004", "product has no label 'bus'"),
     case("misspelt label", {"car,2004": "cra,2004"}, "cra,2004", "'cra'.*'car'"),
-    case("extra year", {"car,2004": "car,2005"}, "car,2005", "year has no label '2005'"),
+    case(
+        "extra year",
+        {"car,2004": "car,2005"},
+        "car,2005",
+        "2005 lies after the years.*2001..2004; remove",
+    ),
     case(
         "extra cell", {"car,2004,800000": "car,2004,800,000"}, "car,2004", "4 cells but 3 columns"
     ),
@@ -332,7 +337,7 @@ TABLES = [
             "production.csv": "year,phone,car,bus\n2001,1,1,1\n",
         },
         "bus",
-        "column 'bus' is no label of 'product'",
+        "column 'bus': product has no label 'bus'; choose one of",
     ),
     case(
         "wide without a column",
@@ -341,7 +346,7 @@ TABLES = [
             "production.csv": "year,phone,cars\n2001,1,1\n",
         },
         "cars",
-        "no column 'car'.*'cars'",
+        "column 'cars': product has no label.*'car'",
     ),
     case(
         "wide cell",

@@ -247,7 +247,7 @@ def test_units_follow_the_operations(text, unit):
         ("cumsum(mass)", "runs along the years"),
         ("lag(flow, -1)", "write lag"),
         ("lag(flow, rate)", "write lag"),
-        ("at(flow, year=1999)", "no label '1999'"),
+        ("at(flow, year=1999)", "1999 lies before the years"),
         ("at(flow, k=x)", "cannot pick k=x"),
         ("at(flow)", "write at"),
         ("min(flow)", "takes 2 arguments"),

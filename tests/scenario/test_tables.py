@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from strategies import one_parameter, scenario
 
+from ndmc import label
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.scenario import table_cells
@@ -97,7 +98,7 @@ LATE = 89_000
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("r296,x,1", "year has no label 'x'"),
+        ("r296,x,1", "'x' is no year; write whole numbers such as 0"),
         ("r29,200", "2 cells but 3 columns"),
         ("r296,200,1,1", "4 cells but 3 columns"),
         ("r296,200,", "column 'value' is empty"),
@@ -133,7 +134,7 @@ def test_a_hole_far_down_is_named():
 def test_of_many_wrong_rows_one_is_told(far, monkeypatch):
     """Of 100,000 rows with labels that are none the first is named; no other is looked at."""
     asked = []
-    monkeypatch.setattr(table_cells, "nearest", lambda *a: asked.append(a) or nearest(*a))
+    monkeypatch.setattr(label, "nearest", lambda *a: asked.append(a) or nearest(*a))
     dims = Dims({"k": tuple(f"k{n}" for n in range(100_001))})
     lines = ["k,value", *(f"{'kk' if n >= far else 'k'}{n},1" for n in range(100_001))]
     with pytest.raises(InputError, match=f"k has no label 'kk{far}'") as wrong:

@@ -7,6 +7,7 @@ how a text file becomes an attack or a silent mistake.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,9 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def whole(text: str) -> str:
-    r"""Join the halves of a letter, as which JSON may write it; a half alone is read as its escape.
+    r"""Join what letters are made of: halves, as JSON may write them, and accents (NFC).
+
+    A half alone is read as its escape.
 
     Examples
     --------
@@ -76,7 +79,7 @@ def whole(text: str) -> str:
     joined = _PAIR.sub(
         lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text
     )
-    return joined.encode(errors="backslashreplace").decode()
+    return unicodedata.normalize("NFC", joined.encode(errors="backslashreplace").decode())
 
 
 def read_text(path: Path, limit: int, remedy: str = "is it the right file?") -> str:
@@ -152,6 +155,39 @@ def _refuse_tabs(text: str, path: Path) -> None:
         raise together(InputError(message, f"{path}:{line}") for line in lines)
 
 
+class Items(list[Any]):
+    """A list, and its items as they stand in the file; None where one is no scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str | None] = []
+
+
+class Entries(dict[str, Any]):
+    """A mapping, and its values as they stand in the file; None where one is no scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: dict[str, str | None] = {}
+
+
+def as_it_stands(given: Any) -> Any:
+    """Return a list or a mapping with the texts that stand in the file: 1.10, and not 1.1."""
+    if isinstance(given, Items):
+        return [
+            item if text is None else text for item, text in zip(given, given.texts, strict=True)
+        ]
+    if isinstance(given, Entries):
+        texts = given.texts
+        return {key: item if texts[key] is None else texts[key] for key, item in given.items()}
+    return given
+
+
+def _text(event: Any) -> str | None:
+    text = getattr(event, "value", None)
+    return None if text is None else whole(text)
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Builds plain data straight from the events of the parser.
@@ -202,17 +238,18 @@ class _Reader:
     def _sequence(self, key: Key) -> list[Any]:
         from ruamel.yaml.events import SequenceEndEvent
 
-        found: list[Any] = []
+        found = Items()
         for event in self.events:
             if isinstance(event, SequenceEndEvent):
                 break
+            found.texts.append(_text(event))
             found.append(self._value(event, (*key, len(found))))
         return found
 
     def _mapping(self, key: Key) -> dict[str, Any]:
         from ruamel.yaml.events import MappingEndEvent, ScalarEvent
 
-        found: dict[str, Any] = {}
+        found = Entries()
         for event in self.events:
             if isinstance(event, MappingEndEvent):
                 break
@@ -224,7 +261,9 @@ class _Reader:
                 message = f"the key {name!r} stands twice (first on line {first}); keep one"
                 raise self._refused(event, message)
             self.lines[(*key, name)] = event.start_mark.line + 1
-            found[name] = self._value(next(self.events), (*key, name))
+            held = next(self.events)
+            found.texts[name] = _text(held)
+            found[name] = self._value(held, (*key, name))
         return found
 
     def _scalar(self, event: Any) -> Any:

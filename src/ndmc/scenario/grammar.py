@@ -105,7 +105,7 @@ def parse(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
-            tree = ast.parse(text.strip(), mode="eval").body
+            tree = _with_labels(text.strip())
     except SyntaxError as broken:
         raise ExpressionError(f"cannot read {text!r}: {broken.msg}{_hint(text)}") from None
     except (RecursionError, MemoryError, ValueError):
@@ -126,7 +126,19 @@ def _hint(text: str) -> str:
     amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
     if amounts:
         return f"; a number with a unit is a parameter: name one of {amounts[0]} here"
-    return ""
+    return "; labels stand in quotes: at(x, product='b c')" if "at(" in text else ""
+
+
+def _with_labels(text: str) -> ast.expr:
+    """Return a syntax tree with labels as they stand: 1.10 and true are texts, and no numbers."""
+    tree = ast.parse(text, mode="eval").body
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="at"), keywords=[ast.keyword() as picked]):
+                label = picked.value
+                if isinstance(label, ast.Constant) and not isinstance(label.value, str):
+                    picked.value = ast.Constant(ast.get_source_segment(text, label))
+    return tree
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from ndmc.dims import Dims
-from ndmc.errors import nearest
+from ndmc.label import unknown_label
 from ndmc.scenario import reserved
 from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ScenarioFile
@@ -76,7 +76,7 @@ def _read_groups(
             raise document.error(f"the group {group!r} has the name of a label", *key, group)
         for member in members:
             if member not in known:
-                message = f"{dim} has no label {member!r}; {nearest(member, labels)}"
+                message = unknown_label(member, dim, {dim: labels}, {})
                 raise document.error(message, *key, group)
             if member in seen:
                 message = f"{member!r} is in the groups {seen[member]!r} and {group!r}"

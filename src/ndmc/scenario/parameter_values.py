@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ndmc.errors import InputError, nearest
+from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.scenario.columns import refuse_lookalikes, value_column
 from ndmc.scenario.distributions import KEYS, SPREAD, WITHOUT_UNIT
 from ndmc.scenario.quality_reader import SCORED
@@ -111,8 +112,6 @@ def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
         _fill(parameter, values, entry.value, entry.dims)
         in_order = values.transpose([entry.dims.index(dim) for dim in parameter.dims])
         numbers["value"] = in_order.reshape(-1)
-    if isinstance(entry.value, dict):
-        _refuse_extra(parameter, entry.value, entry.dims)
     return GivenCells(np.broadcast_to(np.int64(0), size), numbers, {})
 
 
@@ -123,11 +122,34 @@ def _fill(
     if not dims or not isinstance(found, dict):
         values[...] = _amount(parameter, found, *at)
         return
-    for n, label in enumerate(parameter.within.dims.labels[dims[0]]):
-        if label not in found:
-            message = f"no value for {dims[0]}={label}; {nearest(label, found)}"
-            raise parameter.error(message, "value", *at)
-        _fill(parameter, values[n, ...], found[label], dims[1:], *at, label)
+    labels = parameter.within.dims.labels[dims[0]]
+    keys = _keys(parameter, found, dims[0], *at)
+    if missing := [label for label in labels if label not in keys]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        message = f"no value for {pairs({dims[0]: missing[0]})}{more}; every label needs one"
+        raise parameter.error(message, "value", *at)
+    for n, label in enumerate(labels):
+        key = keys[label]
+        _fill(parameter, values[n, ...], found[key], dims[1:], *at, key)
+
+
+def _keys(
+    parameter: WrittenParameter, found: Mapping[str, Any], dim: str, *at: str
+) -> dict[str, str]:
+    """Return the keys of values by the labels they stand for."""
+    dims, keys = parameter.within.dims, dict[str, str]()
+    known = set(dims.labels[dim])
+    for key in found:
+        label = plain_label(dim, key)
+        if label not in known:
+            message = unknown_label(label, dim, dims.labels, dims.groups, grouped=False)
+            message += such_years(label, dim, dims.labels[dim], found, "values")
+            raise parameter.error(message, "value", *at, key)
+        if label in keys:
+            message = f"{key!r} and {keys[label]!r} are the same label; keep one"
+            raise parameter.error(message, "value", *at, key)
+        keys[label] = key
+    return keys
 
 
 def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
@@ -146,15 +168,3 @@ def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
     if not math.isfinite(number):
         raise parameter.error(f"{found!r} is not finite", "value", *at)
     return number * scale
-
-
-def _refuse_extra(
-    parameter: WrittenParameter, found: dict[str, Any], dims: list[str], *at: str
-) -> None:
-    known = parameter.within.dims.labels[dims[0]] if dims else ()
-    for label, inner in found.items():
-        if label not in known:
-            message = f"{label!r} is no label of {dims[0] if dims else 'this parameter'}"
-            raise parameter.error(f"{message}; {nearest(label, known)}", "value", *at, label)
-        if isinstance(inner, dict):
-            _refuse_extra(parameter, inner, dims[1:], *at, label)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.errors import nearest
+from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.numerals import is_missing
 from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
 from ndmc.scenario.units import UnitError, parse_amount
@@ -77,10 +78,6 @@ def _line(given: str) -> str:
     return given.rstrip("\n")  # with which YAML ends a block of text
 
 
-def _texts(given: Any) -> Any:
-    return [_text(item) for item in given] if isinstance(given, list) else given
-
-
 def _words(given: Any) -> Any:
     return given.split() if isinstance(given, str) else given
 
@@ -121,7 +118,7 @@ Line = Annotated[str, AfterValidator(_line)]
 
 Labels = Annotated[
     list[str],
-    BeforeValidator(_texts, json_schema_input_type=list[str | float]),
+    BeforeValidator(as_it_stands, json_schema_input_type=list[str | float | bool | None]),
     Field(min_length=1),
 ]
 
@@ -144,6 +141,13 @@ Range = Annotated[
 PublishedShare = Annotated[
     Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,
     BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
+]
+
+PickedLabels = Annotated[
+    dict[str, str] | str,
+    BeforeValidator(
+        as_it_stands, json_schema_input_type=dict[str, str | float | bool | None] | str
+    ),
 ]
 
 #: What YAML makes of an expression.
@@ -207,7 +211,7 @@ class ParameterEntry(_Entry):
     """A labelled input with unit, source and uncertainty."""
 
     unit: Text
-    dims: Annotated[list[str], BeforeValidator(_texts)] = []
+    dims: Annotated[list[str], BeforeValidator(as_it_stands)] = []
     value: Any = Field(None, description="a number, or a mapping of labels to numbers")
     table: str | None = Field(None, description="a CSV file in the scenario's folder")
     column: str | None = Field(None, description="the column that holds the value")
@@ -347,7 +351,7 @@ class FigureEntry(_Entry):
 
     id: Text = ""
     quantity: str = ""
-    at: dict[str, Text] | str = ""
+    at: PickedLabels = ""
     over: Words = []
     value: Annotated[Text, AfterValidator(_amount)]
     unit: Text = ""

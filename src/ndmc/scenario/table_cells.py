@@ -15,6 +15,7 @@ import numpy as np
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
+from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.tables import Table, parser, shown
 from ndmc.typing import Array, Floats, Integers
@@ -92,7 +93,8 @@ def read_cells(
         wanted = Wanted(dims.labels[wide])
     else:
         _check_tidy(table, names, dims)
-    rows = _Reader(table, {name: dims.labels[name] for name in down}, wanted).read()
+    places = _places(table, wide)
+    rows = _Reader(table, places, down, dims, wanted).read()
     if wide:
         rows = _melted(rows, wide, dims.labels[wide])
     order = _order(table, names, dims, rows)
@@ -113,16 +115,29 @@ def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
 
 
 def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> None:
-    wanted = dict.fromkeys((*down, *dims.labels[wide]))
-    header = dict.fromkeys(table.header)
-    for name in wanted:
+    header, labels = _places(table, wide), dims.labels[wide]
+    for name in down:
         if name not in header:
-            message = f"no column {name!r}; {nearest(name, table.header)}"
-            raise InputError(message, table.where())
-    for name in header:
-        if name not in wanted:
-            message = f"column {name!r} is no label of {wide!r}; {nearest(name, dims.labels[wide])}"
-            raise InputError(message, table.where())
+            raise InputError(f"no column {name!r}; {nearest(name, table.header)}", table.where())
+    known = {*down, *labels}
+    for name in filter(None, header):
+        if name not in known:
+            message = unknown_label(name, wide, dims.labels, dims.groups, grouped=False)
+            message += such_years(name, wide, labels, table.header, "columns")
+            raise InputError(f"column {shown(name)}: {message}", table.where())
+    if missing := [label for label in labels if label not in header]:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        message = f"no column {missing[0]!r}{more}; every label of {wide!r} needs one"
+        raise InputError(message, table.where())
+
+
+def _places(table: Table, wide: str | None) -> dict[str, int]:
+    """Return the place of each column by its name, where that is a label by the label."""
+    names = [plain_label(wide, name) if wide else name for name in table.header]
+    places = {name: place for place, name in enumerate(names)}
+    if twice := next((name for place, name in enumerate(names) if places[name] != place), ""):
+        raise InputError(f"the column {twice!r} stands twice", table.where())
+    return places
 
 
 def _melted(rows: _Rows, wide: str, labels: Sequence[str]) -> _Rows:
@@ -164,16 +179,22 @@ def _order(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> Int
 
 
 def _named(names: tuple[str, ...], dims: Dims, cell: int) -> str:
-    return ", ".join(f"{name}={label}" for name, label in dims.cell(names, cell).items())
+    return pairs(dims.cell(names, cell))
 
 
 class _Reader:
-    """Reads columns of a table; ``labels`` are those of the dims that have one."""
+    """Reads columns of a table, by their places; ``down`` are the dims that have one."""
 
-    def __init__(self, table: Table, labels: Mapping[str, Sequence[str]], wanted: Wanted) -> None:
-        self.table, self.wanted = table, wanted
-        self.place = {name: place for place, name in enumerate(table.header)}
-        self.labels = {dim: {label: n for n, label in enumerate(of)} for dim, of in labels.items()}
+    def __init__(
+        self,
+        table: Table,
+        place: Mapping[str, int],
+        down: tuple[str, ...],
+        dims: Dims,
+        wanted: Wanted,
+    ) -> None:
+        self.table, self.place, self.dims, self.wanted = table, place, dims, wanted
+        self.labels = {dim: {one: n for n, one in enumerate(dims.labels[dim])} for dim in down}
         self.words: dict[str, dict[str, int]] = {name: {} for name in wanted.words}
 
     def read(self) -> _Rows:
@@ -212,8 +233,12 @@ class _Reader:
         return [cells[place] for _, cells in rows]
 
     def _positions(self, dim: str, rows: Sequence[_Row]) -> Integers:
-        known = self.labels[dim]
-        return np.array([known[text] for text in self._texts(dim, rows)], dtype=np.int64)
+        known, texts = self.labels[dim], self._texts(dim, rows)
+        try:
+            found = [known[text] for text in texts]
+        except KeyError:
+            found = [known[plain_label(dim, text)] for text in texts]
+        return np.array(found, dtype=np.int64)
 
     def _codes(self, column: str, rows: Sequence[_Row]) -> Integers:
         """Return the words of a column, numbered as they come."""
@@ -224,10 +249,9 @@ class _Reader:
     def _check(self, line: int, cells: Sequence[str]) -> None:
         """Refuse a row with a label that is none, or a number that is none."""
         for dim, known in self.labels.items():
-            label = cells[self.place[dim]]
+            label = plain_label(dim, cells[self.place[dim]])
             if label not in known:
-                message = f"{dim} has no label {shown(label)}; {nearest(label, known)}"
-                raise InputError(message, self.table.where(line))
+                raise InputError(self._unknown(label, dim), self.table.where(line))
         for column in (*self.wanted.numbers, *self.wanted.gaps):
             text = cells[self.place[column]]
             if text or column in self.wanted.numbers:
@@ -235,6 +259,11 @@ class _Reader:
 
     def _named(self, cells: Sequence[str]) -> str:
         return ", ".join(f"{dim}={cells[self.place[dim]]}" for dim in self.labels)
+
+    def _unknown(self, label: str, dim: str) -> str:
+        message = unknown_label(label, dim, self.dims.labels, self.dims.groups, grouped=False)
+        texts = (cells[self.place[dim]] for _, cells in self.table.rows())
+        return message + such_years(label, dim, self.dims.labels[dim], texts)
 
 
 def _numbers(column: str, texts: Sequence[str]) -> Floats:

@@ -6,6 +6,7 @@ import csv
 import itertools
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def parse_table(text: str, path: Path) -> Table:
     """
     if wrong := foreign(text):
         raise InputError(wrong, f"{path}:1")
+    text = unicodedata.normalize("NFC", text)  # as it is, if it is ASCII or composed already
     header = next(_rows(path, text), (1, []))[1]
     if not any(header):
         if text.strip(", \t\n"):

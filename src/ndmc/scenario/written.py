@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ class Written:
 
     def _path(self, name: str, *key: str | int) -> Path:
         """Return the path of a file of the scenario; nothing outside its folder is ever read."""
-        path = self.folder / name
+        path = _spelt(self.folder / name)
         try:
             inside = path.resolve().is_relative_to(self.folder.resolve())
             present, regular = path.exists(), path.is_file()
@@ -84,6 +85,14 @@ def kinds_of(entry: ParameterEntry, file: ScenarioFile, grades: Iterable[str]) -
         said = entry.distribution or (grade.distribution if grade else None)
         found |= {said} if said else {"normal", "lognormal"}
     return found
+
+
+def _spelt(path: Path) -> Path:
+    """Return the file whose name has the same letters, if they are only encoded otherwise."""
+    if path.name.isascii() or path.exists() or not path.parent.is_dir():
+        return path
+    alike = (p for p in path.parent.iterdir() if unicodedata.normalize("NFC", p.name) == path.name)
+    return next(alike, path)
 
 
 @dataclass(frozen=True)
