@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
@@ -133,3 +134,117 @@ def test_seeds_are_asked_for_by_name(name):
     elif "seed" in parameters:
         assert parameters["seed"].default == 1
         assert parameters["seed"].kind == inspect.Parameter.KEYWORD_ONLY
+
+
+# --- of a wrong kind, or of one that is as good ---------------------------------------------------
+
+WRONG = {
+    "run": [
+        *({"draws": wrong} for wrong in (1.5, 1e3, "10", True, None)),
+        *(
+            {"exceed": wrong}
+            for wrong in (5, [5], [("in_use",)], {"in_use": 1}, [("in_use", None)])
+        ),
+        *({"memory": wrong} for wrong in ("much", 1.5, None, True)),
+        *({"part": wrong} for wrong in (1, "third", (1, 2, 3), ("1", "3"), (1.5, 3))),
+        *({"bits": wrong} for wrong in ("a", 1.5, None, True)),
+        *({"quantiles": wrong} for wrong in ([], "50", ["a"], None, [50])),
+        *({"keep": wrong} for wrong in (5, [5], b"in_use")),
+        *({"out": wrong} for wrong in (5, None, b"a.zarr", True)),
+        *({name: wrong} for name in ("workers", "block") for wrong in ("2", 1.5, True)),
+        *(
+            {name: 5}
+            for name in ("client", "variant", "until", "scheduler", "percentiles", "dtype")
+        ),
+        *({name: "no"} for name in ("processes", "repair")),
+        *({"scenario": wrong} for wrong in (5, None, b"starter", ["starter"])),
+    ],
+    "compile_plan": [
+        *({"keep": wrong} for wrong in (5, [5])),
+        *({"quantities": wrong} for wrong in (5, {"a": "in_use"})),
+        *({"memory": wrong} for wrong in ("much", 1.5)),
+        {"scenario": 5},
+    ],
+    "load": [{"source": 5}, {"source": None}, {"variant": 5}, {"changes": 5}, {"changes": ["a=1"]}],
+    "check": [{"scenario": 5}, {"variant": 5}, {"changes": "a=1"}],
+    "reconcile": [{"draws": wrong} for wrong in (None, "10", 1.5, True, -1)],
+    "reconciled_draws": [
+        *({"draws": wrong} for wrong in (None, "10", 1.5, True, 0)),
+        *({"out": wrong} for wrong in (5, "s3://bucket/folder", "memory://folder")),
+    ],
+    "validate": [*({"draws": wrong} for wrong in (None, "10", 1.5, True)), {"source": 5}],
+    "open": [{"store": wrong} for wrong in (5, None, b"a.zarr")],
+    "info": [{"store": 5}],
+    "verify": [{"store": 5}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [(name, wrong) for name, each in WRONG.items() for wrong in each], ids=repr
+)
+def test_a_value_of_another_kind_is_wrong_input(name, wrong, tmp_path):
+    """It is named with what it must be, whoever is asked, and nothing is written."""
+    source = {"source": "starter", "scenario": "starter", "store": tmp_path / "a.zarr"}
+    function = getattr(ndmc, name)
+    known = inspect.signature(function).parameters
+    given = {key: value for key, value in source.items() if key in known}
+    given |= {"draws": 10} if "draws" in known else {}
+    given |= {"out": tmp_path / "a.zarr"} if name == "run" else {}
+    if name.startswith("reconcile"):
+        given["scenario"] = NAME
+    with pytest.raises(ndmc.InputError) as refused:
+        function(**given | wrong)
+    assert len(f"{refused.value}".splitlines()) == 1
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"quantiles": wrong} for wrong in ([], "50", ["a"], None, [50])),
+        *({"sel": wrong} for wrong in (5, ["year"], {5: 1}, {"year": None}, {"year": 2020.5})),
+        *({name: 5} for name in ("variables", "over", "by_group")),
+    ],
+    ids=repr,
+)
+def test_percentiles_of_another_kind_are_wrong_input(wrong, few):
+    """What is asked of a store is held to its kind as what is asked of a run."""
+    with pytest.raises(ndmc.InputError):
+        ndmc.percentiles(few, **wrong)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Return a store that was asked for in the numbers and lists of NumPy."""
+    out = tmp_path_factory.mktemp("few") / "run.zarr"
+    counts = {"seed": np.int64(1), "block": np.int64(512), "workers": np.uint8(1)}
+    texts = {"keep": np.array(["in_use"]), "exceed": "in_use > 1 kt", "memory": "1GiB"}
+    others = {"bits": np.int16(9), "quantiles": np.array([0.1, 0.5]), "dtype": np.float32}
+    ndmc.run("starter", np.int64(300), out=out, **counts, **texts, **others)
+    return out
+
+
+def test_numbers_of_numpy_are_numbers(few, tmp_path):
+    """A run is the same one whatever its counts, lists and texts are of."""
+    plain = {"seed": 1, "block": 512, "keep": ["in_use"], "exceed": [("in_use", "1 kt")]}
+    plain |= {"bits": 9, "quantiles": [0.1, 0.5], "dtype": "float32"}
+    assert ndmc.run("starter", 300, out=few, **plain).attrs == ndmc.open(few).attrs
+    found = ndmc.percentiles(few, "in_use", sel={"year": np.int64(2020)}, quantiles=0.5)
+    assert found.in_use.dims == ("quantile", "product")
+    assert (
+        ndmc.percentiles(few, "in_use", quantiles=0.5, sel={"year": np.arange(2020, 2022)}).sizes[
+            "year"
+        ]
+        == 2
+    )
+    assert ndmc.run("starter", 300, out=tmp_path / "a.zarr", part="1/1").attrs["complete"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"plan": "starter"}, {"draws": 10}, {"draws": range(9, 0, -1)}, {"dtype": "int"}]
+)
+def test_a_plan_is_evaluated_for_a_range(wrong):
+    """The kind of each argument is said, where NumPy would end in an error of its own."""
+    given = {"plan": ndmc.compile_plan("starter", "in_use"), "seed": 1, "draws": range(3)}
+    with pytest.raises(ndmc.InputError, match=next(iter(wrong))):
+        ndmc.evaluate(**given | wrong)

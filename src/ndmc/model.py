@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from ndmc.given import as_names, wrong
+from ndmc.option import as_size
 from ndmc.plan.compiler import build_plan
 from ndmc.plan.memory import Memory
 from ndmc.plan.steps import Plan
@@ -16,11 +19,11 @@ __all__ = ["compile_plan"]
 
 def compile_plan(
     scenario: Scenario | str | Path,
-    keep: Iterable[str] | None = None,
+    keep: str | Iterable[str] | None = None,
     quantities: Mapping[str, tuple[str, str]] | None = None,
     *,
     whole: bool = False,
-    memory: int | None = None,
+    memory: int | str | None = None,
 ) -> Plan:
     """Compile a scenario.
 
@@ -36,7 +39,7 @@ def compile_plan(
     whole
         Compute every flow and stock even if not kept, so that every balance can be checked.
     memory
-        Bytes that compiling may take; what the machine has if None.
+        Bytes that compiling may take, or a text such as ``"2GiB"``; what the machine has if None.
 
     Returns
     -------
@@ -57,9 +60,12 @@ def compile_plan(
     ['t']
     """
     scenario = as_scenario(scenario)
+    keep = None if keep is None else as_names(keep, "keep")
+    _check_pairs(quantities)
+    room = Memory(None if memory is None else as_size(memory, "memory"))
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
-        return build_plan(scenario, keep, quantities, whole=whole, memory=Memory(memory))
+        return build_plan(scenario, keep, quantities, whole=whole, memory=room)
     from ndmc.reconciliation.conditioning import conditioned
     from ndmc.reconciliation.estimates import reconcile_scenario
 
@@ -70,5 +76,13 @@ def compile_plan(
         quantities,
         whole=whole,
         conditioning=lambda: conditioned(reconcile_scenario(scenario), method),
-        memory=Memory(memory),
+        memory=room,
     )
+
+
+def _check_pairs(quantities: Any) -> None:
+    """Refuse quantities that are no expressions by name, each with where it stands."""
+    pairs = quantities.values() if isinstance(quantities, Mapping) else [quantities]
+    if quantities is not None and not all(isinstance(one, tuple | list) for one in pairs):
+        wanted = "a dict of pairs, such as {'total': ('a + b', 'notebook')}"
+        raise wrong("quantities", quantities, wanted)

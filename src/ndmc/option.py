@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError
+from ndmc.given import as_count, wrong
 
 __all__ = [
     "PERCENTS",
+    "as_limits",
+    "as_part",
+    "as_size",
     "check_ending",
     "option",
     "option_of",
@@ -49,6 +54,8 @@ class Option:
         Whether all parts of a run have to agree on it.
     after
         The option that it is listed after; the one declared before it if none.
+    take
+        Returns what Python gives as a run needs it, with the name of the option for messages.
     """
 
     help: str = ""
@@ -58,6 +65,7 @@ class Option:
     read: Callable[[Any, str], Any] | None = None
     shared: bool = True
     after: str = ""
+    take: Callable[[Any, str], Any] | None = None
 
 
 def option(help: str = "", **more: Any) -> Mapping[str, Option]:  # noqa: A002 - as typer has it
@@ -206,3 +214,64 @@ def check_ending(path: Path, flag: str, *endings: str) -> None:
         return
     known = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
     raise InputError(f"cannot write {str(path)!r}; its name must end in {known}", flag)
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def as_size(value: Any, name: str) -> int:
+    """Return a number of bytes, given as such or as text.
+
+    Examples
+    --------
+    >>> as_size("2GiB", "memory") == as_size(2**31, "memory")
+    True
+    """
+    return read_size(value, name) if isinstance(value, str) else as_count(value, name)
+
+
+def as_part(value: Any, name: str) -> tuple[int, int]:
+    """Return a part, given as two numbers or as text.
+
+    Examples
+    --------
+    >>> as_part("3/16", "part") == as_part((3, 16), "part")
+    True
+    """
+    if isinstance(value, str):
+        return read_part(value, name)
+    try:
+        part, parts = value
+    except (TypeError, ValueError):
+        raise wrong(name, value, "a part such as (3, 16) or '3/16'") from None
+    return as_count(part, name), as_count(parts, name)
+
+
+def as_limits(value: Any, name: str) -> list[tuple[str, Any]]:
+    """Return limits, each a text or an output and what it is compared with; one may stand alone.
+
+    Examples
+    --------
+    >>> as_limits(["in_use > 100 kt", ("sales", 5)], "exceed")
+    [('in_use', '100 kt'), ('sales', 5)]
+    """
+    alone = isinstance(value, str) or _is_limit(value)
+    given: Sequence[Any] = [value] if alone or not isinstance(value, Sequence) else value
+    found: list[tuple[str, Any]] = []
+    for one in given:
+        if isinstance(one, str):
+            found += read_limits([one], name)
+        elif _is_limit(one):
+            found.append((one[0], one[1]))
+        else:
+            raise wrong(name, value, "limits such as 'in_use > 100 kt' or ('in_use', 100)")
+    return found
+
+
+def _is_limit(value: Any) -> bool:
+    """Whether a value is an output and a number or text; two texts with a sign are two limits."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        return False
+    name, limit = value
+    numbers = isinstance(limit, str | Real) and not isinstance(limit, bool)
+    return isinstance(name, str) and ">" not in name and numbers

@@ -153,7 +153,10 @@ def test_workers_are_asked_for_once(tmp_path):
     """Threads, processes and a scheduler cannot all compute."""
     for options, message in (
         ({"processes": True, "scheduler": "tcp://x:1"}, "--processes: there are workers at --sch"),
-        ({"processes": True, "client": object()}, "--processes: there are workers at client alr"),
+        (
+            {"processes": True, "client": SimpleNamespace(submit=None, scheduler=None)},
+            "--processes: there are workers at client alr",
+        ),
     ):
         with pytest.raises(ndmc.InputError, match=message):
             ndmc.run("starter", 10, out=tmp_path / "run.zarr", **options)

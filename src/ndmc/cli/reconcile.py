@@ -94,7 +94,7 @@ def _drawn(draws: Draws, out: str) -> tuple[Moments, Path | None]:
     if out:
         from ndmc.reconciliation.datasets import DrawWriter  # imports xarray
 
-        writer = DrawWriter(draws, Path(out))
+        writer = DrawWriter(draws, out)
     with progress_bar(draws.found.system.scenario.name) as bar:
 
         def each(cells: Floats, logs: Floats) -> None:

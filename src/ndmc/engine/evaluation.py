@@ -22,6 +22,7 @@ from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.engine.tiles import Tile
 from ndmc.errors import InputError
+from ndmc.given import as_count, as_precision, wrong
 from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
@@ -62,7 +63,7 @@ def evaluate(
 
     Raises
     ------
-    ValueError
+    InputError
         If the seed, the draws or the precision are out of range.
 
     Examples
@@ -73,11 +74,12 @@ def evaluate(
     >>> evaluate(plan, 1, range(3))["in_use"].shape
     (17, 21, 3)
     """
+    if not isinstance(plan, Plan):
+        raise wrong("plan", plan, "what ndmc.compile_plan returns")
     check_seed(seed)
-    if draws.step != 1 or draws.start < 0:
-        raise ValueError(f"draws must be consecutive numbers from 0 on, not {draws}")
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r} but must be float32 or float64")
+    if not isinstance(draws, range) or draws.step != 1 or draws.start < 0:
+        raise wrong("draws", draws, "a range of consecutive numbers, such as range(0, 1000)")
+    dtype = as_precision(dtype, "dtype")
     names = tuple(output.name for output in plan.outputs)
     sheet = np.empty((plan.cells, len(draws)), dtype)
     fill({names: sheet}, plan, seed, draws, audit)
@@ -102,9 +104,7 @@ def check_seed(seed: int) -> None:
     --------
     >>> check_seed(2**64 - 1)
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise InputError(f"seed is {seed!r} but must be a whole number", "--seed")
-    if not 0 <= seed < 2**64:
+    if not 0 <= as_count(seed, "seed") < 2**64:
         raise InputError(f"seed is {seed} but must lie in 0 .. 2**64 - 1", "--seed")
 
 

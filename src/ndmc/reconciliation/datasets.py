@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ndmc.errors import InputError
+from ndmc.given import as_count, as_path
 from ndmc.portable import portable
 from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_of
 from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
@@ -84,7 +85,7 @@ def reconcile(
     >>> str(abs(found.equation_test).idxmax().values)
     "what measures 'phone_stock' + the value of 'used' [product=mobile_phone]"
     """
-    way = draw_method(method)
+    draws, way = as_count(draws, "draws"), draw_method(method)
     found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     estimates = to_dataset(found)
     return estimates.assign_attrs(_held(found, draws, way, seed)) if draws else estimates
@@ -220,15 +221,16 @@ def reconciled_draws(
     >>> drawn.supply_published.sizes["draw"], drawn.attrs["method"]
     (100, 'projected')
     """
+    draws, way = as_count(draws, "draws"), draw_method(method)
     if draws < 1:
         raise InputError(f"{draws} draws; 1 or more can be made", "draws")
-    way = draw_method(method)
+    folder = None if out is None else as_path(out, "out")
     found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     made = Draws(found, way, seed, draws)
-    if out is None:
+    if folder is None:
         cells, logs = (np.concatenate(some, axis=-1) for some in zip(*made, strict=True))
         return _labelled(made, 0, cells, logs)
-    writer = DrawWriter(made, Path(out))
+    writer = DrawWriter(made, folder)
     for block in made:
         writer.add(*block)
     stored: xr.Dataset = xr.open_zarr(writer.finish(), consolidated=False)
@@ -241,10 +243,14 @@ class DrawWriter:
     Raises
     ------
     InputError
-        If there is such a store already.
+        If there is such a store already, or the folder is a URL.
     """
 
-    def __init__(self, draws: Draws, folder: Path) -> None:
+    def __init__(self, draws: Draws, out: str) -> None:
+        if "://" in out:  # not shown: it may hold a password
+            message = "draws are written to a folder of this machine, and to no URL"
+            raise InputError(message, "--out")
+        folder = Path(out)
         self.path = folder / f"{draws.found.system.scenario.name}-{draws.method}.zarr"
         if self.path.exists():
             raise InputError(f"{self.path} exists; choose another folder, or remove it", "--out")

@@ -6,13 +6,29 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ndmc.option import option, option_of, read_changes, read_count, read_part, read_size
+from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
+from ndmc.option import (
+    as_part,
+    as_size,
+    option,
+    option_of,
+    read_changes,
+    read_count,
+    read_part,
+    read_size,
+)
 from ndmc.store.spec import Identity
 
 if TYPE_CHECKING:
     from ndmc.scenario.scenario import Scenario
 
 __all__ = ["Options", "listed"]
+
+
+def _as_client(value: Any, name: str) -> Any:
+    if not (hasattr(value, "submit") and hasattr(value, "scheduler")):
+        raise wrong(name, value, "a distributed.Client")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +57,7 @@ class Options(Identity):
             flags=("-n", "--draws"),
             text="",
             read=read_count,
+            take=as_count,
         ),
     )
     out: str | Path = field(
@@ -50,6 +67,7 @@ class Options(Identity):
             "or ``overwrite`` is given.",
             text="",
             after="seed",
+            take=as_path,
         ),
     )
     until: Sequence[str] = field(
@@ -61,6 +79,7 @@ class Options(Identity):
             text=[],
             shared=False,
             after="exceed",
+            take=as_names,
         ),
     )
     changes: Mapping[str, Any] | None = field(
@@ -88,31 +107,39 @@ class Options(Identity):
             text="",
             read=read_count,
             shared=False,
+            take=as_count,
         ),
     )
     processes: bool = field(
         default=False,
-        metadata=option("Compute in processes of a local Dask cluster.", shared=False),
+        metadata=option(
+            "Compute in processes of a local Dask cluster.", shared=False, take=as_flag
+        ),
     )
     scheduler: str = field(
         default="",
-        metadata=option("Address of a Dask scheduler whose workers compute.", shared=False),
+        metadata=option(
+            "Address of a Dask scheduler whose workers compute.", shared=False, take=as_text
+        ),
     )
     client: Any = field(
         default=None,
         metadata=option(
             python="A `distributed.Client` whose workers compute, instead of threads.",
             shared=False,
+            take=_as_client,
         ),
     )
     part: tuple[int, int] | None = field(
         default=None,
         metadata=option(
             "Compute part i of N: i/N. The parts share the store.",
-            python="``(3, 16)`` computes the third of 16 parts; whoever completes the run merges.",
+            python='``(3, 16)`` or ``"3/16"`` computes the third of 16 parts; whoever completes '
+            "the run merges.",
             text="",
             read=read_part,
             shared=False,
+            take=as_part,
         ),
     )
     block: int | None = field(
@@ -123,14 +150,16 @@ class Options(Identity):
             "``memory`` if None.",
             text="",
             read=read_count,
+            take=as_count,
         ),
     )
     memory: int = field(
         default=read_size("2GiB", "--memory"),
         metadata=option(
             "For compiling, blocks and digests; where one pass would keep more, two are made.",
-            python="Bytes for compiling, blocks and digests. Where digests of one pass would hold "
-            "more, two are made.",
+            python='Bytes, or a text such as ``"2GiB"``, for compiling, blocks and digests. Where '
+            "digests of one pass would hold more, two are made.",
+            take=as_size,
             text="2GiB",
             read=read_size,
             shared=False,
@@ -149,8 +178,15 @@ class Options(Identity):
     )
     repair: bool = field(
         default=False,
-        metadata=option("Compute anew the blocks that are damaged.", shared=False),
+        metadata=option("Compute anew the blocks that are damaged.", shared=False, take=as_flag),
     )
+
+    def __post_init__(self) -> None:
+        """Take what is given as a run needs it: a None stays one where there may be one."""
+        for one in fields(self):
+            value, take = getattr(self, one.name), option_of(one).take
+            if take is not None and not (value is None and one.default is None):
+                object.__setattr__(self, one.name, take(value, one.name))
 
 
 def listed() -> list[Field[Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, Mistakes, nearest
+from ndmc.given import as_path, as_text
 from ndmc.scenario.changes import as_texts, changed, varied
 from ndmc.scenario.checks import (
     read_correlations,
@@ -53,8 +54,9 @@ def find(source: str | Path) -> Path:
     InputError
         If there is none.
     """
+    source = as_path(source, "scenario")
     path = Path(source)
-    if "://" in str(source):  # not shown: it may hold a password
+    if "://" in source:  # not shown: it may hold a password
         raise InputError("a scenario is a folder or a file of this machine, and no URL")
     if str(source) in bundled():
         return Path(str(files("ndmc_scenarios"))) / str(source) / FILE
@@ -138,9 +140,9 @@ def load_each(
     ['']
     """
     path = find(source)
-    given = as_texts(changes)
+    given, variant = as_texts(changes), as_text(variant or "", "variant")
     document = read_document(path)
-    loaded = _read(document, path.parent, variant or "", given)
+    loaded = _read(document, path.parent, variant, given)
     if not loaded.mistakes:
         warn_of_unused(document, loaded)
         warn_of_fractions(loaded)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from ndmc.errors import InputError
+from ndmc.given import as_path
 from ndmc.store.bucket import Bucket
 from ndmc.store.folder import Folder
 from ndmc.store.place import Place
@@ -30,7 +30,7 @@ def check_address(where: Path | str) -> str:
     >>> check_address("s3://bucket/run.zarr")
     's3://bucket/run.zarr'
     """
-    text = os.fspath(where)
+    text = as_path(where, "path")
     if _SECRET.search(text):
         raise InputError(
             f"a {text.partition('://')[0]}:// address with a user, password or query is not taken, "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ndmc.errors import InputError
+from ndmc.given import as_names, as_shares, wrong
 from ndmc.label import Labels, is_one
 from ndmc.portable import portable
 from ndmc.store.exceedance import exceedance
@@ -115,14 +115,12 @@ def percentiles(
     True
     """
     opened = open_store(store)
-    if isinstance(variables, str):
-        variables = [variables]
-    for quantile in quantiles:
-        if not 0 <= quantile <= 1:
-            raise InputError(f"quantile {quantile:g} is not between 0 and 1")
-    dims = (over,) if isinstance(over, str) else tuple(over)
-    by = (by_group,) if isinstance(by_group, str) else tuple(by_group)
-    found = to_dataset(opened, summaries(opened, variables, quantiles, sel, dims, by))
+    names = None if variables is None else as_names(variables, "variables")
+    shares = as_shares(quantiles, "quantiles")
+    if not isinstance(sel, Mapping | None) or not all(isinstance(dim, str) for dim in sel or ()):
+        raise wrong("sel", sel, "a dict of labels by dim, such as {'year': 2021}")
+    dims, by = as_names(over, "over"), as_names(by_group, "by_group")
+    found = to_dataset(opened, summaries(opened, names, shares, sel, dims, by))
     single = {dim: 0 for dim, chosen in (sel or {}).items() if is_one(chosen)}
     return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})
 

@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ndmc.given import as_count, as_names, as_precision, as_shares
 from ndmc.option import (
     PERCENTS,
+    as_limits,
     option,
     read_count,
     read_limits,
@@ -63,6 +65,7 @@ class Identity:
             python="From 0 to 2**64 - 1; the same seed gives the same draws, bit for bit.",
             text="1",
             read=read_count,
+            take=as_count,
         ),
     )
     keep: Iterable[str] | None = field(
@@ -73,6 +76,7 @@ class Identity:
             '``["none"]`` for none.',
             text="",
             read=read_names,
+            take=as_names,
         ),
     )
     percentiles: Iterable[str] | None = field(
@@ -83,6 +87,7 @@ class Identity:
             '``["kept"]`` for those that are stored.',
             text="",
             read=read_names,
+            take=as_names,
         ),
     )
     quantiles: Sequence[float] = field(
@@ -93,16 +98,19 @@ class Identity:
             flags=("-q", "--quantiles"),
             text=PERCENTS,
             read=read_percents,
+            take=as_shares,
         ),
     )
     exceed: Sequence[tuple[str, float | str]] = field(
         default=(),
         metadata=option(
             "Share of draws above a limit: 'NAME > 100 kt'. Repeatable.",
-            python="Pairs of an output and a limit, a number in its unit or a text such as "
-            '``"100 kt"``: the share of draws above it is computed.',
+            python='Texts such as ``"in_use > 100 kt"``, or pairs of an output and a limit, a '
+            'number in its unit or a text such as ``"100 kt"``: the share of draws above it is '
+            "computed.",
             text=[],
             read=read_limits,
+            take=as_limits,
         ),
     )
     dtype: str = field(
@@ -110,6 +118,7 @@ class Identity:
         metadata=option(
             "Precision of stored draws: float32 or float64.",
             python="Precision in which draws are stored and ranked, float32 or float64.",
+            take=as_precision,
         ),
     )
     bits: int = field(
@@ -118,6 +127,7 @@ class Identity:
             "Bits of the mantissa that results are rounded to; 0 keeps all.",
             python="Bits of the mantissa that results are rounded to, which then compress better: "
             "10 bits keep a relative error of 2**-11. All bits if 0.",
+            take=as_count,
             text="0",
             read=read_count,
         ),

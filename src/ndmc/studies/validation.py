@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError
+from ndmc.given import as_count
 from ndmc.runs.replay import scenario_of
 from ndmc.scenario.load import as_scenario, load
 from ndmc.scenario.scenario import Scenario
@@ -161,7 +162,7 @@ def _of_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
 
         comparisons, worst = compare_reconciled(scenario)
         return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
-    if not 1 <= draws <= MOST_DRAWS:
+    if not 1 <= as_count(draws, "draws") <= MOST_DRAWS:
         raise InputError(f"{draws} draws; validation takes 1 to {MOST_DRAWS}", "-n")
     drawn = compare_drawn(scenario, draws, seed)
     return Validation(drawn, scenario.variant, tolerances(scenario))
