@@ -135,7 +135,8 @@ def print_table(page: Console, table: Table) -> None:
     """
     if table.row_count <= _MANY:
         width = page.width
-        page.width = max(width, _least_width(page, table, _FOLDED))
+        if _least_width(page, table, _FOLDED) > width:
+            page.width = _least_width(page, table, _LABEL)
         page.print(table)
         page.width = width
         return
