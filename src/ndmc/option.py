@@ -210,7 +210,7 @@ def check_ending(path: Path, flag: str, *endings: str) -> None:
     """
     if path.suffix.lower() in endings:
         return
-    if len(endings) == 1 and path.exists() and not path.is_file():
+    if len(endings) == 1 and path.exists() and not (path.is_file() or path.is_dir()):
         return
     known = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
     raise InputError(f"cannot write {str(path)!r}; its name must end in {known}", flag)
