@@ -248,3 +248,16 @@ def test_a_plan_is_evaluated_for_a_range(wrong):
     given = {"plan": ndmc.compile_plan("starter", "in_use"), "seed": 1, "draws": range(3)}
     with pytest.raises(ndmc.InputError, match=next(iter(wrong))):
         ndmc.evaluate(**given | wrong)
+
+
+def test_objects_are_shown_in_a_few_lines(few):
+    """Names, years, dims and counts: never the whole tree of what is in them."""
+    changed = ndmc.load("starter", changes={"parameters.collection_rate.title": "x" * 200})
+    found = [ndmc.load("china_nd"), changed, ndmc.compile_plan("china_nd"), ndmc.info(few)]
+    for one in map(repr, [*found, ndmc.check("steel_loop")]):
+        assert 2 < len(one.splitlines()) <= 8
+        assert len(one) < 600
+    assert repr(ndmc.load("starter")).splitlines()[:2] == [
+        "<Scenario starter: Lithium in batteries, an invented example",
+        "  years 2010..2024, product (3)",
+    ]

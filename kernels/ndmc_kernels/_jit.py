@@ -23,6 +23,9 @@ extending: Any = importlib.import_module("numba.extending")
 sigutils: Any = importlib.import_module("numba.core.sigutils")
 ir: Any = importlib.import_module("llvmlite.ir")
 
+if numba.config.DISABLE_JIT:
+    raise ImportError("NUMBA_DISABLE_JIT is set, but ndmc runs compiled only; unset it")
+
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 

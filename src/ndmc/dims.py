@@ -28,6 +28,10 @@ class Dims:
     labels: dict[str, tuple[str, ...]]
     groups: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        own = [f"{dim} ({len(some)})" for dim, some in self.labels.items() if dim != "year"]
+        return ", ".join([f"years {self.years[0]}..{self.years[-1]}", *own])
+
     @property
     def years(self) -> tuple[int, ...]:
         """The years of the model."""

@@ -6,7 +6,10 @@ import re
 import shlex
 from collections.abc import Iterable
 
-__all__ = ["command_line", "legible"]
+__all__ = ["command_line", "few_lines", "legible"]
+
+#: Lines, and characters of each, by which an object is shown.
+_LINES, _LINE = 8, 100
 
 #: What is obeyed instead of seen: controls (C0, DEL, C1), marks and overrides of direction,
 #: separators of lines; and what is no character: halves of pairs, and two that XML refuses.
@@ -36,6 +39,22 @@ def legible(text: str) -> str:
     Kupfer \x1b[31m in \u202eChina\n
     """
     return _ANY_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def few_lines(*texts: str) -> str:
+    """Return what an object is shown by: texts that are not empty, of many and long ones a part.
+
+    Examples
+    --------
+    >>> print(few_lines("<Scenario starter", "", "years 2010..2024>"))
+    <Scenario starter
+      years 2010..2024>
+    """
+    shown = [legible(text) for text in texts if text]
+    if len(shown) > _LINES:
+        shown = [*shown[: _LINES - 2], f"... ({len(shown) - _LINES + 1} more)", shown[-1]]
+    cut = (text if len(text) <= _LINE else f"{text[: _LINE - 4]} ...{text[-1:]}" for text in shown)
+    return "\n  ".join(cut)
 
 
 def command_line(words: Iterable[str]) -> str:

@@ -370,3 +370,12 @@ except SystemExit as ended:
     print("ended with", ended.code)
 """
     assert python(code).splitlines()[-1] in ("ended with None", "ended with 0")
+
+
+def test_without_compiled_kernels_nothing_is_run(cli):
+    """Numba's switch for debugging is named, as no kernel of lanes has a body for Python."""
+    done = cli("run", "starter", NUMBA_DISABLE_JIT="1")
+    assert (done.code, done.err) == (
+        2,
+        "error: NUMBA_DISABLE_JIT: it is set, but ndmc runs compiled only; unset it\n",
+    )

@@ -129,6 +129,25 @@ def test_every_dataset_can_be_saved_as_netcdf(stored, tmp_path):
         assert (read.attrs["complete"], json.loads(read.attrs["changes"])) == (1, {})
 
 
+FORK = """
+import os, sys, ndmc
+draws = ndmc.open(sys.argv[1])
+here = float(draws.in_use.mean())  # Dask's threads start here
+child = os.fork()
+if child == 0:
+    os._exit(float(draws.in_use.mean()) != here)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked")
+def test_a_forked_process_reads_draws(stored):
+    """It has Dask's threads only if they are started anew: else it waits for them for ever."""
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(stored)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "0\n"
+
+
 def test_every_production_row_keeps_its_source(china):
     """Each row's source and confidence stand beside its value in the group `parameters`."""
     parameters = xr.open_zarr(china, group="parameters")

@@ -51,6 +51,8 @@ def common(
     ] = False,
 ) -> None:
     """Monte Carlo material flow analysis: labelled scenarios in, exact percentiles out."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        raise InputError("it is set, but ndmc runs compiled only; unset it", "NUMBA_DISABLE_JIT")
     context.with_resource(warnings_printed())
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
+from ndmc.legible import few_lines
 from ndmc.plan.findings import Watch
 from ndmc.plan.memory import MACHINE, Memory
 from ndmc.plan.samplers import Sampler
@@ -351,6 +352,12 @@ class Plan:
     events: frozenset[str] = frozenset()
     conditioning: Conditioning | None = None
     memory: Memory = MACHINE
+
+    def __repr__(self) -> str:
+        draws = f"{len(self.samplers)} parameters are drawn"
+        counts = f"{len(self.steps)} steps to {len(self.outputs)} outputs: {draws}"
+        names = ", ".join(output.name for output in self.outputs)
+        return few_lines(f"<Plan: {counts}", f"{self.dims}", f"{names}>")
 
     @functools.cached_property
     def held(self) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError
+from ndmc.legible import few_lines
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
@@ -48,6 +49,19 @@ class Scenario:
     changes: dict[str, str]
     tables: dict[str, str] = field(repr=False)
     mistakes: tuple[InputError, ...] = ()
+
+    def __repr__(self) -> str:
+        changes = (f"{name} = {value}" for name, value in self.changes.items())
+        variant = f"variant {self.variant}" if self.variant else ""
+        counts = (f"{name} {len(some)}" for name, some in self._counted.items() if some)
+        title = f"<Scenario {self.name}: {self.heading}"
+        return few_lines(title, variant, *changes, f"{self.dims}", f"{', '.join(counts)}>")
+
+    @property
+    def _counted(self) -> dict[str, Sized]:
+        sections = ("parameters", "processes", "flows", "stocks", "indicators", "variants")
+        found = {name: getattr(self.file, name) for name in sections}
+        return {**found, "published figures": self.figures}
 
     @functools.cached_property
     def holders(self) -> dict[str, str]:

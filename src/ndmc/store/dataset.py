@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["open_dataset", "percentiles"]
+
+
+def _forget_threads() -> None:
+    """Let a forked process read: it has Dask's pools of threads, but none of their threads."""
+    threaded: Any = sys.modules.get("dask.threaded")
+    if threaded is not None:
+        threaded.default_pool = None
+        threaded.pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def open_dataset(store: str | Path) -> xr.Dataset:

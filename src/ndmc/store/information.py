@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ndmc.label import Labels
+from ndmc.legible import few_lines
 from ndmc.plan.steps import Output
 from ndmc.store.exceedance import Exceeded, exceeded_in
 from ndmc.store.store import Store, open_store
@@ -82,6 +83,13 @@ class Info(Findings):
     kept: tuple[str, ...]
     known: tuple[Known, ...]
     lost: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        title = f"<Info {self.scenario}: {self.title or self.scenario}"
+        draws = f"{self.draws:,} draws, seed {self.seed}, in {self.path}"
+        blocks = f"{self.written} of {self.blocks} blocks, of {len(self.outputs)} outputs"
+        lost = f"{len(self.lost)} files are lost" if self.lost else ""
+        return few_lines(title, draws, lost, f"{blocks}, kept: {', '.join(self.kept) or 'none'}>")
 
 
 def info(store: str | Path) -> Info:

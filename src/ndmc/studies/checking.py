@@ -16,6 +16,7 @@ from ndmc.dims import align, flat
 from ndmc.engine.refusals import check_central
 from ndmc.errors import InputError, Mistakes, warn
 from ndmc.label import LabelError, Labels
+from ndmc.legible import few_lines
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
@@ -93,6 +94,11 @@ class Checked:
     loops: tuple[str, ...]
     qualities: tuple[Quality, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        quantities, processes = len(self.quantities), len(self.processes)
+        title = f"<Checked {self.scenario.name}: {quantities} quantities of {processes} processes"
+        return few_lines(title, *self.loops, *self.notes, f"{self.plan.dims}>")
 
 
 def check(
