@@ -86,7 +86,32 @@ def test_a_row_with_both_spreads_is_refused_at_its_line(tmp_path):
     (folder / "x.csv").write_text(table.replace("2002,1,0.1,", "2002,1,,0.1"), encoding="utf-8")
     ndmc.load(folder)
     (folder / "x.csv").write_text(table.replace("2002,1,0.1,", "2002,1,0.1,2"), encoding="utf-8")
-    assert refused(folder) == ("'x': give either cv or sd, not both", "x.csv:3")
+    assert refused(folder) == ("parameter 'x': give either cv or sd, not both", "x.csv:3")
+
+
+def test_all_columns_that_would_be_dropped_are_told(tmp_path):
+    """Each in a message of its own."""
+    with pytest.raises(ndmc.InputError) as wrong:
+        ndmc.load(study(tmp_path, "value,sd,low,high", "10,3,0,20", NORMAL))
+    said = [one.message for one in wrong.value.mistakes]
+    assert ["column low" in said[0], "column high" in said[1], len(said)] == [True, True, 2]
+
+
+def test_a_misspelt_score_is_named_before_it_is_missed(tmp_path):
+    """What a row lacks is not what is wrong with it."""
+    parameter = {"quality": "laner", "errors": {"year": "shared"}}
+    said, where = refused(study(tmp_path, "value,Reliability", "5,2", parameter))
+    assert (said, where) == (
+        "the column 'Reliability' is not read; did you mean 'reliability'?",
+        "x.csv:1",
+    )
+
+
+def test_a_column_of_words_that_looks_like_one_is_warned_of(tmp_path):
+    """It changes no number, so the study is read."""
+    folder = study(tmp_path, "value,Source", "5,a book", CV)
+    with pytest.warns(ndmc.StudyWarning, match="x.csv:1: the column 'Source' is not read: call"):
+        ndmc.load(folder)
 
 
 LOOKALIKES = {

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 
 import numpy as np
 
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.distributions import KEYS, ignored, superfluous
 from ndmc.scenario.schema import FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells
@@ -45,6 +45,9 @@ _INSTEAD = {
     ),
 }
 
+#: Columns that change no number: they go with the cell.
+_WORDS = ("source", "confidence")
+
 _BRACKETS = re.compile(r"\(.*?\)|\[.*?\]")
 
 _NO_LETTERS = re.compile(r"[\W_]+")
@@ -57,6 +60,8 @@ def value_column(entry: ParameterEntry, header: Container[str]) -> str:
 
 def refuse_lookalikes(parameter: WrittenParameter, table: Table) -> None:
     """Refuse columns that nothing reads, but that are called much like one that is read.
+
+    Of those of words, which change no number, is only warned.
 
     Raises
     ------
@@ -74,6 +79,10 @@ def refuse_lookalikes(parameter: WrittenParameter, table: Table) -> None:
         told = "; ".join(f"the column {name!r} is not read: {found[name]}" for name in found)
         note = f"note {next(iter(found))}"
         raise InputError(f"{told} (a note needs another name, such as {note!r})", table.where())
+    for name in (name for name in table.header if name not in read):
+        word = _plain(name)
+        if word in _WORDS and name not in _WORDS:
+            warn(f"the column {name!r} is not read: call it {word!r}", table.where())
 
 
 def _plain(name: str) -> str:
@@ -113,33 +122,28 @@ def check_figures(table: Table) -> None:
             raise InputError(message, table.where())
 
 
-def refuse_ignored(
+def ignored_numbers(
     parameter: WrittenParameter, table: Table | None, given: GivenCells, kinds: set[str]
-) -> None:
-    """Refuse numbers, of keys and of columns alike, that the distributions would ignore.
-
-    Raises
-    ------
-    InputError
-        At the key, the column, or the row of the table.
-    """
-    entry = parameter.entry
+) -> Iterator[InputError]:
+    """Yield what is wrong with numbers, keys or columns, that the distributions would ignore."""
+    entry, header = parameter.entry, table.header if table else ()
     own = {key for key in (*KEYS, "values", "weights") if getattr(entry, key, None) is not None}
     rows = {key: ~np.isnan(numbers) for key, numbers in given.numbers.items() if table}
     columns = {key for key, are_given in rows.items() if are_given.any()}
     for keys, message in ignored(kinds, own, columns):
+        name = value_column(entry, header) if keys == ("value",) else keys[-1]
         if table is None or keys[-1] in own:
             beside = [f": {key} is a column of {entry.table}" for key in keys if key not in own]
-            raise parameter.error("".join((message, *beside)), keys[-1])
-        if entry.wide:
-            raise parameter.error(f"a wide table gives a value; {message}", "table")
-        both = np.logical_and.reduce([rows[key] for key in keys])
-        name = value_column(entry, table.header) if keys == ("value",) else keys[-1]
-        if both.any() and not (len(keys) == 1 and _read_elsewhere(parameter, table, name)):
+            yield parameter.error("".join((message, *beside)), keys[-1])
+        elif entry.wide:
+            yield parameter.error(f"a wide table gives a value; {message}", "table")
+        elif len(keys) == 1 and not _read_elsewhere(parameter, table, name):
+            holds = f"{name!r} holds the value; " if name != keys[0] else ""
+            message = f"parameter {parameter.name!r}: the column {holds}{message}"
+            yield InputError(message, table.where())
+        elif len(keys) == 2 and (both := rows[keys[0]] & rows[keys[1]]).any():
             line = 1 if both.all() else int(given.lines[both].min())
-            column = "" if len(keys) > 1 else "the column "
-            column += f"{name!r} holds the value; " if name != keys[-1] else ""
-            raise InputError(f"{parameter.name!r}: {column}{message}", table.where(line))
+            yield InputError(f"parameter {parameter.name!r}: {message}", table.where(line))
 
 
 def _read_elsewhere(parameter: WrittenParameter, table: Table, name: str) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ndmc.errors import nearest
+from ndmc.errors import Mistakes, nearest
 from ndmc.scenario.cell_reader import CellReader
-from ndmc.scenario.columns import refuse_ignored
+from ndmc.scenario.columns import ignored_numbers
 from ndmc.scenario.dependence import CHOICES, Errors, parse_errors
 from ndmc.scenario.distributions import superfluous
 from ndmc.scenario.parameters import Parameter
@@ -79,7 +79,7 @@ def _refuse_superfluous(reader: CellReader, grades: Sequence[str]) -> None:
     if parameter.entry.quality and superfluous(kinds, {"cv"}):
         message = f"a quality means nothing to {' or '.join(sorted(kinds))}; remove it"
         raise parameter.error(message, "quality")
-    refuse_ignored(parameter, reader.table, reader.given, kinds)
+    Mistakes(ignored_numbers(parameter, reader.table, reader.given, kinds)).end()
 
 
 # --- errors along dims ----------------------------------------------------------------------------

@@ -75,6 +75,7 @@ class Scorer:
         InputError
             With file and line of the row or the key that is wrong.
         """
+        self._check_header()
         own = (n for n in SPREAD if n in given.numbers and not np.isnan(given.numbers[n][cells[0]]))
         spread = self.spread or next(own, "")
         columns = [given.words[name].codes[cells] for name in self.columns if name in given.words]
@@ -139,7 +140,7 @@ class Scorer:
         return {**found, **{name: level for name, level in each.items() if level}}
 
     def check(self, ratings: Iterable[Rating | None]) -> None:
-        """Refuse keys that mean nothing to any cell, and columns that are misspelt.
+        """Refuse keys that mean nothing to any cell.
 
         Raises
         ------
@@ -160,7 +161,6 @@ class Scorer:
         if self.entry.rounded is not None and self.entry.method != "laner":
             message = f"{self.entry.method} has no rounded table; remove it"
             raise self.document.error(message, *self.key, "rounded")
-        self._check_header()
 
     def _check_header(self) -> None:
         for name in self.table.header if self.table else ():
