@@ -577,10 +577,10 @@ def test_scores_that_no_parameter_reads(scenario, cli):
     table = PRODUCTION.replace("\n", ",2\n").replace("value,2", "value,reliability")
     done = cli("check", scenario("noted", {"production.csv": table}))
     assert done.code == 0
-    assert "production.csv has a column 'reliability' that is not read" in done.out
+    assert "production.csv has a column 'reliability' that is not read" in done.err
     text = "quality: laner\n    errors: {year: shared, product: shared}"
     folder = scenario("read", {"production.csv": table, "grade: survey": text})
-    assert "not read" not in cli("check", folder).out
+    assert "not read" not in cli("check", folder).err
 
 
 def test_check_without_scores(scenario, cli):

@@ -302,6 +302,14 @@ def test_a_cell_that_is_no_number_says_what_to_write(cell, advice):
     assert wrong.value.where == "x.csv:3"
 
 
+def test_of_many_cells_that_are_no_numbers_the_first_is_told():
+    """With the number of rows that are like it, whatever stands in them."""
+    rows = [(f"k{n}", mark) for n, mark in enumerate(["1", "n/a", "", "2,5", "4", "inf"])]
+    dims = Dims({"k": tuple(label for label, _ in rows)})
+    with pytest.raises(InputError, match=r"'n/a', which .* \(k=k1 and 3 more rows\); a number"):
+        cells(written([("k", "value"), *rows]), dims)
+
+
 @pytest.mark.parametrize(
     ("content", "message", "line"),
     [

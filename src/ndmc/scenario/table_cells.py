@@ -6,6 +6,8 @@ something is wrong are rows looked at one by one.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.tables import Table, parser, shown
+from ndmc.scenario.tables import Table, is_number, parser, shown
 from ndmc.typing import Array, Floats, Integers
 
 # As many texts are split into columns at once as stay in the cache of a processor.
@@ -255,10 +257,20 @@ class _Reader:
         for column in (*self.wanted.numbers, *self.wanted.gaps):
             text = cells[self.place[column]]
             if text or column in self.wanted.numbers:
-                self.table.number(line, column, text, self._named(cells))
+                of = functools.partial(self._without_number, column, cells)
+                self.table.number(line, column, text, of)
 
-    def _named(self, cells: Sequence[str]) -> str:
-        return ", ".join(f"{dim}={cells[self.place[dim]]}" for dim in self.labels)
+    def _without_number(self, column: str, cells: Sequence[str]) -> str:
+        """Return the labels of a row whose cell is no number, and how many more such rows are."""
+        place, found = self.place[column], -1
+        with contextlib.suppress(InputError):  # of a row below that is none
+            for _, others in self.table.rows():
+                text = others[place]
+                gap = not text and column in self.wanted.gaps
+                found += not gap and not is_number(column, text)
+        named = pairs({dim: cells[self.place[dim]] for dim in self.labels})
+        more = f"{found} more row{'s'[: found > 1]}" if found > 0 else ""
+        return " and ".join(filter(None, (named, more)))
 
     def _unknown(self, label: str, dim: str) -> str:
         message = unknown_label(label, dim, self.dims.labels, self.dims.groups, grouped=False)

@@ -93,8 +93,8 @@ class Table:
             raise InputError(f"{counts}; {advice}", self.where(line))
         return cells[:many]
 
-    def number(self, line: int, column: str, text: str, cell: str = "") -> float:
-        """Return ``text`` as a finite number, or say of which ``cell`` it is not one."""
+    def number(self, line: int, column: str, text: str, of: Callable[[], str] = str) -> float:
+        """Return ``text`` as a finite number, or say ``of`` which cell it is not one."""
         try:
             number = parser(column)(text)
             wrong = "" if math.isfinite(number) else "; numbers must be finite"
@@ -102,13 +102,13 @@ class Table:
             wrong = ", which is not a number"
         if not wrong:
             return number
-        of = f" ({cell})" if cell else ""
+        cell = f" ({found})" if (found := of()) else ""
         if not text:
-            raise InputError(f"column {column!r} is empty{of}; give a number", self.where(line))
+            raise InputError(f"column {column!r} is empty{cell}; give a number", self.where(line))
         percent = column == "cv" and text.endswith("%")
         what = remedy(text.removesuffix("%") if percent else text)
         advice = f"; {what}{' (and the %)' * percent}" if what else ""
-        message = f"column {column!r} holds {shown(text)}{wrong}{of}{advice}"
+        message = f"column {column!r} holds {shown(text)}{wrong}{cell}{advice}"
         raise InputError(message, self.where(line))
 
 
@@ -168,6 +168,14 @@ def shown(text: str) -> str:
 def parser(column: str) -> Callable[[str], float]:
     """Return what reads the numbers of a column: those of cv may be given in %."""
     return _share if column == "cv" else _number
+
+
+def is_number(column: str, text: str) -> bool:
+    """Say whether a cell of a column is a finite number."""
+    try:
+        return math.isfinite(parser(column)(text))
+    except ValueError:
+        return False
 
 
 def _share(text: str) -> float:
