@@ -140,7 +140,7 @@ def _found(given: Any) -> str:
     if isinstance(given, bool):
         return str(given).lower()
     kinds = {int: ", a number", float: ", a number", list: ", a list", dict: ", which has keys"}
-    return _shown(given) + kinds.get(type(given), "")
+    return _shown(given) + next((what for one, what in kinds.items() if isinstance(given, one)), "")
 
 
 def _shown(given: Any) -> str:
