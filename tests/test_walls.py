@@ -27,7 +27,7 @@ BELOW = {
     "scenario": {"dims", "errors", "given", "typing"},
     "plan": {"scenario"},
     "engine": {"plan"},
-    "option": {"errors", "given"},
+    "option": {"given", "label"},
     "portable": set(),
     "store": {"plan", "option", "portable"},
     "reconciliation": {"engine", "portable"},

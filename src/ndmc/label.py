@@ -14,9 +14,12 @@ __all__ = [
     "LabelError",
     "Labels",
     "is_one",
+    "keys_of",
     "listed",
     "pairs",
     "plain_label",
+    "quoted",
+    "read_change",
     "read_labels",
     "such_years",
     "unknown_label",
@@ -30,6 +33,9 @@ _OF_SPREADSHEETS = re.compile(r"([0-9]+)\.0+")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 _OF_YEARS = re.compile(r"[0-9. ]+")
+
+#: Anything between quotes, which are written twice within.
+_IN_QUOTES = r"""(?P<quote>["'])(?P<quoted>(?:(?!(?P=quote)).|(?P=quote){2})*+)(?P=quote)"""
 
 #: Characters of a label in a message.
 _SHOWN = 80
@@ -77,6 +83,48 @@ def listed(labels: str | int | Iterable[str | int]) -> list[str]:
     return [str(label) for label in labels]
 
 
+# --- keys and what they are changed to ------------------------------------------------------------
+
+
+def _key(ends: str) -> re.Pattern[str]:
+    """Return what matches a key and its end, which may stand within quotes."""
+    return re.compile(
+        rf"\s*+(?:{_IN_QUOTES}\s*+(?=[{ends}])|(?P<plain>[^{ends}]*+))(?P<end>[{ends}])", re.DOTALL
+    )
+
+
+_OF_PATH, _OF_CHANGE = _key("."), _key(".=")
+
+
+def keys_of(path: str) -> list[str]:
+    """Return the keys of a dotted path.
+
+    Examples
+    --------
+    >>> keys_of("parameters.content.value.'1.10'")
+    ['parameters', 'content', 'value', '1.10']
+    """
+    return [_of_quotes(found) or found["plain"] or "" for found in _OF_PATH.finditer(f"{path}.")]
+
+
+def read_change(text: str) -> tuple[str, str]:
+    """Return the path and the value of a change; both are empty if it is none.
+
+    Examples
+    --------
+    >>> read_change("parameters.content.value.'a=b' = 5")
+    ("parameters.content.value.'a=b'", '5')
+    """
+    ends = (one.end() for one in _OF_CHANGE.finditer(f"{text}=") if one["end"] == "=")
+    end = next(ends)
+    return (text[: end - 1].strip(), text[end:].strip()) if end <= len(text) else ("", "")
+
+
+def _of_quotes(found: re.Match[str]) -> str | None:
+    quote = found["quote"]
+    return found["quoted"].replace(2 * quote, quote) if quote else None
+
+
 # --- pairs of a dim and labels --------------------------------------------------------------------
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]*+\s*+="
@@ -85,8 +133,7 @@ _NAME = r"[A-Za-z][A-Za-z0-9_]*+\s*+="
 # a comma or where the next dim begins. No part is tried twice: texts are anyone's.
 _LABEL = re.compile(
     rf"""[\s,]*+ (?P<dim>{_NAME}(?:\s++(?!{_NAME}))?+)?+
-    (?: (?P<quote>["']) (?P<quoted>(?:(?!(?P=quote)).|(?P=quote){{2}})*+) (?P=quote)
-        (?=\s*+(?:,|$)|\s++{_NAME})
+    (?: {_IN_QUOTES} (?=\s*+(?:,|$)|\s++{_NAME})
       | (?P<plain>[^\s,]++(?:\s++(?!{_NAME})[^\s,]++)*+) )?+""",
     re.DOTALL | re.VERBOSE,
 )
@@ -140,8 +187,8 @@ def _parts(text: str) -> Iterator[tuple[str, list[str], str]]:
             if dim or labels:
                 yield dim, labels, text[start:end]
             dim, labels, start = found["dim"].partition("=")[0].rstrip(), [], found.end("dim")
-        if found["quoted"] is not None:
-            labels.append(found["quoted"].replace(2 * found["quote"], found["quote"]))
+        if (inner := _of_quotes(found)) is not None:
+            labels.append(inner)
         elif found["plain"]:
             labels.append(found["plain"])
         end = at if found["quote"] or found["plain"] else end
@@ -158,7 +205,7 @@ def _owner(label: str, dim: str, known: Mapping[str, Collection[str]]) -> str:
         return others[0]
     if others:
         both = " and ".join(others[:2])
-        raise LabelError(f"{both} have a label {label!r}; write {others[0]}={_quoted(label)}")
+        raise LabelError(f"{both} have a label {label!r}; write {others[0]}={quoted(label)}")
     if "year" in known and _OF_YEARS.fullmatch(label):
         return "year"
     labels = [one for some in known.values() for one in some]
@@ -175,10 +222,11 @@ def pairs(labels: Mapping[str, str | Iterable[str]], between: str = ", ") -> str
     "product='Fe, cast', year=2020,2021"
     """
     lists = {dim: [some] if isinstance(some, str) else some for dim, some in labels.items()}
-    return between.join(f"{dim}={','.join(map(_quoted, some))}" for dim, some in lists.items())
+    return between.join(f"{dim}={','.join(map(quoted, some))}" for dim, some in lists.items())
 
 
-def _quoted(label: str) -> str:
+def quoted(label: str) -> str:
+    """Return a label as it may stand among others: in quotes, if it would end too early."""
     if [*_parts(label)] == [("", [label], label)]:
         return label
     return "'" + label.replace("'", "''") + "'"

@@ -11,6 +11,7 @@ from typing import Any
 
 from ndmc.errors import InputError
 from ndmc.given import as_count, wrong
+from ndmc.label import read_change
 
 __all__ = [
     "PERCENTS",
@@ -149,12 +150,12 @@ def read_changes(texts: Sequence[str], flag: str = "--set") -> dict[str, str]:
     """Read changes such as ``collection=50``."""
     changes = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
+        name, value = read_change(text)
+        if not name:
             raise InputError(f"{text!r} is not of the form name=value", flag)
-        if name.strip() in changes:
-            raise InputError(f"{name.strip()!r} is set twice; leave one out", flag)
-        changes[name.strip()] = value.strip()
+        if name in changes:
+            raise InputError(f"{name!r} is set twice; leave one out", flag)
+        changes[name] = value
     return changes
 
 

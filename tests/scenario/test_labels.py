@@ -1,5 +1,6 @@
 """Labels and years are what stands there, at every door of a scenario; a wrong one is named."""
 
+import json
 import unicodedata
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import ndmc
 from ndmc import InputError
 from ndmc.dims import Dims
+from ndmc.option import read_changes
 from ndmc.scenario.expressions import ExpressionError, Variable
 from ndmc.scenario.grammar import compile_expression
 from ndmc.scenario.units import NONE
@@ -174,3 +176,53 @@ def test_a_label_without_value_is_told_last(study):
     """When all that stands there is right."""
     with pytest.raises(InputError, match="no value for product=Van; every label needs one"):
         study("value: {Car: 1}")
+
+
+HARD = ("Passenger cars", "Fe, cast", "a=b", "1.10", "a/b", "it's")
+QUOTED = ("Passenger cars", "'Fe, cast'", "'a=b'", "1.10", "a/b", "it's")
+
+
+def hard(study):
+    """Write a study of labels with spaces, commas, signs, points, slashes and quotes."""
+    values = json.dumps(dict.fromkeys(HARD, 1))
+    return study(f"value: {values}", json.dumps(HARD)).folder
+
+
+@pytest.mark.parametrize("label", HARD)
+def test_a_value_is_changed_by_any_label(study, label):
+    """A key of a path stands in quotes, if it holds a point or a sign of equality."""
+    folder = hard(study)
+    key = label if label[0] in "Pa" and "=" not in label else "'" + label.replace("'", "''") + "'"
+    changes = read_changes([f"parameters.inflow.value.{key} = 7"])
+    changed = ndmc.load(folder, changes=changes).file.parameters["inflow"].value
+    assert changed == {one: 7 if one == label else 1 for one in HARD}
+
+
+def test_a_key_with_points_wants_quotes(study):
+    """Which is said where it is not found."""
+    folder = hard(study)
+    with pytest.raises(InputError, match=r"there is no '1.10'; .*\(in quotes, if it has dots\)"):
+        ndmc.load(folder, changes={"parameters.inflow.value.1.10": 7})
+
+
+def test_any_label_is_asked_for_in_the_same_words(study, cli):
+    """By targets, selections and published figures; what is printed back can be pasted."""
+    folder = hard(study)
+    figures = "".join(
+        f'  - {{quantity: in_use, at: "product={label}, year=1952", value: 1 t, status: input}}\n'
+        for label in QUOTED
+    )
+    text = (folder / "scenario.yaml").read_text() + f"published:\n{figures}"
+    (folder / "scenario.yaml").write_text(text)
+    assert list(ndmc.validate(folder, draws=20)["at"]) == [
+        f"product={label} year=1952" for label in QUOTED
+    ]
+    until = [word for one in QUOTED for word in ("--until", f"in_use@{one},1952 p50 within 9 %")]
+    made = cli("run", folder, "-n", 20, "--keep", "none", "--out", "x.zarr", *until)
+    assert made.code == 0, made.err
+    for shown, label in zip(QUOTED, HARD, strict=True):
+        assert f"reached: in_use@{shown},1952" in made.out
+        done = cli("percentiles", "x.zarr", "-v", "in_use", "--sel", f"1951..1952 product={shown}")
+        assert done.out.count(label) == 2, done.err
+    done = cli("run", folder, "--exceed", "in_use@Passenger cars > 1 t", "--out", "y.zarr")
+    assert "a limit is one of all cells of 'in_use'" in done.err

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ndmc.engine.audit import LIMIT, Audit
 from ndmc.engine.evaluation import evaluate_central
 from ndmc.errors import InputError, RunError
+from ndmc.label import pairs
 from ndmc.plan.findings import Watch
 from ndmc.plan.steps import Plan
 
@@ -87,8 +88,8 @@ def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range)
         return
     *cell, draw = np.argwhere(~sound)[0]
     dims = plan.output(name).dims
-    labels = [f"{d}={plan.dims.labels[d][n]}" for d, n in zip(dims, cell, strict=True)]
-    place = f" [{', '.join(labels)}]" if labels else ""
+    labels = pairs({d: plan.dims.labels[d][n] for d, n in zip(dims, cell, strict=True)})
+    place = f" [{labels}]" if labels else ""
     hint = "look for a division by zero or a negative share, and at the ranges of its parameters"
     if values.dtype == np.float32 and np.isinf(values[(*cell, draw)]):
         hint += "; above 3e38, store it with --dtype float64"

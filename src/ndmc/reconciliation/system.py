@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ndmc.dims import Dims, rows_in
+from ndmc.label import pairs
 from ndmc.reconciliation.derivatives import Slope, degree, differentiate
 from ndmc.reconciliation.least_squares import Linear
 from ndmc.scenario.expressions import Expression
@@ -223,5 +224,4 @@ class _Rows:
 
 
 def _cell(name: str, labels: Mapping[str, str]) -> str:
-    inside = ", ".join(f"{dim}={label}" for dim, label in labels.items())
-    return f"{name} [{inside}]" if inside else name
+    return f"{name} [{pairs(labels)}]" if labels else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -293,6 +294,10 @@ def _limit(
     known = titles_of(plan, names)
     if name not in known:
         message = f"no percentiles of {name!r} are computed; {nearest(name, known)}"
+        output = re.split(r"[\s@\[]", name)[0]
+        if output in known:
+            rest = name.removeprefix(output)
+            message = f"a limit is one of all cells of {output!r}, each is told; leave out {rest!r}"
         raise InputError(message, "--exceed")
     unit, units = plan.output(known[name].name).unit, scenario.units
     try:

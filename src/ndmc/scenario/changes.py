@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, nearest
+from ndmc.label import keys_of
 from ndmc.scenario.distributions import KEYS, WITHOUT_UNIT
 from ndmc.scenario.document import Document, parse_document, whole
 from ndmc.scenario.schema import ScenarioFile
@@ -111,7 +112,7 @@ def _check_has_value(file: ScenarioFile, name: str) -> None:
 
 def _refuse_relative(document: Document, path: str, value: Any, where: str) -> None:
     """Refuse a text that reads like a change of the number that stands there."""
-    section, *keys = path.split(".")
+    section, *keys = keys_of(path)
     if section != "parameters" or len(keys) < 2 or keys[1] not in KEYS:
         return
     if not isinstance(value, str) or not _RELATIVE.match(value):
@@ -137,13 +138,18 @@ def varied(document: Document, file: ScenarioFile, variant: str) -> Document:
 
 def change(document: Document, path: str, value: Any, where: str) -> Document:
     """Return the document with the entry at a dotted path replaced; its parents must exist."""
-    keys = path.split(".")
+    keys = keys_of(path)
     data = dict(document.data)
     inner = data
     for depth, key in enumerate(keys[:-1]):
         if not isinstance(inner.get(key), dict):
             known = [name for name in inner if isinstance(inner[name], dict)]
             message = f"nothing to set at {'.'.join(keys[: depth + 1])!r}; {nearest(key, known)}"
+            if not known:
+                rest = ".".join(keys[depth:])
+                message = (
+                    f"there is no {rest!r}; {nearest(rest, inner)} (in quotes, if it has dots)"
+                )
             raise InputError(message, where)
         inner[key] = dict(inner[key])
         inner = inner[key]

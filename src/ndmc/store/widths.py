@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ndmc.label import quoted
 from ndmc.store.store import Store
 from ndmc.typing import Floats
 
@@ -52,4 +53,4 @@ def widths(store: Store) -> Iterator[Known]:
         worst = np.unravel_index(int(np.argmax(found)), found.shape)
         dims = store.computed[name].dims
         cell = [store.dims.labels[d][n] for d, n in zip(dims, worst[1:], strict=True)]
-        yield Known(name, quantiles[worst[0]], float(found[worst]), ", ".join(cell))
+        yield Known(name, quantiles[worst[0]], float(found[worst]), ", ".join(map(quoted, cell)))
