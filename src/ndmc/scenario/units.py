@@ -14,7 +14,7 @@ __all__ = ["NONE", "TIME", "Dimension", "UnitError", "parse_amount"]
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 # What begins otherwise is no unit but the rest of a number: of 1,5 or 10 000.
-_AMOUNT = re.compile(rf"\s*({_NUMBER})\s*((?:(?:1\s*/|[^\W\d_]|[%‰°€$£]).*?)?)\s*", re.DOTALL)
+_AMOUNT = re.compile(rf"\s*({_NUMBER})\s*(1|(?:(?:1\s*/|[^\W\d_]|[%‰°€$£]).*?)?)\s*", re.DOTALL)
 
 _LAST_WORD = re.compile(r"(.*?)\s*([^\W\d_]*|%)\s*", re.DOTALL)
 
