@@ -1,5 +1,7 @@
 """How often outputs are above limits, and the totals that a run knows by name."""
 
+import csv
+
 import numpy as np
 import pytest
 from command import here
@@ -83,3 +85,24 @@ def test_commands_show_the_shares(stored, asked):
     rows = done.out.partition("share of draws above a limit")[2].splitlines()
     shown = next(row.split() for row in rows if "1,000,000,000 t" in row)
     assert shown[-6:] == ["0", "%", "0", "..", "1.222", "%"]
+
+
+def test_a_table_of_rows_has_the_shares(stored, tmp_path):
+    """They stand behind the percentiles of the same cell."""
+    out, _ = stored
+    asked = ["percentiles", out, "-v", "in_use", "-v", "in_use_total", "--sel", "2010..2012"]
+    done = here(*asked, "--csv", tmp_path / "rows.csv")
+    assert (done.code, done.err) == (0, "")
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["variable"] == "in_use"]
+    found = ndmc.percentiles(out, "in_use", sel={"year": "2010..2012"}).in_use_exceedance
+    for limit, share in zip((3000.0, 1e9), found.values, strict=False):
+        assert [float(row[f"above {limit:g}"]) for row in rows] == share.ravel().tolist()
+
+
+def test_a_sum_that_the_run_has_not_is_refused(stored):
+    """It says which it has, and what would give others."""
+    out, _ = stored
+    done = here("percentiles", out, "-v", "end_of_life", "--by-group", "product")
+    message = "of the sums of 'end_of_life' the run has 'end_of_life_total' only: its draws are not"
+    assert (done.code, done.err) == (2, f"error: {message} kept; run with --keep end_of_life\n")

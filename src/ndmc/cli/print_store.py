@@ -20,7 +20,7 @@ from ndmc.cli.tables import (
     plain_table,
     print_table,
 )
-from ndmc.store.exceedance import exceeded
+from ndmc.store.exceedance import exceedance, exceeded
 from ndmc.store.information import Info
 from ndmc.store.integrity import Damage
 from ndmc.store.store import Store
@@ -34,21 +34,25 @@ _LIMITS = "(95 % limits)"
 
 
 def percentile_rows(store: Store, name: str, summary: Summary) -> Iterator[dict[str, Any]]:
-    """Yield a row per cell: its labels, percentiles with their limits, mean and sd."""
+    """Yield a row per cell: labels, percentiles with their limits, mean, sd, and what is above."""
     chosen = summary.view
     cells: list[dict[str, Any]] = [{}]
     for dim in chosen.kept:
         cells = [{**c, dim: label} for c in cells for label in labels_of(store, chosen, dim)]
     count = len(summary.quantiles)
     parts = [part.reshape(count, -1) for part in (summary.values, summary.low, summary.high)]
-    mean, sd = summary.mean.reshape(-1), summary.sd.reshape(-1)
+    others = {"mean": summary.mean, "sd": summary.sd}
+    others |= {
+        f"above {limit:g}": share for limit, share in zip(*exceedance(store, chosen), strict=True)
+    }
+    flat = {column: values.reshape(-1).tolist() for column, values in others.items()}
     for n, cell in enumerate(cells):
         row: dict[str, Any] = {"variable": name, **cell, "unit": unit_of(store, chosen)}
         for q, quantile in enumerate(summary.quantiles):
             values = (float(part[q, n]) for part in parts)
             for suffix, value in zip(("", "_low", "_high"), values, strict=True):
                 row[f"p{quantile * 100:g}{suffix}"] = value
-        yield {**row, "mean": float(mean[n]), "sd": float(sd[n])}
+        yield {**row, **{column: values[n] for column, values in flat.items()}}
 
 
 def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:

@@ -113,8 +113,8 @@ def plain_table(title: str, *columns: RenderableType, words: int = 1) -> Table:
 
 
 def fits(page: Console, table: Table) -> bool:
-    """Whether a page has room for a table without folding what is shorter than most labels."""
-    return _least_width(page, table, _LABEL) <= page.width
+    """Whether a page has room for a table, labels whole, or no page is asked for it."""
+    return table.row_count > _MANY or _least_width(page, table, _LABEL) <= page.width
 
 
 def _least_width(page: Console, table: Table, folded: int) -> int:

@@ -14,7 +14,7 @@ from ndmc.store.store import Store
 from ndmc.store.view import View, labels_of, series_title, unit_of, view
 from ndmc.typing import Floats
 
-__all__ = ["Exceeded", "exceeded"]
+__all__ = ["Exceeded", "exceedance", "exceeded"]
 
 
 class Exceeded(NamedTuple):
@@ -45,6 +45,8 @@ def exceeded_in(store: Store, select: Labels) -> list[Exceeded]:
 def exceeded(store: Store, chosen: View) -> Iterator[Exceeded]:
     """Yield how often each cell of a view is above each limit that the run was given for it."""
     limits, shares = exceedance(store, chosen)
+    if not limits:
+        return
     lows, highs = _limits(shares, store.spec.draws)
     title, unit = series_title(store, chosen), unit_of(store, chosen)
     cells = [", ".join(map(str, c)) for c in itertools.product(*_labels(store, chosen))]

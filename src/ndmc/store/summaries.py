@@ -8,10 +8,11 @@ import numpy as np
 
 from ndmc.errors import InputError, nearest
 from ndmc.label import Labels
+from ndmc.store.layout import summed
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary, check_complete, summarise
-from ndmc.store.variables import QUANTILE, SUMMARY
+from ndmc.store.variables import QUANTILE, SUMMARY, TOTAL
 from ndmc.store.view import View, series_title, view
 
 __all__ = ["summaries"]
@@ -82,7 +83,8 @@ def _recalled(store: Store, chosen: View, quantiles: Sequence[float]) -> Summary
             raise InputError(f"{name!r} has the percentiles {found} only: {remedy}")
     title = series_title(store, chosen)
     if not title:
-        raise InputError(f"sums of {name!r} over some labels need its draws: {remedy}")
+        only = f"{TOTAL.name(name)!r} only" if summed(store.computed[name]) else "none"
+        raise InputError(f"of the sums of {name!r} the run has {only}: {remedy}")
     at = [known.index(quantile) for quantile in quantiles]
     parts = {}
     for part, variable in SUMMARY.items():
