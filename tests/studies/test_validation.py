@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from one_stock import certain
 from strategies import bundled, stock_model, write
 from typer.testing import CliRunner
 
@@ -202,6 +203,41 @@ def test_stored_parameters_are_judged_too(tmp_path):
     assert "not kept" not in set(store.verdict)
     # A parameter in % is divided by 100 and multiplied again.
     assert_allclose(store["median"], scenario["median"], rtol=1e-15)
+
+
+def test_what_is_not_kept_is_neither_met_nor_missed(tmp_path, cli):
+    """It is counted as that, beside the targets that could be judged."""
+    folder, out = write(model(FIGURES), tmp_path / "figures"), tmp_path / "run.zarr"
+    ndmc.run(folder, 300, seed=9, out=out, keep=["sales"], workers=2)
+    table = ndmc.validate(out)
+    targets = table[table.status == "target"]
+    lost = int((targets.verdict == "not kept").sum())
+    met, judged = int((targets.verdict == "met").sum()), len(targets) - lost
+    assert lost > 0
+    done = cli("validate", out)
+    assert f"{lost} of the targets need draws that are not kept" in done.out
+    assert (f"{met} of {judged} targets are met" in done.out) == (judged > 0)
+    if met < judged:
+        assert f"{judged - met} of {judged} targets missed" in done.err
+
+
+def test_what_is_certain_has_no_spread(tmp_path):
+    """Its sd is 0 and its limits are its value, in a store of doubles and beside figures."""
+    labels = [f"p{n}" for n in range(30)]
+    data = stock_model(products=labels)
+    values = {label: 0.1 * (n + 1) / 3 for n, label in enumerate(labels)}
+    data["parameters"]["exact"] = certain("1", values, "product")
+    data["indicators"] = {"seen": "exact", "all": "sum(exact, over=product)"}
+    data["published"] = {"figures": [figure("all", "15.5")]}
+    out = tmp_path / "run.zarr"
+    loaded = ndmc.load(write(data, tmp_path / "exact"))
+    ndmc.run(loaded, 1000, out=out, dtype="float64", keep=["seen"], workers=1)
+    for over in ((), "product"):
+        found = ndmc.percentiles(out, "seen", over=over)
+        assert float(abs(found.seen_sd).max()) == 0.0
+        assert float(abs(found.seen_high - found.seen_low).max()) == 0.0
+        assert float(abs(found.seen_mean - found.seen[0]).max()) == 0.0
+    assert ndmc.validate(loaded, draws=100).cv[0] == 0.0
 
 
 def test_variant_for_comparison_is_used():

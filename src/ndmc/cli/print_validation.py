@@ -84,8 +84,12 @@ def _share(value: float) -> str:
 def _print_counts(page: Console, found: Validation) -> None:
     """Print how many figures are met of those that could be missed, and what is left out."""
     for status, title in {"target": "targets", "soft": "soft targets"}.items():
-        if of := found.of(status):
+        if of := found.judged(status):
             page.print(f"{found.met(status)} of {len(of)} {title} are met")
+        if lacking := len(found.of(status)) - len(of):
+            page.print(
+                f"{lacking} of the {title} need draws that are not kept; run with --keep all"
+            )
     _print_stated(page, found)
     if left := found.of("not_modelled"):
         page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")

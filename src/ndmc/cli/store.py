@@ -108,6 +108,6 @@ def validate(
     print_validation(found)
     if csv:
         write_csv(Path(csv), (one.row() for one in found.comparisons))
-    targets = found.of("target")
+    targets = found.judged("target")
     if missed := sum(one.failed for one in targets):
         raise RunError(f"{missed} of {len(targets)} targets missed")

@@ -124,7 +124,7 @@ def fill(
     """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
-    with compiled.tile(tile_width(plan)) as tile, np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), compiled.tile(tile_width(plan)) as tile:
         # What is not finite is found and named by the run.
         timer.start()
         for first, here, there in _tiles(draws, tile_width(plan)):

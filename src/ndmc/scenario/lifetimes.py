@@ -169,7 +169,9 @@ def outlived(kind: str, ages: Floats, numbers: tuple[Floats, ...]) -> Floats:
     >>> outlived("fixed", np.array([3.0, 4.0]), (np.array(3.5),)).tolist()
     [1.0, 0.0]
     """
-    return np.asarray(_SURVIVAL[kind](ages, *numbers), dtype=np.float64)
+    # The logarithm of age 0, and powers beyond all floats, lead to the right limits: 1 and 0.
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(_SURVIVAL[kind](ages, *numbers), dtype=np.float64)
 
 
 def _fixed(age: Floats, years: Floats) -> Floats:

@@ -232,7 +232,9 @@ def _select_slab(summing: _Summing, slab: Slab) -> list[int]:
     """Describe cells by their draws near the percentiles; return those for which that failed."""
     store, draws, workers = summing.store, summing.draws, summing.workers
     todo, sample = blocks(store.spec), _sample(summing, slab)
-    centre = np.nan_to_num(sample.mean(axis=1, dtype=np.float64), posinf=0.0, neginf=0.0)
+    # The mean of equal draws is not always one of them: an exact cell would have a spread.
+    exact, means = sample.min(axis=1) == sample.max(axis=1), sample.mean(axis=1, dtype=np.float64)
+    centre = np.nan_to_num(np.where(exact, sample[:, 0], means), posinf=0.0, neginf=0.0)
     share = max(sum(map(len, todo[n::workers])) for n in range(workers)) / draws
     slots = math.ceil(max(_slots(draws, summing.quantiles)) * share)
     nears = _nears(_edges(summing, sample), slots, workers)
@@ -382,7 +384,8 @@ class _Moments:
         return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else math.nan
 
     def add(self, values: Floats) -> None:
-        size, mean = len(values), float(values.mean())
+        exact = bool((values == values[0]).all())
+        size, mean = len(values), float(values[0] if exact else values.mean())
         if math.isnan(mean):
             raise RunError("a stored draw is not a number")
         if math.isinf(mean) or math.isinf(self.mean):  # with a draw in which an event never happens

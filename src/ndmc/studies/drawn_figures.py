@@ -15,7 +15,7 @@ from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store
-from ndmc.studies.figures import Comparison, Modelled, compare, unit_factor, view_of
+from ndmc.studies.figures import NOT_KEPT, Comparison, Modelled, compare, unit_factor, view_of
 from ndmc.typing import Floats
 
 #: Draws of all figures are kept until they are ranked.
@@ -102,7 +102,7 @@ def _compare(
         for name, values in block.items():
             drawn[name].append(np.atleast_1d(views[name].apply(values)).reshape(-1))
     modelled = {
-        name: Modelled(missing="not kept" if name in expressions else "not modelled")
+        name: Modelled(missing=NOT_KEPT if name in expressions else "not modelled")
         for name in figures
     }
     for name, parts in drawn.items():
@@ -116,5 +116,6 @@ def _modelled(values: Floats) -> Modelled:
     values.sort()
     low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
     with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what never happens
-        cv = float(values.std() / abs(values.mean()))
+        sd = 0.0 if values[0] == values[-1] else values.std()
+        cv = float(sd / abs(values.mean()))
     return Modelled(median, low, high, cv)

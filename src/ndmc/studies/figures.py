@@ -20,7 +20,10 @@ __all__ = ["Comparison"]
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96
 
-_NOT_COMPUTED = ("not modelled", "not reproducible", "not kept")
+#: What is said of a figure whose draws a store has not.
+NOT_KEPT = "not kept"
+
+_NOT_COMPUTED = ("not modelled", "not reproducible", NOT_KEPT)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
 from ndmc.store.store import Store, open_store
 from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
-from ndmc.studies.figures import Comparison, tolerances
+from ndmc.studies.figures import NOT_KEPT, Comparison, tolerances
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,10 @@ class Validation:
     def of(self, status: str) -> list[Comparison]:
         """Return the figures of a status."""
         return [one for one in self.comparisons if one.status == status]
+
+    def judged(self, status: str) -> list[Comparison]:
+        """Return the figures of a status but those whose draws a store has not kept."""
+        return [one for one in self.of(status) if one.verdict != NOT_KEPT]
 
     def met(self, status: str) -> int:
         """Return how many figures of a status are met."""
