@@ -5,6 +5,7 @@ Pure: the same plan, seed and draw give the same bits, whoever asks; no file is 
 
 __all__ = [
     "audit",
+    "cautions",
     "evaluation",
     "instructions",
     "refusals",

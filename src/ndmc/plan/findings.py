@@ -10,7 +10,7 @@ import numpy as np
 
 from ndmc.scenario.expressions import Expression
 
-__all__ = ["Extent", "Kind", "Watch", "found_in", "further", "said"]
+__all__ = ["Extent", "Kind", "Watch", "found_in", "further", "rounded", "said"]
 
 #: What is done where a prescribed stock falls faster than its cohorts leave.
 Falling = Literal["negative_inflow", "clipped_inflow", "early_retirement"]
@@ -106,10 +106,20 @@ def _reach(extent: Extent, unit: str) -> str:
     years = f"within {extent.first}..{extent.last}"
     if extent.first == extent.last:
         years = f"in {extent.first}" if extent.first else ""
-    most = f"{extent.most:,.0f}" if extent.most >= 1000 else f"{extent.most:.3g}"
-    amount = f"by up to {most}{f' {unit}' if unit != '1' else ''}"
+    amount = f"by up to {rounded(extent.most)}{f' {unit}' if unit != '1' else ''}"
     place = ", ".join(filter(None, (extent.place, f"draw {extent.draw}")))
     return "".join(f", {part}" for part in (years, f"{amount} ({place})") if part)
+
+
+def rounded(value: float) -> str:
+    """Return an amount as a sentence has it.
+
+    Examples
+    --------
+    >>> rounded(1001.3), rounded(10.34), rounded(0.01234)
+    ('1,001', '10.3', '0.0123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 _TEXTS: dict[Kind, Sequence[str]] = {

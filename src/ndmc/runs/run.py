@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from ndmc.engine.audit import Audit
+from ndmc.engine.cautions import cautions
 from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
@@ -30,6 +31,7 @@ from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, listed
 from ndmc.runs.replay import check_plan, replayed
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
+from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
@@ -165,7 +167,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
             check_plan(known, asked.plan)
         if known is None or not known.complete or known.spec.draws < draws:
             check_memory(asked, known)
-            _try_first_draws(asked.plan, asked.spec)
+            _try_first_draws(asked.scenario, asked.plan, asked.spec)
             found = _estimate(asked, place, known, replaced)
             check_disk(found)
             listener.planned(found)
@@ -389,13 +391,14 @@ def finish(out: str | Path, workers: int | None = None, listener: Listener | Non
         return store
 
 
-def _try_first_draws(plan: Plan, spec: Spec) -> None:
+def _try_first_draws(scenario: Scenario, plan: Plan, spec: Spec) -> None:
     """Compute a few draws before anything is written: most models that fail, fail in all draws.
 
     It also compiles the kernels once, not in every thread, and those it does not call beside it.
     """
     compile_beside(kernels_of(plan, spec))
-    check_central(plan)
+    for caution in cautions(scenario, plan, check_central(plan)):
+        warn(*caution)
     draws = range(min(spec.draws, tile_width(plan)))
     audit = Audit(plan)
     results = evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)

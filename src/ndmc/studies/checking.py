@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import align, flat
+from ndmc.engine.cautions import cautions
 from ndmc.engine.refusals import check_central
 from ndmc.errors import InputError, Mistakes, warn
 from ndmc.label import LabelError, Labels
@@ -276,6 +277,7 @@ def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
         for watch in plan.watches
         if watch.kind == "range"
     ]
+    found += [f"{where}: {message}" for message, where in cautions(scenario, plan, central)]
     return found + _unread_scores(scenario) + _excesses(plan)
 
 

@@ -1,0 +1,99 @@
+"""What is seldom meant, seen with every parameter at its mean, before any draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.dims import align
+from ndmc.plan.description import members_of
+from ndmc.plan.findings import rounded
+from ndmc.plan.steps import Cohort, Formula, Plan, Share
+from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import evaluate_expression
+from ndmc.scenario.scenario import Scenario
+from ndmc.typing import Floats
+
+__all__ = ["cautions"]
+
+#: Outputs [dims...] in their own units.
+Central = Mapping[str, npt.NDArray[Any]]
+
+#: A first inflow is that of a stock that was there before if it is so many times the next.
+_STEEP = 3.0
+
+
+def cautions(scenario: Scenario, plan: Plan, central: Central) -> Iterator[tuple[str, str]]:
+    """Yield what to be warned of, and where it stands in the file; of what is computed at all."""
+    values = _in_model_units(plan, central)
+    for step in members_of(plan):
+        if isinstance(step, Cohort) and step.level is not None and step.initial is None:
+            message = _bought_at_once(scenario, step, values)
+            if message:
+                yield message, scenario.document.where("stocks", step.target)
+        if isinstance(step, Formula | Share):
+            kind = "flows" if step.target in scenario.file.flows else "indicators"
+            for part in step.expression.parts("first_year"):
+                if _holds_of_nothing(part.arguments[0], plan, values):
+                    message = (
+                        f"a first_year() in {step.target!r} is {plan.dims.years[0]} because both "
+                        "sides of its comparison are still 0 then; compare with > or <, or begin "
+                        "with a year in which there is something"
+                    )
+                    yield message, scenario.document.where(kind, step.target)
+
+
+def _in_model_units(plan: Plan, central: Central) -> dict[str, Floats]:
+    """Return outputs and parameters as expressions read them, [dims..., draw]."""
+    drawn = {s.name: s.central.reshape(*plan.dims.shape(s.dims), 1) for s in plan.samplers}
+    outputs = {o.name: central[o.name][..., np.newaxis] / o.scale for o in plan.outputs}
+    return {**plan.constants, **drawn, **outputs}
+
+
+# --- a stock that is there before the first year ------------------------------------------------
+
+
+def _bought_at_once(scenario: Scenario, step: Cohort, values: Mapping[str, Floats]) -> str:
+    """Say that a whole stock flows in in the first year: it does not start, it was there before.
+
+    A stock that really starts grows by more in some later year than in the first.
+    """
+    names, years = [term.name for term in step.inflows], len(scenario.dims.years)
+    if years < 2 or not {step.target, *names} <= values.keys():
+        return ""
+    inflow = sum((_by_year(values[name], years) for name in names), np.zeros(years))
+    first, second = float(inflow[0]), float(inflow[1])
+    if not (first > _STEEP * max(second, 0.0) and first > inflow[1:].max()):
+        return ""
+    unit, held = scenario.units.unit, _by_year(values[step.target], years)[0]
+    return (
+        f"the prescribed stock {step.target!r} is {rounded(held)} {unit} in the first year and "
+        f"starts empty, so that {rounded(first)} {unit}/yr flow in then and {rounded(second)} in "
+        "the next; give `initial` (age: stationary, growing, spin_up or given)"
+    )
+
+
+def _by_year(values: Floats, years: int) -> Floats:
+    return np.asarray(values[..., 0].reshape(-1, years).sum(axis=0))
+
+
+# --- an event that is only nothing against nothing ----------------------------------------------
+
+
+def _holds_of_nothing(condition: Expression, plan: Plan, values: Mapping[str, Floats]) -> bool:
+    """Whether a comparison holds in the first year of some cell, where both of its sides are 0."""
+    if "year" not in condition.dims or not condition.names <= values.keys():
+        return False
+    sides = [
+        align(evaluate_expression(side, values), side.dims, condition.dims, plan.dims)
+        for side in condition.arguments
+    ]
+    axis = condition.dims.index("year")
+    holds, *amounts = (
+        np.take(one, 0, axis)
+        for one in (np.asarray(evaluate_expression(condition, values)), *sides)
+    )
+    return bool(((holds != 0) & (amounts[0] == 0) & (amounts[1] == 0)).any())
