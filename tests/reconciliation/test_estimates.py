@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import xarray as xr
+from command import here
 from numpy.testing import assert_allclose
 from strategies import reconciled, scenario, write
 
@@ -172,6 +173,52 @@ def test_no_equations_are_an_empty_dim():
     found = found_of(data)
     assert (found.sizes["equation"], found.attrs["redundancy"]) == (0, 0)
     assert found.equation_test.dtype == np.float64
+
+
+def test_reconciled_values_have_a_joint_covariance():
+    """It is what least squares leave of that of the measurements, and satisfies every balance."""
+    found = ndmc.reconcile(scenario(market()), covariance=True)
+    cells = [
+        "imports [element=Nd, year=2021]",
+        "to_plant [element=Nd, year=2021]",
+        "to_homes [element=Nd, year=2021]",
+    ]
+    known = found.covariance.sel(reconciled_cell=cells, other_cell=cells).values
+    before = np.diag([5.0, 2.5, 3.0]) ** 2
+    balance = np.array([[1.0, -1.0, -1.0]])
+    gain = before @ balance.T @ np.linalg.inv(balance @ before @ balance.T)
+    assert_allclose(known, before - gain @ balance @ before, rtol=1e-9, atol=1e-9)
+    assert_allclose(balance @ known, 0, atol=1e-9)
+    of_flows = ["imports_sd", "to_plant_sd", "to_homes_sd"]
+    sds = found.sel(element="Nd", year=2021)[of_flows].to_array()
+    assert_allclose(known.diagonal(), sds**2)
+    assert found.reconciled_unit.sel(reconciled_cell="loss_rate") == "%"
+    assert_allclose(
+        found.correlation.sel(
+            reconciled_cell="parts [element=Nd, year=2021]",
+            other_cell="parts [element=Nd, year=2021]",
+        ),
+        1,
+    )
+
+
+def test_the_command_writes_the_same_covariance(tmp_path):
+    """Every two cells stand in one row, also those that are exact, which have no correlation."""
+    exact = number("t/yr", {"Nd": 100, "Dy": 10}) | {"dims": ["element"]}
+    write(market(parameters__m_in=exact), tmp_path / "market")
+    done = here("reconcile", tmp_path / "market", "--covariance", tmp_path / "all.csv")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
+    found = ndmc.reconcile(tmp_path / "market", covariance=True)
+    count = found.sizes["reconciled_cell"]
+    assert len(rows) == count * (count + 1) / 2
+    for row in rows:
+        cell = {"reconciled_cell": row["quantity"], "other_cell": row["other"]}
+        for name in ("covariance", "correlation"):
+            assert_allclose(float(row[name] or "nan"), found[name].sel(cell), rtol=1e-4, atol=1e-9)
+    exact = found.correlation.sel(reconciled_cell="imports [element=Nd, year=2021]")
+    assert np.isnan(exact).all()
+    assert here("reconcile", "x", "--covariance", "all.txt").err.count("must end in .csv") == 1
 
 
 def test_the_dataset_can_be_written(tmp_path):
@@ -523,7 +570,9 @@ def test_a_lifetime_is_no_equation_of_a_year():
         system_of(scenario(data))
 
 
-@pytest.mark.parametrize("name", ["equation_test", "log_weight", "imports_test", "loss_class"])
+@pytest.mark.parametrize(
+    "name", ["covariance", "equation_test", "log_weight", "imports_test", "loss_class"]
+)
 def test_names_of_what_is_reconciled_are_ndmcs(name):
     """A reconciled scenario takes no name that its estimates need; another may."""
     data = market()

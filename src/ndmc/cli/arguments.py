@@ -45,15 +45,15 @@ SelOption = Annotated[
 SeedOption = Annotated[str, typer.Option(help=_help("seed"))]
 
 
-def csv_option(help: str) -> Any:  # noqa: A002 - as typer has it
+def csv_option(help: str, flag: str = "--csv") -> Any:  # noqa: A002 - as typer has it
     """Return the option that names a CSV, which is refused before anything is computed for it."""
 
     def checked(text: str) -> str:
         if text:
-            check_ending(Path(text), "--csv", ".csv")
+            check_ending(Path(text), flag, ".csv")
         return text
 
-    return typer.Option("--csv", help=help, callback=checked)
+    return typer.Option(flag, help=help, callback=checked)
 
 
 # --- the options of a run -------------------------------------------------------------------------

@@ -28,6 +28,10 @@ def reconcile(
     variant: VariantOption = "",
     set_: SetOption = [],  # noqa: B006
     csv: Annotated[str, csv_option("Also write every cell to this file.")] = "",
+    covariance: Annotated[
+        str,
+        csv_option("Also write the covariance of every two cells to this file.", "--covariance"),
+    ] = "",
     picture: Annotated[
         str,
         typer.Option(
@@ -79,6 +83,10 @@ def reconcile(
         print_lines(f"draws: {stored}")
     if csv:
         write_csv(Path(csv), (asdict(one) for one in adjustments(found)))
+    if covariance:
+        from ndmc.reconciliation.joint import pairs
+
+        write_csv(Path(covariance), (asdict(one) for one in pairs(found)))
     if picture:
         from ndmc.views.shifts import shifts_of, write_picture
 

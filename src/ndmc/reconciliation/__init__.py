@@ -9,6 +9,7 @@ __all__ = [
     "derivatives",
     "equations",
     "estimates",
+    "joint",
     "moments",
     "nodal_tests",
     "system",

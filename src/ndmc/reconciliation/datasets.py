@@ -12,9 +12,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from ndmc.errors import InputError
-from ndmc.given import as_count, as_path
+from ndmc.given import as_count, as_flag, as_path
 from ndmc.portable import portable
 from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario, unit_of
+from ndmc.reconciliation.joint import joint_of
 from ndmc.reconciliation.moments import DrawMethod, Draws, draw_method, moments
 from ndmc.reconciliation.nodal_tests import nodal_tests
 from ndmc.reconciliation.system import System
@@ -36,6 +37,7 @@ def reconcile(
     scenario: Scenario | str | Path,
     *,
     draws: int = 0,
+    covariance: bool = False,
     method: DrawMethod = "projected",
     seed: int = 1,
     variant: str = "",
@@ -49,6 +51,8 @@ def reconcile(
         A loaded scenario, or what `load` takes; it has a ``reconcile`` section.
     draws
         Draws whose moments are held against the estimates; 2 or more, 0 for none.
+    covariance
+        Whether to return how all cells vary together: n x n numbers of n cells.
     method, seed
         Of these draws, as in `reconciled_draws`.
     variant, changes
@@ -61,7 +65,9 @@ def reconcile(
         under its name, and ``_sd``, ``_before``, ``_before_sd``, ``_test`` and ``_class``; X has
         no ``X_before`` where a parameter is called so. For
         each ``equation`` that tests the measurements: ``equation_open`` in its
-        ``equation_unit``, ``equation_open_sd`` and ``equation_test``. The attributes hold the
+        ``equation_unit``, ``equation_open_sd`` and ``equation_test``. If asked for, ``covariance``
+        and ``correlation`` (reconciled_cell, other_cell), of cells in their ``reconciled_unit``;
+        correlations of what is exact are nan. The attributes hold the
         global test, the ``critical`` value of the others, what was ``rejected`` and what would
         look ``alike`` (lists as JSON text); and of draws how many there are without any weight
         (``lost``) and of equal weight (``effective``), and by how much at most they
@@ -88,6 +94,8 @@ def reconcile(
     draws, way = as_count(draws, "draws"), draw_method(method)
     found = reconcile_scenario(as_scenario(scenario, variant=variant, changes=changes))
     estimates = to_dataset(found)
+    if as_flag(covariance, "covariance"):
+        estimates = estimates.merge(_together(found), combine_attrs="override")
     return estimates.assign_attrs(_held(found, draws, way, seed)) if draws else estimates
 
 
@@ -149,6 +157,18 @@ def _tested(found: Reconciled) -> xr.Dataset:
     names = np.array([one.equation for one in tests], dtype=object)
     units = np.array([one.unit for one in tests], dtype=object)
     return xr.Dataset(variables, {"equation": names, "equation_unit": ("equation", units)})
+
+
+def _together(found: Reconciled) -> xr.Dataset:
+    """Return how all cells vary together."""
+    joint, dims = joint_of(found), ("reconciled_cell", "other_cell")
+    cells, units = (np.array(texts, dtype=object) for texts in (joint.cells, joint.units))
+    matrices = {
+        "covariance": (dims, joint.covariance, {"long_name": "covariance, reconciled"}),
+        "correlation": (dims, joint.correlation, {"long_name": "correlation, reconciled"}),
+    }
+    unit = (dims[0], units, {"long_name": "unit of a cell"})
+    return xr.Dataset(matrices, {**dict.fromkeys(dims, cells), "reconciled_unit": unit})
 
 
 def _held(found: Reconciled, count: int, method: DrawMethod, seed: int) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 #: Dims of ndmc's own, but for age, whose labels may be given.
-DIMS = ("year", "cohort", "draw", "quantile", "quality_indicator", "equation")
+DIMS = (
+    *("year", "cohort", "draw", "quantile", "quality_indicator", "equation"),
+    *("reconciled_cell", "other_cell"),
+)
 
 #: Words of expressions, and what lies beside outputs in a store.
 WORDS = ("step", "ledger", "inputs", "parameters", "percentiles", "tables")
@@ -32,4 +35,7 @@ OF_RECONCILED = TEST, CLASS = ("_test", "_class")
 BEFORE, BEFORE_SD = "_before", "_before_sd"
 
 #: What stands beside the quantities of a scenario that is reconciled.
-RECONCILED = ("equation_open", "equation_open_sd", "equation_test", "equation_unit", "log_weight")
+RECONCILED = (
+    *("equation_open", "equation_open_sd", "equation_test", "equation_unit", "log_weight"),
+    *("covariance", "correlation", "reconciled_unit"),
+)
