@@ -37,7 +37,10 @@ def connect(address: str, workers: int | None) -> Iterator[Any]:
     if address:
         _check_address(distributed, address)
     with _quiet(), contextlib.ExitStack() as stack:
-        address = address or stack.enter_context(_processes(distributed, workers)).scheduler_address
+        if not address:
+            with _held_back():
+                cluster = stack.enter_context(_processes(distributed, workers))
+            address = cluster.scheduler_address
         try:
             client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
         except (OSError, ValueError) as failed:
@@ -62,9 +65,32 @@ def _check_address(distributed: Any, address: str) -> None:
         raise InputError(message, "--scheduler")
 
 
+#: What ends a run: the client alone hears it, as batch systems signal all processes at once.
+_FOR_THE_CLIENT = (signal.SIGINT, signal.SIGTERM)
+
 #: Dask has the processes it starts give memory back at once, and get it again for every array: a
 #: run takes 1.5 to 1.8 times as long.
 _OWN = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait, in processes that are started meanwhile for ever.
+
+    Dask cannot be stopped while it starts, which takes two seconds: that ended in tracebacks of its
+    own and of its processes, or not at all.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which lets the signals of its thread through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_CLIENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _processes(distributed: Any, workers: int | None) -> Any:
@@ -90,7 +116,7 @@ def _processes(distributed: Any, workers: int | None) -> Any:
 def dask_setup(worker: Any) -> None:
     """Leave it to the client to end: Ctrl-C and batch systems signal all processes at once."""
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _FOR_THE_CLIENT:
             signal.signal(number, signal.SIG_IGN)
 
 
