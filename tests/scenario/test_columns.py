@@ -89,6 +89,20 @@ def test_a_row_with_both_spreads_is_refused_at_its_line(tmp_path):
     assert refused(folder) == ("parameter 'x': give either cv or sd, not both", "x.csv:3")
 
 
+def test_a_spread_of_an_exact_row_is_refused_at_its_line(tmp_path):
+    """Where other rows of the column are uncertain it is read; an exact one says 0."""
+    grades = {"exact": {"distribution": "constant"}, "survey": NORMAL}
+    more = {"grades": grades, "confidence": {"A": "exact", "B": "survey"}}
+    folder = study(tmp_path, "value,sd,confidence", "5,1,B", {"grade": "by_confidence"}, **more)
+    table = (folder / "x.csv").read_text(encoding="utf-8")
+    (folder / "x.csv").write_text(table.replace("2002,5,1,B", "2002,5,0,A"), encoding="utf-8")
+    ndmc.load(folder)
+    (folder / "x.csv").write_text(table.replace("2002,5,1,B", "2002,5,1,A"), encoding="utf-8")
+    said, where = refused(folder)
+    assert "sd is 1, but means nothing to constant, as its grade 'exact' is; write 0" in said
+    assert where == "x.csv:3"
+
+
 def test_all_columns_that_would_be_dropped_are_told(tmp_path):
     """Each in a message of its own."""
     with pytest.raises(ndmc.InputError) as wrong:

@@ -8,7 +8,9 @@ from collections.abc import Container, Iterator
 import numpy as np
 
 from ndmc.errors import InputError, nearest, warn
-from ndmc.scenario.distributions import KEYS, ignored, superfluous
+from ndmc.scenario.coded import Coded
+from ndmc.scenario.distributions import KEYS, SPREAD, ignored, superfluous
+from ndmc.scenario.parameters import Origins
 from ndmc.scenario.schema import FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
@@ -144,6 +146,24 @@ def ignored_numbers(
         elif len(keys) == 2 and (both := rows[keys[0]] & rows[keys[1]]).any():
             line = 1 if both.all() else int(given.lines[both].min())
             yield InputError(f"parameter {parameter.name!r}: {message}", table.where(line))
+
+
+def ignored_spreads(
+    parameter: WrittenParameter, origins: Origins, given: GivenCells, grades: Coded[str]
+) -> Iterator[InputError]:
+    """Yield what is wrong where a row says a spread that the distribution of its grade ignores."""
+    for grade in grades.distinct:
+        kinds = kinds_of(parameter.entry, parameter.within.file, [grade])
+        own = np.array([value == grade for value in grades.values])[grades.codes]
+        for key in sorted(superfluous(kinds, {*SPREAD} & {*given.numbers})):
+            cells = np.flatnonzero(own & (np.nan_to_num(given.numbers[key]) != 0))
+            if len(cells):
+                number, kind = given.numbers[key][cells[0]], " or ".join(sorted(kinds))
+                message = (
+                    f"{origins.name(int(cells[0]))}: {key} is {number:g}, but means nothing to"
+                )
+                message += f" {kind}, as its grade {grade!r} is; write 0, or change its grade"
+                yield InputError(message, origins.where(int(cells[0])))
 
 
 def _read_elsewhere(parameter: WrittenParameter, table: Table, name: str) -> bool:

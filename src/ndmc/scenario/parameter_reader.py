@@ -8,7 +8,8 @@ import numpy as np
 
 from ndmc.errors import Mistakes, nearest
 from ndmc.scenario.cell_reader import CellReader
-from ndmc.scenario.columns import ignored_numbers
+from ndmc.scenario.coded import Coded
+from ndmc.scenario.columns import ignored_numbers, ignored_spreads
 from ndmc.scenario.dependence import CHOICES, Errors, parse_errors
 from ndmc.scenario.distributions import superfluous
 from ndmc.scenario.parameters import Parameter
@@ -30,7 +31,7 @@ def read_parameter(written: Written, name: str) -> Parameter:
     factor, dimension = _unit(parameter)
     reader = CellReader.of(parameter, factor)
     cells = reader.read()
-    _refuse_superfluous(reader, cells.grades.distinct)
+    _refuse_superfluous(reader, cells.grades)
     uncertain = np.flatnonzero(~cells.marginals.certain)
     return Parameter(
         name=name,
@@ -72,14 +73,16 @@ def _range(parameter: WrittenParameter, factor: float) -> tuple[float, float] | 
     return low, high
 
 
-def _refuse_superfluous(reader: CellReader, grades: Sequence[str]) -> None:
+def _refuse_superfluous(reader: CellReader, grades: Coded[str]) -> None:
     """Refuse numbers of the parameter that its distribution would ignore."""
     parameter = reader.parameter
-    kinds = kinds_of(parameter.entry, parameter.within.file, grades)
+    kinds = kinds_of(parameter.entry, parameter.within.file, grades.distinct)
     if parameter.entry.quality and superfluous(kinds, {"cv"}):
         message = f"a quality means nothing to {' or '.join(sorted(kinds))}; remove it"
         raise parameter.error(message, "quality")
     Mistakes(ignored_numbers(parameter, reader.table, reader.given, kinds)).end()
+    if len(kinds) > 1:
+        Mistakes(ignored_spreads(parameter, reader.origins, reader.given, grades)).end()
 
 
 # --- errors along dims ----------------------------------------------------------------------------
