@@ -57,6 +57,7 @@ def test_pairs_are_read(text, found):
         ("year=", "'year' has no label"),
         ("year= product=bus", "'year' has no label"),
         ("bus", "product and region have a label 'bus'; write product=bus"),
+        ("product", "'product' is a dim; write product=label"),
         ("buss", "no dim has a label 'buss'; did you mean 'bus'"),
         ("year 2001", "no dim has a label 'year 2001'.*write dim=label"),
     ],

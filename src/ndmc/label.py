@@ -206,6 +206,8 @@ def _owner(label: str, dim: str, known: Mapping[str, Collection[str]]) -> str:
     if others:
         both = " and ".join(others[:2])
         raise LabelError(f"{both} have a label {label!r}; write {others[0]}={quoted(label)}")
+    if label in known:
+        raise LabelError(f"{label!r} is a dim; write {label}=label, such as year=2021")
     if "year" in known and _OF_YEARS.fullmatch(label):
         return "year"
     labels = [one for some in known.values() for one in some]
