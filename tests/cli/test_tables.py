@@ -10,10 +10,11 @@ from command import ndmc as ndmc_alone
 from strategies import write
 
 import ndmc
-from ndmc.cli.tables import number
+from ndmc.cli.tables import console, fits, number, plain_table, print_table
 from ndmc.store.store import open_store
 
 LONG = "Rest of the western hemisphere"
+TITLE = "Whatever leaves the use of goods in a year, worn out, lost or broken"
 LABELS = ["Österreich", "中国", LONG, f"{LONG} and beyond"]
 
 
@@ -34,7 +35,7 @@ def study(**more):
         "processes": ["use"],
         "flows": {
             "sales": {"from": "shop", "to": "use", "dims": ["region"], "value": "bought"},
-            "waste": {"from": "use", "to": "tip", "dims": ["region"]},
+            "waste": {"from": "use", "to": "tip", "dims": ["region"], "title": TITLE},
         },
         "stocks": {
             "in_use": {"process": "use", "dims": ["region"], "lifetime": "lognormal(500, 50)"}
@@ -79,6 +80,7 @@ def test_no_number_is_cut_on_any_page(folder, name, width):
         assert {number(value) for value in last.ravel()} <= {*done.out.split()}
     assert {"2022", "never"} <= {*done.out.split()}
     assert "-0" not in done.out.split()
+    assert {*TITLE.split()[:-1], "broken,"} <= {*done.out.split()}
     joined = re.sub(r"\s+", "", done.out)
     assert {"Österreich", "中国", "beyond"} <= {*re.findall(r"Österreich|中国|beyond", joined)}
 
@@ -88,6 +90,22 @@ def test_a_table_that_no_page_holds_is_wider_than_the_page(folder):
     done = here("percentiles", "study.zarr", folder=folder, COLUMNS="20")
     assert number(float(open_store(folder / "study.zarr").percentile("sales").max())) in done.out
     assert max(map(len, done.out.splitlines())) > 20
+
+
+def test_a_table_of_many_rows_has_its_title_and_no_page(capsys):
+    """It is lines of any length, so numbers are whole and no other form is chosen for it."""
+    table = plain_table("all of them", "row", "number")
+    for row in range(1001):
+        table.add_row(str(row), "7" * 200)
+    page = console()
+    assert fits(page, table)
+    print_table(page, table)
+    title, head, first, *_ = capsys.readouterr().out.splitlines()
+    assert (title, head.split(), first.split()) == (
+        "all of them",
+        ["row", "number"],
+        ["0", "7" * 200],
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -12,7 +13,7 @@ from rich.table import Table
 from ndmc.cli.tables import console, counted, fits, number, percent, plain_table, print_table
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.label import Labels
-from ndmc.legible import command_line
+from ndmc.legible import command_line, legible
 from ndmc.runs.forecast import Estimate
 from ndmc.runs.listener import Listener
 from ndmc.store.exceedance import Exceeded
@@ -21,6 +22,9 @@ from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 from ndmc.store.view import labels_of, series_title, view
+
+#: Characters of a title that are not folded.
+_TITLE = 30
 
 
 class Terminal(Listener):
@@ -118,15 +122,18 @@ def _headline(store: Store, names: list[str], select: Labels) -> Table:
     rows = max(map(len, blocks))
     for block in blocks:
         block += [[""] * len(heads)] * (rows - len(block))
+    padded = [_padded(heads, block) for block in blocks]
+    titles = [_title(store, name, len(head)) for name, head in zip(names, padded, strict=True)]
+    lines = max(map(len, titles))
     columns = [
-        Group(f"{store.computed[name].title}, {store.computed[name].unit}", _padded(heads, block))
-        for name, block in zip(names, blocks, strict=True)
+        Group(*[""] * (lines - len(title)), *title, head)
+        for title, head in zip(titles, padded, strict=True)
     ]
     chosen = view(store, names[0], select)
     along = {dim: labels_of(store, chosen, dim) for dim in chosen.dims}
     year = along.pop("year") if len(along.get("year", ())) == 1 else []
     title = ": ".join(map(str, [store.attrs["title"] or store.attrs["scenario"], *year]))
-    table = plain_table(title, Group("", ", ".join(along)), *columns)
+    table = plain_table(title, Group(*[""] * lines, ", ".join(along)), *columns)
     cells = [*itertools.product(*along.values())]
     totals = [("total", *years) for years in itertools.product(along.get("year", [""]))]
     for row, cell in enumerate([*cells, *totals][:rows]):
@@ -134,6 +141,12 @@ def _headline(store: Store, names: list[str], select: Labels) -> Table:
         last = row + 1 == len(cells) < rows
         table.add_row(", ".join(map(str, filter(None, cell))), *texts, end_section=last)
     return table
+
+
+def _title(store: Store, name: str, width: int) -> list[str]:
+    """Return the lines of the title of an output, over numbers of some width."""
+    output = store.computed[name]
+    return textwrap.wrap(legible(f"{output.title}, {output.unit}"), max(width, _TITLE))
 
 
 def _block(store: Store, name: str, select: Labels) -> list[list[str]]:

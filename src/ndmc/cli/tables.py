@@ -122,7 +122,7 @@ def _least_width(page: Console, table: Table, folded: int) -> int:
     between, edges = 3, 2
     widths = []
     for column in table.columns:
-        width = max(page.measure(cell).maximum for cell in (column.header, *column.cells))
+        width = max(_width(page, cell) for cell in (column.header, *column.cells))
         widths.append(width if column.no_wrap else min(width, folded))
     return sum(widths) + between * (len(widths) - 1) + edges
 
@@ -140,6 +140,7 @@ def print_table(page: Console, table: Table) -> None:
         page.print(table)
         page.width = width
         return
+    print_lines(*[str(table.title)] * bool(table.title))
     texts = ((column.header, *column.cells) for column in table.columns)
     columns = [[legible(_text(cell)) for cell in column] for column in texts]
     widths = [min(_WIDEST, max(map(cell_len, cells))) for cells in columns]
@@ -147,8 +148,18 @@ def print_table(page: Console, table: Table) -> None:
     print_lines(*(_line(row, widths) for row in rows))
 
 
+def _width(page: Console, cell: RenderableType) -> int:
+    if isinstance(cell, Group):
+        return max(_width(page, line) for line in cell.renderables)
+    return page.render_str(str(cell)).cell_len
+
+
 def _text(cell: RenderableType) -> str:
-    return " ".join(map(_text, cell.renderables)) if isinstance(cell, Group) else str(cell)
+    return (
+        " ".join(filter(None, map(_text, cell.renderables)))
+        if isinstance(cell, Group)
+        else str(cell)
+    )
 
 
 def _line(row: Iterable[str], widths: Iterable[int]) -> str:
