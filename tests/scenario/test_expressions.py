@@ -243,17 +243,25 @@ def test_units_follow_the_operations(text, unit):
         ("rate / 0", "division by zero"),
         ("flows", "did you mean 'flow'"),
         ("sum(flow, over=k)", "cannot sum over 'k'"),
-        ("sum(flow)", r"write sum\(x, over=dim\)"),
+        ("sum()", r"write sum\(x, over=dim\)"),
+        ("sum(flow)", r"write sum\(flow, over=\w+\); the argument has the dims"),
+        ("sum(flow, year)", r"write sum\(flow, over=\w+\)"),
         ("cumsum(mass)", "runs along the years"),
         ("lag(flow, -1)", "write lag"),
         ("lag(flow, rate)", "write lag"),
         ("at(flow, year=1999)", "1999 lies before the years"),
         ("at(flow, k=x)", "cannot pick k=x"),
-        ("at(flow)", "write at"),
-        ("min(flow)", "takes 2 arguments"),
-        ("median(flow)", "unknown function"),
+        ("at()", "write at"),
+        ("at(flow)", r"write at\(flow, \w+=label\)"),
+        ("min(flow)", r"min\(\) takes 2 arguments or more, not 1"),
+        ("exp(rate, rate)", r"exp\(\) takes 1 argument, not 2"),
+        ("where(rate = 1, 1, 2)", r"an = stands among arguments; write == to compare"),
+        ("exp(x=rate)", r"exp\(\) has no named arguments; write == to compare"),
+        ("median(flow)", "unknown function 'median'; of draws 'ndmc percentiles' says it"),
+        ("round(flow)", "unknown function 'round'; the functions are abs, at, "),
+        ("rate(2 + 3)", r"to multiply by it write rate \* \(...\)"),
         ("flow flow", "cannot read"),
-        ("", "cannot read"),
+        ("", "an expression is empty"),
         ("1e999", "finite"),
         ("True", "not part of the grammar"),
         ("'a'", "not part of the grammar"),
@@ -275,6 +283,69 @@ def test_what_makes_no_sense_is_refused(text, message):
     """Refuses unknown names, units that do not fit and everything outside the grammar."""
     with pytest.raises(ExpressionError, match=message):
         compile_expression(text, KNOWN, DIMS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate + * 2", "it breaks at character 8, before '* 2'"),
+        ("rate +", "it ends too early"),
+        ("rate * (rate + 2", "the ( at character 8 is never closed"),
+        ("rate) * 2", "the ) at character 5 closes nothing"),
+        ("rate \u00d7 2", "'\u00d7' at character 6 means nothing here; write * for times"),
+        ("rate x 2", "it breaks at character 6, before 'x 2'; write * for times"),
+        ("rate = 2", "it breaks at character 6, before '= 2'; write == to compare"),
+        (
+            "= rate * 2",
+            "it breaks at character 1, before '= rate * 2'; leave out the = at the begin",
+        ),
+        ("rate <> 2", "it breaks at character 6, before '<> 2'; write <=, >= and != to compare"),
+        ("max(rate; 2)", "it breaks at character 9, before '; 2)'; write commas between arguments"),
+        ("10 000 * rate", "write numbers without separators"),
+        ("if(rate > 1, 2, 3)", "write where(condition, a, b)"),
+        ("IF(rate > 1; 2; 3)", "write where(condition, a, b)"),
+        ("rate + class", "'class' cannot be a name here, rename it"),
+        ("(" + "rate + " * 20 + "2", "cannot read '(rate + rate + rate + rate + r...': the ( at"),
+        ("rate + " * 20 + "2 2", "cannot read '...+ rate + rate"),
+    ],
+)
+def test_a_text_that_breaks_says_where_and_what_is_likely_meant(text, message):
+    """With the place, some characters around it and what is written otherwise elsewhere."""
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(text, KNOWN, DIMS)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate ^ 2", "write ** for powers"),
+        ("rate and rate", "multiply comparisons"),
+        ("rate | rate", "multiply comparisons"),
+        ("not rate", "write 1 - (...)"),
+        ("1 if rate else 2", "write where(condition, a, b)"),
+        ("1 < rate < 2", "compare two at a time: (a < b) * (b < c)"),
+        ("np.exp(rate)", "functions and names have no dots"),
+        ("rate.real", "functions and names have no dots"),
+        ("flow[0]", "write at(x, dim=label)"),
+        ("1,5 * rate", "write decimals with a point"),
+        ("'rate' * 2", "write names without quotes"),
+        ("True", "a condition is a comparison"),
+        ("2(rate)", "write * between a number and a bracket"),
+        ("IF(rate > 1, 2, 3)", "write where(condition, a, b)"),
+        ("SUM(flow)", "did you mean 'sum'?"),
+        ("AVERAGE(flow)", "write mean(x, over=dim)"),
+        ("ln(rate)", "log(x) is the natural logarithm"),
+        ("normal(5, 1)", "draws belong to a parameter"),
+        ("[rate]", "allowed are numbers, names, + - * / **, comparisons and abs, at, "),
+    ],
+)
+def test_habits_of_other_languages_are_told_what_to_write(text, message):
+    """Of spreadsheets and programs."""
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(text, KNOWN, DIMS)
+    assert message in str(caught.value)
 
 
 def test_a_misfit_says_how_each_unit_is_read():

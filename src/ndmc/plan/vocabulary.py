@@ -14,10 +14,11 @@ from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
-from ndmc.scenario.grammar import Composer, compile_expression, parse
+from ndmc.scenario.grammar import Composer, compile_expression
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import IndicatorEntry
+from ndmc.scenario.syntax import parse
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 

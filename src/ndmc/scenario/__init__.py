@@ -19,6 +19,7 @@ __all__ = [
     "scenario",
     "schema",
     "starter",
+    "syntax",
     "tables",
     "units",
 ]

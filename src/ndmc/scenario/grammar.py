@@ -9,10 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
-import keyword
 import math
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,20 +17,14 @@ from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.label import LabelError
 from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError, Variable
-from ndmc.scenario.known_units import is_unit
 from ndmc.scenario.operations import FUNCTIONS, OPERATIONS
+from ndmc.scenario.syntax import no_function, no_grammar, parse
 from ndmc.scenario.units import NONE, TIME
 
-__all__ = ["Composer", "compile_expression", "parse"]
-
-_MAX_CHARACTERS = 2000
-
-_MAX_DEPTH = 100
+__all__ = ["Composer", "compile_expression"]
 
 #: The units of so many names are told.
 _MOST_NAMED = 6
-
-_AMOUNT = re.compile(r"(?<![\w.])(\d[\d.]*(?:[eE][-+]?\d+)?\s*([^\W\d]+|%))")
 
 _STEP = "step"
 
@@ -90,55 +81,6 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
         return _Reader(variables, dims).visit(parse(text))
     except OverflowError:
         raise ExpressionError("numbers must be finite") from None
-
-
-def parse(text: str) -> ast.expr:
-    """Return the syntax tree of a text, short and shallow enough to walk.
-
-    Raises
-    ------
-    ExpressionError
-        For anything that is not one expression of Python's syntax.
-    """
-    if len(text) > _MAX_CHARACTERS:
-        raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
-            tree = _with_labels(text.strip())
-    except SyntaxError as broken:
-        raise ExpressionError(f"cannot read {text!r}: {broken.msg}{_hint(text)}") from None
-    except (RecursionError, MemoryError, ValueError):
-        raise ExpressionError("nested too deeply, or not a text") from None
-    level: list[ast.AST] = [tree]
-    for _ in range(_MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    if level:
-        raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
-    return tree
-
-
-def _hint(text: str) -> str:
-    """Say what to do about a text that is not of Python's syntax."""
-    words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
-    if words:
-        return f"; {words[0]!r} cannot be a name here, rename it"
-    amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
-    if amounts:
-        return f"; a number with a unit is a parameter: name one of {amounts[0]} here"
-    return "; labels stand in quotes: at(x, product='b c')" if "at(" in text else ""
-
-
-def _with_labels(text: str) -> ast.expr:
-    """Return a syntax tree with labels as they stand: 1.10 and true are texts, and no numbers."""
-    tree = ast.parse(text, mode="eval").body
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name(id="at"), keywords=[ast.keyword() as picked]):
-                label = picked.value
-                if isinstance(label, ast.Constant) and not isinstance(label.value, str):
-                    picked.value = ast.Constant(ast.get_source_segment(text, label))
-    return tree
 
 
 @dataclass(frozen=True)
@@ -263,10 +205,9 @@ class _Reader(Composer):
                 return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
                 return self._call(name, arguments, keywords)
-        raise ExpressionError(
-            f"{ast.unparse(node)!r} is not part of the grammar; allowed are numbers, names, "
-            f"+ - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
-        )
+        allowed = f"numbers, names, + - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
+        hint = no_grammar(node) or f"allowed are {allowed}"
+        raise ExpressionError(f"{ast.unparse(node)!r} is not part of the grammar; {hint}")
 
     def _call(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
@@ -281,15 +222,25 @@ class _Reader(Composer):
             return self._at(arguments, keywords)
         if name in _PATHS:
             return self._path(name, arguments, keywords)
-        raise ExpressionError(f"unknown function {name!r}; {nearest(name, _CALLABLE)}")
+        hint = no_function(name) or nearest(name, _CALLABLE)
+        if name in self.variables:
+            hint = f"to multiply by it write {name} * (...)"
+        elif hint.startswith("choose"):
+            hint = f"the functions are {', '.join(sorted(_CALLABLE))}"
+        raise ExpressionError(f"unknown function {name!r}; {hint}")
 
     def _function(self, name: str, arguments: list[Expression], named: bool) -> Expression:
         count = FUNCTIONS[name].arity
         if not named and FUNCTIONS[name].pairwise and len(arguments) > count:
             first, *others = arguments
             return functools.reduce(functools.partial(self.apply, name), others, first)
-        if named or len(arguments) != count:
-            raise ExpressionError(f"{name}() takes {count} argument{'s'[: count > 1]}")
+        if named:
+            hint = "write == to compare; over a dim there are sum and mean"
+            raise ExpressionError(f"{name}() has no named arguments; {hint}")
+        if len(arguments) != count:
+            more = " or more" if FUNCTIONS[name].pairwise else ""
+            takes = f"{count} argument{'s'[: count > 1]}{more}"
+            raise ExpressionError(f"{name}() takes {takes}, not {len(arguments)}")
         return self.apply(name, *arguments)
 
     def _path(
@@ -337,6 +288,11 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
                 return self.over(name, self.visit(inner), dim)
+            case [inner, *_], _:
+                dims = self.visit(inner).dims
+                example = f"{name}({ast.unparse(inner)}, over={dims[0] if dims else 'dim'})"
+                hint = f"write {example}; {_describe_dims(dims)}, and several are nested"
+                raise ExpressionError(f"{name}() runs over one dim; {hint}")
         raise ExpressionError(f"write {name}(x, over=dim)")
 
     def _along(
@@ -355,6 +311,11 @@ class _Reader(Composer):
                 return self.pick(self.visit(inner), dim, label)
             case [inner], [ast.keyword(arg=str() as dim, value=ast.Constant(value=label))]:
                 return self.pick(self.visit(inner), dim, str(label))
+            case [inner, *_], _:
+                dims = self.visit(inner).dims
+                example = f"at({ast.unparse(inner)}, {dims[0] if dims else 'dim'}=label)"
+                hint = f"write {example}; {_describe_dims(dims)}, and several are nested"
+                raise ExpressionError(f"at() takes a label of one dim; {hint}")
         raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
 
 

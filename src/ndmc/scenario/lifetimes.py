@@ -10,7 +10,7 @@ import numpy as np
 
 from ndmc.errors import nearest
 from ndmc.scenario.expressions import ExpressionError
-from ndmc.scenario.grammar import parse
+from ndmc.scenario.syntax import parse
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 

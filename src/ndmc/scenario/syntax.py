@@ -1,0 +1,193 @@
+"""The syntax of expressions: a text becomes a tree, or is refused where it breaks.
+
+Habits of spreadsheets and programs are known by name, so that a message can say what to write.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import warnings
+
+from ndmc.scenario.expressions import ExpressionError
+from ndmc.scenario.known_units import is_unit
+
+__all__ = ["parse"]
+
+_MAX_CHARACTERS = 2000
+
+_MAX_DEPTH = 100
+
+# Characters of a text in a message, before and behind the place where it breaks.
+_BEFORE, _BEHIND = 60, 30
+
+_AMOUNT = re.compile(r"(?<![\w.])(\d[\d.]*(?:[eE][-+]?\d+)?\s*([^\W\d]+|%))")
+
+_BOTH = "multiply comparisons where both must hold, (a > 1) * (b > 2), and take max() for either"
+
+_CHOOSE = "write where(condition, a, b)"
+
+#: What is written otherwise here, by how it looks; the first that fits is told.
+_HABITS = (
+    (r"^\s*=", "leave out the = at the begin"),
+    ("[\u00d7\u00b7\u22c5\u2219]|(?<=\\w) x (?=\\w)", "write * for times"),
+    ("\u00f7", "write / to divide"),
+    ("[\u2212\u2013\u2014]", "write - for minus"),
+    ("[\u2264\u2265\u2260]|<>", "write <=, >= and != to compare"),
+    ("[\u00b2\u00b3]", "write ** for powers, such as a**2"),
+    (r"&&|\|\|", _BOTH),
+    (r"\bif\b|\?|(?i:\bif\s*\()", _CHOOSE),
+    (r"!(?!=)", "write 1 - (...) for what does not hold"),
+    (r";", "write commas between arguments"),
+    (r"(?<!\d)\d{1,3}( \d{3})+(?!\d)", "write numbers without separators"),
+    (r"^[^(]*(?<![<>=!])=(?!=)", "write == to compare"),
+)
+
+#: What the grammar has otherwise, by the tree that it makes.
+_INSTEAD: dict[type[ast.AST], str] = {
+    ast.BitXor: "write ** for powers",
+    ast.BitAnd: _BOTH,
+    ast.BitOr: _BOTH,
+    ast.And: _BOTH,
+    ast.Or: _BOTH,
+    ast.Not: "write 1 - (...) for what does not hold",
+    ast.IfExp: _CHOOSE,
+    ast.Compare: "compare two at a time: (a < b) * (b < c)",
+    ast.Subscript: "write at(x, dim=label) for a label, and lag(x) for the year before",
+    ast.Attribute: "functions and names have no dots: exp(x), sum(x, over=dim)",
+    ast.Tuple: "write decimals with a point, and no commas between terms",
+    ast.Constant: "write names without quotes",
+}
+
+#: Functions of spreadsheets and programs, and what does their work.
+_FUNCTIONS = {
+    **dict.fromkeys(("if", "ifs", "iif", "ifelse", "np_where"), _CHOOSE),
+    **dict.fromkeys(("average", "avg", "nanmean"), "write mean(x, over=dim)"),
+    **dict.fromkeys(("total", "sumproduct", "nansum"), "write sum(x, over=dim)"),
+    **dict.fromkeys(("power", "pow", "square"), "write a**b"),
+    **dict.fromkeys(("ln", "log1p"), "log(x) is the natural logarithm"),
+    **dict.fromkeys(("log10", "log2"), "log(x) is the natural logarithm: write log(x) / log(10)"),
+    **dict.fromkeys(("minimum", "fmin"), "write min(a, b)"),
+    **dict.fromkeys(("maximum", "fmax"), "write max(a, b)"),
+    **dict.fromkeys(("and", "or"), _BOTH),
+    **dict.fromkeys(("shift", "previous", "prev", "delay"), "write lag(x) for the year before"),
+    **dict.fromkeys(
+        ("normal", "lognormal", "uniform", "triangular", "rand", "random"),
+        "draws belong to a parameter with a distribution; name it here",
+    ),
+    **dict.fromkeys(
+        ("median", "percentile", "quantile", "std", "stdev", "sd", "var", "variance"),
+        "of draws 'ndmc percentiles' says it; over a dim there are sum and mean",
+    ),
+    "cumulative": "write cumsum(x)",
+}
+
+
+def parse(text: str) -> ast.expr:
+    """Return the syntax tree of a text, short and shallow enough to walk.
+
+    Raises
+    ------
+    ExpressionError
+        For anything that is not one expression of Python's syntax, with the place where it breaks.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
+            tree = _with_labels(text.strip())
+    except SyntaxError as broken:
+        raise ExpressionError(_broken(text.strip(), broken)) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise ExpressionError("nested too deeply, or not a text") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
+    return tree
+
+
+def _with_labels(text: str) -> ast.expr:
+    """Return a syntax tree with labels as they stand: 1.10 and true are texts, and no numbers."""
+    tree = ast.parse(text, mode="eval").body
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="at"), keywords=[ast.keyword() as picked]):
+                label = picked.value
+                if isinstance(label, ast.Constant) and not isinstance(label.value, str):
+                    picked.value = ast.Constant(ast.get_source_segment(text, label))
+    return tree
+
+
+def no_grammar(node: ast.AST) -> str:
+    """Return what to write instead of a tree that the grammar has not; empty if nothing is like it.
+
+    Examples
+    --------
+    >>> no_grammar(parse("a ^ 2"))
+    'write ** for powers'
+    """
+    if isinstance(node, ast.Call):
+        dotted = isinstance(node.func, ast.Attribute)
+        return _INSTEAD[ast.Attribute] if dotted else "write * between a number and a bracket"
+    if isinstance(node, ast.Constant) and not isinstance(node.value, str):
+        return "a condition is a comparison, which is 1 where it holds and 0 elsewhere"
+    kinds = (type(getattr(node, "op", node)), type(node))
+    return next((_INSTEAD[kind] for kind in kinds if kind in _INSTEAD), "")
+
+
+def no_function(name: str) -> str:
+    """Return what does the work of a function that the grammar has not; empty if nothing does.
+
+    Examples
+    --------
+    >>> no_function("AVERAGE")
+    'write mean(x, over=dim)'
+    """
+    return _FUNCTIONS.get(name.casefold(), "")
+
+
+# --- what is broken -------------------------------------------------------------------------------
+
+
+def _broken(text: str, broken: SyntaxError) -> str:
+    """Say where a text breaks, and what is likely meant."""
+    if not text:
+        return "an expression is empty; write a name, a number or a formula"
+    at = broken.offset - 1 if broken.offset and broken.lineno == 1 else len(text)
+    rest = text[at : at + _BEHIND] + "..." * (len(text) > at + _BEHIND)
+    shown = "..." * (at > _BEFORE) + text[max(at - _BEFORE, 0) : at] + rest
+    hint = _hint(text)
+    return f"cannot read {shown!r}: {_problem(broken.msg, at + 1, rest)}" + f"; {hint}" * bool(hint)
+
+
+def _problem(told: str, at: int, rest: str) -> str:
+    if never := re.match(r"'(.)' was never closed", told):
+        return f"the {never[1]} at character {at} is never closed"
+    if closing := re.match(r"unmatched '(.)'|closing parenthesis '(.)'", told):
+        return f"the {closing[1] or closing[2]} at character {at} closes nothing"
+    if told.startswith("positional argument follows"):
+        return "an = stands among arguments; write == to compare"
+    if not rest:
+        return "it ends too early"
+    if told.startswith("invalid character"):
+        return f"{rest[0]!r} at character {at} means nothing here"
+    breaks = "an operator or a comma is missing" if "comma" in told else "it breaks"
+    return f"{breaks} at character {at}, before {rest!r}"
+
+
+def _hint(text: str) -> str:
+    """Say what to do about a text that is not of Python's syntax."""
+    for pattern, hint in _HABITS:
+        if re.search(pattern, text):
+            return hint
+    words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+    if words:
+        return f"{words[0]!r} cannot be a name here, rename it"
+    amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
+    if amounts:
+        return f"a number with a unit is a parameter: name one of {amounts[0]} here"
+    return "labels stand in quotes: at(x, product='b c')" if "at(" in text else ""
