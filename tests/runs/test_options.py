@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import ndmc
 from ndmc.cli.app import app
 from ndmc.option import PERCENTS, option_of
+from ndmc.runs.asked import read_asked
 from ndmc.runs.options import Options, listed
 from ndmc.store.identity import identity, spec_of
 from ndmc.store.ranks import DEFAULT_QUANTILES
@@ -161,3 +162,46 @@ def test_workers_are_asked_for_once(tmp_path):
         with pytest.raises(ndmc.InputError, match=message):
             ndmc.run("starter", 10, out=tmp_path / "run.zarr", **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("all", ["bought", "in_use"]),
+        ("[all]", ["bought", "in_use"]),
+        ("none", []),
+        ("[]", []),
+        ("in_use", ["in_use"]),
+        ("total, in_use", ["in_use", "total"]),
+        ("[in_use, total]", ["in_use", "total"]),
+    ],
+)
+def test_what_is_kept_is_said_alike_everywhere(scenario, tmp_path, text, kept):
+    """In the file, by --set and --keep, and in Python."""
+    head = "headline: [in_use]"
+    folder = scenario("tiny", {head: f"keep: {text}\n{head}"})
+    file = ndmc.load(folder).file
+    names = yaml_list(text)
+    plain = scenario("plain")
+    assert ndmc.load(plain, changes={"keep": text}).file.keep == file.keep
+    found = [
+        read_asked(Options(source, 10, out=tmp_path / "x", keep=keep)).spec.keep
+        for source, keep in ((folder, None), (plain, names), (folder, names))
+    ]
+    assert found[0] == found[1] == found[2]
+    assert sorted(found[0])[: len(kept)] == kept
+    assert bool(found[0]) == bool(kept)
+    assert read_asked(Options(folder, 10, out=tmp_path / "x", keep="scrap")).spec.keep == ("scrap",)
+
+
+def yaml_list(text):
+    """Return a list or a text as YAML has it."""
+    return [name for name in text[1:-1].split(", ") if name] if text[0] == "[" else text
+
+
+def test_a_file_that_keeps_what_there_is_not_is_refused(scenario):
+    """All and none stand alone; the line is that of the key."""
+    for text, line in (("[all, in_use]", "'all' is no flow"), ("all, in_us", "'all' is no")):
+        folder = scenario("tiny", {"headline: [in_use]": f"keep: {text}"})
+        with pytest.raises(ndmc.InputError, match=rf"scenario.yaml:\d+: {line}"):
+            ndmc.load(folder)

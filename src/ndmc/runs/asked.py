@@ -11,6 +11,7 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, nearest
+from ndmc.option import read_names
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
@@ -269,9 +270,8 @@ def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple
     """Return the names of what is stored, and of what percentiles are computed of."""
     file = scenario.file
     known = [*file.flows, *file.stocks, *file.indicators]
-    keep = _listed(options.keep)
-    kept = (file.keep or known) if keep is None else known if keep == ["all"] else keep
-    kept = [] if kept == ["none"] else kept
+    kept = _listed(file.keep if options.keep is None else options.keep)
+    kept = known if kept in (None, ["all"]) else [] if kept == ["none"] else kept
     wanted = _listed(options.percentiles)
     if wanted is None or wanted == ["all"]:
         wanted = [*known, *(name for name in kept if name not in known)]
@@ -317,7 +317,7 @@ def _limit(
 def _listed(names: Iterable[str] | None) -> list[str] | None:
     if names is None:
         return None
-    return [names] if isinstance(names, str) else list(names) or ["none"]
+    return read_names(names) if isinstance(names, str) else list(names) or ["none"]
 
 
 def _check_counts(options: Options, workers: int) -> None:

@@ -23,8 +23,9 @@ def wrong_names(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[
     yield from _wrong_flows(document, file)
     yield from _wrong_holders(document, file)
     outputs = dict.fromkeys([*file.flows, *file.stocks, *file.indicators])
-    for key in ("keep", "headline"):
-        for index, name in enumerate(getattr(file, key) or []):
+    kept = [] if file.keep in (["all"], ["none"]) else file.keep or []
+    for key, names in (("keep", kept), ("headline", file.headline)):
+        for index, name in enumerate(names):
             if name not in outputs and not (key == "keep" and name in file.parameters):
                 message = f"{name!r} is no flow, stock or indicator; {nearest(name, outputs)}"
                 yield document.error(message, key, index)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.errors import nearest
+from ndmc.option import read_names
 from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.numerals import is_missing
 from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
@@ -82,6 +83,10 @@ def _words(given: Any) -> Any:
     return given.split() if isinstance(given, str) else given
 
 
+def _kept(given: Any) -> Any:
+    return read_names(given) if isinstance(given, str) else given
+
+
 def _score(given: Any) -> Any:
     if isinstance(given, bool) or not isinstance(given, int):
         raise ValueError(f"a score must be a whole number such as 2, found {given!r}")
@@ -126,6 +131,8 @@ Labels = Annotated[
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
 
 Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
+
+Kept = Annotated[list[str], BeforeValidator(_kept, json_schema_input_type=list[str] | str)]
 
 Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
 
@@ -394,7 +401,9 @@ class ScenarioFile(_Entry):
         Name, Annotated[IndicatorEntry, _short("value", _PLAIN, IndicatorEntry | str | float)]
     ] = {}
     correlations: list[CorrelationEntry] = []
-    keep: list[str] | None = None
+    keep: Kept | None = Field(
+        None, description="outputs whose draws a run stores: all, none, or names; all if absent"
+    )
     headline: list[str] = []
     reconcile: ReconcileEntry | None = None
     variants: dict[str, VariantEntry] = {}
