@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ndmc.scenario.flodym.writer import from_flodym
     from ndmc.scenario.load import bundled, load
     from ndmc.scenario.scenario import Scenario
+    from ndmc.scenario.starter import new, show
     from ndmc.store.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
     from ndmc.store.dataset import percentiles
     from ndmc.store.information import info
@@ -39,11 +40,13 @@ __all__ = [
     "from_flodym",
     "info",
     "load",
+    "new",
     "open",
     "percentiles",
     "reconcile",
     "reconciled_draws",
     "run",
+    "show",
     "validate",
     "verify",
 ]
@@ -62,11 +65,13 @@ _HOMES = {
     "from_flodym": "ndmc.scenario.flodym.writer",
     "info": "ndmc.store.information",
     "load": "ndmc.scenario.load",
+    "new": "ndmc.scenario.starter",
     "open": "ndmc.store.dataset",
     "percentiles": "ndmc.store.dataset",
     "reconcile": "ndmc.reconciliation.datasets",
     "reconciled_draws": "ndmc.reconciliation.datasets",
     "run": "ndmc.runs.run",
+    "show": "ndmc.scenario.starter",
     "validate": "ndmc.studies.validation",
     "verify": "ndmc.store.integrity",
 }

@@ -21,7 +21,7 @@ from ndmc.scenario.document import read_document
 from ndmc.scenario.load import find
 from ndmc.store.store import open_store
 
-COMMANDS = ["scenarios", "check", "run", "info", "percentiles", "validate", "new", "schema"]
+COMMANDS = ["scenarios", "show", "check", "run", "info", "percentiles", "validate", "new", "schema"]
 HEAVY = ["numba", "dask", "pandas", "xarray", "zarr", "scipy", "pydantic", "numpy"]
 
 

@@ -12,7 +12,7 @@ import typer
 from ndmc.cli.command import Command
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
-from ndmc.cli.scenario import check, new, scenarios, schema
+from ndmc.cli.scenario import check, new, scenarios, schema, show
 from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
 from ndmc.cli.warned import warnings_printed
@@ -57,7 +57,7 @@ def common(
 
 
 for command in (
-    scenarios, check, run, finish, job, info, percentiles, validate, reconcile, new, schema
+    scenarios, show, check, run, finish, job, info, percentiles, validate, reconcile, new, schema
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

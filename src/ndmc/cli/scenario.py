@@ -93,17 +93,40 @@ def _rated(scenario: Scenario) -> tuple[str, list[Rated]]:
     return scenario.heading, ratings(scenario)
 
 
-def new(folder: Annotated[Path, typer.Argument(help="Folder to create.")]) -> None:
-    """Create a commented scenario to start from.
+def show(
+    scenario: ScenarioArgument,
+    file: Annotated[
+        str,
+        typer.Argument(help="Another file of its folder, such as README.md.", show_default=False),
+    ] = "",
+) -> None:
+    """Print the file of a scenario, or another one beside it.
 
-    Example: ndmc new my_study
+    Example: ndmc show steel_loop README.md
+    """
+    from ndmc.cli.tables import print_text
+    from ndmc.scenario.starter import show as text_of
+
+    print_text(text_of(scenario, file))
+
+
+def new(
+    folder: Annotated[Path, typer.Argument(help="Folder to create; its name is the scenario's.")],
+    source: Annotated[
+        str, typer.Option("--from", help="Scenario to copy: a bundled name, a folder or file.")
+    ] = "starter",
+) -> None:
+    """Create a scenario to start from: a commented one, or a copy of any other.
+
+    Example: ndmc new my_study --from steel_loop
     """
     from ndmc.cli.tables import print_lines
-    from ndmc.scenario.starter import create_from_starter
+    from ndmc.scenario.starter import new as create
 
-    path = create_from_starter(folder)
+    path = create(folder, source=source)
+    what = "scenario that runs" if source == "starter" else f"copy of {source}"
     print_lines(
-        f"{path} is a scenario that runs; edit it, then:",
+        f"{path} is a {what}; edit it, then:",
         *(f"  {command_line(['ndmc', word, str(folder)])}" for word in ("check", "run")),
     )
 

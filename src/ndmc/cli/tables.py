@@ -61,6 +61,14 @@ def print_lines(*lines: str) -> None:
     console().print(*lines, sep="\n", soft_wrap=True, highlight=False)
 
 
+def print_text(text: str) -> None:
+    """Print a text as it stands, but to a terminal: there nothing in it is obeyed."""
+    if sys.stdout.isatty():
+        print_lines(*text.expandtabs().splitlines())
+    else:
+        sys.stdout.write(text)
+
+
 def number(value: float) -> str:
     """Return a number with four significant digits, and all those before the point up to 1e10.
 

@@ -1,40 +1,119 @@
-"""A commented scenario to start from."""
+"""Scenarios to read and to start from: those that come with ndmc, and one's own."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
-from ndmc.errors import InputError, RunError
-from ndmc.scenario.load import FILE, find
+from ndmc.errors import InputError, Mistakes, RunError, nearest
+from ndmc.scenario.document import read_document, read_text
+from ndmc.scenario.load import FILE, find, load_each
 
-__all__ = ["create_from_starter"]
+__all__ = ["new", "show"]
 
 STARTER = "starter"
 
+README = "README.md"
 
-def create_from_starter(folder: Path) -> Path:
-    """Copy the commented starting scenario to a new folder and return its scenario file.
+#: Bytes of a file that is shown.
+_LONGEST = 2**26
+
+
+def show(scenario: str | Path, file: str = "") -> str:
+    """Return the text of a scenario: its file, or another one beside it.
+
+    Parameters
+    ----------
+    scenario
+        Name of a bundled scenario, or path of a scenario folder or file.
+    file
+        A file of its folder, such as ``"README.md"``; the scenario file if empty.
+
+    Returns
+    -------
+    str
+        The text as it stands there; nothing is checked.
 
     Raises
     ------
     InputError
-        If the folder exists and holds something, or its name cannot be a scenario's.
+        If there is no such scenario, or no such file in its folder.
+
+    Examples
+    --------
+    >>> show("starter", "README.md").splitlines()[0]
+    '# starter'
+    """
+    path = find(scenario)
+    if file:
+        known = sorted(one.name for one in path.parent.iterdir() if one.is_file())
+        if file not in known:
+            raise InputError(f"no file {file!r} in {str(path.parent)!r}; {nearest(file, known)}")
+        path = path.parent / file
+    return read_text(path, _LONGEST)
+
+
+def new(folder: str | Path, *, source: str | Path = STARTER) -> Path:
+    """Copy a scenario to a new folder, where it has the folder's name.
+
+    Parameters
+    ----------
+    folder
+        The folder, which must not hold anything yet. Its name becomes the scenario's.
+    source
+        Name of a bundled scenario, or path of a scenario folder or file; a commented one to start
+        from if not given.
+
+    Returns
+    -------
+    Path
+        The new scenario file. Beside it are the tables that the scenario or a variant of it reads,
+        and its README.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something, its name cannot be a scenario's, or ``source`` is none.
     RunError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> new(tempfile.mkdtemp() + "/my_study", source="steel_loop").name
+    'scenario.yaml'
     """
+    folder = Path(folder)
     name = folder.resolve().name
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise InputError(f"{name!r} cannot name a scenario; use letters, digits and _")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{str(folder)!r} exists already; choose another folder")
-    starter = find(STARTER).parent
+    path = find(source)
+    found = [*load_each(path)]
+    Mistakes(found[0].mistakes).end()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(starter.iterdir()):
-            if path.suffix in (".yaml", ".csv", ".md"):
-                text = path.read_text(encoding="utf-8")
-                (folder / path.name).write_text(text.replace(STARTER, name), encoding="utf-8")
+        _copy_texts(path, folder, found[0].name, name)
+        for table in {table for one in found for table in one.tables}:
+            (folder / table).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path.parent / table, folder / table)
     except OSError as failed:
         raise RunError(f"cannot write {str(folder)!r}: {failed.strerror}") from None
     return folder / FILE
+
+
+def _copy_texts(path: Path, folder: Path, old: str, name: str) -> None:
+    """Copy the scenario file and the README, with the name where it is a name."""
+    document = read_document(path)
+    lines = document.text.splitlines(keepends=True)
+    line = document.lines[("name",)] - 1
+    lines[line] = re.sub(rf"(\bname:\s*['\"]?){old}\b", rf"\g<1>{name}", lines[line], count=1)
+    texts = {FILE: "".join(lines)}
+    if (path.parent / README).is_file():
+        texts[README] = show(path, README)
+    for file, text in texts.items():
+        commands = rf"(\bndmc \w+ |^# ){old}\b"
+        renamed = re.sub(commands, rf"\g<1>{name}", text, flags=re.MULTILINE)
+        (folder / file).write_text(renamed, encoding="utf-8", newline="\n")
