@@ -18,6 +18,7 @@ __all__ = [
     "as_precision",
     "as_shares",
     "as_text",
+    "names_in",
     "wrong",
 ]
 
@@ -77,6 +78,17 @@ def as_names(value: Any, name: str) -> tuple[str, ...]:
         if all(isinstance(one, str) for one in found):
             return found
     raise wrong(name, value, "a text, or a list of texts")
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names of a text with commas between them.
+
+    Examples
+    --------
+    >>> names_in("in_use, sales")
+    ['in_use', 'sales']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def as_path(value: Any, name: str) -> str:

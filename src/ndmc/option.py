@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError
-from ndmc.given import as_count, wrong
+from ndmc.given import as_count, names_in, wrong
 from ndmc.label import read_change
 
 __all__ = [
@@ -108,7 +108,7 @@ def read_count(text: str, flag: str) -> int:
 
 def read_names(text: str, flag: str = "") -> list[str]:
     """Read names with commas between them; there is nothing that could be wrong with them."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return names_in(text)
 
 
 def read_percents(text: str, flag: str) -> tuple[float, ...]:

@@ -181,7 +181,7 @@ def test_what_is_kept_is_said_alike_everywhere(scenario, tmp_path, text, kept):
     head = "headline: [in_use]"
     folder = scenario("tiny", {head: f"keep: {text}\n{head}"})
     file = ndmc.load(folder).file
-    names = yaml_list(text)
+    names = names_of(text)
     plain = scenario("plain")
     assert ndmc.load(plain, changes={"keep": text}).file.keep == file.keep
     found = [
@@ -194,9 +194,9 @@ def test_what_is_kept_is_said_alike_everywhere(scenario, tmp_path, text, kept):
     assert read_asked(Options(folder, 10, out=tmp_path / "x", keep="scrap")).spec.keep == ("scrap",)
 
 
-def yaml_list(text):
-    """Return a list or a text as YAML has it."""
-    return [name for name in text[1:-1].split(", ") if name] if text[0] == "[" else text
+def names_of(text):
+    """Return what Python is given for a text of the file."""
+    return [name for name in text.strip("[]").split(", ") if name]
 
 
 def test_a_file_that_keeps_what_there_is_not_is_refused(scenario):

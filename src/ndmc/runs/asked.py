@@ -11,7 +11,6 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, nearest
-from ndmc.option import read_names
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
@@ -315,9 +314,7 @@ def _limit(
 
 
 def _listed(names: Iterable[str] | None) -> list[str] | None:
-    if names is None:
-        return None
-    return read_names(names) if isinstance(names, str) else list(names) or ["none"]
+    return None if names is None else list(names) or ["none"]
 
 
 def _check_counts(options: Options, workers: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.errors import nearest
-from ndmc.option import read_names
+from ndmc.given import names_in
 from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.numerals import is_missing
 from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
@@ -84,7 +84,7 @@ def _words(given: Any) -> Any:
 
 
 def _kept(given: Any) -> Any:
-    return read_names(given) if isinstance(given, str) else given
+    return names_in(given) if isinstance(given, str) else given
 
 
 def _score(given: Any) -> Any:
