@@ -80,6 +80,7 @@ def test_a_plan_and_a_run_that_cannot_be_made_remove_nothing(tiny, store, cli, t
     ("options", "message"),
     [
         ({"part": (1, 2)}, "^--overwrite: each part would remove what the others have computed"),
+        ({"overwrite": "no"}, "^overwrite is 'no' but must be True or False"),
         ({"repair": True}, "^--overwrite: a store that is replaced needs no repair"),
     ],
 )
@@ -87,7 +88,7 @@ def test_what_needs_the_store_does_not_replace_it(tiny, store, options, message)
     """Parts share it, and a repair mends it."""
     before = files(store)
     with pytest.raises(InputError, match=message):
-        ndmc.run(tiny, 300, out=store, overwrite=True, **options)
+        ndmc.run(tiny, 300, out=store, **{"overwrite": True} | options)
     assert files(store) == before
 
 

@@ -174,6 +174,7 @@ class Options(Identity):
             "anew. What is no store of ndmc's, or holds other files, is refused.",
             shared=False,
             after="out",
+            take=as_flag,
         ),
     )
     repair: bool = field(
