@@ -276,8 +276,31 @@ def test_a_store_is_compared_as_it_was_run(tmp_path):
 def test_figures_that_cannot_be_computed_are_refused(tmp_path, wrong, message):
     """Refuses unknown quantities, labels and units, and figures that are not one number."""
     folder = write(model([wrong]), tmp_path / "wrong")
-    with pytest.raises(ndmc.InputError, match=message):
-        ndmc.validate(folder, draws=10)
+    for act in ndmc.check, lambda source: ndmc.validate(source, draws=10):
+        with pytest.raises(ndmc.InputError, match=message):
+            act(folder)
+
+
+def test_what_a_check_refuses_is_not_validated(tmp_path):
+    """An indicator that is not finite at the means, though no figure asks for it."""
+    data = model(FIGURES[:2])
+    data["indicators"] |= {"none": "total / (in_use - in_use)"}
+    folder = write(data, tmp_path / "wrong")
+    for act in ndmc.check, lambda source: ndmc.validate(source, draws=10):
+        with pytest.raises(ndmc.InputError, match="'none' is not finite with every parameter"):
+            act(folder)
+
+
+def test_figures_are_checked_under_each_variant(tmp_path):
+    """What only a variant makes wrong is refused by check, with the name of the variant."""
+    data = model(FIGURES)
+    data["variants"] = {
+        "other": {"set": {"indicators.total": "sum(in_use, over=product) / in_use"}}
+    }
+    folder = write(data, tmp_path / "wrong")
+    assert ndmc.check(ndmc.load(folder)).quantities
+    with pytest.raises(ndmc.InputError, match=r"total.*\(under the variant 'other'\)"):
+        ndmc.check(folder)
 
 
 def test_scenario_without_figures_is_refused(tmp_path):

@@ -14,11 +14,9 @@ import numpy.typing as npt
 
 from ndmc.dims import align, flat
 from ndmc.engine.cautions import cautions
-from ndmc.engine.refusals import check_central
 from ndmc.errors import InputError, Mistakes, warn
 from ndmc.label import LabelError, Labels
 from ndmc.legible import few_lines
-from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
 from ndmc.scenario.lifetimes import canonical
@@ -26,13 +24,12 @@ from ndmc.scenario.load import as_scenario, load_each
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.tables import parse_table
+from ndmc.studies.examination import Central, examined
 from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
 from ndmc_kernels.survival import weibull_integer_density
 
 __all__ = ["Checked", "check"]
-
-Central = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -151,13 +148,11 @@ def check(
         each = load_each(scenario, variant=variant, changes=changes)
     loaded = next(each)
     picked = _picked(loaded, sel or {})
-    plan = compile_plan(loaded)
+    plan, central = examined(loaded)
     with Mistakes() as mistakes:
         for other in each:
             with mistakes.apart():
-                compile_plan(other)
-    central = check_central(plan)
-    _check_finite(loaded, plan, central)
+                examined(other)
     notes = _notes(loaded, plan, central)
     for note in notes:
         warn(note)
@@ -180,19 +175,6 @@ def _picked(scenario: Scenario, sel: Labels) -> dict[str, tuple[int, ...]]:
     except LabelError as wrong:
         raise InputError(str(wrong), "--sel") from None
     return {"year": (len(scenario.dims.years) - 1,), **found}
-
-
-def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
-    for output in plan.outputs:
-        values = central[output.name]
-        never = np.isposinf(values) & (output.name in plan.events)
-        if not (np.isfinite(values) | never).all():
-            raise scenario.document.error(
-                f"{output.name!r} is not finite with every parameter at its mean; look for a "
-                "division by zero, such as by a flow that is 0 in the first year",
-                f"{output.kind}s",
-                output.name,
-            )
 
 
 def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:

@@ -10,6 +10,7 @@ from typing import Any
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, pairs
+from ndmc.plan.vocabulary import Vocabulary
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
@@ -134,6 +135,16 @@ def tolerances(scenario: Scenario) -> dict[str, float]:
     """Return how near targets and soft targets are to be met, as shares by status."""
     published = scenario.file.published
     return {"target": 0.10, "soft": 0.20} | dict(published.tolerance if published else {})
+
+
+def check_figure(names: Vocabulary, figure: Figure) -> None:
+    """Refuse a figure that does not mean one number of the model, in a unit of its own."""
+    if not figure.entry.quantity:
+        _amount(figure)
+        return
+    expression = names.quantity(figure.entry.quantity, figure.where)
+    view_of(figure, expression, names.dims)
+    unit_factor(names.scenario, figure, expression)
 
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:

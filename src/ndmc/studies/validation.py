@@ -16,6 +16,7 @@ from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
 from ndmc.store.store import Store, open_store
 from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
+from ndmc.studies.examination import examined
 from ndmc.studies.figures import NOT_KEPT, Comparison, tolerances
 
 if TYPE_CHECKING:
@@ -168,5 +169,6 @@ def _of_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
         return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
     if not 1 <= as_count(draws, "draws") <= MOST_DRAWS:
         raise InputError(f"{draws} draws; validation takes 1 to {MOST_DRAWS}", "-n")
+    examined(scenario)
     drawn = compare_drawn(scenario, draws, seed)
     return Validation(drawn, scenario.variant, tolerances(scenario))

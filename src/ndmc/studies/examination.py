@@ -1,0 +1,69 @@
+"""What a scenario must be for every command to take it: one rule for check and for validate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ndmc.engine.refusals import check_central
+from ndmc.errors import InputError, Mistakes
+from ndmc.model import compile_plan
+from ndmc.plan.steps import Plan
+from ndmc.plan.vocabulary import Vocabulary
+from ndmc.scenario.scenario import Scenario
+from ndmc.studies.figures import check_figure
+
+Central = Mapping[str, npt.NDArray[Any]]
+
+
+def examined(scenario: Scenario) -> tuple[Plan, Central]:
+    """Return the plan of a scenario and its outputs with every parameter at its mean.
+
+    Raises
+    ------
+    InputError
+        For what cannot be compiled, an output that is not finite even there, and published figures
+        that cannot be computed; of a variant with its name.
+    """
+    try:
+        plan = compile_plan(scenario)
+        central = check_central(plan)
+        _check_finite(scenario, plan, central)
+        _check_figures(scenario)
+    except InputError as wrong:
+        if not scenario.variant:
+            raise
+        with Mistakes() as mistakes:
+            mistakes.add(_named(one, scenario.variant) for one in wrong.mistakes)
+        raise
+    return plan, central
+
+
+def _named(wrong: InputError, variant: str) -> InputError:
+    return InputError(f"{wrong.message} (under the variant {variant!r})", wrong.where)
+
+
+def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
+    for output in plan.outputs:
+        values = central[output.name]
+        never = np.isposinf(values) & (output.name in plan.events)
+        if not (np.isfinite(values) | never).all():
+            raise scenario.document.error(
+                f"{output.name!r} is not finite with every parameter at its mean; look for a "
+                "division by zero, such as by a flow that is 0 in the first year",
+                f"{output.kind}s",
+                output.name,
+            )
+
+
+def _check_figures(scenario: Scenario) -> None:
+    """Refuse published figures that no model could be held against."""
+    if scenario.figures:
+        names = Vocabulary(scenario)
+        with Mistakes() as mistakes:
+            for figure in scenario.figures:
+                with mistakes.apart():
+                    check_figure(names, figure)
