@@ -58,6 +58,7 @@ def known(registers):
     return "256" not in registers or "avx2" in flags
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("registers", PROCESSORS.get(platform.machine(), {}))
 def test_processors_agree(here, registers):
     """Every output agrees to 1e-12 of the largest value of its series."""

@@ -104,7 +104,7 @@ def test_no_flow_is_negative(tmp_path):
 def test_weights_leave_out_negative_flows(tmp_path):
     """Weighted draws have the mean of a normal distribution that ends at zero."""
     found = reconcile_scenario(market(tmp_path, waste=1, use=63))
-    drawn = moments(Draws(found, "weighted", 1, 200_000))
+    drawn = moments(Draws(found, "weighted", 1, 50_000))
     cells = found.system.spans["waste"]
     mean, sd = found.point[cells], sd_of(found)[cells]
     # Simulated from the reconciled distribution of the two, which are independent.
@@ -142,7 +142,7 @@ def test_weights_of_a_product_are_those_of_a_grid(tmp_path, mass_is, use_is):
     """Mean and deviation are the integrals over the surface on which the equation holds."""
     found = reconcile_scenario(product(tmp_path, mass_is.__name__, use_is.__name__))
     drawn = moments(Draws(found, "weighted", 1, 200_000))
-    items, mass = np.meshgrid(np.linspace(300, 1700, 901), np.linspace(0.2, 5, 901))
+    items, mass = np.meshgrid(np.linspace(300, 1700, 401), np.linspace(0.2, 5, 401))
     use = items * mass / 1000
     density = normal(items, 1000, 120) * mass_is(mass, 2, 0.4) * use_is(use, 2.4, 0.36)
     steepness = (mass / 1000 * 120 / 0.36) ** 2 + (items / 1000 * 0.4 / 0.36) ** 2

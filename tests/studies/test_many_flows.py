@@ -50,7 +50,7 @@ def is_call(frame, event, name):
 @pytest.mark.parametrize("system", LINEAR.values(), ids=LINEAR)
 def test_twice_the_flows_take_twice_the_work(system):
     """Counted in calls of functions, whatever else the machine does."""
-    few, many = (scenario(system(count)) for count in (400, 800))
+    few, many = (scenario(system(count)) for count in (200, 400))
     ndmc.check(few)  # what is imported and compiled at first
     assert calls(lambda: ndmc.check(many)) < 2.2 * calls(lambda: ndmc.check(few))
 

@@ -176,6 +176,7 @@ def test_a_full_disk_in_a_raise_and_in_a_repair(disk, whole):
 # --- not to be written, not to be read ------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_a_disk_that_turned_read_only(disk, whole):
     """An unfinished run on a read-only disk is one message; a complete one can be read."""
     disk.mount("size=64m")
