@@ -296,3 +296,23 @@ def test_a_clock_that_jumps(tmp_path, whole):
         if "--until" not in more:
             assert_identical(out, contents(whole))
     finishes("info", out, "--verify", PYTHONPATH=path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error"}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_of_python_change_nothing(settings, tmp_path):
+    """Without docstrings and assertions, with warnings that are errors, every command works."""
+    store = tmp_path / "run.zarr"
+    for arguments in (
+        ["run", "starter", "-n", 300, "--out", store],
+        ["check", "starter"],
+        ["percentiles", store],
+        ["info", store, "--verify"],
+        ["validate", "starter", "-n", 300],
+        ["reconcile", "china_nd_published", "-n", 100, "--out", tmp_path / "draws"],
+        ["run", "--help"],
+    ):
+        finishes(*arguments, folder=tmp_path, **settings)

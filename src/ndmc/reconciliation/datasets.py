@@ -23,6 +23,7 @@ from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
+from ndmc.zarr_library import zarr_library
 
 __all__ = ["DrawWriter", "reconcile", "reconciled_draws"]
 
@@ -270,6 +271,7 @@ class DrawWriter:
         if "://" in out:  # not shown: it may hold a password
             message = "draws are written to a folder of this machine, and to no URL"
             raise InputError(message, "--out")
+        zarr_library()
         folder = Path(out)
         self.path = folder / f"{draws.found.system.scenario.name}-{draws.method}.zarr"
         if self.path.exists():

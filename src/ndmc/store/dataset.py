@@ -18,6 +18,7 @@ from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, SUMMARY
 from ndmc.store.view import labels_of, unit_of
+from ndmc.zarr_library import zarr_library
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,6 +72,7 @@ def open_dataset(store: str | Path) -> xr.Dataset:
     opened = open_store(store)
     opened.check_files()
     opened.check_labels()
+    zarr_library()
     with opened.damage("a label"):
         # xarray 2025.9 makes times of what is counted in days, xarray 2026.9 does not.
         dataset: xr.Dataset = xr.open_zarr(opened.path, decode_timedelta=False)

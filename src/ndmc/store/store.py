@@ -47,6 +47,7 @@ from ndmc.store.spec import Spec, blocks
 from ndmc.store.structured import structured
 from ndmc.store.variables import KNOWN
 from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_chunk
+from ndmc.zarr_library import zarr_library
 
 __all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
 
@@ -88,11 +89,8 @@ class Store:
     @functools.cached_property
     def root(self) -> Any:
         """The Zarr group, with the metadata of every array as the document has it."""
-        import numcodecs  # noqa: F401 - before Zarr: see ndmc.store.zarr_v3
-        import zarr
-
         with quiet(), told():
-            return zarr.open_group(self.path, mode="r+", use_consolidated=True)
+            return zarr_library().open_group(self.path, mode="r+", use_consolidated=True)
 
     @functools.cached_property
     def spec(self) -> Spec:
