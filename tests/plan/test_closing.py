@@ -421,3 +421,31 @@ def test_shares_that_differ_by_label_are_summed_label_by_label():
 def test_a_share_of_what_leaves_the_environment():
     """Only what enters a process is known."""
     refused(system({**LOOP, "d": "out q % s"}), "'out' is not a process", "share")
+
+
+def split(**flows):
+    """Return the shares of one inflow over a dim that it has not."""
+    ends = {
+        "into": {"from": "out", "to": "p", "value": "x"},
+        "kept": {"from": "p", "to": "end", "dims": ["k"], "share": "part"},
+        "lost": {"from": "p", "to": "dump", "dims": ["k"], "share": "part"},
+    }
+    part = {"unit": "1", "dims": ["k"], "value": {"a": 0.3, "b": 0.2}, "distribution": "constant"}
+    data = system({"into": "out p = x"}, "p")
+    data["flows"] = {name: {**ends[name], **flows.get(name, {})} for name in ends}
+    return {**data, "dims": {"k": ["a", "b"]}, "parameters": {**data["parameters"], "part": part}}
+
+
+def test_what_could_be_left_open_has_no_dims_that_others_lack():
+    """The message says which flow that is and what must be given instead; then it can be run."""
+    wanted = "leave into without value and give values instead of shares to kept, lost; the balance"
+    refused(split(), rf"\(into, kept, lost\) is given elsewhere; {wanted}", "p")
+    data = split(
+        kept={"share": None, "value": "x * part"}, lost={"share": None, "value": "x * part"}
+    )
+    data["flows"]["into"]["value"] = None
+    data["flows"] = {
+        name: {key: value for key, value in flow.items() if value is not None}
+        for name, flow in data["flows"].items()
+    }
+    assert closed(data) == {"into": "the balance of 'p'"}

@@ -729,7 +729,7 @@ PLANS = [
         "overdetermined process",
         {"    to: losses\n": "    to: losses\n    value: 1 * sum(sales, over=product)\n"},
         "processes: [making",
-        r"'making' is over-determined.*bought, scrap, sales.*leave one without",
+        r"'making' is over-determined.*bought, scrap, sales.*leave one of bought, scrap without",
     ),
     case(
         "share of nothing",

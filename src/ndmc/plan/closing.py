@@ -209,10 +209,34 @@ def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Clo
             key,
         )
     return (
-        f"process {process!r} is over-determined: each of its flows ({', '.join(flows)}) is given "
-        "elsewhere; leave one without value or share so that the balance closes it",
+        f"process {process!r} is over-determined: each of its flows ({_shortened(flows)}) is given "
+        f"elsewhere; {_could_be_left(names, process, flows)}",
         key,
     )
+
+
+def _could_be_left(names: Vocabulary, process: str, flows: Sequence[str]) -> str:
+    """Say which flows a balance can close: their dims are those that all others have, too."""
+    file = names.file
+    common = set.intersection(*(set(names.flow_dims(flow)) for flow in flows))
+    fitting = [flow for flow in flows if common.issuperset(names.flow_dims(flow))]
+    shares = [flow for flow in flows if file.flows[flow].share is not None]
+    shares = [flow for flow in shares if file.flows[flow].origin == process]
+    leaving = [flow for flow in fitting if file.flows[flow].origin == process or not shares]
+    measured = "; what is measured of it stands under reconcile, measured: {flow: parameter}"
+    hint = measured * (file.reconcile is not None)
+    if leaving:
+        few = f"one of {_shortened(leaving)}" if len(leaving) > 1 else leaving[0]
+        return f"leave {few} without value or share so that the balance closes it{hint}"
+    if fitting:
+        values = f"give values instead of shares to {_shortened(shares)}"
+        return f"leave {fitting[0]} without value and {values}; the balance closes it{hint}"
+    return f"add a flow with the dims {sorted(common)} alone, without value or share{hint}"
+
+
+def _shortened(flows: Sequence[str]) -> str:
+    more = f" and {len(flows) - _TOLD} more" if len(flows) > _TOLD else ""
+    return f"{', '.join(flows[:_TOLD])}{more}"
 
 
 def _tied(equation: Closing, matched: dict[str, Closing]) -> dict[str, Closing]:
