@@ -233,8 +233,6 @@ def _with_changes(
     if not (variant or changes):
         return document, file
     if variant:
-        if not isinstance(variant, str):
-            raise InputError(f"one variant is taken by its name, found {variant!r}", "--variant")
         if variant not in file.variants:
             message = f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}"
             raise InputError(message, "--variant")
