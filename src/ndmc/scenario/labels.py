@@ -19,7 +19,8 @@ _MAX_YEARS = 2000
 def read_dims(document: Document, file: ScenarioFile) -> Dims:
     match = _YEARS.fullmatch(file.years)
     if not match:
-        message = f"years is {file.years!r}; write the first and the last, such as 2001..2021"
+        seen = re.findall(r"\d{4}", file.years) or ["2001", "2021"]
+        message = f"years is {file.years!r}; write the first and the last: {seen[0]}..{seen[-1]}"
         raise document.error(message, "years")
     first, last = int(match[1]), int(match[2])
     if last < first:

@@ -388,7 +388,7 @@ class ScenarioFile(_Entry):
     description: str = ""
     references: list[str] = []
     unit: Text
-    years: str = Field(description="first and last year, such as 2001..2021")
+    years: Text = Field(description="first and last year, such as 2001..2021")
     dims: dict[Name, Annotated[DimEntry, _short("labels", list, DimEntry | Labels)]] = {}
     grades: dict[str, GradeEntry] = {}
     confidence: dict[str, str] = {}
