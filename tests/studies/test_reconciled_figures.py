@@ -54,7 +54,10 @@ def scales(*figures, **keys):
         "reconcile": {"measured": {"bought": "first", "sold": "second"}},
         "published": {"figures": list(figures), "tolerance": {"target": 1e9}},
     }
-    return copy.deepcopy({**data, **keys})
+    data |= keys
+    rest = json.dumps({key: value for key, value in data.items() if key != "parameters"})
+    read = {name: about for name, about in data["parameters"].items() if name in rest}
+    return copy.deepcopy(data | {"parameters": read})
 
 
 def compared(*figures, **keys):

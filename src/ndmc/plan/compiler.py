@@ -103,8 +103,10 @@ def build_plan(
 def _steps(names: Vocabulary) -> list[Single]:
     """Return the steps that determine everything, in no order."""
     with names.mistakes:
+        found = names.mistakes.found
         stocks = stock_steps(names)
-        flows = flow_steps(names)
+        # What a stock with a mistake determines is not known, nor which flows are left open.
+        flows = flow_steps(names, closed=names.mistakes.found == found)
     return [*names.indicators.values(), *stocks, *profile_steps(names, stocks), *flows]
 
 

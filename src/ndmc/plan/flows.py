@@ -17,15 +17,15 @@ from ndmc.typing import Floats
 __all__ = ["flow_value", "share_of_flow"]
 
 
-def flow_steps(names: Vocabulary) -> list[Single]:
-    """Return the steps that compute every flow which no stock determines.
+def flow_steps(names: Vocabulary, *, closed: bool) -> list[Single]:
+    """Return the steps that compute every flow which no stock determines, those closed if asked.
 
     What does not fit together is added to the mistakes, with file and line, as are shares that
     take more than everything.
     """
     closings = dict[str, Closing]()
     with names.mistakes.apart():
-        closings = close_flows(names)
+        closings = close_flows(names) if closed else {}
     steps: list[Single] = []
     for name in names.file.flows:
         with names.mistakes.apart():
