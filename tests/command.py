@@ -32,6 +32,16 @@ def command(*arguments):
     return [sys.executable, "-m", "ndmc", *map(str, arguments)]
 
 
+def altered(arguments, *options):
+    """Return a command with other values of some options, each of which is given once."""
+    kept = [str(one) for one in arguments]
+    for option in {*options} & {*kept}:
+        if option.startswith("-"):
+            at = kept.index(option)
+            del kept[at : at + 2]
+    return [*kept, *options]
+
+
 def ndmc(*arguments, before=(), folder=None, **environment):
     """Run the real command to its end, behind another one if given."""
     done = subprocess.run(

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from command import altered
 from numpy.testing import assert_array_equal
 from parts import DISTURBED, KEEP, PARTS, arrays, assert_identical, ended, until
 from strategies import python
@@ -155,7 +156,12 @@ def start(server, tmp_path):
 
     def begin(out, *options, code=DISTURBED, **environment):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, *RUN, "--out", out, "--workers", "1", *options],
+            [
+                sys.executable,
+                "-c",
+                code,
+                *altered([*RUN, "--out", out, "--workers", "1"], *options),
+            ],
             cwd=tmp_path,
             env={**os.environ, "COLUMNS": "120", **environment},
             stdout=subprocess.PIPE,
@@ -327,10 +333,10 @@ def test_more_draws_on_a_server(server, cli, expected, tmp_path):
     """A run on a server that is raised holds what one run of all draws holds."""
     out = f"{BUCKET}/more/run.zarr"
     for draws in ("9001", "9100", str(DRAWS)):
-        done = cli(*RUN, "-n", draws, "--out", out)
+        done = cli(*altered(RUN, "-n", draws), "--out", out)
         assert (done.code, done.err) == (0, "")
     assert_identical(out, expected)
-    again = cli(*RUN, "-n", "9001", "--out", out)
+    again = cli(*altered(RUN, "-n", "9001"), "--out", out)
     assert again.code == 2
     assert f"the store holds {DRAWS:,} draws, 9,001 asked for" in one_message(again.err)
 

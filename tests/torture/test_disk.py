@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from command import PATIENCE, ndmc
+from command import PATIENCE, altered, ndmc
 from disturbed import (
     Started,
     assert_identical,
@@ -202,7 +202,7 @@ def test_a_complete_run_on_a_read_only_disk(disk):
     finishes("percentiles", disk.out, "-v", "sales")
     finishes("finish", disk.out)
     for more in (["-n", 40_000], ["--repair"]):
-        assert_one_message(ndmc(*RUN, *more, "--out", disk.out), "Read-only file system")
+        assert_one_message(ndmc(*altered(RUN, *more), "--out", disk.out), "Read-only file system")
     assert_one_message(ndmc(*RUN, "--out", disk.folder / "new.zarr"), "Read-only file system")
 
 
@@ -285,7 +285,7 @@ def test_two_runs_on_one_store(tmp_path, whole):
         assert first.wait_for(lambda: len(entries(out)) >= 4)
         first.send(signal.SIGSTOP)  # the others meet it in the middle of its work
         for more in ([], ["-n", 40_000, "--repair"], ["--part", "1/2"]):
-            assert_one_message(ndmc(*RUN, *more, "--out", out), "another run writes to")
+            assert_one_message(ndmc(*altered(RUN, *more), "--out", out), "another run writes to")
         first.send(signal.SIGCONT)
         assert first.result().code == 0
     assert_identical(out, whole)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import PATIENCE, Finished, command, ndmc
+from command import PATIENCE, Finished, altered, command, ndmc
 from disturbed import assert_identical, contents, finishes
 from test_cloud import Server
 from test_disk import assert_one_message, nobody
@@ -238,8 +238,8 @@ def everything_said(environment, folder):
     """Return all that commands say on streams and on a terminal, well and badly ended."""
     out = "s3://bucket/run.zarr"
     commands = [
-        [*SMALL, "--keep", "in_use", "--out", out],
-        [*SMALL, "--keep", "in_use", "--out", out, "--repair"],
+        [*altered(SMALL, "--keep", "in_use"), "--out", out],
+        [*altered(SMALL, "--keep", "in_use"), "--out", out, "--repair"],
         ["job", "slurm", "starter", "--parts", 2, "--out", out],
         ["info", out, "--verify"],
         ["percentiles", out],
