@@ -23,7 +23,8 @@ from ndmc.runs.options import Options
 from ndmc.runs.run import execute
 from ndmc.store.integrity import verify
 from ndmc.store.ledger import Ledger
-from ndmc.store.store import Store, open_store
+from ndmc.store.opening import open_store
+from ndmc.store.store import Store
 
 AT_ONCE = 2048
 STORED = ["in_use", "end_of_life", "final_products"]

@@ -13,7 +13,7 @@ from measure import Contest, clocked, held_to, interleaved
 from workload import SEED, Workload
 
 import ndmc
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 NAME, CELLS = "flow", 400
 LEVELS = (0.025, 0.5, 0.975)

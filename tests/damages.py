@@ -18,7 +18,7 @@ from ndmc.cli.print_run import print_run
 from ndmc.cli.print_store import print_info
 from ndmc.errors import InputError, RunError
 from ndmc.store.information import info_of
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 #: What ends a command in one message.
 MESSAGES = (RunError, InputError)

@@ -16,8 +16,8 @@ from command import PATIENCE, Finished, command, ndmc
 from parts import DISTURBED
 
 from ndmc.store.integrity import verify
+from ndmc.store.opening import open_store
 from ndmc.store.spec import blocks
-from ndmc.store.store import open_store
 
 #: The only attributes that two runs of the same command may differ in.
 TIMES = ("started", "finished", "checksum")

@@ -5,7 +5,7 @@ import time
 import zarr
 from numpy.testing import assert_array_equal
 
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 KEEP = ["in_use", "recycled_share"]
 PARTS = ["1/3", "2/3", "3/3"]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ndmc.errors import nearest
+from ndmc.legible import shown
 
 __all__ = [
     "YEARLY",
@@ -36,9 +37,6 @@ _OF_YEARS = re.compile(r"[0-9. ]+")
 
 #: Anything between quotes, which are written twice within.
 _IN_QUOTES = r"""(?P<quote>["'])(?P<quoted>(?:(?!(?P=quote)).|(?P=quote){2})*+)(?P=quote)"""
-
-#: Characters of a label in a message.
-_SHOWN = 80
 
 #: Labels of a group in a message.
 _LISTED = 5
@@ -212,7 +210,7 @@ def _owner(label: str, dim: str, known: Mapping[str, Collection[str]]) -> str:
         return "year"
     labels = [one for some in known.values() for one in some]
     hint = f"{nearest(label, labels)} (write dim=label, such as year=2021)"
-    raise LabelError(f"no dim has a label {_shown(label)}; {hint}")
+    raise LabelError(f"no dim has a label {shown(label)}; {hint}")
 
 
 def pairs(labels: Mapping[str, str | Iterable[str]], between: str = ", ") -> str:
@@ -272,13 +270,13 @@ def unknown_label(
         members = ", ".join(map(repr, own[text][:_LISTED])) + ", ..." * (len(own[text]) > _LISTED)
         return f"{text!r} is a group of {dim}; only its labels can stand here: {members}"
     choices = [*labels[dim], *own] if grouped else [*labels[dim]]
-    found = f"{dim} has no label {_shown(text)}"
+    found = f"{dim} has no label {shown(text)}"
     if alike := next((one for one in choices if _bare(one) == _bare(text)), ""):
         return f"{found} ({_difference(alike, text)}); did you mean {alike!r}?"
     if text in labels:
-        found = f"{_shown(text)} is a dim, and no label of {dim}"
+        found = f"{shown(text)} is a dim, and no label of {dim}"
     elif others := [d for d, some in labels.items() if text in some or text in groups.get(d, ())]:
-        found = f"{_shown(text)} is a label of {others[0]}, not of {dim}"
+        found = f"{shown(text)} is a label of {others[0]}, not of {dim}"
     return f"{found}; {nearest(text, choices)}"
 
 
@@ -335,8 +333,4 @@ def _no_year(text: str, dim: str, years: Sequence[str]) -> str:
     first = _first(years)
     if where := side(text, years):
         return f"{text} lies {where} the {dim}s of the scenario, {first}..{years[-1]}"
-    return f"{_shown(text)} is no {dim}; write whole numbers such as {first}"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+    return f"{shown(text)} is no {dim}; write whole numbers such as {first}"

@@ -6,7 +6,10 @@ import re
 import shlex
 from collections.abc import Iterable
 
-__all__ = ["command_line", "few_lines", "legible"]
+__all__ = ["command_line", "few_lines", "legible", "shown"]
+
+#: Characters of a value in a message.
+_VALUE = 80
 
 #: Lines, and characters of each, by which an object is shown.
 _LINES, _LINE = 8, 100
@@ -39,6 +42,17 @@ def legible(text: str) -> str:
     Kupfer \x1b[31m in \u202eChina\n
     """
     return _ANY_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def shown(text: str) -> str:
+    """Return a label, a cell or another value in quotes for a message, cut if it is long.
+
+    Examples
+    --------
+    >>> shown("car"), len(shown(1000 * "car"))
+    ("'car'", 82)
+    """
+    return repr(text if len(text) <= _VALUE else f"{text[: _VALUE - 3]}...")
 
 
 def few_lines(*texts: str) -> str:

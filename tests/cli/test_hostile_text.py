@@ -14,7 +14,7 @@ from strategies import write
 import ndmc as package
 from ndmc.cli.tables import console, plain_table, print_table
 from ndmc.legible import legible
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 #: A title for terminals, pages and shells, from which each would take an order.
 HOSTILE = (

@@ -11,7 +11,7 @@ from strategies import write
 
 import ndmc
 from ndmc.cli.tables import console, fits, number, plain_table, print_table
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 LONG = "Rest of the western hemisphere"
 TITLE = "Whatever leaves the use of goods in a year, worn out, lost or broken"

@@ -10,7 +10,7 @@ import ndmc
 from ndmc.engine.audit import Audit
 from ndmc.errors import InputError, RunError
 from ndmc.model import compile_plan
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 LOSS = 'loss_rate: {unit: "%", low: 2, mode: 4, high: 10, distribution: triangular}'
 

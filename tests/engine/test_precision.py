@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 import ndmc
 from ndmc import InputError
 from ndmc.runs.replay import work_of
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 from ndmc_kernels.rows import ROUND
 
 

@@ -13,8 +13,8 @@ from ndmc.runs.asked import check_memory, read_asked
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
 from ndmc.runs.run import plan_only
+from ndmc.store.opening import open_store
 from ndmc.store.series import series_of
-from ndmc.store.store import open_store
 
 MIB = 2**20
 

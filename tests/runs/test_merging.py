@@ -12,8 +12,8 @@ import ndmc
 from ndmc.engine.evaluation import evaluate, fill
 from ndmc.errors import InputError, RunError
 from ndmc.runs.run import finish
+from ndmc.store.opening import open_store
 from ndmc.store.ranks import confidence_ranks
-from ndmc.store.store import open_store
 
 SEED = 4
 DRAWS = 12_001

@@ -15,7 +15,7 @@ import ndmc
 from ndmc.runs.listener import Listener
 from ndmc.runs.options import Options
 from ndmc.runs.run import _Run, execute
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 DRAWS = 20_001  # two stages; the last has 24 blocks, of which three parts have 8 each
 RUN = ["run", "starter", "-n", str(DRAWS), "--seed", "4", "--block", "512"]

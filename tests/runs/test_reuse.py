@@ -13,7 +13,7 @@ import xarray as xr
 
 import ndmc
 from ndmc.errors import RunError
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 OPTIONS = {"seed": 3, "keep": ["in_use", "sales"], "percentiles": ["in_use"], "block": 1024}
 

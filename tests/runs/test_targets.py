@@ -12,10 +12,10 @@ from strategies import bundled
 import ndmc
 from ndmc.errors import InputError
 from ndmc.runs.targets import confidence, looks, parse_target, rows_wanted
+from ndmc.store.opening import open_store
 from ndmc.store.ranks import confidence_ranks
 from ndmc.store.series import series_of
 from ndmc.store.spec import Spec
-from ndmc.store.store import open_store
 from ndmc.store.widths import width, widths
 
 SEED = 4

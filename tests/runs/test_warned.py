@@ -8,7 +8,7 @@ import xarray as xr
 
 import ndmc
 from ndmc.errors import warn
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 WILD = {
     'collection:\n    unit: "%"\n    value: 60\n    cv: 5 %\n    distribution: beta': (

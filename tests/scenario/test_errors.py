@@ -14,7 +14,8 @@ from tiny import PRODUCTION, TINY
 import ndmc
 from ndmc import InputError, RunError
 from ndmc.scenario.load import find
-from ndmc.store.store import open_store, write_root
+from ndmc.store.opening import open_store
+from ndmc.store.store import write_root
 
 CONTENT = "    value: {phone: 1, car: 6}\n    grade: study\n"
 SALES = "    value: production * content\n"

@@ -17,8 +17,8 @@ from ndmc.store.buffer import Buffer
 from ndmc.store.bundle import Bundle
 from ndmc.store.digest import Digester
 from ndmc.store.merged import _moments, closest, merge, narrow, summarise_rows
+from ndmc.store.opening import open_store
 from ndmc.store.ranks import confidence_ranks, wanted_ranks
-from ndmc.store.store import open_store
 from ndmc.store.view import View
 
 LEVELS = (0.0, 0.025, 0.3, 0.5, 0.975, 1.0)

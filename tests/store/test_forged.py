@@ -12,7 +12,8 @@ from ndmc.errors import InputError, RunError
 from ndmc.store import summaries
 from ndmc.store.folder import Folder
 from ndmc.store.integrity import verify
-from ndmc.store.store import open_store, write_root
+from ndmc.store.opening import open_store
+from ndmc.store.store import write_root
 
 ASKED = {"seed": 4, "keep": ["in_use", "production"], "workers": 1}
 

@@ -21,7 +21,7 @@ import ndmc
 from ndmc.engine.evaluation import evaluate
 from ndmc.errors import InputError, RunError
 from ndmc.model import compile_plan
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 KEEP = ["sales", "in_use", "end_of_life", "recycled_share", "content", "production"]
 DRAWS = 2501  # so that the last block is shorter, and of one draw in blocks of 500

@@ -12,8 +12,8 @@ from strategies import python, stock_model, write
 import ndmc
 from ndmc.errors import InputError, RunError
 from ndmc.store import stored_percentiles as quantiles
+from ndmc.store.opening import open_store
 from ndmc.store.ranks import confidence_ranks, wanted_ranks
-from ndmc.store.store import open_store
 from ndmc.store.stored_percentiles import summarise
 from ndmc.store.view import view
 
@@ -321,7 +321,7 @@ PEAK = """
 import resource, sys, threading, tracemalloc
 from ndmc.store.stored_percentiles import summarise
 from ndmc.store.view import view
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 store = open_store(sys.argv[1])
 chosen, memory = view(store, "in_use"), int(sys.argv[2])
 summarise(store, view(store, "total", {"year": ["2000"]}), workers=2)  # loads what is loaded once

@@ -10,7 +10,7 @@ from strategies import bundled
 import ndmc
 from ndmc.scenario import reserved
 from ndmc.store.keys import PARAMETERS, PERCENTILES
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 from ndmc.store.variables import VARIABLES
 
 LAYOUT = Path(__file__).parents[2] / "docs" / "store-layout.md"

@@ -127,7 +127,7 @@ TWO_DOORS = """
 import sys, threading, time
 import numpy as np
 from ndmc.store.zarr_v3 import encoded, output_document
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 class Aside:
     def find_spec(self, name, path=None, target=None):

@@ -18,7 +18,7 @@ from strategies import python
 import ndmc
 from ndmc.store.address import place_of
 from ndmc.store.integrity import verify
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -26,7 +26,7 @@ from ndmc.runs.listener import Listener
 from ndmc.runs.options import Options
 from ndmc.runs.replay import work_of
 from ndmc.runs.run import execute
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 distributed = pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")

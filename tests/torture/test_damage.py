@@ -39,7 +39,7 @@ from tiny import write_scenario
 import ndmc as api
 from ndmc.errors import RunError
 from ndmc.store.integrity import verify
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 #: Two stages and a ragged last block; raised in its middle, and by blocks.
 DRAWS, MORE, LESS = 12_501, 17_001, 9_001

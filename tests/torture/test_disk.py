@@ -22,7 +22,7 @@ from disturbed import (
     started,
 )
 
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 RUN = ["run", "starter", "-n", 30_000, "--seed", 4, "--keep", "in_use"]
 RUN += ["--block", 1024, "--workers", 2]

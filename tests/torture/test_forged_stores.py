@@ -23,8 +23,8 @@ from command import here
 import ndmc
 from ndmc.errors import InputError, RunError
 from ndmc.store.ledger import checksum
+from ndmc.store.opening import open_store
 from ndmc.store.seal import seal
-from ndmc.store.store import open_store
 from ndmc.store.structured import structured
 
 pytestmark = pytest.mark.torture

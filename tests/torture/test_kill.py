@@ -24,7 +24,7 @@ from disturbed import (
 )
 
 from ndmc.store.integrity import verify
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 SEED = ["--seed", 4, "--block", 1024, "--workers", 2]
 SHORT = ["run", "starter", "-n", 30_000, "--keep", "in_use", *SEED]

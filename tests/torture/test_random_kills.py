@@ -24,7 +24,7 @@ from disturbed import (
 from tiny import write_scenario
 
 from ndmc.store.integrity import verify
-from ndmc.store.store import open_store
+from ndmc.store.opening import open_store
 
 pytestmark = pytest.mark.torture
 

@@ -26,7 +26,7 @@ def info(
     from ndmc.cli.print_store import print_damage, print_info
     from ndmc.store.information import info_of
     from ndmc.store.integrity import damage_of, unchecked
-    from ndmc.store.store import open_store
+    from ndmc.store.opening import open_store
 
     opened = open_store(store)
     if not verify:
@@ -64,7 +64,7 @@ def percentiles(
     """
     from ndmc.cli.print_store import percentile_rows, print_percentiles
     from ndmc.cli.tables import write_csv
-    from ndmc.store.store import open_store
+    from ndmc.store.opening import open_store
     from ndmc.store.summaries import summaries
 
     opened = open_store(store)

@@ -13,7 +13,8 @@ from ndmc.runs.block import Work
 from ndmc.scenario.document import parse_document
 from ndmc.scenario.load import build
 from ndmc.scenario.scenario import Scenario
-from ndmc.store.store import Store, open_store, tables_of
+from ndmc.store.opening import open_store, tables_of
+from ndmc.store.store import Store
 
 __all__ = ["scenario_of"]
 

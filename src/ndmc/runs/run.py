@@ -36,11 +36,12 @@ from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import damage_of, mend
+from ndmc.store.opening import open_store
 from ndmc.store.place import Place
 from ndmc.store.removal import removable, remove_store
 from ndmc.store.series import kernels_of
 from ndmc.store.spec import Spec, blocks, cut, stages
-from ndmc.store.store import Store, open_store
+from ndmc.store.store import Store
 from ndmc_kernels.beside import compile_beside
 
 if TYPE_CHECKING:

@@ -111,16 +111,14 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
     return one.sheet, cells[np.ix_(*chosen)].reshape(-1).tolist()
 
 
-def _named(target: Target, kept: Sequence[str], dims: Dims) -> dict[str, list[int]]:
+def _named(target: Target, kept: Sequence[str], dims: Dims) -> dict[str, tuple[int, ...]]:
     """Return where the labels of a target stand, by dim."""
     try:
         labels = dims.read(target.labels, kept)
         for dim in labels:
             if dim not in kept:
                 raise LabelError(f"it has no dim {dim!r}; {nearest(dim, kept)}")
-        return {
-            dim: [p for label in labels[dim] for p in dims.chosen(dim, label)] for dim in labels
-        }
+        return dims.picked(labels)
     except LabelError as wrong:
         raise InputError(f"{target.name!r}: {wrong}", "--until") from None
 

@@ -58,12 +58,12 @@ def find(source: str | Path) -> Path:
     path = Path(source)
     if "://" in source:  # not shown: it may hold a password
         raise InputError("a scenario is a folder or a file of this machine, and no URL")
-    if str(source) in bundled():
-        return Path(str(files("ndmc_scenarios"))) / str(source) / FILE
+    if source in bundled():
+        return Path(str(files("ndmc_scenarios"))) / source / FILE
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as failed:
-        raise InputError(f"cannot be read: {failed.strerror}", str(source)) from None
+        raise InputError(f"cannot be read: {failed.strerror}", source) from None
     if is_folder:
         if (path / FILE).is_file():
             return path / FILE
@@ -72,8 +72,8 @@ def find(source: str | Path) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no scenario at {str(path)!r}")
-    hint = nearest(str(source), bundled())
-    raise InputError(f"no bundled scenario {str(source)!r}, and no such folder; {hint}")
+    hint = nearest(source, bundled())
+    raise InputError(f"no bundled scenario {source!r}, and no such folder; {hint}")
 
 
 def load(

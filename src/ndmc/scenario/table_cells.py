@@ -18,8 +18,9 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
+from ndmc.legible import shown
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.tables import Table, is_number, parser, shown
+from ndmc.scenario.tables import Table, is_number, parser
 from ndmc.typing import Array, Floats, Integers
 
 # As many texts are split into columns at once as stay in the cache of a processor.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ndmc.errors import InputError
+from ndmc.legible import shown
 from ndmc.scenario.dialects import foreign
 from ndmc.scenario.document import read_text
 from ndmc.scenario.numerals import remedy
@@ -25,9 +26,6 @@ _MAX_COLUMNS = 10_000
 
 # A row of a table with that many columns; one that is longer is no row.
 _MAX_ROW = 4 * 2**20
-
-# Characters of a cell in a message.
-_SHOWN = 80
 
 # So many rows may stand above the names of columns, as titles do.
 _TITLES = 20
@@ -158,11 +156,6 @@ def parse_table(text: str, path: Path) -> Table:
             f"the column {name!r} stands twice; the first line must name each once", f"{path}:1"
         )
     return Table(path, text, tuple(header), unnamed)
-
-
-def shown(text: str) -> str:
-    """Return a cell for a message, cut if it is long."""
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
 
 
 def parser(column: str) -> Callable[[str], float]:

@@ -18,6 +18,7 @@ __all__ = [
     "keys",
     "ledger",
     "merged",
+    "opening",
     "place",
     "ranks",
     "removal",

@@ -19,10 +19,11 @@ from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
 from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, TABLES, document_key, percentile_key
 from ndmc.store.layout import array_of, documents_of
+from ndmc.store.opening import open_store, tables_of
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
 from ndmc.store.spec import Spec
-from ndmc.store.store import FORMAT, Store, now, open_store, tables_of, write_root
+from ndmc.store.store import FORMAT, Store, now, write_root
 from ndmc.store.zarr_v3 import (
     SmallArrays,
     group_document,

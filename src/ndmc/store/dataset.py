@@ -12,8 +12,9 @@ from ndmc.given import as_names, as_shares, wrong
 from ndmc.label import Labels, is_one
 from ndmc.portable import portable
 from ndmc.store.exceedance import exceedance
+from ndmc.store.opening import open_store
 from ndmc.store.ranks import CONFIDENCE, DEFAULT_QUANTILES
-from ndmc.store.store import Store, open_store
+from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, SUMMARY

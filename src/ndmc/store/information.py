@@ -11,7 +11,8 @@ from ndmc.label import Labels
 from ndmc.legible import few_lines
 from ndmc.plan.steps import Output
 from ndmc.store.exceedance import Exceeded, exceeded_in
-from ndmc.store.store import Store, open_store
+from ndmc.store.opening import open_store
+from ndmc.store.store import Store
 from ndmc.store.widths import Known, widths
 
 __all__ = ["Findings", "Info", "findings_of", "info", "info_of"]

@@ -14,7 +14,8 @@ from ndmc.scenario.scenario import Scenario, hash_of
 from ndmc.store.creation import restore
 from ndmc.store.keys import INPUTS, ROOT, document_key, entry_key, stage_of
 from ndmc.store.layout import array_of
-from ndmc.store.store import Store, open_store, tables_of
+from ndmc.store.opening import open_store, tables_of
+from ndmc.store.store import Store
 from ndmc.store.zarr_v3 import only_chunk, own_document
 
 __all__ = ["Damage", "damage_of", "mend", "unchecked", "verify"]

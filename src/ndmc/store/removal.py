@@ -8,8 +8,9 @@ from ndmc.errors import InputError
 from ndmc.store.creation import existing
 from ndmc.store.folder import Folder
 from ndmc.store.keys import LEDGER, PERCENTILES, ROOT
+from ndmc.store.opening import open_store
 from ndmc.store.place import Place
-from ndmc.store.store import Store, open_store
+from ndmc.store.store import Store
 
 __all__ = ["removable", "remove_store"]
 

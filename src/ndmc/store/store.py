@@ -15,24 +15,20 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, RunError
+from ndmc.errors import RunError
 from ndmc.plan.findings import Extent, Kind, Watch, further, said
 from ndmc.plan.steps import Output
 from ndmc.portable import portable
-from ndmc.store.address import place_of
 from ndmc.store.bucket import told
 from ndmc.store.identity import IDENTITY, spec_of
 from ndmc.store.keys import (
-    LEDGER,
     ROOT,
-    TABLES,
     block_name,
     chunk_key,
     is_block,
@@ -49,12 +45,9 @@ from ndmc.store.variables import KNOWN
 from ndmc.store.zarr_v3 import check_sizes, encoded, get_array, is_whole, only_chunk
 from ndmc.zarr_library import zarr_library
 
-__all__ = ["Store", "now", "open_store", "tables_of", "write_root"]
+__all__ = ["Store", "now", "write_root"]
 
 FORMAT = 1
-
-#: Bytes of a root: it holds the texts of all tables of its scenario.
-_LONGEST = 2**31
 
 
 @contextmanager
@@ -75,6 +68,11 @@ class Store:
 
     place: Place
     document: dict[str, Any]
+
+    @classmethod
+    def of(cls, place: Place, sealed: Mapping[str, Any]) -> Store:
+        """Return the store with a document as it was written."""
+        return cls(place, {**sealed, "attributes": structured(sealed["attributes"])})
 
     @property
     def path(self) -> str:
@@ -368,74 +366,9 @@ def write_root(place: Place, document: Mapping[str, Any]) -> Store:
     # As text: it has 32 bits, and a number of netCDF 3 is one of 31.
     sealed = {**plain, "attributes": {**attributes, "checksum": f"{checksum(plain)}"}}
     place.write(ROOT, json.dumps(sealed).encode())
-    return _store_of(place, sealed)
-
-
-def _store_of(place: Place, sealed: Mapping[str, Any]) -> Store:
-    """Return the store with a document as it was written."""
-    return Store(place, {**sealed, "attributes": structured(sealed["attributes"])})
+    return Store.of(place, sealed)
 
 
 def now() -> str:
     """Return the time as stores record it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def open_store(where: Path | str | Place) -> Store:
-    """Open an existing store.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is not one of ndmc's.
-    RunError
-        If its root is damaged.
-    """
-    place = where if isinstance(where, Place) else place_of(where)
-    try:
-        document = json.loads(place.read(ROOT, 0, _LONGEST))
-        attributes, sound = document["attributes"], _is_sound(document)
-        store = _store_of(place, document)
-        for one in (document, store.document):
-            json.dumps(one, ensure_ascii=False).encode()  # half a character is no text
-    except PermissionError:
-        raise InputError(f"{place.url!r} cannot be read: permission denied") from None
-    except FileNotFoundError:
-        if place.exists():
-            raise _not_ours(place) from None
-        raise InputError(f"there is no store at {place.url!r}") from None
-    except OSError as failed:
-        raise RunError(f"cannot read {place.url!r}: {failed.strerror or failed}") from None
-    except (AttributeError, KeyError, ValueError, TypeError, RecursionError):
-        raise _not_ours(place) from None
-    if attributes.get("ndmc_format") != FORMAT and (sound or "checksum" not in attributes):
-        raise _not_ours(place)
-    if not sound:
-        raise _damaged(place)
-    store.check_root()
-    return store
-
-
-def _is_sound(document: dict[str, Any]) -> bool:
-    attributes = document["attributes"]
-    plain = {k: v for k, v in attributes.items() if k != "checksum"}
-    return f"{attributes.get('checksum')}" == f"{checksum({**document, 'attributes': plain})}"
-
-
-def _damaged(place: Place) -> RunError:
-    return RunError(
-        f"the metadata of {place.url!r} are damaged ({ROOT} is not what was written); "
-        "its numbers cannot be trusted: run into another --out, or restore the file"
-    )
-
-
-def _not_ours(place: Place) -> InputError | RunError:
-    if any(stage_of(name) is not None for name in place.names(LEDGER)):
-        return _damaged(place)
-    return InputError(f"{place.url!r} is not a store of ndmc's (format {FORMAT})")
-
-
-def tables_of(store: Store) -> dict[str, str]:
-    """Return the texts of the tables of a run's scenario, by file name."""
-    found: dict[str, str] = store.metadata[TABLES]["attributes"]
-    return found

@@ -14,7 +14,8 @@ from ndmc.scenario.load import as_scenario, load
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
-from ndmc.store.store import Store, open_store
+from ndmc.store.opening import open_store
+from ndmc.store.store import Store
 from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
 from ndmc.studies.examination import examined
 from ndmc.studies.figures import NOT_KEPT, Comparison, tolerances

@@ -1,0 +1,168 @@
+"""What may stand behind a key of the scenario file: numbers, shares, texts and lists of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ndmc.errors import nearest
+from ndmc.given import names_in
+from ndmc.scenario.document import as_it_stands
+from ndmc.scenario.numerals import is_missing
+from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
+from ndmc.scenario.units import UnitError, parse_amount
+
+Distribution = Literal[
+    "constant",
+    "normal",
+    "truncated_normal",
+    "lognormal",
+    "uniform",
+    "triangular",
+    "pert",
+    "beta",
+    "discrete",
+    "empirical",
+]
+
+Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
+
+Method = Literal["laner", "pedigree", "pedigree_empirical", "hedbrant_soerme"]
+
+Level = Literal["high", "medium", "low"]
+
+Status = Literal[
+    "target", "soft", "contradiction", "reported", "input", "not_modelled", "not_reproducible"
+]
+
+
+def _fraction(given: Any) -> Any:
+    if not isinstance(given, str):
+        return _finite(given)
+    try:
+        number, unit = parse_amount(given)
+    except UnitError as wrong:
+        raise ValueError(str(wrong)) from None
+    if unit not in ("", "1", "%"):
+        raise ValueError(f"{given!r} must be a share such as '2 %' or 0.02")
+    return number / 100 if unit == "%" else number
+
+
+def _fraction_or_none(given: Any) -> Any:
+    if given == "":  # an empty cell of a table
+        return None
+    if isinstance(given, str) and is_missing(given):
+        raise ValueError(f"{given!r} is no share; leave it empty where none is published")
+    share = _fraction(given)
+    if isinstance(share, float) and share > LARGEST_CV:
+        raise ValueError(f"it is {share:.0%}; if {share:g} % is meant, write the %")
+    return share
+
+
+def _finite(given: Any) -> Any:
+    if isinstance(given, bool) or (isinstance(given, float) and not math.isfinite(given)):
+        raise ValueError(f"expected a finite number, found {str(given).lower()}")
+    return given
+
+
+def _text(given: Any) -> Any:
+    if isinstance(given, float):
+        return f"{given:.15g}"
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+def _line(given: str) -> str:
+    return given.rstrip("\n")  # with which YAML ends a block of text
+
+
+def _words(given: Any) -> Any:
+    return given.split() if isinstance(given, str) else given
+
+
+def _kept(given: Any) -> Any:
+    return names_in(given) if isinstance(given, str) else given
+
+
+def _score(given: Any) -> Any:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise ValueError(f"a score must be a whole number such as 2, found {given!r}")
+    if abs(given) > 1000:  # beyond what floats can hold, a message could not even print it
+        raise ValueError("a score must be a whole number from 1 to 4 or 5")
+    return given
+
+
+def _sensitivity(given: Any) -> Any:
+    levels = given if isinstance(given, dict) else {"": given} if given is not None else {}
+    for name, level in levels.items():
+        if name and name not in SENSITIVE:
+            raise ValueError(f"no indicator {name!r} has one; {nearest(name, SENSITIVE)}")
+        if level not in LEVELS:
+            raise ValueError(f"found {level!r} but a level must be one of {', '.join(LEVELS)}")
+    return given
+
+
+def _amount(given: str) -> str:
+    if not given:
+        raise ValueError("it is empty; give a number")
+    try:
+        parse_amount(given)
+    except UnitError as wrong:
+        raise ValueError(str(wrong)) from None
+    return given
+
+
+def _range(given: Any) -> Any:
+    return [-math.inf, math.inf] if given == "any" else given
+
+
+Number = Annotated[float, BeforeValidator(_finite), Field(allow_inf_nan=False)]
+
+Share = Annotated[
+    float,
+    BeforeValidator(_fraction, json_schema_input_type=float | str),
+    Field(allow_inf_nan=False),
+]
+
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)]
+
+Line = Annotated[str, AfterValidator(_line)]
+
+Labels = Annotated[
+    list[str],
+    BeforeValidator(as_it_stands, json_schema_input_type=list[str | float | bool | None]),
+    Field(min_length=1),
+]
+
+#: A name is a folder of a store, with a suffix behind it: file systems allow 255 characters.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
+
+Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
+
+Kept = Annotated[list[str], BeforeValidator(_kept, json_schema_input_type=list[str] | str)]
+
+Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
+
+Sensitivity = Annotated[
+    Any, BeforeValidator(_sensitivity, json_schema_input_type=Level | dict[str, Level] | None)
+]
+
+Range = Annotated[
+    list[float] | None,
+    BeforeValidator(_range, json_schema_input_type=list[float] | Literal["any"] | None),
+]
+
+Amount = Annotated[Text, AfterValidator(_amount)]
+
+PublishedShare = Annotated[
+    Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,
+    BeforeValidator(_fraction_or_none, json_schema_input_type=float | str | None),
+]
+
+PickedLabels = Annotated[
+    dict[str, str] | str,
+    BeforeValidator(
+        as_it_stands, json_schema_input_type=dict[str, str | float | bool | None] | str
+    ),
+]
