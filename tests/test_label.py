@@ -4,7 +4,7 @@ import contextlib
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ndmc.dims import Dims
@@ -74,13 +74,13 @@ TEXTS = st.lists(LETTERS, max_size=8).map("".join)
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(st.sampled_from("xyz"), TEXTS, max_size=3))
+@given(st.dictionaries(st.sampled_from("xyz"), st.lists(TEXTS, min_size=1, max_size=2), max_size=3))
+@example({"x": ["'", ",'"]})
 def test_what_is_shown_is_read_again(labels):
-    """Whatever letters labels have."""
-    labels = {dim: plain_label("", label) for dim, label in labels.items()}
+    """Whatever letters labels have, and whatever stands beside them."""
+    labels = {dim: [plain_label("", label) for label in some] for dim, some in labels.items()}
     for between in (" ", ", "):
-        shown = pairs(labels, between)
-        assert read_labels(shown, {}) == {dim: [label] for dim, label in labels.items()}
+        assert read_labels(pairs(labels, between), {}) == labels
 
 
 @pytest.mark.parametrize("piece", [" ", "a ", "'", "a='", "x= ", "a  ", ", ", '"a" '])

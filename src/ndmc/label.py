@@ -227,7 +227,7 @@ def pairs(labels: Mapping[str, str | Iterable[str]], between: str = ", ") -> str
 
 def quoted(label: str) -> str:
     """Return a label as it may stand among others: in quotes, if it would end too early."""
-    if [*_parts(label)] == [("", [label], label)]:
+    if label[:1] not in ("'", '"') and [*_parts(label)] == [("", [label], label)]:
         return label
     return "'" + label.replace("'", "''") + "'"
 

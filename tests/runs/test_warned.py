@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import pytest
 import xarray as xr
@@ -93,6 +94,19 @@ def test_an_older_store_tells_what_it_counted(folder, tmp_path):
     ]
     assert all("by up to" in text for text in texts)
     assert not any("by up to" in text for text in found)
+
+
+def test_how_far_it_went_is_not_said_of_some_draws_alone(folder, tmp_path):
+    """A store whose older draws do not say it, raised: 'by up to' would be that of the others."""
+    out = tmp_path / "a.zarr"
+    said_by(lambda: ndmc.run(folder, 512, out=out, **OPTIONS))
+    ledger = open_store(out).ledger
+    for entry in map(ledger.read, ledger.names):
+        pieces = tuple(replace(piece, extents={}) for piece in entry.pieces)
+        ledger.write(replace(entry, pieces=pieces))
+    texts, _ = said_by(lambda: ndmc.run(folder, 2000, out=out, **OPTIONS))
+    assert len(texts) == 2
+    assert not any("by up to" in text for text in texts)
 
 
 def test_a_warning_is_that_of_the_caller():

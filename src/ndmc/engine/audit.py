@@ -289,12 +289,12 @@ class _Met(Mapping[str, Floats]):
         cells = excess.reshape(-1, len(self.draws))
         draw = int(np.argmax(cells.max(axis=0)))
         cell = int(np.argmax(cells[:, draw]))
-        most = float(cells[cell, draw])
+        most = float(cells[cell, draw]) * watch.scale
         if not 0 <= most < np.inf:
             return None
         place = ", ".join(self.dims.cell(watch.dims, cell).values())
         years = self._years(watch, excess)
-        return Extent(*years, most * watch.scale, first + int(self.draws[draw]), place)
+        return Extent(*years, most, first + int(self.draws[draw]), place)
 
     def _years(self, watch: Watch, excess: Floats) -> tuple[int, int]:
         if "year" not in watch.dims:

@@ -16,13 +16,16 @@ _MISSING = re.compile(
 #: Characters of a text that may be a number.
 LONGEST = 80
 
-_GAPS = re.compile(r"(?<=\d)[\s'`_\u2019](?=\d)")
+_GAPS = re.compile(r"(?<=\d)[\s'`_\u2019](?=\d)|(?<=^[-+])\s+(?=\d)")
+
+# Powers and marks of notes.
+_RAISED = re.compile("[\u207b\u207a\u00b9\u00b2\u00b3\u2070-\u2079]+")
 
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 _SEPARATED = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 
-_POWER = re.compile(r"(.+?)\s*[x*\u00d7\u00b7]\s*10\s*(?:\^|\*\*)?\s*([-+]?\d+)")
+_POWER = re.compile(r"(?:(.+?)\s*[x*\u00d7\u00b7]\s*)?10\s*(?:\^|\*\*)\s*([-+]?\d+)")
 
 _FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
 
@@ -59,25 +62,31 @@ def remedy(text: str, *, amount: bool = False) -> str:
     """
     if len(text) > LONGEST:
         return ""
-    text = unicodedata.normalize("NFKC", text.strip())
+    found, text = text.strip(), _plain(text.strip())
     if is_missing(text):
         return "a number is needed: where none is known, an estimate and how uncertain it is"
-    text = text.translate(dict.fromkeys(map(ord, _DASHES), "-"))
     if text.startswith(("#", "=")):
         return "it is a formula of a spreadsheet, or its error; save what it should give"
     if fraction := _FRACTION.fullmatch(text):
         return f"write {int(fraction[1]) / int(fraction[2]):.6g}"
-    if readings := _readings(text):
-        return f"write {', or '.join(readings)}"
+    if readings := _readings(text):  # a number that is not finite reads as it stands
+        return f"write {', or '.join(readings)}" if found not in readings else ""
     if _SEVERAL.fullmatch(text):
         return "write one number; how uncertain it is stands in cv, sd, or low and high"
     return _alone(_GAPS.sub("", text), amount)
 
 
+def _plain(text: str) -> str:
+    """Return a text in characters of ASCII, where there are some for it."""
+    text = _RAISED.sub(lambda raised: f"^{raised[0]}", text)
+    text = unicodedata.normalize("NFKC", text).translate(dict.fromkeys(map(ord, _DASHES), "-"))
+    return "".join(str(unicodedata.decimal(character, character)) for character in text)
+
+
 def _alone(text: str, amount: bool) -> str:
     found = _SEPARATED.search(text)
     readings = _readings(found[0]) if found else []
-    if not found or not readings or re.match(r"[A-Za-z]\d", text[found.end() :]):
+    if not found or not readings or re.match(r"[A-Za-z\u2044]\d", text[found.end() :]):
         return ""
     number = readings[0]
     if text.startswith("(") and text.endswith(")"):
@@ -90,13 +99,13 @@ def _alone(text: str, amount: bool) -> str:
 def _readings(text: str) -> list[str]:
     """Return how a number with any separators is written without, in one way or in two."""
     if power := _POWER.fullmatch(text):
-        return [f"{number}e{power[2]}" for number in _readings(power[1])]
+        return [f"{number}e{power[2]}" for number in _readings(power[1] or "1")]
     plain = _GAPS.sub("", text)
     if not _SEPARATED.fullmatch(plain):
         return []
     commas, points = plain.count(","), plain.count(".")
     decimal = "," if commas and plain.rfind(",") > plain.rfind(".") else "."
-    if commas + points == 1 and re.search(r",\d{3}$", plain):
+    if commas + points == 1 and re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", plain):
         return [
             plain.replace(",", ""),
             f"{plain.replace(',', '.')} if the comma is that of decimals",

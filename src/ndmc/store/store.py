@@ -12,7 +12,7 @@ import datetime
 import functools
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ from ndmc.store.keys import (
     stage_of,
 )
 from ndmc.store.layout import Layout, array_of, check_documents
-from ndmc.store.ledger import Entry, Ledger, checksum
+from ndmc.store.ledger import Entry, Ledger, Piece, checksum
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal, is_sealed
 from ndmc.store.spec import Spec, blocks
@@ -333,11 +333,8 @@ class Store:
             message = f"the ledger of {self.path!r} counts what this run does not count"
             raise RunError(f"{message}; run the same command again with --repair")
         worst = max((piece.imbalance for piece in pieces), default=0.0)
-        extents: dict[int, Extent] = {}
-        for number, extent in (found for piece in pieces for found in piece.extents.items()):
-            extents[number] = further(extents.get(number), extent)
         counts = [sum(n) for n in zip(*(piece.counts for piece in pieces), strict=True)]
-        return counts, extents, worst
+        return counts, _extents(pieces), worst
 
     @property
     def counted(self) -> list[tuple[str, Kind, int]]:
@@ -357,6 +354,17 @@ class Store:
         """Write other attributes of the root, and return the store that has them."""
         document = {**self.document, "attributes": {**self.attrs, **attributes}}
         return write_root(self.place, document)
+
+
+def _extents(pieces: Iterable[Piece]) -> dict[int, Extent]:
+    """Return how far each watch went, but where some piece counts it and does not say how far."""
+    found: dict[int, Extent] = {}
+    unsaid = set[int]()
+    for piece in pieces:
+        for number, extent in piece.extents.items():
+            found[number] = further(found.get(number), extent)
+        unsaid |= {n for n, count in enumerate(piece.counts) if count and n not in piece.extents}
+    return {number: extent for number, extent in found.items() if number not in unsaid}
 
 
 def write_root(place: Place, document: Mapping[str, Any]) -> Store:
