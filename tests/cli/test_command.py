@@ -77,7 +77,7 @@ def test_an_option_that_needs_more_is_named(cli, monkeypatch, option):
     monkeypatch.setitem(sys.modules, "distributed", None)
     done = cli("run", "starter", "-n", "10", *option)
     assert done.code == 2
-    assert done.err.startswith(f"error: {option[0]}: this needs distributed; install ndmc with")
+    assert done.err.startswith(f"error: {option[0]}: this needs distributed; install it with")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")

@@ -477,7 +477,7 @@ def test_paths_keep_the_unit_and_dims_of_their_values():
         ("interpolate(2000, 1, 2010, 2, 2005, 3)", "found 2010 before 2005"),
         ("ramp(2000, mass, 2010, rate)", "cannot subtract|cannot add"),
         ("ramp(year, 1, 2010, 2)", "the years of ramp.. cannot change with the years"),
-        ("ramp(life, 1, 2010, 2)", "cannot subtract"),
+        ("ramp(life, 1, 2010, 2)", "plain numbers, not .time.; a parameter of them has the unit 1"),
         ("year + mass", "cannot add"),
         ("yaer + 1", "did you mean 'year'"),
         ("rmap(2000, 1, 2010, 2)", "did you mean 'ramp'"),

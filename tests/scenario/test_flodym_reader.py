@@ -673,7 +673,7 @@ try:
 except ndmc.InputError as wrong:
     print(wrong)
 """
-    asked = 'this needs flodym; install ndmc with its extra: pip install "ndmc[flodym]"'
+    asked = "this needs flodym; install it with: pip install flodym"
     assert python(code, tmp_path / "out") == f"definition: {asked}"
 
 

@@ -176,7 +176,7 @@ except SystemExit as end:
     print(end.code)
 """
     option = command[2]
-    asked = 'the picture is drawn by matplotlib; install it with: pip install "ndmc[plot]"'
+    asked = "the picture is drawn by matplotlib; install it with: pip install matplotlib"
     assert python(code).splitlines() == [f"error: {option}: {asked}", "2"]
     assert not list(tmp_path.iterdir())
 

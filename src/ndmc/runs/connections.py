@@ -32,7 +32,7 @@ def connect(address: str, workers: int | None) -> Iterator[Any]:
     try:
         distributed = distributed_library()
     except ImportError:
-        message = 'this needs distributed; install ndmc with its extra: pip install "ndmc[cluster]"'
+        message = "this needs distributed; install it with: pip install distributed"
         raise InputError(message, "--scheduler" if address else "--processes") from None
     if address:
         _check_address(distributed, address)

@@ -253,12 +253,7 @@ class _Reader(Composer):
             raise ExpressionError(f"write {name}(year, value, year, value{more})")
         parts = [self.visit(argument) for argument in arguments]
         years, values = parts[0::2], parts[1::2]
-        for before, after in itertools.pairwise(years):
-            if before.operation == after.operation == "number" and before.value >= after.value:
-                message = f"the years must rise, found {before.value:g} before {after.value:g}"
-                raise ExpressionError(f"{name}(): {message}")
-        if any("year" in part.dims for part in years):
-            raise ExpressionError(f"the years of {name}() cannot change with the years")
+        _check_years(name, years)
         path = values[0]
         for n in range(len(years) - 1):
             part = self._way(name, years[n], years[n + 1])
@@ -321,3 +316,16 @@ class _Reader(Composer):
 
 def _describe_dims(dims: tuple[str, ...]) -> str:
     return f"the argument has the dims {list(dims)}" if dims else "the argument has no dims"
+
+
+def _check_years(name: str, years: list[Expression]) -> None:
+    for before, after in itertools.pairwise(years):
+        if before.operation == after.operation == "number" and before.value >= after.value:
+            message = f"the years must rise, found {before.value:g} before {after.value:g}"
+            raise ExpressionError(f"{name}(): {message}")
+    for year in years:
+        if year.dimension not in (NONE, None):
+            message = f"the years of {name}() are plain numbers, not [{year.dimension}]"
+            raise ExpressionError(f"{message}; a parameter of them has the unit 1")
+        if "year" in year.dims:
+            raise ExpressionError(f"the years of {name}() cannot change with the years")

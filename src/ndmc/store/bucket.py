@@ -45,7 +45,7 @@ class Bucket(Place):
             # Others write too: a listing that is kept hides what they have written since.
             files, self.root = core.url_to_fs(self.url, use_listings_cache=False)
         except ImportError as missing:
-            hint = 'install ndmc with its extra: pip install "ndmc[cloud]"'
+            hint = "install it with: pip install s3fs"
             text = f"{url!r} needs a package that is not installed"
             text += f"; {hint}" if protocol == "s3" else f" ({missing})"
             raise InputError(text) from None

@@ -90,7 +90,7 @@ def _check_matplotlib(option: str) -> None:
     try:
         importlib.import_module("matplotlib")
     except ImportError:
-        message = 'the picture is drawn by matplotlib; install it with: pip install "ndmc[plot]"'
+        message = "the picture is drawn by matplotlib; install it with: pip install matplotlib"
         raise InputError(message, option) from None
     except ValueError:  # it reads the variable when it is imported, though no file needs it
         backend = os.environ.get("MPLBACKEND")

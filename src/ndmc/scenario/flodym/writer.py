@@ -111,7 +111,7 @@ def from_flodym(
     except UnitError as wrong:
         raise InputError(str(wrong), "unit") from None
     if importlib.util.find_spec("flodym") is None:
-        message = 'this needs flodym; install ndmc with its extra: pip install "ndmc[flodym]"'
+        message = "this needs flodym; install it with: pip install flodym"
         raise InputError(message, "definition")
     from ndmc.scenario.flodym.reading import read_model
 
