@@ -285,10 +285,15 @@ def test_what_spreadsheets_leave_empty_is_passed_over(text):
         ("1,5*10^3", "write 1.5e3"),
         ("(5)", "write -5 if it is negative, else 5"),
         ("1/4", "write 0.25"),
-        ("10 %", "write 10 alone, its unit in a column unit"),
+        ("10 %", "write 10 alone, its unit under unit"),
         ("ca. 5", "write 5 alone"),
-        ("5 \u00b1 1", "write one number; how uncertain it is stands in cv, sd"),
-        ("10-20", "write one number"),
+        ("5 \u00b1 1", "write 5, and 1 in a column sd"),
+        ("5 \u00b1 10 %", "write 5, and 10 % in a column cv"),
+        ("10-20", "write 10 in a column low, and 20 in a column high"),
+        ("10..20 kt", "write 10 in a column low, and 20 in a column high, and kt in a column unit"),
+        ("< 3", "write 0 in a column low, and 3 in a column high"),
+        ("10 1000", "there are two numbers; write one"),
+        ("10 (8-12)", "write one number; how uncertain it is stands in cv, sd"),
         ("=A1*2", "it is a formula"),
         *(
             (mark, "a number is needed: where none")

@@ -313,3 +313,29 @@ def test_dimensions_multiply_like_powers(one, two):
     assert a * b / b == a
     assert (a * a) ** 0.5 == a
     assert a / a == NONE
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("1,5 kt", "write 1.5 kt"),
+        ("10 000", "write 10000"),
+        ("10 \u00b1 2", "{value: 10, sd: 2, distribution: normal}"),
+        ("10 +/- 2 kt/yr", "{value: 10, sd: 2, unit: kt/yr, distribution: normal}"),
+        ("10 kt \u00b1 20 %", "{value: 10, cv: 20 %, unit: kt, distribution: normal}"),
+        ("10\u201320 %", '{low: 10, high: 20, unit: "%", distribution: uniform}'),
+        ("-5 to -3", "{low: -5, high: -3, distribution: uniform}"),
+        ("<1", "{low: 0, high: 1, distribution: uniform}"),
+        ("~5 t", "write 5 t; how uncertain it is stands in cv, sd, or low and high"),
+        ("5 (est.)", "write 5 and its unit alone, and what is said of it in a note"),
+        ("5 /yr", "write 5 and unit: 1/yr"),
+        ("10 1000 t", "there are two numbers; write one"),
+        ("1.2.3", "such as '2 %' or '6.7 kt'"),
+    ],
+)
+def test_an_amount_that_is_no_number_says_what_to_write(text, advice):
+    """With the keys of a parameter where more than a number is said."""
+    with pytest.raises(UnitError) as wrong:
+        parse_amount(text)
+    assert str(wrong.value).startswith(f"{text!r} is not a number with a unit")
+    assert str(wrong.value).endswith(advice)

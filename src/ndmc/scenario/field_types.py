@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -73,6 +74,24 @@ def _text(given: Any) -> Any:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
+def _years(given: Any) -> Any:
+    if isinstance(given, list | dict):
+        raise ValueError(f"{years_advice(str(given))}, and no list")
+    return _text(given)
+
+
+def years_advice(given: str) -> str:
+    """Say how years are written instead of a text.
+
+    Examples
+    --------
+    >>> years_advice("2001-2021")
+    'write the first and the last: 2001..2021'
+    """
+    seen = re.findall(r"\d{4}", given) or ["2001", "2021"]
+    return f"write the first and the last: {seen[0]}..{seen[-1]}"
+
+
 def _line(given: str) -> str:
     return given.rstrip("\n")  # with which YAML ends a block of text
 
@@ -126,6 +145,8 @@ Share = Annotated[
 ]
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)]
+
+Years = Annotated[str, BeforeValidator(_years, json_schema_input_type=str | float)]
 
 Line = Annotated[str, AfterValidator(_line)]
 

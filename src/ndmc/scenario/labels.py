@@ -9,6 +9,7 @@ from ndmc.dims import Dims
 from ndmc.label import unknown_label
 from ndmc.scenario import reserved
 from ndmc.scenario.document import Document
+from ndmc.scenario.field_types import years_advice
 from ndmc.scenario.schema import ScenarioFile
 
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
@@ -19,9 +20,7 @@ _MAX_YEARS = 2000
 def read_dims(document: Document, file: ScenarioFile) -> Dims:
     match = _YEARS.fullmatch(file.years)
     if not match:
-        seen = re.findall(r"\d{4}", file.years) or ["2001", "2021"]
-        message = f"years is {file.years!r}; write the first and the last: {seen[0]}..{seen[-1]}"
-        raise document.error(message, "years")
+        raise document.error(f"years is {file.years!r}; {years_advice(file.years)}", "years")
     first, last = int(match[1]), int(match[2])
     if last < first:
         message = f"years run backwards, from {first} to {last}; write {last}..{first}"

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from ndmc.errors import InputError, nearest, together
 from ndmc.scenario.document import Document, Key
+from ndmc.scenario.numerals import remedy
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -97,7 +98,9 @@ def _explain(
         message = f"{path} is {_shown(mistake['input'])} but must be {_wanted(model, key, mistake)}"
         return document.error(message, *key)
     found = _found(mistake["input"])
-    return document.error(f"{path} is {found}; write {_wanted(model, key, mistake)}", *key)
+    advice = remedy(mistake["input"]) if kind in ("float_parsing", "int_parsing") else ""
+    advice = advice or f"write {_wanted(model, key, mistake)}"
+    return document.error(f"{path} is {found}; {advice}", *key)
 
 
 def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str:

@@ -26,6 +26,7 @@ from ndmc.scenario.field_types import (
     Status,
     Text,
     Words,
+    Years,
 )
 
 __all__ = ["FlowEntry", "IndicatorEntry", "InitialEntry", "StockEntry", "json_schema"]
@@ -251,7 +252,7 @@ class ScenarioFile(_Entry):
     description: str = ""
     references: list[str] = []
     unit: Text
-    years: Text = Field(description="first and last year, such as 2001..2021")
+    years: Years = Field(description="first and last year, such as 2001..2021")
     dims: dict[Name, Annotated[DimEntry, _short("labels", list, DimEntry | Labels)]] = {}
     grades: dict[str, GradeEntry] = {}
     confidence: dict[str, str] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ndmc.scenario.known_units import UnitError, read_unit
-from ndmc.scenario.numerals import LONGEST, remedy
+from ndmc.scenario.numerals import LONGEST, is_uncertain, remedy
 
 __all__ = ["NONE", "TIME", "Dimension", "UnitError", "parse_amount"]
 
@@ -62,7 +62,7 @@ def parse_amount(text: str | float) -> tuple[float, str]:
     (2.0, '%')
     """
     match = _AMOUNT.fullmatch(str(text))
-    if not match:
+    if not match or is_uncertain(match[0]):
         message = f"{text!r} is not a number with a unit, such as '2 %' or '6.7 kt'"
         advice = _of_amount(str(text))
         raise UnitError(f"{message}; {advice}" if advice else message)
