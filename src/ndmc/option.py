@@ -9,7 +9,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, warn
 from ndmc.given import as_count, names_in, wrong
 from ndmc.label import read_change
 
@@ -119,7 +119,11 @@ def read_percents(text: str, flag: str) -> tuple[float, ...]:
     >>> read_percents("2.5,50,99.9", "-q")
     (0.025, 0.5, 0.999)
     """
-    return tuple(_read_percent(one, flag) for one in text.split(","))
+    found = tuple(_read_percent(one, flag) for one in text.split(","))
+    if len(found) > 1 and max(found) <= 0.01:
+        meant = ",".join(f"{share * 1e4:.12g}" for share in found)
+        warn(f"{text} are read as percents; if they are shares, write {meant}", flag)
+    return found
 
 
 def _read_percent(text: str, flag: str) -> float:

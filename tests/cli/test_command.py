@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from ndmc.cli.app import app
+from ndmc.errors import StudyWarning
+from ndmc.option import read_percents
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -88,3 +90,10 @@ def test_a_folder_that_is_gone_is_named(process, tmp_path, command):
     done = process(command, *[os.fspath(tmp_path)] * (command == "info"), before=gone)
     assert (done.code, done.out) == (1, "")
     assert re.fullmatch(r"error: the working directory is gone \(.*\); change to .*\n", done.err)
+
+
+def test_quantiles_that_read_like_shares_are_warned_of():
+    """NumPy has quantiles from 0 to 1; as percents they would be the lowest draws, all of them."""
+    with pytest.warns(StudyWarning, match=r"^-q: 0.025,0.5 are read as percents; .* write 2.5,50$"):
+        assert read_percents("0.025,0.5", "-q") == (0.00025, 0.005)
+    assert read_percents("0.5", "-q") == (0.005,)

@@ -1177,6 +1177,7 @@ COMMANDS = [
     (["run"], r"(?i)missing argument 'scenario'; see ndmc run --help"),
     (["run", "{tiny}", "--sed", "1"], r"no such option: --sed.*; see ndmc run --help"),
     (["run", "{tiny}", "--workers", "two"], "--workers: 'two' is not a whole number; write it"),
+    (["check", "{tiny}", "Cars"], r"\(Cars\): put texts with blanks in quotes; see"),
     (["rnu"], r"no such command 'rnu'.*; see ndmc --help"),
     (["run", "{tiny}", "-q", "nan"], "-q: nan % is not between 0 and 100 %"),
     (["run", "{tiny}", "--part", "1/0"], "--part: 0 parts asked for; at least 1 is needed"),

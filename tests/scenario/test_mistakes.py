@@ -181,6 +181,7 @@ FILE = {
             "{a: b}",
             "flows.a is 'b'; write keys and what they hold, such as {from: ..., to:",
         ),
+        ("grades", "{g: {errors: shared}}", "grades.g.errors: 'shared' names no dim; write it for"),
         ("flows", "{a b: {from: x, to: y}}", "flows has the key 'a b'; write a name: letters"),
         ("flows", "{a: {from: x}}", "the key 'flows.a.to' is missing"),
         ("flows", "{a: {form: x, to: y}}", "unknown key 'flows.a.form'; did you mean 'from'?"),

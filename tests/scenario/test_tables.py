@@ -245,6 +245,16 @@ def test_other_files_are_told_from_tables(text, message):
 OTHER = Dims({"k": ("a",), "other": ("x", "y")})
 
 
+def test_all_columns_that_are_missing_are_named_at_once():
+    """A table whose columns have capitals is mended in one go."""
+    with pytest.raises(InputError) as wrong:
+        cells("K,Other,value\na,x,1\n", OTHER, names=("k", "other"))
+    assert [part.split(": ", 1)[1] for part in str(wrong.value).split("\n")] == [
+        "no column for the dim 'k'; did you mean 'K'?",
+        "no column for the dim 'other'; did you mean 'Other'?",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -121,6 +121,8 @@ def _quit_usage(wrong: Any) -> None:
     if type(wrong).__name__ == "NoArgsIsHelpError":
         print(text, file=sys.stderr)
         sys.exit(2)
+    if "unexpected extra argument" in text:
+        text = f"{text.rstrip('.')}: put texts with blanks in quotes"
     path = wrong.ctx.command_path if wrong.ctx else "ndmc"
     _quit(2, f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help")
 

@@ -132,6 +132,12 @@ def _amount(given: str) -> str:
     return given
 
 
+def _along(given: Any) -> Any:
+    if isinstance(given, str):
+        raise ValueError(f"{given!r} names no dim; write it for each, such as {{year: {given}}}")
+    return given
+
+
 def _range(given: Any) -> Any:
     return [-math.inf, math.inf] if given == "any" else given
 
@@ -167,6 +173,11 @@ Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list
 
 Sensitivity = Annotated[
     Any, BeforeValidator(_sensitivity, json_schema_input_type=Level | dict[str, Level] | None)
+]
+
+#: How errors hang together along each dim.
+Along = Annotated[
+    dict[str, str] | None, BeforeValidator(_along, json_schema_input_type=dict[str, str] | None)
 ]
 
 Range = Annotated[

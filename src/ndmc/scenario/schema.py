@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.field_types import (
+    Along,
     Amount,
     Convention,
     Distribution,
@@ -83,9 +84,7 @@ class GradeEntry(_Entry):
     distribution: Distribution | None = Field(None, description="needed unless quality is given")
     cv: Share | None = Field(None, description="standard deviation as a share of the mean")
     quality: Quality = None
-    errors: dict[str, str] | None = Field(
-        None, description="per dim: shared, independent, ar1(rho) or mixed(w)"
-    )
+    errors: Along = Field(None, description="per dim: shared, independent, ar1(rho) or mixed(w)")
 
 
 class ParameterEntry(_Entry):
@@ -109,7 +108,7 @@ class ParameterEntry(_Entry):
     high: Number | None = None
     values: list[Number] | None = None
     weights: list[Number] | None = None
-    errors: dict[str, str] | None = None
+    errors: Along = None
     range: Range = Field(
         None,
         min_length=2,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.legible import shown
 from ndmc.scenario.coded import Coded
@@ -109,12 +109,15 @@ def read_cells(
 
 
 def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
-    for name in names:
-        if name not in table.header:
+    missing = [name for name in names if name not in table.header]
+    elsewhere = table.header_elsewhere(names) if missing else ""
+    with Mistakes() as mistakes:
+        for name in missing[:1] if elsewhere else missing:
             across = not set(dims.labels[name]).isdisjoint(table.header)
             hint = f"say 'wide: {name}'" if across else nearest(name, table.header)
-            hint = table.header_elsewhere(names) or hint
-            raise InputError(f"no column for the dim {name!r}; {hint}", table.where())
+            with mistakes.apart():
+                message = f"no column for the dim {name!r}; {elsewhere or hint}"
+                raise InputError(message, table.where())
 
 
 def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> None:
