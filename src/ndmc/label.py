@@ -43,7 +43,7 @@ _LISTED = 5
 
 
 #: Labels that are picked, by dim: one or several of each.
-Labels = Mapping[str, str | int | Iterable[str | int]]
+Labels = Mapping[str, str | int | slice | Iterable[str | int]]
 
 
 class LabelError(ValueError):
@@ -63,19 +63,23 @@ def plain_label(dim: str, text: str) -> str:
     return whole[1] if whole else text
 
 
-def is_one(labels: str | int | Iterable[str | int]) -> bool:
+def is_one(labels: str | int | slice | Iterable[str | int]) -> bool:
     """Whether a label stands alone: a text or a number, of NumPy too."""
     return isinstance(labels, str) or not isinstance(labels, Iterable)
 
 
-def listed(labels: str | int | Iterable[str | int]) -> list[str]:
+def listed(labels: str | int | slice | Iterable[str | int]) -> list[str]:
     """Return one label or several as texts.
 
     Examples
     --------
     >>> listed(2021), listed(["car", "phone"])
     (['2021'], ['car', 'phone'])
+    >>> listed(slice(2010, 2021))  # as xarray picks years from one to the other
+    ['2010..2021']
     """
+    if isinstance(labels, slice):
+        return [f"{labels.start}..{labels.stop}"]
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         return [str(labels)]
     return [str(label) for label in labels]

@@ -160,7 +160,7 @@ class _Relations:
 
     def _measurements(self) -> Iterator[Relation]:
         if not self.measured:
-            self.names.fail("nothing is measured; add 'measured'", "reconcile")
+            self.names.fail("nothing is measured; add measured: {flow: parameter}", "reconcile")
         for name, expression in self.measured.items():
             variable = self.names.variables[name]
             where = self.names.where("reconcile", "measured", name)

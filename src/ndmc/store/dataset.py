@@ -104,7 +104,7 @@ def percentiles(
         Shares from 0 to 1.
     sel
         Labels to pick, ``{"year": 2021, "product": ["mobile_phone", "automobiles"]}``; a group
-        stands for its labels.
+        stands for its labels, ``"2010..2021"`` or ``slice(2010, 2021)`` for the years.
     over
         Dims to sum over, draw by draw, before percentiles are taken.
     by_group
