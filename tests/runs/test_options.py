@@ -57,7 +57,7 @@ assert "mirrored: True, asked for False" in said("run", "starter", "-n", "300", 
 def test_an_option_is_declared_in_one_place(tmp_path):
     """With one field more there is an option in Python, of both commands, of jobs and stores."""
     package = Path(ndmc.__file__).parent
-    shutil.copytree(package, tmp_path / "ndmc", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package, tmp_path / "ndmc")
     place = tmp_path / "ndmc" / "store" / "spec.py"
     before = "\n\n@dataclass(frozen=True, kw_only=True)\nclass Spec(Identity):"
     text = place.read_text(encoding="utf-8")

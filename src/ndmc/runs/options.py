@@ -1,10 +1,12 @@
 """What can be asked of a run: the one list of options, for Python, the command line and jobs."""
 
+import functools
 import inspect
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
 from ndmc.option import (
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from ndmc.scenario.scenario import Scenario
 
 __all__ = ["Options", "listed"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _as_client(value: Any, name: str) -> Any:
@@ -204,3 +209,34 @@ def listed() -> list[Field[Any]]:
         order.insert(place, name)
         place += 1
     return [known[name] for name in order]
+
+
+def asked_by(
+    options: Callable[P, Options],
+) -> Callable[[Callable[[Options], R]], Callable[P, R]]:
+    """Let a function of options be called with them, and list them in its docstring."""
+
+    def decorate(function: Callable[[Options], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                asked = options(*args, **kwargs)
+            except TypeError as wrong:  # which names the class
+                name = f"{function.__name__}()"
+                raise TypeError(str(wrong).replace("Options.__init__()", name)) from None
+            return function(asked)
+
+        known, own = inspect.signature(options).parameters, inspect.signature(function)
+        order = [known[one.name] for one in listed()]
+        called.__dict__["__signature__"] = own.replace(parameters=order)
+        text = inspect.cleandoc(function.__doc__ or "")
+        called.__doc__ = text.replace("{options}", "\n".join(map(_described, listed())))
+        return called
+
+    return decorate
+
+
+def _described(one: Field[Any]) -> str:
+    """Return what a docstring says of an option."""
+    text = option_of(one).python or option_of(one).help
+    return f"{one.name}\n{textwrap.fill(text, 96, initial_indent='    ', subsequent_indent='    ')}"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import Field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +16,6 @@ from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import InputError, RunError, warn
-from ndmc.option import option_of
 from ndmc.plan.steps import Plan
 from ndmc.runs.asked import Asked, check_memory, cores, read_asked, staged
 from ndmc.runs.block import Work
@@ -28,7 +24,7 @@ from ndmc.runs.executors import Executor, Task, Threads
 from ndmc.runs.forecast import Estimate, check_disk, estimate
 from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
-from ndmc.runs.options import Options, listed
+from ndmc.runs.options import Options, asked_by
 from ndmc.runs.replay import check_plan, replayed
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
 from ndmc.scenario.scenario import Scenario
@@ -52,42 +48,8 @@ __all__ = ["execute", "finish", "plan_only", "run"]
 #: So much is warned of after a run.
 _SAID = 20
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def _asked_by(
-    options: Callable[P, Options],
-) -> Callable[[Callable[[Options], R]], Callable[P, R]]:
-    """Let a function of options be called with them, and list them in its docstring."""
-
-    def decorate(function: Callable[[Options], R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                asked = options(*args, **kwargs)
-            except TypeError as wrong:  # which names the class
-                name = f"{function.__name__}()"
-                raise TypeError(str(wrong).replace("Options.__init__()", name)) from None
-            return function(asked)
-
-        known, own = inspect.signature(options).parameters, inspect.signature(function)
-        order = [known[one.name] for one in listed()]
-        called.__dict__["__signature__"] = own.replace(parameters=order)
-        text = inspect.cleandoc(function.__doc__ or "")
-        called.__doc__ = text.replace("{options}", "\n".join(map(_described, listed())))
-        return called
-
-    return decorate
-
-
-def _described(one: Field[Any]) -> str:
-    """Return what a docstring says of an option."""
-    text = option_of(one).python or option_of(one).help
-    return f"{one.name}\n{textwrap.fill(text, 96, initial_indent='    ', subsequent_indent='    ')}"
-
-
-@_asked_by(Options)
+@asked_by(Options)
 def run(options: Options) -> xr.Dataset:
     """Run a scenario and return its kept draws, lazily.
 
