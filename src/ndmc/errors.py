@@ -18,6 +18,7 @@ __all__ = [
     "Mistakes",
     "RunError",
     "StudyWarning",
+    "closest",
     "nearest",
     "readable",
     "together",
@@ -253,12 +254,24 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     "did you mean 'product'?"
     """
     choices = list(allowed)
-    if len(name) * sum(map(len, choices)) <= _COMPARED:
-        close = [choice for choice in choices if choice.casefold() == name.casefold()]
-        close = close or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-        if close:
-            return f"did you mean {close[0]!r}?"
+    if close := closest(name, choices):
+        return f"did you mean {close!r}?"
     return f"choose one of {_listed(choices)}" if choices else "none is defined here"
+
+
+def closest(name: str, names: Sequence[str]) -> str:
+    """Return the name that is most like another, capitals or not; empty if none is.
+
+    Examples
+    --------
+    >>> closest("Cars", ["phone", "car"]), closest("Cars", ["phone"])
+    ('car', '')
+    """
+    if len(name) * sum(map(len, names)) > _COMPARED:
+        return ""
+    folded = {one.casefold(): one for one in reversed(names)}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
 
 
 def _listed(names: Sequence[str]) -> str:

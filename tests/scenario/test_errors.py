@@ -104,6 +104,7 @@ WRONG_NAMES = [
     case("flow target", {"to: recycling": "to: recycle"}, "to: recycle", "'recycle'.*'recycling'"),
     case("stock process", {"process: use": "process: usse"}, "usse", "'usse'.*'use'"),
     case("grade", {"grade: survey": "grade: servey"}, "servey", "grade 'servey'.*'survey'"),
+    case("grade that is too wide", {"    cv: 10 %": "    cv: 10"}, "cv: 10", "^cv is 1000%"),
     case("grade of a letter", {"B: study": "B: studdy"}, "B: studdy", "grade 'studdy'.*'study'"),
     case(
         "letter",
@@ -1136,6 +1137,7 @@ def test_missing_store_is_refused(tmp_path):
     ("options", "message"),
     [
         ({"variables": "in_us"}, "'in_us' is not in .*; did you mean 'in_use'"),
+        ({"variables": "sales_totl"}, "did you mean 'sales_total'"),
         ({"sel": {"yaer": 2004}}, "no output has a dim 'yaer'; did you mean 'year'"),
         ({"variables": "bought", "over": "product"}, "'bought' has no dim 'product'; choose"),
         ({"sel": {"product": "cra"}}, "product has no label 'cra'; did you mean 'car'"),

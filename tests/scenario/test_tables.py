@@ -224,6 +224,7 @@ def test_a_parameter_of_too_many_cells_is_refused():
         ("k,value\n# a guess\na,1\n", "1 cells but 2 columns; a table has no comments"),
         ("Table 1\n\nk,value\na,1\n", "no column for the dim 'k'; line 3 has names of columns"),
         ("\nk,value\na,1\n", "the first line is blank"),
+        ("K,value\na,1\n", "no column for the dim 'k'; call the column 'K' 'k'"),
         ("1,2\n2,2\n", "no column for the dim 'k'; the first line must name the columns"),
         ("<!DOCTYPE html>\n<p>404</p>\n", "a page of HTML"),
         ("k\0,\0v\0\n", "not UTF-8 text, but probably UTF-16"),

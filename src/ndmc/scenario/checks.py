@@ -11,6 +11,7 @@ from ndmc.scenario.dependence import cholesky
 from ndmc.scenario.distributions import ignored, superfluous
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
+from ndmc.scenario.quality import LARGEST_CV, TOO_WIDE
 from ndmc.scenario.schema import ScenarioFile
 from ndmc.scenario.spelling import Spelling
 from ndmc.scenario.written import BY_CONFIDENCE
@@ -84,6 +85,9 @@ def wrong_grades(document: Document, file: ScenarioFile) -> Iterator[tuple[str, 
             yield name, document.error(message, "grades", name)
         if grade.quality and grade.cv is not None:
             message = "give either quality or cv, not both: scores say how wide it is"
+            yield name, document.error(message, "grades", name, "cv")
+        if grade.cv is not None and grade.cv > LARGEST_CV:
+            message = f"cv is {TOO_WIDE.format(cv=grade.cv)}"
             yield name, document.error(message, "grades", name, "cv")
         if grade.cv is not None and grade.distribution:
             for _, message in ignored({grade.distribution}, {"cv"}):

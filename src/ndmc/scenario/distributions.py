@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.scenario.marginals import KINDS, Marginals, joined, normal_cdf, normal_pdf
-from ndmc.scenario.quality import LARGEST_CV
+from ndmc.scenario.quality import LARGEST_CV, TOO_WIDE
 from ndmc.typing import Floats
 
 # A uniform has 52 bits, so no draw lies further out than this many standard deviations.
@@ -93,8 +93,7 @@ def marginals(
     for key in {"cv", "sd", "sigma"} & set(numbers):
         _refuse(numbers[key] < 0, f"{key} is {{x:g}} but must not be negative", x=numbers[key])
     if "cv" in numbers:
-        message = "cv is {cv:.0%}; if {cv:g} % is meant, write the %"
-        _refuse(numbers["cv"] > LARGEST_CV, message, cv=numbers["cv"])
+        _refuse(numbers["cv"] > LARGEST_CV, f"cv is {TOO_WIDE}", cv=numbers["cv"])
     with np.errstate(all="ignore"):  # what cannot be computed is refused
         found = build(numbers)
     _refuse_extreme(found)

@@ -12,7 +12,7 @@ from ndmc.errors import nearest
 from ndmc.given import names_in
 from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.numerals import is_missing
-from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE
+from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE, TOO_WIDE
 from ndmc.scenario.units import UnitError, parse_amount
 
 Distribution = Literal[
@@ -58,7 +58,7 @@ def _fraction_or_none(given: Any) -> Any:
         raise ValueError(f"{given!r} is no share; leave it empty where none is published")
     share = _fraction(given)
     if isinstance(share, float) and share > LARGEST_CV:
-        raise ValueError(f"it is {share:.0%}; if {share:g} % is meant, write the %")
+        raise ValueError(f"it is {TOO_WIDE.format(cv=share)}")
     return share
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ndmc.errors import InputError, nearest, together
+from ndmc.errors import InputError, closest, nearest, together
 from ndmc.scenario.document import Document, Key
 from ndmc.scenario.numerals import remedy
 
@@ -111,7 +111,7 @@ def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str
         hint = "write decimals with a point, and texts with commas in quotes"
     elif re.search(r"[()=,]", name):
         hint = "put texts with commas in quotes"
-    elif others and not hint.startswith("did you mean"):
+    elif others and not closest(name, known):
         hint = f"it is a key of entries of {' and '.join(others)}"
     return f"unknown key {_quoted(path)}; {hint}"
 

@@ -78,7 +78,7 @@ def _wanted(parameter: WrittenParameter, table: Table, column: str) -> Wanted:
     entry, dims = parameter.entry, parameter.dims
     numbers = [c for c in (*KEYS, column) if c in table.header and c not in dims]
     if not numbers and not entry.wide and set(dims) <= set(table.header):
-        message = f"no column {column!r}; {nearest(column, table.header)}"
+        message = f"no column {column!r}; {table.instead_of(column)}"
         message += "" if entry.column else " (or name the one that holds the value under 'column')"
         raise InputError(message, table.where())
     if entry.column:

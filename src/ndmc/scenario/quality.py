@@ -39,6 +39,9 @@ NORMAL_UP_TO = 0.30
 #: Above this a cv is a forgotten percent sign.
 LARGEST_CV = 3.0
 
+#: What is said of one that is larger.
+TOO_WIDE = "{cv:.0%}; if {cv:g} % is meant, write the %"
+
 # More than a factor of 10 each way is Hedbrant and Soerme's last level; beyond is a mistake.
 _LARGEST_FACTOR = 10.0
 

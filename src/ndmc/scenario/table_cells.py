@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, Mistakes, nearest
+from ndmc.errors import InputError, Mistakes
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.legible import shown
 from ndmc.scenario.coded import Coded
@@ -114,17 +114,15 @@ def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
     with Mistakes() as mistakes:
         for name in missing[:1] if elsewhere else missing:
             across = not set(dims.labels[name]).isdisjoint(table.header)
-            hint = f"say 'wide: {name}'" if across else nearest(name, table.header)
-            with mistakes.apart():
-                message = f"no column for the dim {name!r}; {elsewhere or hint}"
-                raise InputError(message, table.where())
+            hint = elsewhere or (f"say 'wide: {name}'" if across else table.instead_of(name))
+            mistakes.add([InputError(f"no column for the dim {name!r}; {hint}", table.where())])
 
 
 def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> None:
     header, labels = _places(table, wide), dims.labels[wide]
     for name in down:
         if name not in header:
-            raise InputError(f"no column {name!r}; {nearest(name, table.header)}", table.where())
+            raise InputError(f"no column {name!r}; {table.instead_of(name)}", table.where())
     known = {*down, *labels}
     for name in filter(None, header):
         if name not in known:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, closest, nearest
 from ndmc.legible import shown
 from ndmc.scenario.dialects import foreign
 from ndmc.scenario.document import read_text
@@ -56,6 +56,12 @@ class Table:
         if len(self.header) > len(names) and all(map(_DIGITS.fullmatch, self.header)):
             return "the first line must name the columns; it holds numbers"
         return ""
+
+    def instead_of(self, column: str) -> str:
+        """Say what to do about a column that is missing: one much like it has another name."""
+        names = [*filter(None, self.header)]
+        found = closest(column, names)
+        return f"call the column {found!r} {column!r}" if found else nearest(column, names)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line and the cells of every row that is not blank.

@@ -102,7 +102,9 @@ def view(
     if described and name == TOTAL.name(described.name) and summed(described):
         name, over = described.name, (*summed(described), *over)
     if name not in store.computed:
-        raise InputError(f"{name!r} is not in {store.path}; {nearest(name, store.computed)}")
+        totals = [TOTAL.name(one.name) for one in store.computed.values() if summed(one)]
+        hint = nearest(name, [*store.computed, *totals])
+        raise InputError(f"{name!r} is not in {store.path}; {hint}")
     dims, own = store.dims, store.computed[name].dims
     for dim in (*(select or {}), *over, *by_group):
         _check_dim(name, dim, own)
