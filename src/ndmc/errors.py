@@ -84,15 +84,18 @@ class InputError(ValueError):
         return "\n".join(lines)
 
 
-def together(mistakes: Iterable[InputError]) -> InputError:
-    """Return the first mistakes as one, in the order of lines, tables behind their scenario."""
+def together(mistakes: Iterable[InputError], *, more: bool = False) -> InputError:
+    """Return the first mistakes as one, in the order of lines, tables behind their scenario.
+
+    There are ``more`` than these if so said, too.
+    """
     found = list(itertools.islice(mistakes, _TOLD + 1))
     found.sort(key=lambda one: (one.place[0].endswith(".csv"), *one.place))
     alike = dict[tuple[str, str], list[InputError]]()
     for one in found:
         alike.setdefault((one.place[0], one.message), []).append(one)
     first, *others = (_as_one(same) for same in list(alike.values())[:_TOLD])
-    first.others, first.more = tuple(others), len(found) > _TOLD
+    first.others, first.more = tuple(others), more or len(found) > _TOLD
     return first
 
 
@@ -126,6 +129,7 @@ class Mistakes:
     def __init__(self, before: Iterable[InputError] = ()) -> None:
         self._found: dict[str, InputError] = {}
         self._consequences: list[ConsequentError] = []
+        self._more = False
         self.add(before)
 
     @property
@@ -140,6 +144,7 @@ class Mistakes:
                 self._consequences.append(one)
                 continue
             self._found |= {str(mistake.args[0]): mistake for mistake in one.mistakes}
+            self._more |= one.more
             if len(self._found) > _TOLD:
                 self.end()
 
@@ -165,7 +170,7 @@ class Mistakes:
     def end(self) -> None:
         """Raise what was found; what follows from something else only if that was not."""
         if told := self.found or self._consequences[:1]:
-            raise together(told) from None
+            raise together(told, more=self._more) from None
 
 
 class RunError(RuntimeError):

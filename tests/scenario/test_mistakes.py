@@ -144,6 +144,14 @@ def test_a_consequence_is_told_only_where_nothing_else_is():
         mistakes.end()
 
 
+def test_that_there_are_more_is_said_of_a_part_too():
+    """Of those of one variant, say, which are gathered with others."""
+    part = together(InputError(f"wrong {line}", f"x.yaml:{line}") for line in range(21))
+    with pytest.raises(InputError, match="more than these 20 mistakes") as caught:
+        Mistakes([part]).end()
+    assert len(caught.value.mistakes) == 20
+
+
 def test_a_long_list_stays_short():
     """Twenty messages of any length are some pages."""
     wrong = together(InputError("a" * 3000 + str(n), f"x.yaml:{n}") for n in range(20))

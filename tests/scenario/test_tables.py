@@ -251,8 +251,8 @@ def test_all_columns_that_are_missing_are_named_at_once():
     with pytest.raises(InputError) as wrong:
         cells("K,Other,value\na,x,1\n", OTHER, names=("k", "other"))
     assert [part.split(": ", 1)[1] for part in str(wrong.value).split("\n")] == [
-        "no column for the dim 'k'; did you mean 'K'?",
-        "no column for the dim 'other'; did you mean 'Other'?",
+        "no column for the dim 'k'; call the column 'K' 'k'",
+        "no column for the dim 'other'; call the column 'Other' 'other'",
     ]
 
 

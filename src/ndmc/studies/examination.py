@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.engine.refusals import check_central
-from ndmc.errors import InputError, Mistakes
+from ndmc.errors import InputError, Mistakes, together
 from ndmc.model import compile_plan
 from ndmc.plan.steps import Plan
 from ndmc.plan.vocabulary import Vocabulary
@@ -36,9 +36,8 @@ def examined(scenario: Scenario) -> tuple[Plan, Central]:
     except InputError as wrong:
         if not scenario.variant:
             raise
-        with Mistakes() as mistakes:
-            mistakes.add(_named(one, scenario.variant) for one in wrong.mistakes)
-        raise
+        named = (_named(one, scenario.variant) for one in wrong.mistakes)
+        raise together(named, more=wrong.more) from None
     return plan, central
 
 
