@@ -21,6 +21,7 @@ __all__ = [
     "closest",
     "nearest",
     "readable",
+    "shortened",
     "together",
     "warn",
 ]
@@ -261,7 +262,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     choices = list(allowed)
     if close := closest(name, choices):
         return f"did you mean {close!r}?"
-    return f"choose one of {_listed(choices)}" if choices else "none is defined here"
+    return f"choose one of {shortened(map(repr, choices))}" if choices else "none is defined here"
 
 
 def closest(name: str, names: Sequence[str]) -> str:
@@ -279,7 +280,18 @@ def closest(name: str, names: Sequence[str]) -> str:
     return folded[found[0]] if found else ""
 
 
-def _listed(names: Sequence[str]) -> str:
-    if len(names) <= _LISTED:
-        return ", ".join(map(repr, names))
-    return f"{', '.join(map(repr, names[:_FIRST]))}, ... and {len(names) - _FIRST} more"
+def shortened(texts: Iterable[str], between: str = ", ", last: str = "") -> str:
+    """Return texts as one, of many the first few; the ``last`` may have a word before it.
+
+    Examples
+    --------
+    >>> shortened("abc", " -> "), shortened("abc", last=" and ")
+    ('a -> b -> c', 'a, b and c')
+    >>> shortened(map(str, range(100)))
+    '0, 1, 2, 3, 4, ... and 95 more'
+    """
+    known = [*texts]
+    if len(known) > _LISTED:
+        return between.join([*known[:_FIRST], f"... and {len(known) - _FIRST} more"])
+    end = last if last and len(known) > 1 else between
+    return end.join(filter(None, [between.join(known[:-1]), *known[-1:]]))

@@ -129,7 +129,19 @@ def test_one_flow_too_many_in_one_process():
     refused(
         system({"a": "out p = x", "b": "p end", "c": "p dump", "d": "out q = x", "e": "q end"}),
         r"the balance of 'p' already closes '[bc]'; give a value or a share to one of '[bc]' and "
-        "'[bc]'",
+        r"'[bc]' \(line \d+\)$",
+    )
+
+
+def test_long_lists_are_shortened():
+    """A cycle of many flows, and many of which one is too many: the first few, and a count."""
+    chain = {f"f{n}": f"p{n} p{n + 1}" for n in range(30)}
+    loop = chain | {"back": "p30 p0"}
+    nodes = " ".join(f"p{n}" for n in range(31))
+    refused(system(loop, nodes), r"^the loop (\w+ -> ){5}\.\.\. and \d\d more cannot be solved")
+    through = chain | {"enter": "out p0", "leave": "p30 end"}
+    refused(
+        system(through, nodes), r"to one of '\w+', ('\w+' \(line \d+\), ){4}\.\.\. and 27 more$"
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
-from ndmc.errors import Mistakes
+from ndmc.errors import Mistakes, shortened
 from ndmc.plan.steps import Term
 from ndmc.plan.vocabulary import Vocabulary
 
@@ -67,7 +67,7 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
     matched = _match(names, open_flows, equations)
     used = set(matched.values())
     faults: list[Callable[[], Fault]] = [
-        functools.partial(_undetermined, name, matched, equations)
+        functools.partial(_undetermined, names, name, matched, equations)
         for name in open_flows
         if name not in matched
     ]
@@ -151,7 +151,9 @@ def _match(
 # --- what cannot be matched ------------------------------------------------------------------
 
 
-def _undetermined(name: str, matched: dict[str, Closing], equations: Sequence[Closing]) -> Fault:
+def _undetermined(
+    names: Vocabulary, name: str, matched: dict[str, Closing], equations: Sequence[Closing]
+) -> Fault:
     """Name every flow that could be the one too many, and the equations they share."""
     closes: dict[str, list[Closing]] = {}
     for equation in equations:
@@ -166,12 +168,18 @@ def _undetermined(name: str, matched: dict[str, Closing], equations: Sequence[Cl
     if not shared:
         message = "no process balance can close it; give it a value or a share"
         return f"flow {name!r} is not determined: {message}", ("flows", name)
+
+    def placed(flow: str) -> str:
+        """Name a flow, with its line where it is another one."""
+        line = names.where("flows", flow).rpartition(":")[2]
+        return repr(flow) + f" (line {line})" * (flow != name)
+
     verb = "closes" if len(shared) == 1 else "close"
-    texts = _listed([equation.text for equation in shared])
+    texts = shortened((equation.text for equation in shared), last=" and ")
     return (
         f"flow {name!r} is not determined: {texts} already {verb} "
-        f"{_listed([repr(flow) for flow in flows[1:]])}; give a value or a share to one of "
-        f"{_listed([repr(flow) for flow in flows], 'and')}",
+        f"{shortened(map(repr, flows[1:]), last=' and ')}; give a value or a share to one of "
+        f"{shortened(map(placed, flows), last=' and ')}",
         ("flows", name),
     )
 
@@ -187,7 +195,7 @@ def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Clo
         flows = [term.name for term in names.inflows(process)]
         return (
             f"the stock {stock!r} is prescribed, but every flow into it is determined elsewhere "
-            f"({', '.join(flows)}); leave one of them open, or remove the value of the stock: its "
+            f"({shortened(flows)}); leave one of them open, or remove the value of the stock: its "
             "inflow decides it",
             ("stocks", stock, "value"),
         )
@@ -201,15 +209,15 @@ def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Clo
         flows = [term.name for term in names.outflows(process)]
     tied = _tied(equation, matched)
     if tied:
-        texts = _listed([e.text for e in (equation, *tied.values())])
+        texts = shortened((e.text for e in (equation, *tied.values())), last=" and ")
         return (
             f"process {process!r} is over-determined: {texts} have only "
-            f"{_listed([repr(flow) for flow in tied])} to close; leave one of their other flows "
+            f"{shortened(map(repr, tied), last=' and ')} to close; leave one of their other flows "
             "without value or share",
             key,
         )
     return (
-        f"process {process!r} is over-determined: each of its flows ({_shortened(flows)}) is given "
+        f"process {process!r} is over-determined: each of its flows ({shortened(flows)}) is given "
         f"elsewhere; {_could_be_left(names, process, flows)}",
         key,
     )
@@ -226,17 +234,12 @@ def _could_be_left(names: Vocabulary, process: str, flows: Sequence[str]) -> str
     measured = "; what is measured of it stands under reconcile, measured: {flow: parameter}"
     hint = measured * (file.reconcile is not None)
     if leaving:
-        few = f"one of {_shortened(leaving)}" if len(leaving) > 1 else leaving[0]
+        few = f"one of {shortened(leaving)}" if len(leaving) > 1 else leaving[0]
         return f"leave {few} without value or share so that the balance closes it{hint}"
     if fitting:
-        values = f"give values instead of shares to {_shortened(shares)}"
+        values = f"give values instead of shares to {shortened(shares)}"
         return f"leave {fitting[0]} without value and {values}; the balance closes it{hint}"
     return f"add a flow with the dims {sorted(common)} alone, without value or share{hint}"
-
-
-def _shortened(flows: Sequence[str]) -> str:
-    more = f" and {len(flows) - _TOLD} more" if len(flows) > _TOLD else ""
-    return f"{', '.join(flows[:_TOLD])}{more}"
 
 
 def _tied(equation: Closing, matched: dict[str, Closing]) -> dict[str, Closing]:
@@ -249,9 +252,3 @@ def _tied(equation: Closing, matched: dict[str, Closing]) -> dict[str, Closing]:
                 found[flow] = matched[flow]
                 waiting.append(matched[flow])
     return found
-
-
-def _listed(texts: Sequence[str], word: str = "and") -> str:
-    if len(texts) < 2:
-        return "".join(texts)
-    return f"{', '.join(texts[:-1])} {word} {texts[-1]}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ndmc.errors import InputError, Mistakes, nearest
+from ndmc.errors import InputError, Mistakes, nearest, shortened
 from ndmc.plan.flows import flow_steps
 from ndmc.plan.loop_rules import LoopError
 from ndmc.plan.loops import compile_loop
@@ -135,7 +135,7 @@ def _loop(names: Vocabulary, members: Sequence[Single]) -> March:
         shown = [name for name in wrong.names if name in names.file.flows]
         shown = shown or [name for name in wrong.names if name in names.variables]
         cycle = cycle_through(members, shown[0]) if shown else [m.targets[0] for m in members]
-        text = " -> ".join([*cycle, cycle[0]])
+        text = shortened([*cycle, cycle[0]], " -> ")
         flows = [n for m in members for n in m.targets if n in names.file.flows]
         first = next((n for n in cycle if n in names.file.flows), flows[0] if flows else "")
         key = ("flows", first) if first else ("stocks", members[0].targets[0])
