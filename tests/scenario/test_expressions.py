@@ -561,3 +561,13 @@ def test_first_years_that_make_no_sense_are_refused(text, message):
     """What does not change with the years, and what is not a plain number, has no first year."""
     with pytest.raises(ExpressionError, match=message):
         compile_expression(text, KNOWN, DIMS)
+
+
+def test_a_comment_in_an_expression_is_refused():
+    """Python drops it, with what may be a part of the formula; a sign within quotes is a label."""
+    with pytest.raises(ExpressionError, match=r"^'# b' would be dropped: an expression has no com"):
+        compile_expression("a # b", {"a": Variable((), NONE)}, Dims({}))
+    found = compile_expression(
+        "at(a, k='x # y')", {"a": Variable(("k",), NONE)}, Dims({"k": ("x # y",)})
+    )
+    assert found.dims == ()

@@ -6,8 +6,10 @@ Habits of spreadsheets and programs are known by name, so that a message can say
 from __future__ import annotations
 
 import ast
+import io
 import keyword
 import re
+import tokenize
 import warnings
 
 from ndmc.scenario.expressions import ExpressionError
@@ -102,12 +104,23 @@ def parse(text: str) -> ast.expr:
         raise ExpressionError(_broken(text.strip(), broken)) from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("nested too deeply, or not a text") from None
+    if comment := _comment(text.strip()):
+        message = f"{comment!r} would be dropped: an expression has no comments"
+        raise ExpressionError(f"{message}; write it behind the expression, outside of its quotes")
     level: list[ast.AST] = [tree]
     for _ in range(_MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     if level:
         raise ExpressionError(f"nested deeper than {_MAX_DEPTH}; use indicators for parts")
     return tree
+
+
+def _comment(text: str) -> str:
+    """Return the comment in a text that is of Python's syntax."""
+    if "#" not in text:
+        return ""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return next((token.string for token in tokens if token.type == tokenize.COMMENT), "")
 
 
 def _with_labels(text: str) -> ast.expr:
