@@ -36,6 +36,18 @@ def test_what_nothing_uses_is_named_with_its_line(scenario, cli, kind):
     assert (done.code, done.err) == (0, f"warning: {text}\n")
 
 
+def test_what_a_misspelt_name_means_is_not_warned_of(scenario, cli):
+    """The mistake is told, and nothing besides."""
+    own = "  forgotten: {unit: t, value: 1, distribution: constant}\n"
+    changes = {
+        "parameters:\n": f"parameters:\n{own}",
+        "indicators:\n": "indicators:\n  x: forgoten\n",
+    }
+    done = cli("check", scenario(changes=changes))
+    assert done.err.endswith(": unknown name 'forgoten'; did you mean 'forgotten'?\n")
+    assert done.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("head", "use"),
     [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ndmc.errors import warn
+from ndmc.errors import nearest, warn
 from ndmc.scenario.document import Document
 from ndmc.scenario.scenario import Scenario
 
@@ -56,10 +56,26 @@ def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:
         "grades": graded | {*file.confidence.values()} | changed,
         "dims": spanned | changed,
     }
-    return {
+    found = {
         kind: [name for name in document.data.get(kind, {}) if name not in words]
         for kind, words in used.items()
     }
+    misspelt = read - _known(scenario)
+    found["parameters"] = [name for name in found["parameters"] if not _is_meant(name, misspelt)]
+    return found
+
+
+def _known(scenario: Scenario) -> set[str]:
+    """Return the words that mean something in texts, but for functions."""
+    file, labels = scenario.file, scenario.dims.labels
+    named = {*file.parameters, *file.flows, *file.stocks, *file.indicators, *labels}
+    named.update(*labels.values())
+    return {word for text in named for word in _WORD.findall(text)}
+
+
+def _is_meant(name: str, misspelt: Iterable[str]) -> bool:
+    """Whether a parameter is what a name is told to be misspelt of: then that is all it lacks."""
+    return nearest(name, misspelt).startswith("did you mean")
 
 
 def _words(given: Any) -> Iterator[str]:
