@@ -283,8 +283,9 @@ def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
         hint = nearest(published.variant, written.file.variants)
         message = f"unknown variant {published.variant!r}; {hint}"
         mistakes.add([document.error(message, "published", "variant")])
+    within = () if isinstance(document.data["published"], list) else ("figures",)
     for index, entry in enumerate(published.figures):
-        yield Figure(entry, document.where("published", "figures", index))
+        yield Figure(entry, document.where("published", *within, index))
     if published.table:
         with mistakes.apart():
             yield from _tabled_figures(written, published.table, mistakes)

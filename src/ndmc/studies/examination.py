@@ -32,7 +32,7 @@ def examined(scenario: Scenario) -> tuple[Plan, Central]:
         plan = compile_plan(scenario)
         central = check_central(plan)
         _check_finite(scenario, plan, central)
-        _check_figures(scenario)
+        check_figures(scenario)
     except InputError as wrong:
         if not scenario.variant:
             raise
@@ -58,8 +58,8 @@ def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
             )
 
 
-def _check_figures(scenario: Scenario) -> None:
-    """Refuse published figures that no model could be held against."""
+def check_figures(scenario: Scenario) -> None:
+    """Refuse published figures that no model could be held against, all at once."""
     if scenario.figures:
         names = Vocabulary(scenario)
         with Mistakes() as mistakes:

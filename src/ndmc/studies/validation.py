@@ -17,7 +17,7 @@ from ndmc.store.keys import ROOT
 from ndmc.store.opening import open_store
 from ndmc.store.store import Store
 from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
-from ndmc.studies.examination import examined
+from ndmc.studies.examination import check_figures, examined
 from ndmc.studies.figures import NOT_KEPT, Comparison, tolerances
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def _of_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
     if scenario.file.reconcile is not None:
         from ndmc.studies.reconciled_figures import compare_reconciled  # imports SciPy
 
+        check_figures(scenario)
         comparisons, worst = compare_reconciled(scenario)
         return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
     if not 1 <= as_count(draws, "draws") <= MOST_DRAWS:
