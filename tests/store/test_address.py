@@ -4,7 +4,7 @@ import pytest
 
 import ndmc
 from ndmc.errors import InputError
-from ndmc.store.address import check_address, place_of
+from ndmc.store.address import check_address, check_store_name, place_of
 
 SECRET = [
     "s3://AKIAKEY:hush@bucket/run.zarr",
@@ -42,3 +42,24 @@ def test_what_only_looks_like_a_secret(url):
 def test_a_path_as_a_url(tmp_path):
     """A file:// URL names a folder."""
     assert place_of(f"file://{tmp_path}/run.zarr").url == f"{tmp_path}/run.zarr"
+
+
+@pytest.mark.parametrize("name", ["x.csv", "a/x.XLSX", "x.json", "s3://bucket/x.yaml"])
+def test_a_run_is_not_named_as_another_kind_of_file(name):
+    """With what writes a table of it."""
+    with pytest.raises(InputError, match=r"name it x.zarr; then ndmc percentiles x.zarr --csv x"):
+        check_store_name(name)
+
+
+@pytest.mark.parametrize("name", ["x.nc", "x.h5"])
+def test_arrays_of_a_run_are_written_in_python(name, tmp_path):
+    """By the command that refuses the name, too."""
+    with pytest.raises(InputError, match=r"ndmc.percentiles\('x.zarr'\).to_netcdf"):
+        ndmc.run("starter", 64, seed=1, out=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["x", "x.zarr", "x.v1.2", "memory://a", "csv", "a.csv/run", "."])
+def test_other_names_are_taken(name):
+    """A store ends as one likes."""
+    check_store_name(name)

@@ -20,7 +20,7 @@ from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import UnitError, parse_amount
-from ndmc.store.address import check_address
+from ndmc.store.address import check_store_name
 from ndmc.store.brackets import Sheet
 from ndmc.store.series import series_of, titles_of
 from ndmc.store.spec import (
@@ -133,7 +133,7 @@ def read_asked(options: Options) -> Asked:
         If something is wrong.
     """
     scenario = as_scenario(options.scenario, variant=options.variant, changes=options.changes)
-    check_address(options.out)
+    check_store_name(options.out)
     workers = options.workers if options.workers is not None else cores()
     targets = [parse_target(text) for text in options.until]
     _check_counts(options, workers)
