@@ -17,6 +17,7 @@ from numpy.testing import assert_array_equal
 from strategies import python
 
 import ndmc
+from ndmc.cli.app import stopped
 from ndmc.scenario.document import read_document
 from ndmc.scenario.load import find
 from ndmc.store.opening import open_store
@@ -340,6 +341,20 @@ def test_interrupted_run_says_how_to_go_on(scenario, cli, tmp_path):
     assert err == "error: stopped; a run goes on where it stopped by the same command\n"
     assert out == ""
     assert cli(*asked).code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run", "stopped; a run goes on where it stopped by the same command"),
+        ("finish", "stopped; a run goes on where it stopped by the same command"),
+        *((word, "stopped") for word in ("check", "validate", "percentiles", "reconcile")),
+    ],
+)
+def test_only_what_goes_on_says_so_when_it_is_stopped(monkeypatch, command, said):
+    """The others have nothing to go on with."""
+    monkeypatch.setattr(sys, "argv", ["ndmc", command, "x"])
+    assert stopped() == said
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")

@@ -165,6 +165,14 @@ def test_a_finished_run_ends_well_in_the_c_locale(folder):
     assert r"\xd6sterreich" in done.out
 
 
+def test_labels_are_picked_in_the_c_locale(folder):
+    """Words come as bytes of UTF-8 there."""
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    asked = ["check", "study", "--sel", "region=Österreich"]
+    done = ndmc_alone(*asked, folder=folder, **environment)
+    assert (done.code, done.err) == (0, "")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])
 def test_a_script_holds_names_whatever_a_terminal_shows(folder, encoding):
     """A job finds what its command was given: the bytes of paths are not those of the terminal."""

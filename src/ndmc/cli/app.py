@@ -31,7 +31,8 @@ _UsageError: Any = typer.BadParameter.__base__
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
-_STOPPED = "stopped; a run goes on where it stopped by the same command"
+#: Commands that go on where they were stopped.
+_GO_ON = ("run", "finish")
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,7 +79,7 @@ def main() -> None:
     except RunError as failed:
         _quit(1, str(failed))
     except KeyboardInterrupt:
-        _quit(1, _STOPPED)
+        _quit(1, stopped())
     except MemoryError:
         _quit(1, "out of memory; lower --block or --workers")
     except BrokenPipeError:
@@ -88,7 +89,7 @@ def main() -> None:
         _quit(1, f"{failed.strerror or failed}{f': {failed.filename}' if failed.filename else ''}")
     else:
         if code == _INTERRUPTED:
-            _quit(1, _STOPPED)
+            _quit(1, stopped())
         ignore_signals()
         sys.exit(code)
 
@@ -125,6 +126,12 @@ def _quit_usage(wrong: Any) -> None:
         text = f"{text.rstrip('.')}: put texts with blanks in quotes"
     path = wrong.ctx.command_path if wrong.ctx else "ndmc"
     _quit(2, f"{text[:1].lower()}{text[1:].rstrip('.')}; see {path} --help")
+
+
+def stopped() -> str:
+    """Return what is said of a command that is stopped."""
+    goes_on = bool({*sys.argv[1:2]}.intersection(_GO_ON))
+    return "stopped" + "; a run goes on where it stopped by the same command" * goes_on
 
 
 def _quit(code: int, *messages: str) -> NoReturn:

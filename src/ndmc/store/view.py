@@ -111,7 +111,7 @@ def view(
     try:
         chosen = dims.picked(select or {})
     except LabelError as wrong:
-        raise InputError(str(wrong), "--sel") from None
+        raise InputError(str(wrong), "sel") from None
     positions = tuple(chosen.get(dim, tuple(range(len(dims.labels[dim])))) for dim in own)
     by = tuple((dim, _groups(dims, dim, positions[own.index(dim)])) for dim in by_group)
     return View(name, own, positions, tuple(dict.fromkeys(over)), by)

@@ -173,7 +173,7 @@ def _picked(scenario: Scenario, sel: Labels) -> dict[str, tuple[int, ...]]:
     try:
         found = scenario.dims.picked(sel)
     except LabelError as wrong:
-        raise InputError(str(wrong), "--sel") from None
+        raise InputError(str(wrong), "sel") from None
     return {"year": (len(scenario.dims.years) - 1,), **found}
 
 
