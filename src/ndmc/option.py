@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
@@ -19,6 +20,7 @@ __all__ = [
     "as_part",
     "as_size",
     "check_ending",
+    "in_letters",
     "option",
     "option_of",
     "read_changes",
@@ -150,11 +152,28 @@ def read_limits(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
     return found
 
 
+def in_letters(text: str) -> str:
+    """Return a text with the letters that a locale without them has left as bytes of UTF-8.
+
+    Not for paths, which such a locale knows by these bytes only.
+
+    Examples
+    --------
+    >>> in_letters("region=Wien")
+    'region=Wien'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode(errors="surrogateescape")
+    return text
+
+
 def read_changes(texts: Sequence[str], flag: str = "--set") -> dict[str, str]:
     """Read changes such as ``collection=50``."""
     changes = {}
     for text in texts:
-        name, value = read_change(text)
+        name, value = read_change(in_letters(text))
         if not name:
             raise InputError(f"{text!r} is not of the form name=value", flag)
         if name in changes:

@@ -165,12 +165,18 @@ def test_a_finished_run_ends_well_in_the_c_locale(folder):
     assert r"\xd6sterreich" in done.out
 
 
-def test_labels_are_picked_in_the_c_locale(folder):
-    """Words come as bytes of UTF-8 there."""
+def test_words_have_their_letters_in_the_c_locale(folder):
+    """They come as bytes of UTF-8 there: labels are picked, and shown as what they are."""
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     asked = ["check", "study", "--sel", "region=Österreich"]
     done = ndmc_alone(*asked, folder=folder, **environment)
     assert (done.code, done.err) == (0, "")
+    changed = ["--set", "parameters.bought.Ö=1", "--set", "parameters.bought.table=ö.csv"]
+    done = ndmc_alone(*asked, *changed[:2], folder=folder, **environment)
+    assert (done.code, r"bought.\xd6" in done.err) == (2, True)
+    changed = [*changed[2:], "--set", "parameters.bought.value="]
+    done = ndmc_alone(*asked, *changed, folder=folder, **environment)
+    assert done.err.endswith("; set LC_ALL=C.UTF-8 or PYTHONUTF8=1\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])

@@ -60,3 +60,9 @@ def test_wrong_figures_are_told_together(command, key):
     assert told[1].startswith("at: 1066 lies before the years")
     assert told[2].startswith("'use' still has the dim 'year'")
     assert len({one.where for one in caught.value.mistakes}) == len(told) == 3
+
+
+def test_python_names_its_own_argument():
+    """And no option of the command line."""
+    with pytest.raises(ndmc.InputError, match=r"^sel: 1900 lies before the years"):
+        ndmc.check("starter", sel={"year": "1900"})

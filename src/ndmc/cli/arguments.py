@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 
 from ndmc.errors import InputError
 from ndmc.label import LabelError
-from ndmc.option import check_ending, option_of
+from ndmc.option import check_ending, in_letters, option_of
 from ndmc.runs.options import Options, listed
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def read_options(given: Given) -> tuple[Scenario, Options]:
 def _value(one: Field[Any], text: Any) -> Any:
     about = option_of(one)
     if isinstance(text, list):
-        text = [_in_letters(each) for each in text]
+        text = [in_letters(each) for each in text]
     if about.read is None:
         return text
     if text == about.text and one.default is not MISSING:
@@ -159,24 +158,12 @@ def command_of(given: Given) -> list[str]:
     return words
 
 
-def _in_letters(text: str) -> str:
-    """Return a text with the letters that a locale without them has left as bytes of UTF-8.
-
-    Not for paths, which such a locale knows by these bytes only.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(text).decode(errors="surrogateescape")
-    return text
-
-
 def read_selection(given: list[str], dims: Dims) -> dict[str, list[str]]:
     """Read the labels that ``--sel`` picks, by dim; those of one dim add up."""
     found: dict[str, list[str]] = {}
     try:
         for text in given:
-            for dim, some in dims.read(_in_letters(text), dims.labels).items():
+            for dim, some in dims.read(in_letters(text), dims.labels).items():
                 found.setdefault(dim, []).extend(some)
         dims.picked(found)  # refuses what is no label, before anything is computed
     except LabelError as wrong:

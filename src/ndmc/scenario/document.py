@@ -7,7 +7,6 @@ how a text file becomes an attack or a silent mistake.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -100,9 +99,6 @@ def read_text(path: Path, limit: int, remedy: str = "is it the right file?") -> 
     except UnicodeDecodeError as broken:
         line = broken.object.count(b"\n", 0, broken.start) + 1
         raise InputError(f"not UTF-8 text: {_undecoded(broken)}", f"{path}:{line}") from None
-    except UnicodeEncodeError:
-        message = f"the locale of this process has {sys.getfilesystemencoding()} names only"
-        raise InputError(f"{message}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1", str(path)) from None
     except OSError as failed:
         raise InputError(f"cannot be read: {failed.strerror}", str(path)) from None
 

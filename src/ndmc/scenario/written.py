@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -58,6 +59,10 @@ class Written:
         try:
             inside = path.resolve().is_relative_to(self.folder.resolve())
             present, regular = path.exists(), path.is_file()
+        except UnicodeEncodeError:
+            message = f"the locale has names in {sys.getfilesystemencoding()} only, not {name!r}"
+            advice = "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
+            raise self.document.error(f"{message}; {advice}", *key) from None
         except (OSError, RuntimeError, ValueError):  # a circle of links, a name no file can have
             raise self.document.error(f"{name!r} cannot name a table", *key) from None
         if not inside or ".." in Path(name).parts or Path(name).is_absolute() or "\\" in name:
