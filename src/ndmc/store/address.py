@@ -12,7 +12,7 @@ from ndmc.store.bucket import Bucket
 from ndmc.store.folder import Folder
 from ndmc.store.place import Place
 
-__all__ = ["check_address", "check_store_name", "place_of"]
+__all__ = ["check_store_name", "place_of"]
 
 #: Endings of files that hold arrays, and of others that are no store.
 _ARRAYS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf")
