@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ndmc.errors import nearest, warn
+from ndmc.errors import closest, warn
 from ndmc.scenario.document import Document
 from ndmc.scenario.scenario import Scenario
 
@@ -75,7 +75,7 @@ def _known(scenario: Scenario) -> set[str]:
 
 def _is_meant(name: str, misspelt: Iterable[str]) -> bool:
     """Whether a parameter is what a name is told to be misspelt of: then that is all it lacks."""
-    return nearest(name, misspelt).startswith("did you mean")
+    return bool(closest(name, [*misspelt]))
 
 
 def _words(given: Any) -> Iterator[str]:
