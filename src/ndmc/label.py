@@ -337,4 +337,6 @@ def _no_year(text: str, dim: str, years: Sequence[str]) -> str:
     first = _first(years)
     if where := side(text, years):
         return f"{text} lies {where} the {dim}s of the scenario, {first}..{years[-1]}"
+    if span := re.fullmatch(r"\s*(\d{4})\s*(?:-|\u2013|:|to)\s*(\d{4})\s*", text):
+        return f"{shown(text)} is no {dim}; write {span[1]}..{span[2]}"
     return f"{shown(text)} is no {dim}; write whole numbers such as {first}"

@@ -146,6 +146,8 @@ def read_limits(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
     found = []
     for text in texts:
         name, above, limit = text.partition(">")
+        if above and limit.startswith("="):
+            raise InputError(f"{text!r} has '>='; write '>', which is the same for draws", flag)
         if not above or not name.strip() or not limit.strip():
             raise InputError(f"{text!r} is not of the form 'name > limit'", flag)
         found.append((name.strip(), limit.strip()))

@@ -362,7 +362,7 @@ def test_a_misfit_says_how_each_unit_is_read():
 def test_of_many_names_in_a_misfit_six_are_told():
     """A sum of hundreds says no more than can be read."""
     known = {f"x{n}": Variable((), UNITS.dimension("t"), "t") for n in range(40)}
-    with pytest.raises(ExpressionError, match=r"'x5' is in t \[mass\] and 34 more$"):
+    with pytest.raises(ExpressionError, match=r"'x5' is in t \[mass\] and 34 more"):
         compile_expression(" + ".join(known) + " + 1", known, DIMS)
 
 

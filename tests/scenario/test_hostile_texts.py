@@ -19,7 +19,7 @@ REFUSED = {
     ),
     "digits": (f"title: {'9' * MANY}", "cannot read '999.*' as int"),
     "hexadecimal digits": (f"title: 0x{'f' * MANY}", "cannot read '0xfff.*' as int"),
-    "a key without end": ("a" * MANY + ": 1", "could not find expected ':'"),
+    "a key without end": ("a" * MANY + ": 1", "no key; a key has ': ' behind it"),
 }
 
 

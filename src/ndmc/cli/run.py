@@ -118,7 +118,8 @@ def job(
 
     loaded, options = read_options(given)
     count = read_count(parts, "--parts")
-    read_asked(replace(options, part=(count, count)))  # refuses what the parts would
+    last = max(count, 1)
+    read_asked(replace(options, part=(last, last)))  # refuses what the parts would
     script = job_script(
         system,
         command_of({**given, "out": options.out}),

@@ -72,7 +72,8 @@ def share_of_flow(names: Vocabulary, name: str, text: str) -> Expression:
 def _share(names: Vocabulary, name: str, origin: str, share: Expression) -> Share:
     key, dims = ("flows", name, "share"), names.flow_dims(name)
     if origin not in names.file.processes:
-        names.fail(f"{origin!r} is not a process, so nothing is known to enter it", *key)
+        hint = "list it among the processes, or give a value instead of a share"
+        names.fail(f"{origin!r} is not a process, so nothing is known to enter it; {hint}", *key)
     stock = names.holders.get(origin, "")
     inflows = names.inflows(origin)
     if stock and names.file.stocks[stock].kind == "lifetime":
@@ -106,7 +107,8 @@ def _balance(names: Vocabulary, name: str, closing: Closing) -> Balance:
         if missing:
             names.fail(
                 f"flow {name!r} is closed by {closing.text}, but {term.name!r} is not known "
-                f"by {missing[0]!r}; drop the dim or give the flow a value or share",
+                f"by {missing[0]!r}; give it that dim, drop the dim here, or give the flow a "
+                "value or share",
                 *("flows", name),
             )
     return Balance(name, dims, process, closing.kind, tuple(terms))
@@ -131,7 +133,8 @@ def _check_share_sums(names: Vocabulary, shares: Sequence[Share]) -> None:
             targets = ", ".join(share.target for share, _ in leaving)
             message = f"the shares that leave {process!r} ({targets}) sum to {total:.6g}"
             last, _ = leaving[-1]
-            wrong = names.wrong(f"{message}, more than 1", "flows", last.target, "share")
+            message += ", more than 1; a share is a part of 1, or a parameter in %"
+            wrong = names.wrong(message, "flows", last.target, "share")
             names.mistakes.add([wrong])
 
 

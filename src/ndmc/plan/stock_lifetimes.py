@@ -151,7 +151,7 @@ def _argument(names: Vocabulary, name: str, kind: str, argument: Argument, text:
     allowed = (*dims[:-1], "age") if kind == TABLE else dims
     expression = names.read(text, *key, of=name, wants=misfit, dims=allowed)
     if kind == TABLE and "age" not in expression.dims:
-        names.fail("a survival table needs the dim age", *key)
+        names.fail("a survival table needs the dim age: name a parameter that has it", *key)
     if argument.positive and expression.operation == "number" and expression.value <= 0:
         message = f"the {argument.name} of a lifetime must be positive, not {expression.value:g}"
         names.fail(message, *key)

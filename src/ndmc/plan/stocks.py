@@ -151,7 +151,9 @@ def _check_given_up(
     entry, process = names.file.flows[flow], names.file.stocks[name].process
     if (entry.target if inward else entry.origin) != process:
         way = "into" if inward else "out of"
-        names.fail(f"{flow!r} does not lead {way} {process!r}", "stocks", name, *key)
+        fit = [term.name for term in (names.inflows if inward else names.outflows)(process)]
+        message = f"{flow!r} does not lead {way} {process!r}; {nearest(flow, fit)}"
+        names.fail(message, "stocks", name, *key)
     if entry.value is not None or entry.share is not None:
         given = "value" if entry.value is not None else "share"
         message = f"the stock {name!r} determines the flow {flow!r}, so it cannot have a {given}"

@@ -155,7 +155,7 @@ class Vocabulary:
         entry = self.file.stocks[stock].initial
         if entry is None:
             return None
-        hint = "; a number with a unit is a parameter"
+        hint = "; a number with a unit is a parameter, to be named here"
         return self.read(
             entry.value,
             *("stocks", stock, "initial", "value"),

@@ -59,7 +59,9 @@ class _Relations:
 
     def __init__(self, scenario: Scenario) -> None:
         if scenario.file.reconcile is None:
-            message = f"{scenario.name} has no 'reconcile' section: say what is measured"
+            message = (
+                f"{scenario.name} has no 'reconcile' section; add one that says what is measured"
+            )
             raise scenario.document.error(message)
         self.scenario, self.file = scenario, scenario.file
         self.entry = scenario.file.reconcile
@@ -75,7 +77,9 @@ class _Relations:
         needed = {n: p for n, p in self.scenario.parameters.items() if n in read}
         uncertain = [n for n, p in needed.items() if p.uncertain]
         if not uncertain:
-            message = "nothing is measured: no equation reads an uncertain parameter"
+            message = (
+                "nothing is measured: no equation reads an uncertain parameter; give one a cv or sd"
+            )
             self.names.fail(message, "reconcile")
         means = self.names.means
         return System(
@@ -155,6 +159,9 @@ class _Relations:
             )
 
         found = self.names.read(text, *key, of=name, wants=misfit, dims=variable.dims)
+        if name in found.names:
+            hint = "name the parameter that measures it"
+            self.names.fail(f"{name!r} is measured by itself, which says nothing; {hint}", *key)
         self._refuse_cv_of_zero(text.strip())
         return found
 

@@ -178,7 +178,9 @@ def _check_words(name: str, memory: str) -> None:
 def _seconds(time: str) -> int:
     match = re.fullmatch(r"(?:([0-9]+)-)?([0-9]{1,4}):([0-5][0-9]):([0-5][0-9])", time)
     if not match:
-        raise InputError(f"{time!r} is not a time of the form [D-]HH:MM:SS", "--time")
+        raise InputError(
+            f"{time!r} is not a time of the form [D-]HH:MM:SS, such as 04:00:00", "--time"
+        )
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 

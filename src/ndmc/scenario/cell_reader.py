@@ -251,7 +251,7 @@ class CellReader:
             return marginals(distribution, numbers, lists, len(cells))
         except MarginalError as wrong:
             cell = int(cells[wrong.cell])
-            message = f"{self.origins.name(cell)}: {wrong}"
+            message = f"{self.origins.name(cell)}: {wrong.in_unit(self.factor)}"
             raise InputError(message, self.origins.where(cell)) from None
 
 

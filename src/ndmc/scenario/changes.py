@@ -13,7 +13,7 @@ from ndmc.errors import InputError, nearest
 from ndmc.label import keys_of
 from ndmc.scenario.distributions import KEYS, WITHOUT_UNIT
 from ndmc.scenario.document import Document, parse_document, whole
-from ndmc.scenario.schema import ScenarioFile
+from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 
 #: What reads like a change of the number there is: a sign or a factor before one or behind it, and
 #: a share less; a negative value is written as a number.
@@ -79,22 +79,33 @@ def plain_value(text: str, where: str) -> Any:
 
 def full_path(file: ScenarioFile, path: str) -> str:
     """Return the dotted path; the name of a parameter means its value."""
-    first, _, rest = path.partition(".")
+    first = path.partition(".")[0]
     if path in file.parameters:
         _check_has_value(file, path)
         return f"parameters.{path}.value"
     if first in type(file).model_fields:
         return path
+    known = [*file.parameters, *type(file).model_fields]
+    hint = nearest(path, known)
     message = (
-        f"no parameter {path!r}; {nearest(path, file.parameters)} "
+        f"no parameter {path!r}; {hint if '?' in hint else nearest(path, file.parameters)} "
         "(other keys are written in full, such as stocks.in_use.inflow_at=end)"
     )
-    for section in _SECTIONS:
-        if first in getattr(file, section):
-            message = f"{first!r} is one of the {section}; write {section}.{first}.{rest or 'KEY'}="
+    if found := _in_full({section: getattr(file, section) for section in _SECTIONS}, path):
+        message = f"{found}="
     if path in file.variants:
         message = f"{path!r} is a variant; choose it by --variant {path}"
     raise InputError(message, f"--set {path}")
+
+
+def _in_full(sections: Mapping[str, Any], path: str) -> str:
+    """Return how a path is written in full that begins with a name; empty if it does not."""
+    first, _, rest = path.partition(".")
+    section = next((one for one in _SECTIONS if first in (sections.get(one) or {})), "")
+    if section == "parameters" and rest and rest.split(".")[0] not in ParameterEntry.model_fields:
+        rest = f"value.{rest}"  # a label
+    rest = rest or ("value" if section in ("parameters", "flows", "indicators") else "KEY")
+    return section and f"{first!r} is one of the {section}; write {section}.{first}.{rest}"
 
 
 def _check_has_value(file: ScenarioFile, name: str) -> None:
@@ -145,7 +156,11 @@ def change(document: Document, path: str, value: Any, where: str) -> Document:
         if not isinstance(inner.get(key), dict):
             known = [name for name in inner if isinstance(inner[name], dict)]
             message = f"nothing to set at {'.'.join(keys[: depth + 1])!r}; {nearest(key, known)}"
-            if not known:
+            message = ("" if depth else _in_full(document.data, path)) or message
+            if key in inner:
+                found = f"{'.'.join(keys[: depth + 1])} is {inner[key]!r}, one value for all"
+                message = f"{found}; set it as a whole"
+            elif not known:
                 rest = ".".join(keys[depth:])
                 message = (
                     f"there is no {rest!r}; {nearest(rest, inner)} (in quotes, if it has dots)"

@@ -111,7 +111,7 @@ def wrongly_described(
 def _wrong_flows(document: Document, file: ScenarioFile) -> Iterator[InputError]:
     processes = set(file.processes)
     if len(processes) < len(file.processes):
-        yield document.error("a process stands twice", "processes")
+        yield document.error("a process stands twice; keep one", "processes")
     for index, node in enumerate(file.environment or []):
         if node in processes:
             message = f"{node!r} is both a process and in the environment; keep one"
@@ -129,7 +129,7 @@ def _wrong_ends(document: Document, file: ScenarioFile) -> Iterator[InputError]:
     spelling = Spelling(file.processes)
     for name, flow in file.flows.items():
         if flow.origin == flow.target:
-            message = f"flow {name!r} starts and ends in {flow.origin!r}"
+            message = f"flow {name!r} starts and ends in {flow.origin!r}; name another process"
             yield document.error(message, "flows", name)
         for end, node in (("from", flow.origin), ("to", flow.target)):
             if node not in nodes and (file.environment is not None or spelling.is_near(node)):
@@ -207,7 +207,8 @@ def _check_correlated(
             message = f"parameter {name!r} is correlated twice; put it in one matrix"
             raise document.error(message, *key)
         if not parameters[name].uncertain:
-            raise document.error(f"parameter {name!r} is certain, nothing to correlate", *key)
+            message = f"parameter {name!r} is certain, nothing to correlate; leave it out"
+            raise document.error(message, *key)
     first = parameters[names[0]]
     for name in names[1:]:
         if (parameters[name].dims, parameters[name].errors) != (first.dims, first.errors):

@@ -10,49 +10,17 @@ import numpy as np
 from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.distributions import KEYS, SPREAD, ignored, superfluous
+from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.schema import FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
 
-#: What columns are called elsewhere: in statistics, spreadsheets and other tools.
-_ALSO_CALLED = {
-    "unit": "unit units uom",
-    "value": "value values val",
-    "mean": "mean average avg",
-    "sd": "sd std stdev stddev stdv standarddeviation",
-    "cv": "cv cvpercent cvpct coefficientofvariation relsd rsd relstd relstdev relstddev relativesd"
-    " relativestandarddeviation reluncertainty relativeuncertainty relerror relativeerror",
-    "low": "low lower lowerbound lowerlimit lowest lo lb min minimum",
-    "mode": "mode mostlikely likeliest",
-    "high": "high higher upper upperbound upperlimit highest hi ub max maximum",
-    "mu": "mu",
-    "sigma": "sigma",
-}
-
-_CALL_IT = {name: key for key, names in _ALSO_CALLED.items() for name in names.split()}
-
-#: What is never read of a table, and what is instead.
-_INSTEAD = {
-    **dict.fromkeys(("uncertainty", "error", "err"), "call it 'sd', or 'cv' if it is a share"),
-    **dict.fromkeys(("variance", "var"), "take its root and call it 'sd'"),
-    **dict.fromkeys(
-        ("gsd", "geometricsd", "geometricstandarddeviation"),
-        "take its logarithm and call it 'sigma', beside 'mu'",
-    ),
-    **dict.fromkeys(
-        ("distribution", "dist", "distributiontype", "uncertaintytype"),
-        "say 'distribution' in the parameter, or row by row with grade: by_confidence",
-    ),
-}
-
 #: Columns that change no number: they go with the cell.
 _WORDS = ("source", "confidence")
 
 _BRACKETS = re.compile(r"\(.*?\)|\[.*?\]")
-
-_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def value_column(entry: ParameterEntry, header: Container[str]) -> str:
@@ -82,18 +50,14 @@ def refuse_lookalikes(parameter: WrittenParameter, table: Table) -> None:
         note = f"note {next(iter(found))}"
         raise InputError(f"{told} (a note needs another name, such as {note!r})", table.where())
     for name in (name for name in table.header if name not in read):
-        word = _plain(name)
+        word = plain(name)
         if word in _WORDS and name not in _WORDS:
             warn(f"the column {name!r} is not read: call it {word!r}", table.where())
 
 
-def _plain(name: str) -> str:
-    return _NO_LETTERS.sub("", _BRACKETS.sub("", name)).casefold()
-
-
 def _advice(name: str) -> str:
-    key = _CALL_IT.get(_plain(name), "")
-    advice = f"call it {key!r}" if key else _INSTEAD.get(_plain(name), "")
+    key = CALL_IT.get(plain(name), "")
+    advice = f"call it {key!r}" if key else INSTEAD.get(plain(name), "")
     if key in ("sd", "cv") and "%" in name:
         return "call it 'cv', and write the % in its cells"
     if key and _BRACKETS.search(name):
@@ -112,8 +76,8 @@ def check_figures(table: Table) -> None:
     fields = FigureEntry.model_fields
     for name in filter(None, table.header):
         if name not in fields:
-            key = _CALL_IT.get(_plain(name), "")
-            spread = key in ("sd", "cv") or _plain(name) in ("uncertainty", "error", "err")
+            key = CALL_IT.get(plain(name), "")
+            spread = key in ("sd", "cv") or plain(name) in ("uncertainty", "error", "err")
             hint = (
                 "call it 'uncertainty', a share of the value" if spread else nearest(name, fields)
             )

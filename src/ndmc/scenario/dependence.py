@@ -119,11 +119,14 @@ def cholesky(matrix: list[list[float]]) -> Floats:
         )
     values = np.array(matrix, dtype=np.float64)
     if not np.array_equal(values, values.T):
-        raise ValueError("a correlation matrix must be symmetric")
+        row, column = np.argwhere(values != values.T)[0]
+        pair = f"{values[row, column]:g} and {values[column, row]:g}"
+        found = f"found {pair} for the parameters {row + 1} and {column + 1}"
+        raise ValueError(f"a correlation matrix must be symmetric; {found}")
     if not np.array_equal(np.diag(values), np.ones(size)):
         raise ValueError("a correlation matrix must have ones on its diagonal")
     if np.abs(values).max() > 1:
-        raise ValueError("correlations must lie in [-1, 1]")
+        raise ValueError(f"correlations must lie in [-1, 1]; found {np.abs(values).max():g}")
     eigenvalues, vectors = np.linalg.eigh(values)
     if eigenvalues[0] < -1e-12:
         nearest = _nearest(vectors, eigenvalues)

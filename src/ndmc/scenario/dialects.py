@@ -26,6 +26,8 @@ def foreign(text: str) -> str:
     ''
     """
     first, _, rest = text[:_SEEN].partition("\n")
+    if first.startswith("PK"):
+        return "a workbook, or another zip file; save the sheet as CSV, with commas and in UTF-8"
     if "\0" in first:
         return "not UTF-8 text, but probably UTF-16; save it as UTF-8"
     if re.match(r"\s*<(?:!doctype|html|\?xml)", first, re.IGNORECASE):

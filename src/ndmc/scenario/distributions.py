@@ -31,6 +31,9 @@ KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 #: Those that are not in the unit of the parameter.
 WITHOUT_UNIT = ("cv", "mu", "sigma")
 
+#: Numbers in messages that are.
+_IN_UNIT = ("mean", "mode", "low", "high", "sd")
+
 #: How wide a cell is.
 SPREAD = ("cv", "sd")
 
@@ -46,9 +49,15 @@ _Mask = npt.NDArray[np.bool_]
 class MarginalError(ValueError):
     """What is wrong with the numbers of a distribution, and the first cell that has it."""
 
-    def __init__(self, message: str, cell: int = 0) -> None:
-        self.cell = cell
-        super().__init__(message)
+    def __init__(self, message: str, cell: int = 0, **numbers: float) -> None:
+        self.cell, self._message, self._numbers = cell, message, numbers
+        super().__init__(message.format(**numbers))
+
+    def in_unit(self, factor: float) -> str:
+        """Return the message with its numbers in the unit of the parameter, as they are written."""
+        return self._message.format(
+            **{n: x / factor if n in _IN_UNIT else x for n, x in self._numbers.items()}
+        )
 
 
 def marginals(
@@ -86,12 +95,12 @@ def marginals(
     numbers = dict(given)
     if "mean" in numbers:
         numbers.setdefault("value", numbers.pop("mean"))
-    for need in needs:
-        if not any(option in numbers for option in need):
-            wanted = " or ".join("value" if option == "mean" else option for option in need)
-            raise MarginalError(f"a {distribution} distribution needs {wanted}")
+    if missing := [need for need in needs if numbers.keys().isdisjoint(need)]:
+        wanted = " and ".join(map(" or ".join, missing))
+        raise MarginalError(f"a {distribution} distribution needs {wanted}")
     for key in {"cv", "sd", "sigma"} & set(numbers):
-        _refuse(numbers[key] < 0, f"{key} is {{x:g}} but must not be negative", x=numbers[key])
+        message = f"{key} is {{{key}:g}} but must not be negative"
+        _refuse(numbers[key] < 0, message, **{key: numbers[key]})
     if "cv" in numbers:
         _refuse(numbers["cv"] > LARGEST_CV, f"cv is {TOO_WIDE}", cv=numbers["cv"])
     with np.errstate(all="ignore"):  # what cannot be computed is refused
@@ -157,7 +166,7 @@ def _refuse(wrong: _Mask, message: str, **numbers: Floats) -> None:
     if wrong.any():
         cell = int(wrong.argmax())
         shown = {name: float(values[cell]) for name, values in numbers.items()}
-        raise MarginalError(message.format(**shown), cell)
+        raise MarginalError(message, cell, **shown)
 
 
 def _each(function: Callable[[float], float], values: Floats) -> Floats:
@@ -323,12 +332,14 @@ def _pert(numbers: Mapping[str, Floats]) -> Marginals:
 
 def _beta(numbers: Mapping[str, Floats]) -> Marginals:
     mean = numbers["value"]
-    message = "the mean of a beta distribution is {mean:g} but must lie in [0, 1]"
-    _refuse(~((mean >= 0) & (mean <= 1)), message, mean=mean)
+    message = "the mean of a beta distribution is {share:g} but must lie in [0, 1]"
+    message += "; check number and unit, or take another distribution such as lognormal"
+    _refuse(~((mean >= 0) & (mean <= 1)), message, share=mean)
     sd = _spread(numbers)
     size = mean * (1 - mean) / (sd * sd) - 1  # = (1 - m) / (m cv^2) - 1
-    message = "sd {sd:g} is too large for a share of {mean:g}; it must be below {most:.3g}"
-    _refuse((sd != 0) & (size <= 0), message, sd=sd, mean=mean, most=np.sqrt(mean * (1 - mean)))
+    message = "sd {spread:g} is too large for a share of {share:g}; it must be below {most:.3g}"
+    most = np.sqrt(mean * (1 - mean))
+    _refuse((sd != 0) & (size <= 0), message, spread=sd, share=mean, most=most)
     nothing, all_of_it = np.zeros(len(mean)), np.ones(len(mean))
     shapes = (mean * size, (1 - mean) * size)
     found = _alike("beta", (*shapes, nothing, all_of_it), mean, nothing, all_of_it)

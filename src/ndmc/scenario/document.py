@@ -37,12 +37,11 @@ class Document:
 
     def where(self, *key: str | int) -> str:
         """Return ``file:line`` of the nearest enclosing entry of ``key``."""
-        for end in range(len(key), -1, -1):
-            if key[:end] in self.overrides:
-                return self.overrides[key[:end]]
-            if key[:end] in self.lines:
-                return f"{self.path}:{self.lines[key[:end]]}"
-        return str(self.path)
+        ends = [key[:end] for end in range(len(key), -1, -1)]
+        if changed := next((end for end in ends if end in self.overrides), None):
+            return self.overrides[changed]  # whatever stood below it
+        line = next((self.lines[end] for end in ends if end in self.lines), None)
+        return f"{self.path}:{line}" if line is not None else str(self.path)
 
     def line(self, *key: str | int) -> int:
         """Return the line of the nearest enclosing entry of ``key``, 0 if there is none."""

@@ -125,7 +125,9 @@ class Composer:
         try:
             dimension = OPERATIONS[operation].dimension(arguments)
         except DimensionError as wrong:
-            raise DimensionError(f"{wrong}{self.as_read(*arguments)}") from None
+            number = any(part.operation == "number" and part.value for part in arguments)
+            hint = "; a number with a unit is a parameter" * (number and "cannot" in str(wrong))
+            raise DimensionError(f"{wrong}{self.as_read(*arguments)}{hint}") from None
         return Expression(dims, dimension, operation, arguments)
 
     def as_read(self, *expressions: Expression) -> str:

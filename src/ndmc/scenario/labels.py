@@ -35,7 +35,7 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
             )
         if len(set(entry.labels)) < len(entry.labels):
             twice = Counter(entry.labels).most_common(1)[0][0]
-            raise document.error(f"the label {twice!r} stands twice", "dims", name)
+            raise document.error(f"the label {twice!r} stands twice; keep one", "dims", name)
         labels[name] = tuple(entry.labels)
         groups[name] = _read_groups(document, name, entry.labels, entry.groups)
     years = tuple(str(year) for year in range(first, last + 1))
@@ -79,7 +79,7 @@ def _read_groups(
                 message = unknown_label(member, dim, {dim: labels}, {})
                 raise document.error(message, *key, group)
             if member in seen:
-                message = f"{member!r} is in the groups {seen[member]!r} and {group!r}"
+                message = f"{member!r} is in the groups {seen[member]!r} and {group!r}; keep one"
                 raise document.error(message, *key, group)
             seen[member] = group
     left = [label for label in labels if label not in seen] if groups else []

@@ -68,6 +68,8 @@ def find(source: str | Path) -> Path:
         if (path / FILE).is_file():
             return path / FILE
         raise InputError(f"the folder {path} holds no {FILE}; is it a scenario?")
+    if is_file and path.suffix.lower() in (".csv", ".xlsx"):
+        raise InputError(f"a scenario is a folder with {FILE}, and no table", str(path))
     if is_file:
         return path
     if path.suffix or len(path.parts) > 1:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ndmc.errors import InputError, closest, nearest, together
 from ndmc.scenario.document import Document, Key
+from ndmc.scenario.elsewhere import called_here
 from ndmc.scenario.numerals import remedy
 
 Model = TypeVar("Model", bound=BaseModel)
 
 # Characters of a value in a message.
 _SHOWN = 60
+
+#: Keys that hold a list of names, which have no blanks.
+_OF_NAMES = ("processes", "environment", "headline")
 
 #: What to write instead of what was found, by pydantic's type of mistake.
 _WANTED = {
@@ -50,7 +55,14 @@ def validate_document(document: Document, model: type[Model]) -> Model:
         found = wrong.errors(include_url=False)
     keyed = [(_key(document.data, mistake["loc"]), mistake) for mistake in found]
     told = sorted(_independent(keyed), key=lambda one: document.line(*one[0]))
+    within = {key[0]: key for key, _ in reversed(told) if _misplaced(model, key)}
+    told = [one for one in told if not one[0] or within.get(one[0][0], one[0]) == one[0]]
     raise together(_explain(document, model, *one) for one in told)
+
+
+def _misplaced(model: type[BaseModel], key: Key) -> bool:
+    """Say whether a section of the file stands within another."""
+    return len(key) > 1 and key[0] in model.model_fields and key[1] in model.model_fields
 
 
 def _key(data: Any, parts: Key) -> Key:
@@ -80,13 +92,19 @@ def _explain(
     document: Document, model: type[BaseModel], key: Key, mistake: ErrorDetails
 ) -> InputError:
     path, kind = _path(document.data, key), mistake["type"]
-    section = next((part for part in key[1:2] if part in model.model_fields), None)
+    section = key[1] if _misplaced(model, key) else None
     if section and kind in ("extra_forbidden", "missing", "model_type"):
         message = f"{section!r} stands within {key[0]!r}; write it at the left margin"
         return document.error(message, *key[:2])
     if kind == "missing":
         whole = ".".join(filter(None, (path, str(mistake["loc"][-1]))))
-        return document.error(f"the key {_quoted(whole)} is missing", *key)
+        missing = (
+            f"the key {_quoted(whole)} is missing{_choices(model, (*key, mistake['loc'][-1]))}"
+        )
+        if key[:1] in document.overrides:
+            missing += f"; all of {key[0]!r} is replaced here: set single keys by their path, "
+            missing += f"such as {_first_path(document.data, key[:1])}"
+        return document.error(missing, *key)
     if kind == "extra_forbidden":
         return document.error(_unknown_key(model, key, path, mistake["input"]), *key)
     if kind == "value_error":
@@ -111,8 +129,12 @@ def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str
         hint = "write decimals with a point, and texts with commas in quotes"
     elif re.search(r"[()=,]", name):
         hint = "put texts with commas in quotes"
+    elif elsewhere := called_here(name, known):
+        hint = elsewhere
     elif others and not closest(name, known):
         hint = f"it is a key of entries of {' and '.join(others)}"
+    elif hint.startswith("choose"):
+        hint = f"the keys here are {', '.join(known)}"
     return f"unknown key {_quoted(path)}; {hint}"
 
 
@@ -159,11 +181,54 @@ def _wanted(model: type[BaseModel], key: Key, mistake: ErrorDetails) -> str:
     wanted = _WANTED.get(kind, "what the format says").format(**{**context, "expected": expected})
     if kind == "string_type" and isinstance(given, bool | int | float):
         wanted = f"text, in quotes: '{str(given).lower()}'"
+    if kind == "string_type" and isinstance(given, list | dict):
+        wanted += _example(model, key)
     if kind == "list_type":
-        wanted = f"a list, such as [{given if isinstance(given, str) else 'a, b'}]"
+        wanted = f"a list, {_as_list(key, given)}"
     if kind in ("dict_type", "model_type"):
         wanted = _keys(model, key, named=kind == "dict_type")
+        if example := _example(model, key):
+            wanted = f"keys and what they hold{example}"
+    if kind == "less_than" and isinstance(given, int | float) and 1 < given < 100:
+        wanted += f", or {given:g} %"
     return wanted if given is not None else f"{wanted}, or remove the key"
+
+
+def _as_list(key: Key, given: Any) -> str:
+    """Return how what stands there is written as a list."""
+    if isinstance(given, dict) and any(isinstance(one, dict) for one in given.values()):
+        return "whose entries begin with '- '"
+    items = given if isinstance(given, str) else ", ".join(map(str, given or ("a", "b")))
+    if isinstance(given, dict):
+        items = ", ".join(map(str, given.values()))
+    if key[-1] in _OF_NAMES and "," not in items:
+        items = ", ".join(items.split())
+    return f"such as [{items}]"
+
+
+def _example(model: type[BaseModel], key: Key) -> str:
+    """Return what the format gives as an example of a key, or of what it stands within."""
+    for inner, how in ((key, "such as"), (key[:-1], "as in")):
+        field = _field(model, inner)
+        if field and field.examples:
+            return f", {how} {field.examples[0]}"
+    return ""
+
+
+def _choices(model: type[BaseModel], key: Key) -> str:
+    field = _field(model, key)
+    known = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+    return f"; write one of {', '.join(map(str, known))}" if len(known) > 1 else ""
+
+
+def _first_path(data: Any, key: Key) -> str:
+    """Return the path of the first single value below a key."""
+    for part in key:
+        data = data[part]
+    while isinstance(data, dict) and data:
+        part, data = next(iter(data.items()))
+        key = (*key, part)
+    return ".".join(map(str, key))
 
 
 def _keys(model: type[BaseModel], key: Key, *, named: bool) -> str:
@@ -175,7 +240,21 @@ def _keys(model: type[BaseModel], key: Key, *, named: bool) -> str:
 
 
 def _fields(model: type[BaseModel], key: Key) -> dict[str, bool]:
-    """Return the keys allowed at ``key``, and whether each is needed, following the models down."""
+    """Return the keys allowed at ``key``, and whether each is needed."""
+    entry = _entry_at(model, key)
+    fields = entry.model_fields.items() if entry else ()
+    return {field.alias or name: field.is_required() for name, field in fields}
+
+
+def _field(model: type[BaseModel], key: Key) -> FieldInfo | None:
+    """Return what the format says of a key."""
+    entry = _entry_at(model, key[:-1]) if key else None
+    fields = entry.model_fields.items() if entry else ()
+    return next((field for name, field in fields if key[-1] in (name, field.alias)), None)
+
+
+def _entry_at(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
+    """Return the model of what stands at ``key``, following the models down."""
     current: Any = model
     label = False  # the next part is a name or a number in a collection, no key of a model
     for part in key:
@@ -185,10 +264,10 @@ def _fields(model: type[BaseModel], key: Key) -> dict[str, bool]:
         field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)
         current = _entry_model(field.annotation) if field else None
         if field is None or current is None:
-            return {}
+            return None
         label = get_origin(field.annotation) in (dict, list)
-    fields = current.model_fields.items()
-    return {field.alias or name: field.is_required() for name, field in fields}
+    found: type[BaseModel] = current
+    return found
 
 
 def _entry_model(annotation: Any) -> Any:

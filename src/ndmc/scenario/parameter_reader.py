@@ -69,7 +69,8 @@ def _range(parameter: WrittenParameter, factor: float) -> tuple[float, float] | 
         return None
     low, high = given[0] * factor, given[1] * factor
     if not low < high:
-        raise parameter.error(f"the range {given} is empty", "range")
+        message = f"the range {given} is empty; write the lower bound first"
+        raise parameter.error(message, "range")
     return low, high
 
 

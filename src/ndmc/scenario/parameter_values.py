@@ -153,17 +153,31 @@ def _keys(
     return keys
 
 
+def _by_label(parameter: WrittenParameter, found: Any, depth: int) -> str:
+    """Return how numbers by label are written, where they stand as one value."""
+    labels, dims = parameter.within.dims.labels, parameter.entry.dims
+    if isinstance(found, list) and depth < len(dims):
+        some = ", ".join(f"{label}: ..." for label in labels[dims[depth]][:2])
+        return f"; write each behind its label, such as {{{some}, ...}}"
+    if isinstance(found, dict):
+        fitting = [dim for dim, own in labels.items() if dim not in dims and {*found} <= {*own}]
+        return f"; say of which dim the labels are: dims: [{fitting[0]}]" if fitting else ""
+    return ""
+
+
 def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
     """Return the number found at a key, in the unit of the parameter."""
     entry, units = parameter.entry, parameter.within.units
     if isinstance(found, bool) or not isinstance(found, int | float | str):
-        raise parameter.error(f"expected a number, found {found!r}", "value", *at)
+        message = f"expected a number, found {found!r}{_by_label(parameter, found, len(at))}"
+        raise parameter.error(message, "value", *at)
     try:
         number, unit = parse_amount(found)
         scale = units.factor(unit) / units.factor(entry.unit) if unit else 1.0
         if unit and units.dimension(unit) != units.dimension(entry.unit):
             read = units.as_read
-            raise UnitError(f"{read(unit)} cannot be converted to {read(entry.unit)}")
+            own = f"the parameter's unit {read(entry.unit)}"
+            raise UnitError(f"{read(unit)} cannot be converted to {own}")
     except UnitError as wrong:
         raise parameter.error(str(wrong), "value", *at) from None
     if not math.isfinite(number):

@@ -124,7 +124,7 @@ class FlowEntry(_Entry):
     """A flow from one node to another: known, a share, or closed by a balance."""
 
     origin: str = Field(alias="from")
-    target: str = Field(alias="to")
+    target: str = Field(alias="to", examples=["use"])
     dims: list[str] = []
     value: Text | None = None
     share: Text | None = None
@@ -149,7 +149,7 @@ class StockEntry(_Entry):
     process: str
     dims: list[str] = []
     kind: Literal["lifetime", "buffer", "sink"] = "lifetime"
-    lifetime: Text | None = None
+    lifetime: Text | None = Field(None, examples=["weibull(scale, shape)"])
     inflow_at: Convention = "middle"
     normalise: Literal["none", "truncate"] = "none"
     lifetime_factor: Text | None = Field(
@@ -158,7 +158,9 @@ class StockEntry(_Entry):
     value: Text | None = Field(None, description="a prescribed stock, from which inflow follows")
     negative_inflow: Literal["report", "clip", "early_retirement"] | None = None
     removals: dict[Name, Text] = Field(
-        {}, description="flows that take a share of the stock every year, before its end of life"
+        {},
+        description="flows that take a share of the stock every year, before its end of life",
+        examples=["{exported: export_share}"],
     )
     remainder: str | None = Field(None, description="the flow that covers what a buffer cannot")
     carry_over: bool | None = Field(None, description="whether a buffer gives back what it holds")
@@ -193,7 +195,9 @@ class ReconcileEntry(_Entry):
     """What is measured twice or tied by balances: the system that least squares reconcile."""
 
     measured: dict[Name, Text] = Field(
-        {}, description="flows, stocks and indicators, and the parameters that measure them"
+        {},
+        description="flows, stocks and indicators, and the parameters that measure them",
+        examples=["{imports: imports_reported}"],
     )
     processes: list[Name] | None = Field(
         None, description="whose balances hold; all processes if not given"
@@ -237,7 +241,9 @@ class PublishedEntry(_Entry):
     """Published figures, inline or in a table, and how near the model should come."""
 
     variant: str | None = None
-    tolerance: dict[Literal["target", "soft"], Share] = {"target": 0.10, "soft": 0.20}
+    tolerance: dict[Literal["target", "soft"], Share] = Field(
+        {"target": 0.10, "soft": 0.20}, examples=["{target: 10 %, soft: 20 %}"]
+    )
     table: str | None = None
     figures: list[FigureEntry] = []
 

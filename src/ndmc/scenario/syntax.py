@@ -148,6 +148,8 @@ def no_grammar(node: ast.AST) -> str:
         return _INSTEAD[ast.Attribute] if dotted else "write * between a number and a bracket"
     if isinstance(node, ast.Constant) and not isinstance(node.value, str):
         return "a condition is a comparison, which is 1 where it holds and 0 elsewhere"
+    if isinstance(node, ast.Attribute) and node.attr == "csv":
+        return "a table is read by a parameter: name the parameter here"
     kinds = (type(getattr(node, "op", node)), type(node))
     return next((_INSTEAD[kind] for kind in kinds if kind in _INSTEAD), "")
 
@@ -201,6 +203,12 @@ def _hint(text: str) -> str:
     if words:
         return f"{words[0]!r} cannot be a name here, rename it"
     amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
+    if amounts and amounts[0].endswith("%"):
+        share = f"{float(amounts[0].rstrip(' %')) / 100:g}"
+        return f"a number with a unit is a parameter; write {share} for {amounts[0]}"
     if amounts:
-        return f"a number with a unit is a parameter: name one of {amounts[0]} here"
-    return "labels stand in quotes: at(x, product='b c')" if "at(" in text else ""
+        return f"a number with a unit is a parameter: define one of {amounts[0]} and name it here"
+    if "at(" in text:
+        return "labels stand in quotes: at(x, product='b c')"
+    between = re.search(r"[\w)]\s+[\w(]", text)
+    return "write an operator such as * there, or _ for the blank of a name" if between else ""

@@ -128,6 +128,9 @@ def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> N
         if name not in known:
             message = unknown_label(name, wide, dims.labels, dims.groups, grouped=False)
             message += such_years(name, wide, labels, table.header, "columns")
+            if wide == "year" and not name[:1].isdigit():
+                message = f"a wide table has only {', '.join(map(repr, down))} and labels of "
+                message += f"{wide!r}; remove it, or call it by a label"
             raise InputError(f"column {shown(name)}: {message}", table.where())
     if missing := [label for label in labels if label not in header]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -140,7 +143,7 @@ def _places(table: Table, wide: str | None) -> dict[str, int]:
     names = [plain_label(wide, name) if wide else name for name in table.header]
     places = {name: place for place, name in enumerate(names)}
     if twice := next((name for place, name in enumerate(names) if places[name] != place), ""):
-        raise InputError(f"the column {twice!r} stands twice", table.where())
+        raise InputError(f"the column {twice!r} stands twice; keep one", table.where())
     return places
 
 
@@ -173,6 +176,8 @@ def _order(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> Int
         others = [dim for dim in dims.labels if dim in table.header and dim not in names]
         if others and len(rows.labels) == len(names):
             message += f"; the column {others[0]!r} is a dim, too: is it one of this parameter?"
+        else:
+            message += "; keep one"
         raise InputError(message, table.where(int(rows.lines[again])))
     if not counts.all():
         missing = np.flatnonzero(counts == 0)

@@ -22,6 +22,7 @@ _MEANT = (
         r"found '<scalar>'",
         "a text goes on behind a quote or bracket; within '...' a ' is written twice",
     ),
+    (r"<block end>, but found '\?'", f"a key beside '- ' of a list; remove each '- ', {_COLUMN}"),
     (r"<block end>, but found '(.)'", f"{{}} closes nothing; {_QUOTES}"),
     (r"expected ',' or '(.)'", f"the bracket that opens here is not closed by {{}}; {_QUOTES}"),
     (r"expected the node content, but found '(.)'", "a text that begins with {} needs quotes"),
@@ -58,6 +59,8 @@ def yaml_problem(broken: Any, text: str) -> tuple[str, int]:
     if problem.startswith("mapping values are not allowed"):
         twice = re.search(r":\s", line[: mark.column])
         return _QUOTES if twice else f"indented below a value; {_COLUMN}", mark.line + 1
+    if re.match(r"\s*//", line):
+        return "a comment begins with #, not with //", mark.line + 1
     for pattern, words in _MEANT:
         if match := re.search(pattern, problem):
             return words.format(*match.groups()), mark.line + 1

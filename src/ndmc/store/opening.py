@@ -70,7 +70,8 @@ def _damaged(place: Place) -> RunError:
 def _not_ours(place: Place) -> InputError | RunError:
     if any(stage_of(name) is not None for name in place.names(LEDGER)):
         return _damaged(place)
-    return InputError(f"{place.url!r} is not a store of ndmc's (format {FORMAT})")
+    what = "a store is what 'ndmc run' has written; name another, or begin a new one"
+    return InputError(f"{place.url!r} is not a store of ndmc's (format {FORMAT}): {what}")
 
 
 def tables_of(store: Store) -> dict[str, str]:

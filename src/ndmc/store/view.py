@@ -137,7 +137,8 @@ def _check_dim(name: str, dim: str, dims: tuple[str, ...]) -> None:
 
 def _groups(dims: Dims, dim: str, chosen: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     if not dims.groups.get(dim):
-        raise InputError(f"the dim {dim!r} has no groups")
+        others = [name for name, groups in dims.groups.items() if groups]
+        raise InputError(f"the dim {dim!r} has no groups; {nearest(dim, others)}")
     members = (dims.positions(dim, group) for group in dims.groups[dim])
     found = (tuple(chosen.index(n) for n in group if n in chosen) for group in members)
     return tuple(group for group in found if group)
