@@ -210,10 +210,12 @@ def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Clo
     tied = _tied(equation, matched)
     if tied:
         texts = shortened((e.text for e in (equation, *tied.values())), last=" and ")
+        others = shortened(flow for flow in flows if flow not in tied)
+        which = f"one of their other flows ({others})" if others else "one of their other flows"
         return (
             f"process {process!r} is over-determined: {texts} have only "
-            f"{shortened(map(repr, tied), last=' and ')} to close; leave one of their other flows "
-            "without value or share",
+            f"{shortened(map(repr, tied), last=' and ')} to close; leave {which} without value or "
+            "share",
             key,
         )
     return (
