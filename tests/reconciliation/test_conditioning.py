@@ -104,7 +104,7 @@ def test_no_flow_is_negative(tmp_path):
 def test_weights_leave_out_negative_flows(tmp_path):
     """Weighted draws have the mean of a normal distribution that ends at zero."""
     found = reconcile_scenario(market(tmp_path, waste=1, use=63))
-    drawn = moments(Draws(found, "weighted", 1, 50_000))
+    drawn = moments(Draws(found, "weighted", 1, 200_000))
     cells = found.system.spans["waste"]
     mean, sd = found.point[cells], sd_of(found)[cells]
     # Simulated from the reconciled distribution of the two, which are independent.
@@ -136,6 +136,7 @@ def lognormal(x, mean, sd):
     return np.exp(-0.5 * (np.log(x / mean) + spread / 2) ** 2 / spread) / x
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("mass_is", [normal, lognormal])
 @pytest.mark.parametrize("use_is", [normal, lognormal])
 def test_weights_of_a_product_are_those_of_a_grid(tmp_path, mass_is, use_is):

@@ -353,6 +353,7 @@ def test_memory_is_refused(dask, tmp_path):
 # --- what fails ----------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_a_block_that_raises_is_named_and_all_others_are_there(
     cli, dask, order, expected, tmp_path
 ):

@@ -292,7 +292,8 @@ def test_every_kind_of_file_has_a_name(kinds):
     assert {*kinds("stored").files} == {*PATTERNS.values()} - second
 
 
-@pytest.mark.parametrize("store", ["stored", pytest.param("killed", marks=pytest.mark.torture)])
+@pytest.mark.torture
+@pytest.mark.parametrize("store", ["stored", "killed"])
 def test_a_flipped_bit_in_every_kind_of_file(kinds, tmp_path, store):
     """It is found or harmless, and made good by the command that made the store."""
     kind, chance = kinds(store), random.Random(2)

@@ -205,4 +205,4 @@ def test_a_signal_in_a_callback_is_not_lost(name):
         timeout=30,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", STOPPED)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: stopped\n")
