@@ -269,6 +269,7 @@ def test_a_store_is_compared_as_it_was_run(tmp_path):
         (figure("total", "1 kt", at={"yaer": 2014}), "has no dim 'yaer'"),
         (figure("total", "1 kt", at={"year": 1999}), "at: 1999 lies before the years"),
         (figure("total", "1 day", at={"year": 2014}), "published in 'day'"),
+        (figure("total", "1 kt/yr", at={"year": 2014}), "published in 'kt/yr'"),
         (figure("total", "many", at={"year": 2014}), "not a number"),
         (figure("total", "1 kt", at="year 2014"), "write dim=label"),
     ],

@@ -210,7 +210,7 @@ def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> f
         given, factor = scenario.units.dimension(unit), scenario.units.factor(unit)
     except UnitError as wrong:
         raise InputError(str(wrong), figure.where) from None
-    if given not in (dimension, dimension * TIME, dimension / TIME):
+    if given not in (dimension, dimension * TIME):
         model = f"{scenario.units.name(dimension)} [{dimension}]"
         published = f"published in {scenario.units.as_read(unit)}"
         message = f"{published}, but {figure.entry.quantity!r} is in {model}"
