@@ -35,8 +35,13 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 _OF_YEARS = re.compile(r"[0-9. ]+")
 
+# No part of a text can be matched in two ways: texts are anyone's. Possessive quantifiers would say
+# so, but those of groups are wrong before Python 3.11.5 (gh-106052).
+
 #: Anything between quotes, which are written twice within.
-_IN_QUOTES = r"""(?P<quote>["'])(?P<quoted>(?:(?!(?P=quote)).|(?P=quote){2})*+)(?P=quote)"""
+_IN_QUOTES = (
+    r"""(?P<quote>["'])(?P<quoted>(?:(?!(?P=quote)).|(?P=quote){2})*)(?P=quote)(?!(?P=quote))"""
+)
 
 #: Labels of a group in a message.
 _LISTED = 5
@@ -91,7 +96,7 @@ def listed(labels: str | int | slice | Iterable[str | int]) -> list[str]:
 def _key(ends: str) -> re.Pattern[str]:
     """Return what matches a key and its end, which may stand within quotes."""
     return re.compile(
-        rf"\s*+(?:{_IN_QUOTES}\s*+(?=[{ends}])|(?P<plain>[^{ends}]*+))(?P<end>[{ends}])", re.DOTALL
+        rf"\s*(?:{_IN_QUOTES}\s*(?=[{ends}])|(?P<plain>[^{ends}]*))(?P<end>[{ends}])", re.DOTALL
     )
 
 
@@ -129,14 +134,14 @@ def _of_quotes(found: re.Match[str]) -> str | None:
 
 # --- pairs of a dim and labels --------------------------------------------------------------------
 
-_NAME = r"[A-Za-z][A-Za-z0-9_]*+\s*+="
+_NAME = r"[A-Za-z][A-Za-z0-9_]*\s*="
 
 # A label, behind its dim or not. In quotes it may hold anything, a quote twice; without, it ends at
-# a comma or where the next dim begins. No part is tried twice: texts are anyone's.
+# a comma or where the next dim begins.
 _LABEL = re.compile(
-    rf"""[\s,]*+ (?P<dim>{_NAME}(?:\s++(?!{_NAME}))?+)?+
-    (?: {_IN_QUOTES} (?=\s*+(?:,|$)|\s++{_NAME})
-      | (?P<plain>[^\s,]++(?:\s++(?!{_NAME})[^\s,]++)*+) )?+""",
+    rf"""[\s,]* (?P<dim>{_NAME}(?:\s+(?!\s|{_NAME}))?)?
+    (?: {_IN_QUOTES} (?=\s*(?:,|$)|\s+{_NAME})
+      | (?P<plain>[^\s,]+(?:\s+(?!\s|{_NAME})[^\s,]+)*) )?""",
     re.DOTALL | re.VERBOSE,
 )
 

@@ -20,6 +20,7 @@ from disturbed import (
     litter,
     raised,
     started,
+    unwarned,
 )
 from tiny import write_scenario
 
@@ -144,7 +145,7 @@ class Story:
             one.wait_for(lambda: one.handles(signal.SIGTERM))
         done, seconds = one.stop(order.signals)
         # Of a process killed with processes of its own Python's tracker of semaphores has a word.
-        said = "" if done.code < 0 and "Traceback" not in done.err else done.err
+        said = "" if done.code < 0 and "Traceback" not in done.err else unwarned(done.err)
         assert (done.code, said) in {(-signal.SIGKILL, ""), (1, STOPPED), (0, "")}, (order, done)
         assert seconds < self.soon or not order.signals, order
         # Before Python 3.13 a thread whose join is interrupted is not waited for at the end.

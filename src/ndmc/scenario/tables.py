@@ -32,7 +32,7 @@ _TITLES = 20
 
 _DIGITS = re.compile(r"[-+]?[\d.]+")
 
-_BLANK_ROWS = re.compile(r"(?:[ \t,]*+\n)++")
+_BLANK_ROWS = re.compile(r"(?:[ \t,]*\n)+")
 
 
 @dataclass(frozen=True)
