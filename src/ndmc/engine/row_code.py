@@ -27,6 +27,7 @@ from ndmc.plan.steps import (
     Term,
     hidden,
 )
+from ndmc.plan.study import Observed
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
@@ -78,7 +79,8 @@ class RowCode:
 
     ``rows`` are needed in all and ``numbers`` says which hold one number for good; ``once`` is run
     for a new tile, ``each`` for every tile of draws, ``audit`` where balances are checked. Rows of
-    ``nets`` are what enters each process and neither leaves nor stays.
+    ``nets`` are what enters each process and neither leaves nor stays, those of ``observed`` what a
+    study looks at. Rows from ``scratch`` on hold what one step needs, and are used by the next.
     """
 
     dims: Dims
@@ -92,6 +94,8 @@ class RowCode:
     each: tuple[Call, ...]
     audit: tuple[Call, ...]
     nets: tuple[Places, ...]
+    observed: tuple[Places, ...]
+    scratch: int
 
 
 def compile_rows(plan: Plan) -> RowCode:
@@ -126,6 +130,10 @@ class _RowCompiler(Writer[Call]):
         self.fixed = frozenset(self.names)
         sampling = self._sampling()
         each = self._compiled(self.plan.steps)
+        observed = (
+            [self._observed(one) for one in self.plan.study.observed] if self.plan.study else []
+        )
+        each += self.taken()
         nets = [self._net(account) for account in self.plan.accounts]
         audit = self.taken()
         filled = [*self.set, *((np.array(row), np.array(v)) for v, row in self.numbers.items())]
@@ -141,6 +149,8 @@ class _RowCompiler(Writer[Call]):
             each=self.finished(each),
             audit=self.finished(audit),
             nets=tuple(nets),
+            observed=tuple(observed),
+            scratch=self.rows,
         )
 
     # --- steps -----------------------------------------------------------------------------
@@ -276,6 +286,20 @@ class _RowCompiler(Writer[Call]):
         fields = tuple(call for call in calls if isinstance(call, Arithmetic))
         groups = gathered(drawn.groups)
         return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
+
+    # --- what a study looks at ---------------------------------------------------------------
+
+    def _observed(self, one: Observed) -> Places:
+        """Return the rows of an output or its sum, or of whether it is above a limit."""
+        output = self.plan.output(one.name)
+        term = Term(one.name, output.dims)
+        places = self._sum([term], one.dims, self.take)
+        if one.above is None:
+            return places
+        amount, above = self.take(places.shape), self.take(places.shape)
+        self.do("multiply", amount, places, self.number(output.scale))
+        self.do("greater", above, amount, self.number(one.above))
+        return above
 
     # --- balances ----------------------------------------------------------------------------
 

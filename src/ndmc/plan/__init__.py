@@ -11,5 +11,6 @@ __all__ = [
     "memory",
     "samplers",
     "steps",
+    "study",
     "vocabulary",
 ]

@@ -15,6 +15,7 @@ from ndmc.legible import few_lines
 from ndmc.plan.findings import Watch
 from ndmc.plan.memory import MACHINE, Memory
 from ndmc.plan.samplers import Sampler
+from ndmc.plan.study import Study
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
@@ -337,7 +338,7 @@ class Plan:
     draws. ``accounts`` are the balances that can be checked, ``watches`` what draws are counted of;
     ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
     outputs that may be +inf: a first year that never comes, and what is computed from one.
-    ``memory`` is what its rows may take to be compiled.
+    ``memory`` is what its rows may take to be compiled; ``study`` what is asked of its inputs.
     """
 
     dims: Dims
@@ -352,6 +353,7 @@ class Plan:
     events: frozenset[str] = frozenset()
     conditioning: Conditioning | None = None
     memory: Memory = MACHINE
+    study: Study | None = None
 
     def __repr__(self) -> str:
         draws = f"{len(self.samplers)} parameters are drawn"
