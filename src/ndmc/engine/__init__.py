@@ -10,6 +10,7 @@ __all__ = [
     "instructions",
     "refusals",
     "row_code",
+    "scores",
     "stopwatch",
     "tile_width",
     "tiles",

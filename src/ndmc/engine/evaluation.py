@@ -141,6 +141,17 @@ def fill(
                 timer.lap("balances")
 
 
+def tiles(plan: Plan, seed: int, draws: range) -> Iterator[tuple[Tile, slice]]:
+    """Yield tiles that are computed, each with the part of its draws that is wanted."""
+    compiled, width = _compiled(plan), tile_width(plan)
+    with compiled.tile(width) as tile:
+        for first, here, _ in _tiles(draws, width):
+            with np.errstate(all="ignore"):
+                tile.sample(seed, first)
+                tile.run(compiled.code.each)
+            yield tile, here
+
+
 def _shorten(sheet: npt.NDArray[Any], start: int, stop: int, bits: int) -> None:
     """Round results to so many bits of their mantissa, unless all are wanted."""
     dropped = np.finfo(sheet.dtype).nmant - bits
