@@ -973,3 +973,56 @@ def nonnegative(z, covariance):
         if min([*sums, *pulls]) >= 0:
             found.append((sums, pulls))
     return found
+
+
+# --- shares of the variance ----------------------------------------------------------------------
+
+
+def squares(a, b, c, d):
+    """Return the sums of P, I and D and the pairs lost, by batch, and the pairs of each batch.
+
+    Neighbours a and b, and the same draws with a group exchanged, c and d, are taken pair by pair.
+    """
+    sums, pairs = [[0.0, 0.0, 0.0, 0.0] for _ in range(32)], [0] * 32
+    for n in range(len(a)):
+        batch = (2 * n // 64) % 32
+        pairs[batch] += 1
+        if not all(math.isfinite(x[n]) for x in (a, b, c, d)):
+            sums[batch][3] += 1
+            continue
+        own, rest = a[n] - c[n], d[n] - b[n]
+        sums[batch][0] += 2 * own * rest
+        sums[batch][1] += (own - rest) ** 2
+        sums[batch][2] += (a[n] - b[n]) ** 2 + (c[n] - d[n]) ** 2
+    return sums, pairs
+
+
+def shares(a, b, c, d):
+    """Return the first and total share of a group and their difference, each with its limits."""
+    sums, pairs = squares(a, b, c, d)
+    used = [n for n in range(32) if pairs[n] > sums[n][3]]
+
+    def found(batches):
+        product, interaction, difference = (sum(sums[n][k] for n in batches) for k in range(3))
+        if difference == 0:
+            return math.nan, math.nan, math.nan
+        first, more = product / difference, interaction / difference
+        return first, first + more, more
+
+    values, without = found(used), [found([m for m in used if m != n]) for n in used]
+    return {
+        name: (values[k], *_limits(values[k], [some[k] for some in without]))
+        for k, name in enumerate(("first", "total", "interaction"))
+    }
+
+
+def _limits(value, without):
+    """Return the limits of what was found with all batches, and without each of them in turn."""
+    count = len(without)
+    if count < 2:
+        return math.nan, math.nan
+    mean = sum(without) / count
+    error = math.sqrt((count - 1) / count * sum((x - mean) ** 2 for x in without))
+    return value - stats.t.ppf(0.975, count - 1) * error, value + (
+        stats.t.ppf(0.975, count - 1) * error
+    )
