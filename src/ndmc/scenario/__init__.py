@@ -19,6 +19,7 @@ __all__ = [
     "scenario",
     "schema",
     "starter",
+    "stream_names",
     "syntax",
     "tables",
     "units",

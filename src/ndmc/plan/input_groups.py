@@ -1,0 +1,227 @@
+"""Which random streams move together: the groups of inputs that a study shares the variance among.
+
+Every stream behind what is asked is in just one group. Parameters that are correlated are drawn
+from the streams of each other and are never parted.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, nearest, shortened
+from ndmc.label import LabelError, pairs
+from ndmc.plan.samplers import Sampler
+from ndmc.plan.study import InputGroup
+from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.stream_names import Picked, StreamNames, name_and_labels
+from ndmc.typing import Integers
+
+#: The group of each stream of a parameter, a number; -1 is that of its parameter.
+Owner = Mapping[str, Integers]
+
+#: The names of groups with what people call their members, from which they are made again.
+Resolved = tuple[tuple[str, tuple[str, ...]], ...]
+
+_WAYS = ("parameter", "label:DIM", "grade", "source")
+
+
+def input_groups(
+    scenario: Scenario, samplers: Sequence[Sampler], by: str = ""
+) -> tuple[InputGroup, ...]:
+    """Return the groups of the streams behind a plan.
+
+    Parameters
+    ----------
+    scenario
+        The scenario.
+    samplers
+        Those of its plan.
+    by
+        ``parameter``, ``label:DIM`` (a group for each label, of all errors that are its own;
+        what is left of a parameter is a group), ``grade`` or ``source`` (of the cells that a
+        stream serves; where they are several they are one group).
+
+    Raises
+    ------
+    InputError
+        If nothing is uncertain, or there is no such way.
+
+    Examples
+    --------
+    >>> from ndmc.plan.compiler import build_plan
+    >>> from ndmc.scenario.load import load
+    >>> scenario = load("starter")
+    >>> [group.name for group in input_groups(scenario, build_plan(scenario).samplers)]
+    ['production', 'content', 'lifetime_scale', 'process_loss', 'collection_rate']
+    """
+    drawn = _Drawn.of(scenario, samplers)
+    way, _, dim = by.partition(":")
+    if way in ("", "parameter"):
+        return _grouped(drawn, (), drawn.unowned())
+    if way == "label":
+        return _grouped(drawn, *_by_label(drawn, dim))
+    if way in ("grade", "source"):
+        return _grouped(drawn, *_by_cells(drawn, way))
+    raise InputError(f"no way of grouping is called {by!r}; {nearest(by, _WAYS)}", "--groups")
+
+
+def resolved(groups: Iterable[InputGroup]) -> Resolved:
+    """Return what `groups_from` makes the same groups of."""
+    return tuple((group.name, group.members) for group in groups)
+
+
+def groups_from(
+    scenario: Scenario, samplers: Sequence[Sampler], known: Resolved
+) -> tuple[InputGroup, ...]:
+    """Return groups by the names of their members.
+
+    Raises
+    ------
+    InputError
+        If there are no such streams.
+    """
+    drawn = _Drawn.of(scenario, samplers)
+    owner = drawn.unowned()
+    for number, (_, members) in enumerate(known):
+        for member in members:
+            try:
+                name, labels = name_and_labels(member)
+                owner[name][drawn.names(name).read(labels)] = number
+            except (KeyError, LabelError):
+                message = f"the scenario draws no {member!r}; is it that of the groups?"
+                raise InputError(message) from None
+    return _grouped(drawn, [name for name, _ in known], owner)
+
+
+def stream_names(dims: Dims, sampler: Sampler) -> list[str]:
+    """Return what people call each stream of a sampler.
+
+    Examples
+    --------
+    >>> from ndmc.plan.compiler import build_plan
+    >>> from ndmc.scenario.load import load
+    >>> plan = build_plan(load("starter"))
+    >>> stream_names(plan.dims, plan.samplers[1])
+    ['content[product=phone]', 'content[product=bicycle]', 'content[product=car]']
+    """
+    return StreamNames(sampler.name, sampler.errors, dims).each()
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The parameters behind a plan, in the order of the file, and those they are mixed with."""
+
+    scenario: Scenario
+    samplers: dict[str, Sampler]
+
+    @classmethod
+    def of(cls, scenario: Scenario, samplers: Iterable[Sampler]) -> _Drawn:
+        found = {one.name: one for s in samplers for one in (*s.partners, s)}
+        if not found:
+            message = "nothing that is asked depends on an uncertain parameter"
+            raise InputError(f"{message}: there is no variance to share out")
+        return cls(scenario, {name: found[name] for name in scenario.parameters if name in found})
+
+    @functools.cached_property
+    def tied(self) -> list[list[str]]:
+        """Names that belong together: of correlated parameters, or of one alone."""
+        matrix = {name: members for members, _ in self.scenario.correlations for name in members}
+        found = dict[tuple[str, ...], list[str]]()
+        for name in self.samplers:
+            found.setdefault(matrix.get(name, (name,)), []).append(name)
+        return [*found.values()]
+
+    def unowned(self) -> dict[str, Integers]:
+        """Return the streams of each parameter in no group."""
+        return {name: np.full(len(one.streams), -1) for name, one in self.samplers.items()}
+
+    def names(self, name: str) -> StreamNames:
+        """Return what the streams of a parameter are called."""
+        return StreamNames(name, self.samplers[name].errors, self.scenario.dims)
+
+    def served(self, name: str, what: str) -> list[tuple[str, ...]]:
+        """Return, for each stream of a parameter, the grades or sources of the cells it serves.
+
+        Where it serves none that is drawn they are those of the first that does.
+        """
+        parameter = self.scenario.parameters[name]
+        drawn, coded = ~parameter.marginals.certain, getattr(parameter, f"{what}s")
+        values = coded.at(np.flatnonzero(drawn)).distinct
+        size = len(self.samplers[name].streams)
+        if len(values) == 1:
+            return [(values[0],)] * size
+        found: list[tuple[str, ...]] = [()] * size
+        for value in values:
+            cells = drawn & (coded.codes == coded.values.index(value))
+            for stream in np.flatnonzero(self.names(name).serving(cells)).tolist():
+                found[stream] += (value,)
+        first = next(filter(None, found))
+        return [some or first for some in found]
+
+
+def _by_label(drawn: _Drawn, dim: str) -> tuple[list[str], dict[str, Integers]]:
+    """Return a group for each label of a dim, of the streams that are its own."""
+    labels, owner = drawn.scenario.dims.labels, drawn.unowned()
+    if dim not in labels:
+        raise InputError(f"there is no dim {dim!r}; {nearest(dim, labels)}", "--groups")
+    having = [name for name, s in drawn.samplers.items() if dim in s.errors and s.errors[dim].own]
+    if not having:
+        message = f"no parameter has errors of its own for each label of {dim!r}; all are shared"
+        raise InputError(f"{message}, or certain", "--groups")
+    names = [pairs({dim: label}) for label in labels[dim]]
+    for name in having:
+        for number, label in enumerate(names):
+            owner[name][drawn.names(name).read(label)] = number
+    return names, owner
+
+
+def _by_cells(drawn: _Drawn, what: str) -> tuple[list[str], dict[str, Integers]]:
+    """Return a group for each grade, or source, and for each set of them that streams serve."""
+    numbers, owner = dict[tuple[str, ...], int](), drawn.unowned()
+    for tied in drawn.tied:
+        together = zip(*(drawn.served(name, what) for name in tied), strict=True)
+        for stream, each in enumerate(together):
+            values = tuple(dict.fromkeys(value for some in each for value in some))
+            number = numbers.setdefault(values, len(numbers))
+            for name in tied:
+                owner[name][stream] = number
+    return [shortened((value or f"no {what}" for value in v), " + ") for v in numbers], owner
+
+
+def _grouped(drawn: _Drawn, names: Sequence[str], owner: Owner) -> tuple[InputGroup, ...]:
+    """Return the groups that have streams; of what is in none, one for each parameter."""
+    every, parts = [*names], defaultdict[int, dict[str, Picked]](dict)
+    for tied in drawn.tied:
+        left = owner[tied[0]] < 0
+        every.append(f"{'' if left.all() else 'rest of '}{shortened(tied, ' + ')}")
+        for name in tied:
+            numbers = np.where(left, len(every) - 1, owner[name])
+            for number in np.unique(numbers).tolist():
+                parts[number][name] = numbers == number
+    grades = {name: drawn.served(name, "grade") for name in drawn.samplers}
+    found = tuple(_made(drawn, every[n], parts[n], grades) for n in sorted(parts))
+    counted = Counter(group.name for group in found)
+    if twice := next((name for name, count in counted.items() if count > 1), ""):
+        raise InputError(f"two groups are called {twice!r}; rename one", "--groups")
+    return found
+
+
+def _made(
+    drawn: _Drawn,
+    name: str,
+    parts: Mapping[str, Picked],
+    grades: Mapping[str, Sequence[tuple[str, ...]]],
+) -> InputGroup:
+    """Return a group of streams that are picked of parameters."""
+    members, streams, found = list[str](), list[int](), set[str]()
+    for parameter, picked in parts.items():
+        members += drawn.names(parameter).shortest(picked)
+        streams += drawn.samplers[parameter].streams[picked].tolist()
+        found.update(*(grades[parameter][n] for n in np.flatnonzero(picked).tolist()))
+    return InputGroup(name, tuple(members), tuple(streams), found.pop() if len(found) == 1 else "")
