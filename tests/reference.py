@@ -1026,3 +1026,19 @@ def _limits(value, without):
     return value - stats.t.ppf(0.975, count - 1) * error, value + (
         stats.t.ppf(0.975, count - 1) * error
     )
+
+
+def controlled(results, scores, slopes, group):
+    """Return the sums of P and D of one cell, by batch, with a linear control, pair by pair.
+
+    ``results`` are a, b, c and d, scores [stream, draw] those of a and b, a group some streams.
+    """
+    sums, _ = squares(*results)
+    inside, every = (sum(slopes[n] ** 2 for n in some) for some in (group, range(len(slopes))))
+    for n in range(len(results[0])):
+        batch = (2 * n // 64) % 32
+        apart = [c * (z[2 * n] - z[2 * n + 1]) for c, z in zip(slopes, scores, strict=True)]
+        delta, tot = sum(apart[k] for k in group), sum(apart)
+        sums[batch][0] += 4 * inside - 2 * delta**2
+        sums[batch][2] += 4 * every - tot**2 - (tot - 2 * delta) ** 2
+    return sums
