@@ -20,7 +20,7 @@ from ndmc.typing import Floats
 from ndmc_kernels import sampling
 from ndmc_kernels.rows import EMIT
 
-__all__ = ["Scores", "observed_draws"]
+__all__ = ["Scores", "draw_scores", "observed_draws", "scores_of"]
 
 #: The standard deviation of a uniform, inverted.
 _UNIFORM = math.sqrt(12.0)

@@ -24,6 +24,7 @@ __all__ = [
     "removal",
     "seal",
     "series",
+    "shares",
     "spec",
     "store",
     "stored_percentiles",

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from ndmc.typing import Floats, Integers
 
+__all__ = ["BATCHES", "DIFFERENCE", "PRODUCT"]
+
 Mask = npt.NDArray[np.bool_]
 
 #: The pairs of a study are dealt out to so many batches, which limits are made of.
