@@ -145,6 +145,18 @@ def lanes_of(context: Any, number: Any) -> Any:
 
 
 @extending.intrinsic  # type: ignore[untyped-decorator]
+def exchanged(context: Any, lanes: Any) -> Any:
+    """Return lanes of which neighbours have changed places, an even one with the next."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.IntType(32)
+        order = ir.Constant(ir.VectorType(whole, WIDTH), [lane ^ 1 for lane in range(WIDTH)])
+        return builder.shuffle_vector(*arguments, *arguments, order)
+
+    return _LANES(_LANES), generate
+
+
+@extending.intrinsic  # type: ignore[untyped-decorator]
 def exponents(context: Any, lanes: Any) -> Any:
     """Return doubles whose sign and exponent are the lowest twelve bits of lanes."""
 

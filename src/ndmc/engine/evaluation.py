@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ndmc.engine.audit import Audit
 from ndmc.engine.row_code import RowCode, compile_rows
 from ndmc.engine.stopwatch import SILENT, Timer
+from ndmc.engine.swaps import Swaps, swaps_of
 from ndmc.engine.tile_width import tile_width
 from ndmc.engine.tiles import Tile
 from ndmc.errors import InputError
@@ -31,6 +32,10 @@ __all__ = ["check_seed", "code_of", "evaluate", "fill"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 _Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
+
+
+#: Is shown a tile, its first draw, and which of its draws are wanted.
+Witness = Callable[[Tile, int, slice], None]
 
 
 def evaluate(
@@ -117,10 +122,12 @@ def fill(
     timer: Timer = SILENT,
     *,
     bits: int = 0,
+    witness: Witness | None = None,
 ) -> None:
     """Fill sheets with outputs as `evaluate` does, timed.
 
-    With ``bits`` results are rounded to so many bits of their mantissa.
+    With ``bits`` results are rounded to so many bits of their mantissa. A ``witness`` is shown each
+    tile, with its first draw and the draws of it that are wanted.
     """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
@@ -139,6 +146,9 @@ def fill(
             if audit is not None:
                 audit.examine(tile, first, here)
                 timer.lap("balances")
+            if witness is not None:
+                witness(tile, first, here)
+                timer.lap("swaps")
 
 
 def tiles(plan: Plan, seed: int, draws: range) -> Iterator[tuple[Tile, slice]]:
@@ -183,6 +193,8 @@ class _Compiled:
 
     def __init__(self, plan: Plan) -> None:
         self.code = compile_rows(plan)
+        self.sets = 2 if plan.study else 1
+        self.swaps = swaps_of(self.code, plan.study) if plan.study else None
         self._idle: list[Tile] = []
 
     @contextlib.contextmanager
@@ -191,7 +203,7 @@ class _Compiled:
         try:
             tile = self._idle.pop()
         except IndexError:
-            tile = Tile(self.code, width)
+            tile = Tile(self.code, width, self.sets)
         yield tile
         self._idle.append(tile)
 
@@ -199,6 +211,14 @@ class _Compiled:
 def code_of(plan: Plan) -> RowCode:
     """Return the row code of a plan, compiled once."""
     return _compiled(plan).code
+
+
+def swaps(plan: Plan) -> Swaps:
+    """Return how the groups of a plan's study are exchanged, found once."""
+    found = _compiled(plan).swaps
+    if found is None:
+        raise ValueError("a plan without a study has no groups")
+    return found
 
 
 #: What is kept beside a plan, as long as the plan is: nothing in it may lead back to the plan.

@@ -148,6 +148,16 @@ def _arithmetic(moves: _Moves, rows: int) -> Arithmetic:
     return Arithmetic(np.array(lines, dtype=np.int64).reshape(-1, 10))
 
 
+def instructions_of(operations: Places, table: Places) -> Arithmetic:
+    """Return instructions for rows [n, target and operands] that are computed one after the other.
+
+    As many as follow each other with one operation are done at once.
+    """
+    starts = np.flatnonzero(np.diff(operations, prepend=-1))
+    pieces = zip(operations[starts].tolist(), np.split(table, starts[1:]), strict=True)
+    return _arithmetic([(operation, some) for operation, some in pieces], 0)
+
+
 def _runs(operation: int, table: Places) -> list[tuple[int, ...]]:
     """Return instructions for the lines of a table, as many at once as lie at equal steps."""
     lines = []

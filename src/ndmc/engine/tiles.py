@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -40,17 +41,27 @@ class Tile(Mapping[str, Floats]):
     """Rows [row, draw] of a plan, used for one tile after the other.
 
     By name it gives the values of a quantity [dims..., draw], with one draw where they are the
-    same in all.
+    same in all. ``sets`` is how often there are all rows; those ``beside`` it share its rows.
     """
 
-    def __init__(self, code: RowCode, width: int) -> None:
+    def __init__(self, code: RowCode, width: int, sets: int = 1) -> None:
         self.code, self.width = code, width
-        self.rows = _aligned(code.rows, width)
+        self.rows = _aligned(sets * code.rows, width)
+        self.beside: list[Tile] = []
         self._others: dict[str, Floats] = {}
         self._shares: dict[str, list[Floats]] = {}
         places, numbers = code.numbers
         self.rows[places] = numbers[:, np.newaxis]
         self.run(code.once)
+        for start in range(code.rows, len(self.rows), code.rows):
+            self.rows[start : start + code.rows] = self.rows[: code.rows]
+
+    def put_beside(self, code: RowCode) -> Tile:
+        """Return a tile of the same rows that runs other code."""
+        other = copy.copy(self)
+        other.code, other._others = code, {}
+        self.beside.append(other)
+        return other
 
     def __getitem__(self, name: str) -> Floats:
         if name in self._others:
@@ -89,6 +100,11 @@ class Tile(Mapping[str, Floats]):
         ):
             if len(streams):
                 kernel(np.uint64(seed), streams, first, rows[at : at + len(streams)])
+        self.spread()
+
+    def spread(self) -> None:
+        """Make parameters of the scores and uniforms that are drawn."""
+        how, rows = self.code.sampling, self.rows
         for call in how.fields:
             compute(call.instructions, rows)
         for source, target, count in how.cdf:

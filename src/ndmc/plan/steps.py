@@ -35,6 +35,7 @@ __all__ = [
     "Step",
     "Term",
     "hidden",
+    "one_by_one",
 ]
 
 
