@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bundled, scenario
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, StudyWarning
 from ndmc.model import compile_plan
 from ndmc.plan.input_groups import groups_from, input_groups, resolved, stream_names
 
@@ -188,7 +188,7 @@ def test_a_score_of_several_grades():
     [
         ("label:prodct", "there is no dim 'prodct'; did you mean 'product'?"),
         ("label:year", "no parameter has errors of its own for each label of 'year'"),
-        ("grades", "no way of grouping is called 'grades'; did you mean 'grade'?"),
+        ("grades", "no way of grouping is called 'grades', and no file; did you mean 'grade'?"),
     ],
 )
 def test_ways_that_there_are_not(by, told):
@@ -205,3 +205,117 @@ def test_nothing_uncertain():
     loaded = study({"a": uncertain(grade="exact"), "b": uncertain()})
     with pytest.raises(InputError, match="depends on an uncertain parameter"):
         groups(loaded, keep=["of_a"])
+
+
+GIVEN = {
+    "a": uncertain(["product"], ["independent"]),
+    "b": uncertain(["product"], ["independent"]),
+    "c": uncertain(["region", "year"], ["mixed(0.5)", "ar1(0.5)"]),
+    "sure": uncertain(["region"], ["shared"], grade="exact"),
+}
+MATRIX = [{"parameters": ["a", "b"], "matrix": [[1, 0.5], [0.5, 1]]}]
+
+
+def named(named_groups):
+    """Return a scenario with two correlated parameters, and groups that it names."""
+    return study(GIVEN, correlations=MATRIX, sensitivity={"groups": named_groups})
+
+
+def test_named_groups():
+    """Names pick parameters or some of their errors; what is in no group is one by parameter."""
+    use = ["a", "b", "c[year=2001..2003, region=south]", "sure"]
+    assert members(named({"use": use, "rest": "*"})) == {
+        "use": ("a", "b", "c[region=south,year=2001..2003]"),
+        "rest": ("c[region=common,north]", "c[region=south,year=2000,2004]"),
+    }
+    assert members(named({"early": "c[2000]"})) == {
+        "early": ("c[year=2000]",),
+        "a + b": ("a", "b"),
+        "rest of c": ("c[year=2001..2004]",),
+    }
+    car = named({"cars": ["a[car]", "b[product=car]"]})
+    assert [*members(car)] == ["cars", "rest of a + b", "c"]
+    assert [*members(car, "parameter")] == ["a + b", "c"]
+
+
+def test_named_groups_of_a_file(tmp_path):
+    """A file has the same groups, below a key or alone."""
+    bare = "two: [a, b]\nrest: '*'\n"
+    below = "groups:\n  two: [a, b]\n  rest: '*'\n"
+    for number, text in enumerate([bare, below]):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert members(named({"other": "c"}), str(path)) == {"two": ("a", "b"), "rest": ("c",)}
+
+
+def test_groups_that_nothing_asked_depends_on():
+    """They are left out, and that is said."""
+    with pytest.warns(
+        StudyWarning, match=r":\d+: nothing that is asked depends on the group 'two'"
+    ):
+        assert members(named({"two": ["a", "b"], "more": "c"}), keep=["of_c"]) == {"more": ("c",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("use: [cc]", 1, "'cc' is no parameter; did you mean 'c'?"),
+        ("use: a, b", 1, "'a, b' is no parameter; write several as a list: [a, b]"),
+        ("use: 'c[year=1999]'", 1, "1999 lies before the years of the scenario, 2000..2004"),
+        ("use: 'c[region=est]'", 1, "region has no label 'est'; choose one of"),
+        ("use: 'c[product=car]'", 1, "'c' has no dim 'product'; choose one of 'region', 'year'"),
+        ("use: 'c[]'", 1, "there is no label in the brackets; write c for all"),
+        ("use: 'c[region=north'", 1, "'c[region=north' ends within its brackets; write"),
+        ("use:\n- c\n- sure\nlate: ['c[2003]']", 4, "c[year=2003] is in two groups, 'use' and 'l"),
+        ("use: '*'\nlate: ['*']", 2, "both 'use' and 'late' are '*', all that is in no other"),
+        (
+            "more: c\nuse: [a]",
+            2,
+            "'a' is in the group 'use' and 'b' is in no group, but they are c",
+        ),
+        ("one: a\nuse: b", 2, "'a' is in the group 'one' and 'b' is in the group 'use', but they"),
+        ("use: [sure]", 1, "the group 'use' has no uncertain parameter: sure is certain; remove"),
+        ("use: [a, b, c]\nrest: '*'", 2, "the group 'rest' has no uncertain parameter: every unc"),
+        ("c: [a, b]", 1, "the group 'c' is called as a parameter that is in no group; call it"),
+        ("use: []", 1, "groups.use is [], a list; write at least 1 in the list"),
+        ("use: 5", 1, "groups.use is 5, a number; write a list, such as [5]"),
+        ("'': c", 1, "groups has the key ''; write a name"),
+        ("groups: {}", 1, "groups is {}, which has keys; write keys and what they hold, such as"),
+        ("use: [c]\nuse: [a, b]", 2, "the key 'use' stands twice (first on line 1); keep one"),
+    ],
+)
+def test_wrong_groups_of_a_file(text, line, told, tmp_path):
+    """What is wrong with groups is told with file and line."""
+    path = tmp_path / "groups.yaml"
+    path.write_text(text, encoding="utf-8")
+    loaded = study(GIVEN, correlations=MATRIX)
+    with pytest.raises(InputError) as wrong:
+        groups(loaded, str(path))
+    assert wrong.value.message.startswith(told)
+    assert wrong.value.where == f"{path}:{line}"
+
+
+def test_wrong_groups_of_a_scenario():
+    """They are mistakes of its file, told at once; the matrix of what is parted is named."""
+    with pytest.raises(InputError) as wrong:
+        named({"use": ["x", "c[1999]"], "more": ["a"]})
+    assert len(wrong.value.mistakes) == 2
+    with pytest.raises(InputError, match=r"correlated \(.*scenario.yaml:\d+\); put both in one"):
+        named({"use": ["a"]})
+
+
+def test_groups_change_no_run():
+    """A parameter that becomes certain leaves a group empty, which only a study refuses."""
+    loaded = named({"use": ["sure"], "rest": "*"})
+    plain = study(GIVEN, correlations=MATRIX)
+    assert [s.name for s in compile_plan(loaded).samplers] == ["a", "b", "c"]
+    for one, other in zip(compile_plan(loaded).samplers, compile_plan(plain).samplers, strict=True):
+        assert one.streams.tolist() == other.streams.tolist()
+    with pytest.raises(InputError, match="no uncertain parameter: sure is certain"):
+        groups(loaded)
+
+
+def test_no_file_of_groups(tmp_path):
+    """A path that holds nothing is told as a file."""
+    with pytest.raises(InputError, match="the file does not exist"):
+        groups(study(GIVEN), str(tmp_path / "groups.yaml"))

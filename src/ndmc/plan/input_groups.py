@@ -10,14 +10,22 @@ import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, nearest, shortened
+from ndmc.errors import InputError, nearest, shortened, warn
 from ndmc.label import LabelError, pairs
 from ndmc.plan.samplers import Sampler
 from ndmc.plan.study import InputGroup
+from ndmc.scenario.named_groups import (
+    NamedGroups,
+    groups_of,
+    owners,
+    read_groups,
+    refuse_idle,
+)
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.stream_names import Picked, StreamNames, name_and_labels
 from ndmc.typing import Integers
@@ -29,6 +37,9 @@ Owner = Mapping[str, Integers]
 Resolved = tuple[tuple[str, tuple[str, ...]], ...]
 
 _WAYS = ("parameter", "label:DIM", "grade", "source")
+
+#: How files of groups end, that there may not be.
+_FILES = (".yaml", ".yml", ".json")
 
 
 def input_groups(
@@ -43,14 +54,20 @@ def input_groups(
     samplers
         Those of its plan.
     by
-        ``parameter``, ``label:DIM`` (a group for each label, of all errors that are its own;
-        what is left of a parameter is a group), ``grade`` or ``source`` (of the cells that a
-        stream serves; where they are several they are one group).
+        Empty for the groups of the scenario, if it has some. ``parameter``; ``label:DIM``, a
+        group for each label, of all errors that are its own; ``grade`` or ``source``, of the
+        cells that a stream serves (of several, they are one group); or a YAML file with groups.
+        What is in none is one for each parameter.
 
     Raises
     ------
     InputError
-        If nothing is uncertain, or there is no such way.
+        If nothing is uncertain, or there is no such way, or groups are wrong.
+
+    Warns
+    -----
+    StudyWarning
+        For a group that is left out because nothing that is asked depends on it.
 
     Examples
     --------
@@ -62,13 +79,19 @@ def input_groups(
     """
     drawn = _Drawn.of(scenario, samplers)
     way, _, dim = by.partition(":")
-    if way in ("", "parameter"):
+    named = None if by else groups_of(scenario)
+    if by not in ("", *_WAYS) and (Path(by).suffix in _FILES or Path(by).exists()):
+        named = read_groups(Path(by))
+    if named:
+        return _grouped(drawn, *_by_names(drawn, named))
+    if by in ("", "parameter"):
         return _grouped(drawn, (), drawn.unowned())
     if way == "label":
         return _grouped(drawn, *_by_label(drawn, dim))
-    if way in ("grade", "source"):
-        return _grouped(drawn, *_by_cells(drawn, way))
-    raise InputError(f"no way of grouping is called {by!r}; {nearest(by, _WAYS)}", "--groups")
+    if by in ("grade", "source"):
+        return _grouped(drawn, *_by_cells(drawn, by))
+    message = f"no way of grouping is called {by!r}, and no file; {nearest(by, _WAYS)}"
+    raise InputError(message, "--groups")
 
 
 def resolved(groups: Iterable[InputGroup]) -> Resolved:
@@ -179,6 +202,18 @@ def _by_label(drawn: _Drawn, dim: str) -> tuple[list[str], dict[str, Integers]]:
         for number, label in enumerate(names):
             owner[name][drawn.names(name).read(label)] = number
     return names, owner
+
+
+def _by_names(drawn: _Drawn, groups: NamedGroups) -> tuple[list[str], dict[str, Integers]]:
+    """Return groups that are named, and warn of those that nothing asked depends on."""
+    owner = owners(drawn.scenario, groups)
+    refuse_idle(groups, owner)
+    found = {number for name in drawn.samplers for number in np.unique(owner[name]).tolist()}
+    for number, name in enumerate(groups.members):
+        if number not in found:
+            where = groups.error("", name).where
+            warn(f"nothing that is asked depends on the group {name!r}; it is left out", where)
+    return [*groups.members], owner
 
 
 def _by_cells(drawn: _Drawn, what: str) -> tuple[list[str], dict[str, Integers]]:

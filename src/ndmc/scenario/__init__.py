@@ -12,6 +12,7 @@ __all__ = [
     "lifetimes",
     "load",
     "marginals",
+    "named_groups",
     "operations",
     "parameters",
     "quality",

@@ -100,6 +100,10 @@ def _words(given: Any) -> Any:
     return given.split() if isinstance(given, str) else given
 
 
+def _one_or_more(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
 def _kept(given: Any) -> Any:
     return names_in(given) if isinstance(given, str) else given
 
@@ -168,6 +172,15 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
 Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
 
 Kept = Annotated[list[str], BeforeValidator(_kept, json_schema_input_type=list[str] | str)]
+
+#: A group of parameters: a text that a table and a picture have room for.
+GroupName = Annotated[str, Field(min_length=1, max_length=200)]
+
+Members = Annotated[
+    list[str],
+    BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str),
+    Field(min_length=1),
+]
 
 Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
 

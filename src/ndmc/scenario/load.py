@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ndmc.scenario.columns import check_figures
 from ndmc.scenario.document import Document, parse_document, read_document
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
+from ndmc.scenario.named_groups import groups_of, owners
 from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.percents import warn_of_fractions
@@ -191,9 +193,7 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
     parameters = _parameters(written, mistakes)
     correlations = read_correlations(document, file, parameters, mistakes)
     figures = tuple(_figures(written, mistakes))
-    if not sound:
-        mistakes.end()
-    return Scenario(
+    found = Scenario(
         name=file.name,
         folder=folder,
         document=document,
@@ -206,8 +206,13 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
         correlations=correlations,
         variant=variant,
         changes=changes,
-        mistakes=mistakes.found,
     )
+    if (groups := groups_of(found)) and file.parameters.keys() == parameters.keys():
+        with mistakes.apart():
+            owners(found, groups)
+    if not sound:
+        mistakes.end()
+    return replace(found, mistakes=mistakes.found)
 
 
 def same_changes(scenario: Scenario, changes: Mapping[str, str]) -> bool:

@@ -33,6 +33,7 @@ _WANTED = {
     "finite_number": "a finite number",
     "too_short": "at least {min_length} in the list",
     "too_long": "{max_length} in the list",
+    "string_too_short": "a name",
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "a name: letters, digits and _, starting with a letter",
     "greater_than": "more than {gt:g}",
@@ -185,7 +186,7 @@ def _wanted(model: type[BaseModel], key: Key, mistake: ErrorDetails) -> str:
         wanted += _example(model, key)
     if kind == "list_type":
         wanted = f"a list, {_as_list(key, given)}"
-    if kind in ("dict_type", "model_type"):
+    if kind in ("dict_type", "model_type") or (kind == "too_short" and given == {}):
         wanted = _keys(model, key, named=kind == "dict_type")
         if example := _example(model, key):
             wanted = f"keys and what they hold{example}"
@@ -198,7 +199,7 @@ def _as_list(key: Key, given: Any) -> str:
     """Return how what stands there is written as a list."""
     if isinstance(given, dict) and any(isinstance(one, dict) for one in given.values()):
         return "whose entries begin with '- '"
-    items = given if isinstance(given, str) else ", ".join(map(str, given or ("a", "b")))
+    items = "a, b" if given is None else str(given)
     if isinstance(given, dict):
         items = ", ".join(map(str, given.values()))
     if key[-1] in _OF_NAMES and "," not in items:

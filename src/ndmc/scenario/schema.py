@@ -12,9 +12,11 @@ from ndmc.scenario.field_types import (
     Amount,
     Convention,
     Distribution,
+    GroupName,
     Kept,
     Labels,
     Line,
+    Members,
     Method,
     Name,
     Number,
@@ -213,6 +215,16 @@ class ReconcileEntry(_Entry):
     )
 
 
+class SensitivityEntry(_Entry):
+    """Which errors of parameters are moved together where variance is shared out."""
+
+    groups: dict[GroupName, Members] = Field(
+        min_length=1,
+        description="groups by name: parameters, some labels of one, or '*' for all others",
+        examples=["{supply: [ore, grade], use: ['content[product=car]', scale], rest: '*'}"],
+    )
+
+
 class VariantEntry(_Entry):
     """A named set of changes to this file."""
 
@@ -275,6 +287,7 @@ class ScenarioFile(_Entry):
     )
     headline: list[str] = []
     reconcile: ReconcileEntry | None = None
+    sensitivity: SensitivityEntry | None = None
     variants: dict[str, VariantEntry] = {}
     published: Annotated[
         PublishedEntry | None, _short("figures", list, PublishedEntry | list[FigureEntry] | None)

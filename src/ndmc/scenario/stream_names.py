@@ -186,8 +186,9 @@ def _boxes(picked: Picked) -> Iterator[tuple[Integers, ...]]:
     if np.count_nonzero(picked) == np.prod([len(side) for side in sides], dtype=np.int64):
         yield sides
         return
-    kinds, of = np.unique(picked.reshape(len(picked), -1), axis=0, return_inverse=True)
-    for number, kind in enumerate(kinds):
-        if kind.any():
-            rows = np.flatnonzero(of.reshape(-1) == number)
-            yield from ((rows, *inner) for inner in _boxes(kind.reshape(picked.shape[1:])))
+    rows = dict[bytes, list[int]]()
+    for row, within in enumerate(picked):
+        if within.any():
+            rows.setdefault(within.tobytes(), []).append(row)
+    for alike in rows.values():
+        yield from ((np.array(alike), *inner) for inner in _boxes(picked[alike[0]]))
