@@ -24,7 +24,7 @@ def uncertain(dims=(), kinds=(), **key):
     return {"unit": "t/yr", "dims": list(dims), "value": 5, "errors": errors, **spread, **key}
 
 
-def study(parameters, **key):
+def study(parameters, variant="", **key):
     """Return a scenario with one flow for each parameter."""
     dims = {name: [d for d in p["dims"] if d != "year"] for name, p in parameters.items()}
     return scenario(
@@ -49,7 +49,8 @@ def study(parameters, **key):
                 "closed": {"from": "middle", "to": "sink"},
             },
             **key,
-        }
+        },
+        variant=variant,
     )
 
 
@@ -188,6 +189,7 @@ def test_a_score_of_several_grades():
     [
         ("label:prodct", "there is no dim 'prodct'; did you mean 'product'?"),
         ("label:year", "no parameter has errors of its own for each label of 'year'"),
+        ("x" * 300, f"no way of grouping is called {'x' * 300!r}, and no file; choose one of"),
         ("grades", "no way of grouping is called 'grades', and no file; did you mean 'grade'?"),
     ],
 )
@@ -302,6 +304,21 @@ def test_wrong_groups_of_a_scenario():
     assert len(wrong.value.mistakes) == 2
     with pytest.raises(InputError, match=r"correlated \(.*scenario.yaml:\d+\); put both in one"):
         named({"use": ["a"]})
+
+
+def test_variants_change_groups():
+    """A variant may name other groups, or none."""
+    given = {
+        "correlations": MATRIX,
+        "sensitivity": {"groups": {"two": ["a", "b"]}},
+        "variants": {
+            "other": {"set": {"sensitivity.groups.two": ["c"]}},
+            "none": {"set": {"sensitivity": None}},
+        },
+    }
+    found = {variant: [*members(study(GIVEN, variant, **given))] for variant in ("", "none")}
+    assert found == {"": ["two", "c"], "none": ["a + b", "c"]}
+    assert members(study(GIVEN, "other", **given)) == {"two": ("c",), "a + b": ("a", "b")}
 
 
 def test_groups_change_no_run():

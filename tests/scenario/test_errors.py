@@ -128,6 +128,12 @@ WRONG_NAMES = [
     case("wide", {"grade: survey": "grade: survey\n    wide: yaer"}, "yaer", "'yaer'.*'year'"),
     case("kept output", {"headline:": "keep: [in_us]\nheadline:"}, "keep:", "'in_us'.*'in_use'"),
     case("headline", {"headline: [in_use]": "headline: [totl]"}, "totl", "'totl'.*'total'"),
+    case(
+        "member of a group of inputs",
+        {"headline:": "sensitivity:\n  groups:\n    one: [conten]\nheadline:"},
+        "one:",
+        "'conten'.*'content'",
+    ),
     case("label of a value", {"{phone: 1, car: 6}": "{phone: 1, car: 6, cra: 2}"}, "cra", "'car'"),
     case("label in a group", {"large: [car]": "large: [cra]"}, "[cra]", "'cra'.*'car'"),
     case(

@@ -7,6 +7,7 @@ from the streams of each other and are never parted.
 from __future__ import annotations
 
 import functools
+import os.path
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,10 +80,7 @@ def input_groups(
     """
     drawn = _Drawn.of(scenario, samplers)
     way, _, dim = by.partition(":")
-    named = None if by else groups_of(scenario)
-    if by not in ("", *_WAYS) and (Path(by).suffix in _FILES or Path(by).exists()):
-        named = read_groups(Path(by))
-    if named:
+    if named := _named(scenario, by):
         return _grouped(drawn, *_by_names(drawn, named))
     if by in ("", "parameter"):
         return _grouped(drawn, (), drawn.unowned())
@@ -186,6 +184,14 @@ class _Drawn:
                 found[stream] += (value,)
         first = next(filter(None, found))
         return [some or first for some in found]
+
+
+def _named(scenario: Scenario, by: str) -> NamedGroups | None:
+    """Return the groups of a file, or, if no way is asked for, of a scenario that has some."""
+    if not by:
+        return groups_of(scenario)
+    is_file = by not in _WAYS and (by.endswith(_FILES) or os.path.exists(by))  # of any length
+    return read_groups(Path(by)) if is_file else None
 
 
 def _by_label(drawn: _Drawn, dim: str) -> tuple[list[str], dict[str, Integers]]:
