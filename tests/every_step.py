@@ -35,8 +35,8 @@ def ways_to_draw():
     }
     kinds = ("shared", "independent", "ar1(0.6)", "mixed(0.3)")
     parameters = {}
-    for n, ((name, of), errors) in enumerate(itertools.product(own.items(), kinds)):
-        own_errors = {"k": errors, "year": kinds[(n + n // 4) % 4]}
+    for n, (name, of) in enumerate([*own.items(), *own.items()]):
+        own_errors = {"k": kinds[n % 4], "year": kinds[(n + n // 4) % 4]}
         parameters[f"{name}{n}"] = {
             "unit": "1",
             "range": "any",
