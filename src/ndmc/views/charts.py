@@ -29,7 +29,7 @@ _DATES = {".svg": "Date", ".png": "", ".pdf": "CreationDate"}
 #: The font that comes with matplotlib.
 _FONT = "DejaVu Sans"
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.family": [_FONT],
     "font.size": 9,
     "axes.spines.right": False,
@@ -175,7 +175,7 @@ def write_chart(path: Path, title: str, draw: Callable[[Figure], None]) -> None:
     suffix = path.suffix.lower()
     metadata = {"Title": legible(title), **({_DATES[suffix]: None} if _DATES[suffix] else {})}
     with (
-        style.context(["default", _STYLE]),
+        style.context(["default", STYLE]),
         rc_context({"svg.hashsalt": "ndmc"}),
         warnings.catch_warnings(),
     ):

@@ -1,0 +1,318 @@
+"""What a picture of a sensitivity study shows: one cell of an output over the years, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndmc.dims import Dims
+from ndmc.errors import InputError, nearest
+from ndmc.label import LabelError, Labels, pairs
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ndmc.typing import Array, Floats
+
+_FIRST, _YEAR, _GROUP, _TOTAL = "_first_order", "year", "group", "_total"
+
+#: What a year varies by at least, as a share of its mean, for its shares to be worth a look.
+_LEAST = 0.01
+
+#: Groups that have a row whatever their share is.
+_FEW = 5
+
+#: Flags of shares, as in the store: a group that does not reach a cell has a share of exactly 0.
+OK, NOT_REACHED = 0, 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of variance and its 95 % limits, each [group, year]."""
+
+    best: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The output itself over the years: the middle of its draws and what holds most of them."""
+
+    low: Floats
+    middle: Floats
+    high: Floats
+    words: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An output in one cell; arrays are [group, year] or [year], with one year if it has none.
+
+    ``effect`` is the half-width of the 95 % range that a group alone gives the output, and
+    ``sign`` the direction in which it moves when the group rises, 0 where that is not known.
+    """
+
+    title: str
+    output: str
+    where: str
+    widest: bool
+    unit: str
+    years: tuple[int, ...]
+    at: int
+    groups: tuple[str, ...]
+    first: Share
+    total: Share
+    flag: Array
+    flags: tuple[str, ...]
+    spread: Spread | None
+    quiet: Array
+    effect: Floats | None
+    sign: Floats | None
+
+    @property
+    def name(self) -> str:
+        """The output and its cell."""
+        return f"{self.output} [{self.where}]" if self.where else self.output
+
+    @property
+    def heading(self) -> str:
+        """The same, and whether it is shown for what it is or because it was asked for."""
+        return f"{self.name}, which varies most" if self.widest else self.name
+
+    @cached_property
+    def known(self) -> Array:
+        """The years that have shares: where something varies, and it is known by what."""
+        return _known(self.first, self.flag)
+
+    @property
+    def reached(self) -> list[int]:
+        """The groups that reach the cell in the year that is looked at, the largest first."""
+        reached = self.flag[:, self.at] != NOT_REACHED
+        order = largest(self.total.best[:, self.at], len(reached))
+        return [group for group in order if reached[group]]
+
+
+def titles_of(dataset: xr.Dataset) -> list[str]:
+    """Return the titles that have shares, in order."""
+    return [str(name)[: -len(_FIRST)] for name in dataset.data_vars if str(name).endswith(_FIRST)]
+
+
+def first_title(dataset: xr.Dataset) -> str:
+    """Return the title that is drawn where none is asked for, by which groups are colored."""
+    return _title(dataset, None, {})
+
+
+def _headline(dataset: xr.Dataset) -> str:
+    """Return the headline of a study, or what stands first in it."""
+    titles = titles_of(dataset)
+    if not titles:
+        raise InputError("this is no sensitivity study: it has no shares of variance", "dataset")
+    headline = [name for name in dataset.attrs.get("headline", ()) if name in titles]
+    return headline[0] if headline else titles[0]
+
+
+def read_cell(
+    dataset: xr.Dataset, spread: xr.Dataset | None, output: str | None, sel: Labels | None
+) -> Cell:
+    """Return the cell of an output that labels pick.
+
+    Of an output by labels, where none is picked, the total is taken if there is one; else, and of
+    dims that are left, the cell that varies most.
+
+    Raises
+    ------
+    InputError
+        For an output or a label that the study has not, and for several labels of a dim.
+    """
+    title = _title(dataset, output, sel or {})
+    places = _places(dataset, title, sel or {})
+    return cell_of(dataset, spread, title, places)
+
+
+def _title(dataset: xr.Dataset, output: str | None, sel: Labels) -> str:
+    titles = titles_of(dataset)
+    title = _headline(dataset) if output is None else output
+    if title not in titles:
+        raise InputError(f"the study has no output {title!r}; {nearest(title, titles)}", "output")
+    total = title + _TOTAL
+    return total if total in titles and not set(sel) - set(dims_of(dataset, total)) else title
+
+
+def dims_of(dataset: xr.Dataset, title: str) -> list[str]:
+    """Return the dims of an output."""
+    return [str(dim) for dim in dataset[title + _FIRST].dims if dim != _GROUP]
+
+
+def _places(dataset: xr.Dataset, title: str, sel: Labels) -> dict[str, int]:
+    labels = {dim: tuple(labels_of(dataset, dim)) for dim in dims_of(dataset, title)}
+    try:
+        picked = Dims(labels).picked(sel)
+    except LabelError as wrong:
+        raise InputError(f"{title}: {wrong}", "sel") from None
+    several = [dim for dim, places in picked.items() if len(places) > 1]
+    if several:
+        raise InputError(f"a picture shows one cell; pick one label of {several[0]}", "sel")
+    return {dim: places[0] for dim, places in picked.items()}
+
+
+def labels_of(dataset: xr.Dataset, dim: str) -> list[str]:
+    """Return the labels of a dim, limits as short as they were given."""
+    found = dataset[dim].values if dim in dataset.coords else range(dataset.sizes[dim])
+    return [f"{one:.12g}" if isinstance(one, float) else str(one) for one in found]
+
+
+def cell_of(
+    dataset: xr.Dataset, spread: xr.Dataset | None, title: str, places: Mapping[str, int]
+) -> Cell:
+    """Return an output in a cell; of dims that are not placed, that which varies most."""
+    timed = _YEAR in dims_of(dataset, title)
+    years = tuple(map(int, dataset[_YEAR].values)) if timed else ()
+    cell = _widest(dataset, title, places, places.get(_YEAR, len(years) - 1))
+    cell.pop(_YEAR, None)
+    picked = {dim: labels_of(dataset, dim)[n] for dim, n in cell.items()}
+    limit = picked.pop(f"{event_of(title)}_limit", "")
+    arrays = _Arrays(dataset, title, cell)
+    mean, sd = arrays.one("_mean"), arrays.one("_sd")
+    effect = arrays.one("_effect")
+    first, flag = arrays.share(_FIRST), arrays.flag()
+    known = np.flatnonzero(_known(first, flag))
+    about = dataset.get(f"{title}_mean", dataset[title + _FIRST]).attrs
+    return Cell(
+        title=title,
+        output=_event_in_words(dataset, title, limit) if limit else title,
+        where=pairs(picked),
+        widest=not picked.keys() <= places.keys(),
+        unit=str(about.get("units", "")) if f"{title}_mean" in dataset else "",
+        years=years,
+        at=places.get(_YEAR, int(known[-1]) if known.size else len(years) - 1) if timed else 0,
+        groups=tuple(labels_of(dataset, _GROUP)),
+        first=first,
+        total=arrays.share("_total_order"),
+        flag=flag,
+        flags=tuple(str(dataset[f"{title}_flag"].attrs.get("flag_meanings", "")).split()),
+        spread=_spread(dataset, spread, title, cell),
+        quiet=_quiet(mean, sd, first.best.shape[1]),
+        effect=None if effect is None or sd is None else _half_width(sd, first.best),
+        sign=None if effect is None else np.sign(effect),
+    )
+
+
+def event_of(title: str) -> str:
+    """Return the output that an event is about."""
+    return title.removesuffix("_above")
+
+
+def _event_in_words(dataset: xr.Dataset, title: str, limit: str) -> str:
+    unit = dataset[f"{event_of(title)}_limit"].attrs.get("units", "1")
+    return f"{event_of(title)} > {limit}{'' if unit == '1' else f' {unit}'}"
+
+
+def _known(first: Share, flag: Array) -> Array:
+    known: Array = (np.isfinite(first.best) & (flag != NOT_REACHED)).any(axis=0)
+    return known
+
+
+def _half_width(sd: Floats, first: Floats) -> Floats:
+    """Return the half of the 95 % range that comes of each group alone."""
+    return 1.96 * sd * np.sqrt(np.maximum(first, 0))
+
+
+def _quiet(mean: Floats | None, sd: Floats | None, years: int) -> Array:
+    if mean is None or sd is None:
+        return np.zeros(years, bool)
+    return np.asarray(sd < _LEAST * np.abs(mean))
+
+
+def _widest(
+    dataset: xr.Dataset, title: str, places: Mapping[str, int], year: int
+) -> dict[str, int]:
+    """Return where the cell stands that varies most, of those that are left open."""
+    open_dims = [d for d in dims_of(dataset, title) if d not in places and d != _YEAR]
+    if not open_dims:
+        return dict(places)
+    name = f"{title}_sd"
+    if name not in dataset:
+        return {**places, **dict.fromkeys(open_dims, 0)}
+    chosen = {dim: n for dim, n in {**places, _YEAR: year}.items() if dim in dataset[name].dims}
+    sd = dataset[name].isel(chosen).transpose(*open_dims).values
+    found = np.unravel_index(int(np.argmax(np.nan_to_num(sd, nan=-1.0))), sd.shape)
+    return {**places, **{dim: int(n) for dim, n in zip(open_dims, found, strict=True)}}
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """The arrays of an output in a cell, each with a year."""
+
+    dataset: xr.Dataset
+    title: str
+    cell: Mapping[str, int]
+
+    def one(self, suffix: str) -> Floats | None:
+        """Return a variable, [group, year] or [year], or None if there is none."""
+        if self.title + suffix not in self.dataset:
+            return None
+        return np.asarray(_over_years(self.dataset[self.title + suffix], self.cell), np.float64)
+
+    def share(self, suffix: str) -> Share:
+        """Return a share with its limits."""
+        ends = (
+            _over_years(self.dataset[self.title + suffix + end], self.cell)
+            for end in ("", "_low", "_high")
+        )
+        return Share(*ends)
+
+    def flag(self) -> Array:
+        """Return the flags of shares."""
+        flag: Array = _over_years(self.dataset[f"{self.title}_flag"], self.cell)
+        return flag
+
+
+def _over_years(variable: xr.DataArray, cell: Mapping[str, int]) -> Any:
+    found = variable.isel({dim: n for dim, n in cell.items() if dim in variable.dims})
+    return found.values if _YEAR in found.dims else found.values[..., None]
+
+
+def _spread(
+    dataset: xr.Dataset, percentiles: xr.Dataset | None, title: str, cell: Mapping[str, int]
+) -> Spread | None:
+    """Return percentiles of an output, of an event how often it comes; else what sd says."""
+    labels = {dim: dataset[dim].values[n] for dim, n in cell.items()}
+    event = f"{event_of(title)}_exceedance"
+    if percentiles is not None and title in percentiles:
+        ends = percentiles["quantile"].values
+        found = _picked(percentiles[title], labels, dataset)
+        width = f"{100 * ends[0]:g} to {100 * ends[-1]:g} % of the draws"
+        return Spread(found[0], found[len(ends) // 2], found[-1], (width, "median"))
+    if title.endswith("_above") and percentiles is not None and event in percentiles:
+        often = _picked(percentiles[event], labels, dataset)
+        return Spread(often, often, often, ("", "share of draws above"))
+    arrays = _Arrays(dataset, title, cell)
+    mean, sd = arrays.one("_mean"), arrays.one("_sd")
+    if mean is None or sd is None:
+        return None
+    return Spread(mean - 1.96 * sd, mean, mean + 1.96 * sd, ("1.96 sd to each side", "mean"))
+
+
+def _picked(variable: xr.DataArray, labels: Mapping[str, Any], dataset: xr.Dataset) -> Any:
+    """Return percentiles of a cell in the years of the study."""
+    timed = {_YEAR: dataset[_YEAR].values} if _YEAR in variable.dims else {}
+    of_cell = {dim: label for dim, label in labels.items() if dim in variable.dims}
+    found = variable.sel({**of_cell, **timed})
+    return found.values if timed else found.values[..., None]
+
+
+def largest(share: Floats, most: int) -> list[int]:
+    """Return where the largest stand, in falling order; what is not known comes last."""
+    order = np.argsort(-np.nan_to_num(share, nan=-np.inf), kind="stable")
+    return [int(one) for one in order[:most]]
+
+
+def worth_a_row(share: Floats, most: int, least: float) -> list[int]:
+    """Return the same, after the first few only those with at least some share."""
+    order = largest(share, most)
+    return [n for place, n in enumerate(order) if place < _FEW or not share[n] < least]
