@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -82,7 +83,7 @@ class Tile(Mapping[str, Floats]):
 
     def _block(self, first: int, *shape: int) -> Floats:
         """Return rows from a first one on as [shape..., draw]."""
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         return self.rows[first : first + count].reshape(*shape, self.width)
 
     @functools.cached_property
