@@ -10,6 +10,9 @@ from ndmc.engine.scores import Scores, draw_scores
 from ndmc.runs.control import Control, control
 from ndmc.store.shares import ratios
 
+#: The linear share and directions, which sums of squares do not need.
+UNUSED = np.empty(0), np.empty(0)
+
 
 def inputs(count, normal=None):
     """Return the scores of some inputs, of which the first are normal, the others uniform."""
@@ -26,7 +29,7 @@ def controlled(model, draws, seed, slopes=None):
     for n, group in enumerate(model.groups):
         of[list(group)] = n
     slopes = piloted(model, seed) if slopes is None else slopes
-    by = Control(scores, of, groups, slopes[:, np.newaxis], np.ones(1, bool), np.ones(1))
+    by = Control(scores, of, groups, slopes[:, np.newaxis], np.ones(1, bool), *UNUSED)
     control(sums, pairs, (np.arange(groups), np.zeros(groups, int)), by, seed, 2)
     return sums, pairs
 
@@ -50,7 +53,7 @@ def test_quadratic_forms_are_sums_over_pairs(draws):
     results = rng.normal(size=(4, entries, pairs)) * [[[1.0]] * entries] * 4
     sums, counted = designed.summed(*results)
     before = sums.copy()
-    by = Control(scores, of, 3, slopes, np.array([True, False, True]), np.ones(3))
+    by = Control(scores, of, 3, slopes, np.array([True, False, True]), *UNUSED)
     control(sums, counted, (groups, cells), by, 5, 2)
     z = draw_scores(scores, 5, range(draws))
     for n in range(entries):
@@ -72,7 +75,7 @@ def test_any_number_of_workers_gives_the_same_bits():
         4,
         rng.normal(size=(model.inputs, 2)),
         np.ones(2, bool),
-        np.ones(2),
+        *UNUSED,
     )
     found = []
     for workers in (1, 3):

@@ -200,12 +200,12 @@ def test_over_cells_variances_are_added():
     """The share of all is that of each by its variance; by one over the mean squared if asked."""
     rng = np.random.default_rng(1)
     sums, pairs = designed.summed(*rng.normal(size=(4, 2, 3, 4096)))
-    weights = np.array([1.0, 0.25, 0.0])
-    first, _ = ratios(pooled(sums, weights), pairs)
+    weights = np.array([[1.0, 0.25, 0.0], [1.0, 0.0, 1e-6]])
+    first, _ = ratios(pooled(sums, weights, (1,)), pairs)
     each, _ = ratios(sums, pairs)
     parts = sums[..., DIFFERENCE].sum(axis=-1) * weights
     assert_allclose(first.value, (each.value * parts).sum(axis=-1) / parts.sum(axis=-1))
-    assert (pooled(sums, weights)[..., LOST] == 0).all()
+    assert (pooled(sums, weights, (1,))[..., LOST] == 0).all()
 
 
 def test_the_larger_of_two_shares_is_told_from_one_that_may_be_as_large():

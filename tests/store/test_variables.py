@@ -9,7 +9,7 @@ from strategies import bundled
 
 import ndmc
 from ndmc.scenario import reserved
-from ndmc.store.keys import PARAMETERS, PERCENTILES
+from ndmc.store.keys import PARAMETERS, PERCENTILES, SENSITIVITY
 from ndmc.store.opening import open_store
 from ndmc.store.variables import VARIABLES
 
@@ -39,9 +39,14 @@ def test_the_documentation_shows_the_dictionary():
 
 
 def test_scenarios_are_checked_against_the_dictionary():
-    """Every suffix of a variable is among those that names are checked against, and no other."""
-    suffixes = {one.suffix for variables in VARIABLES.values() for one in variables} - {""}
-    assert suffixes == {*reserved.SUFFIXES, *reserved.OF_SCORES}
+    """Every suffix of a variable is among those that names are checked against, and no other.
+
+    Those of a study are checked when there is one.
+    """
+    every = {group: {one.suffix for one in some} - {""} for group, some in VARIABLES.items()}
+    of_studies = every.pop(SENSITIVITY)
+    assert set().union(*every.values()) == {*reserved.SUFFIXES, *reserved.OF_SCORES}
+    assert of_studies > {reserved.FIRST_ORDER, reserved.TOTAL_ORDER, reserved.FLAG}
 
 
 def described(group, names, found):

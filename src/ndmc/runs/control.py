@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ndmc.engine.scores import Scores, draw_scores, scores_of
 from ndmc.plan.steps import Plan
-from ndmc.runs.linear_fit import fit_linear
+from ndmc.runs.linear_fit import LinearFit, fit_linear
 from ndmc.store.shares import BATCHES, DIFFERENCE, PRODUCT
 from ndmc.typing import Floats, Integers
 from ndmc_kernels.projection import add_products
@@ -35,6 +35,9 @@ _PILOT, _LEAST, _EACH = 2**62, 4096, 8
 
 #: A cell has a control if so much of its variance is linear: that of noise would be divided by.
 _EARNED = 0.5
+
+#: A sum of slopes is a direction if it is so many standard errors from 0.
+_NOISE = 3
 
 #: With more inputs nothing is controlled: W takes 32 MB a thread, and its sums the square of them.
 MOST = 2000
@@ -48,7 +51,9 @@ class Control:
     """Slopes [stream, cell] of all that is observed, 0 where a cell has no control.
 
     ``of`` is the group of each stream, and ``groups`` how many there are. ``share`` is the part of
-    the variance of each cell that is linear, nan without a fit.
+    the variance of each cell that is linear, nan without a fit, and ``direction`` [group, cell]
+    says whether a cell rises with the scores of a group, 1, or falls, -1, or 0 if that is not
+    known.
     """
 
     scores: Scores
@@ -57,6 +62,7 @@ class Control:
     slopes: Floats = field(repr=False)
     used: Mask
     share: Floats
+    direction: Floats
 
     @functools.cached_property
     def order(self) -> Integers:
@@ -99,15 +105,29 @@ def fitted(
     pilot = range(_PILOT, _PILOT + max(_LEAST, _EACH * inputs))
     fit = fit_linear(plan, scores, reaches, seed, pilot)
     used = (fit.adjusted_share > _EARNED) & ~lost
-    slopes = np.where(used, np.nan_to_num(fit.slopes.T) / scale, 0.0)
+    slopes = np.where(used, fit.slopes.T / scale, 0.0)
     of = np.array([of_stream[int(stream)] for stream in fit.scores.streams])
-    return Control(fit.scores, of, len(groups), slopes, used, fit.share)
+    direction = _direction(fit, of, len(groups))
+    return Control(fit.scores, of, len(groups), slopes, used, fit.share, direction)
+
+
+def _direction(fit: LinearFit, of: Integers, groups: int) -> Floats:
+    """Return the sign of the sum of the slopes of a group, or 0 where it may be noise."""
+    found = np.zeros((groups, len(fit.slopes)))
+    for group in np.unique(of):
+        inside = fit.slopes[:, of == group]
+        count = np.count_nonzero(inside, axis=1)
+        noise = np.sqrt(count * fit.residual / fit.draws)
+        total = inside.sum(axis=1)
+        found[group] = np.where(np.abs(total) > _NOISE * noise, np.sign(total), 0.0)
+    return found
 
 
 def _without(scores: Scores, groups: int, cells: int) -> Control:
-    nothing = np.zeros(cells, bool)
+    none, unknown = np.zeros(cells, bool), np.full(cells, np.nan)
     return Control(
-        scores, np.empty(0, int), groups, np.empty((0, cells)), nothing, np.full(cells, np.nan)
+        *(scores, np.empty(0, int), groups, np.empty((0, cells))),
+        *(none, unknown, np.zeros((groups, cells))),
     )
 
 

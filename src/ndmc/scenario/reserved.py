@@ -29,6 +29,12 @@ OF_SCORES = SCORES, SENSITIVITY, CV, DISTRIBUTION = (
     "_distribution",
 )
 
+#: What a study says of an output, of its total, and of draws above a limit, under their names and
+#: these; its store is checked against the names of its own scenario.
+FIRST_ORDER, TOTAL_ORDER, INTERACTION = "_first_order", "_total_order", "_interaction"
+LINEAR_SHARE, CONTROLLED, FLAG, EFFECT = "_linear_share", "_controlled", "_flag", "_effect"
+OVER_YEARS, OVER_CELLS, RELATIVE, ABOVE = "_over_years", "_over_cells", "_relative", "_above"
+
 #: What is reconciled is told of under its name and these, but what was measured gives way to a
 #: parameter that is called so.
 OF_RECONCILED = TEST, CLASS = ("_test", "_class")

@@ -28,6 +28,7 @@ __all__ = [
     "spec",
     "store",
     "stored_percentiles",
+    "study_layout",
     "summaries",
     "variables",
     "view",

@@ -17,7 +17,16 @@ from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
-from ndmc.store.keys import INPUTS, LEDGER, PERCENTILES, ROOT, TABLES, document_key, percentile_key
+from ndmc.store.keys import (
+    INPUTS,
+    LEDGER,
+    PERCENTILES,
+    ROOT,
+    SENSITIVITY,
+    TABLES,
+    document_key,
+    is_of_whole,
+)
 from ndmc.store.layout import array_of, documents_of
 from ndmc.store.opening import open_store, tables_of
 from ndmc.store.place import Place
@@ -144,9 +153,11 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
     """Write anew what a store has besides blocks and percentiles: documents, labels, parameters."""
     labels, _ = write_labels(store.place, scenario, [*store.outputs.values()], plan)
     for key, about in store.metadata.items():
-        if about["node_type"] == "group" and key != PERCENTILES:
+        if is_of_whole(key):
+            continue
+        if about["node_type"] == "group":
             write_group(store.place, key, about["attributes"], store.metadata)
-        elif about["node_type"] == "array" and not _is_of_percentiles(key):
+        else:
             write_document(store.place, key, about)
     texts = group_document(scenario.tables, {})
     write_group(store.place, TABLES, scenario.tables, {})
@@ -192,23 +203,27 @@ def _stages(spec: Spec) -> dict[str, int]:
     return {"begin": spec.begin, "pilot": spec.pilot, "counted": spec.counted}
 
 
-def _is_of_percentiles(key: str) -> bool:
-    return key == PERCENTILES or key.startswith(percentile_key(""))
-
-
 def files_but_percentiles(store: Store) -> dict[str, Seal]:
-    """Return the seals of the small arrays that last: not those of percentiles."""
-    return {key: seal for key, seal in store.files.items() if not _is_of_percentiles(key)}
+    """Return the seals of the small arrays that last: not those of percentiles and shares."""
+    return {key: seal for key, seal in store.files.items() if not is_of_whole(key)}
 
 
 def remove_percentiles(store: Store) -> Store:
-    """Take the percentiles of a run that is computed anew out of the root, then off the disk."""
-    metadata = {k: v for k, v in store.metadata.items() if not _is_of_percentiles(k)}
+    """Take what a run says of all draws out of the root if it is computed anew, then off the disk.
+
+    These are percentiles, and the shares of a study.
+    """
+    metadata = {k: v for k, v in store.metadata.items() if not is_of_whole(k)}
     if len(metadata) < len(store.metadata):
         attributes = {**store.attrs, "complete": False, "files": files_but_percentiles(store)}
         store = write_root(store.place, group_document(attributes, metadata))
-    store.place.remove(document_key(PERCENTILES))
+    _remove_groups(store)
     return store
+
+
+def _remove_groups(store: Store) -> None:
+    for group in (PERCENTILES, SENSITIVITY):
+        store.place.remove(document_key(group))
 
 
 #: What only a run with all its draws has.
@@ -220,7 +235,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
 
     All of it is in the root's document, which is replaced in one step; the others follow.
     """
-    metadata = {k: v for k, v in store.metadata.items() if not _is_of_percentiles(k)}
+    metadata = {k: v for k, v in store.metadata.items() if not is_of_whole(k)}
     for output in store.outputs.values():
         about = metadata[array_of(output)]
         metadata[array_of(output)] = {**about, "shape": [spec.draws, *about["shape"][1:]]}
@@ -232,7 +247,7 @@ def raise_draws(store: Store, spec: Spec) -> Store:
         "complete": False,
     }
     raised = write_root(store.place, group_document(attributes, metadata))
-    store.place.remove(document_key(PERCENTILES))
+    _remove_groups(raised)
     write_shapes(raised)
     return raised
 

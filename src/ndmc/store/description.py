@@ -16,8 +16,8 @@ from ndmc.scenario.marginals import KINDS
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.coordinates import about_labels, further_coordinates, labels_of
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
-from ndmc.store.layout import about_labels, further_coordinates, labels_of
 from ndmc.store.place import Place
 from ndmc.store.variables import CENTRAL, INDICATOR, QUALITY, TEXTS, Variable
 from ndmc.store.zarr_v3 import SmallArrays

@@ -26,6 +26,7 @@ __all__ = [
     "DIGESTS",
     "PERCENTILES",
     "ROOT",
+    "SENSITIVITY",
     "again_name",
     "again_of_block",
     "block_name",
@@ -34,6 +35,7 @@ __all__ = [
     "is_merged",
     "percentile_key",
     "piece_key",
+    "share_key",
     "stage_name",
     "stage_of",
     "state_key",
@@ -43,6 +45,7 @@ ROOT = "zarr.json"
 
 #: The groups of the Zarr hierarchy; and a folder that is no part of it, with one for digests.
 INPUTS, PARAMETERS, PERCENTILES, TABLES = "inputs", "parameters", "percentiles", "tables"
+SENSITIVITY = "sensitivity"
 LEDGER = "ledger"
 DIGESTS = f"{LEDGER}/digests"
 
@@ -89,6 +92,15 @@ def chunk_key(key: str, *place: int) -> str:
 
 def percentile_key(title: str) -> str:
     return f"{PERCENTILES}/{title}"
+
+
+def share_key(name: str) -> str:
+    return f"{SENSITIVITY}/{name}"
+
+
+def is_of_whole(key: str) -> bool:
+    """Whether a document is of what is written once all draws are there."""
+    return key.partition("/")[0] in (PERCENTILES, SENSITIVITY)
 
 
 # --- entries of the ledger ----------------------------------------------------------------------

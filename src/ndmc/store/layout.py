@@ -17,11 +17,17 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError
 from ndmc.plan.steps import Output
+from ndmc.store.coordinates import (
+    Documents,
+    further_coordinates,
+    labels_of,
+    of_labels,
+    summed,
+)
 from ndmc.store.keys import INPUTS, PARAMETERS, PERCENTILES, ROOT, TABLES, percentile_key
 from ndmc.store.spec import Spec
 from ndmc.store.variables import (
     EXCEEDANCE,
-    GROUP,
     INDICATOR,
     LIMITS,
     QUANTILE,
@@ -29,9 +35,6 @@ from ndmc.store.variables import (
     TOTAL,
 )
 from ndmc.store.zarr_v3 import group_document, output_document, small_document
-
-#: The documents of arrays and groups, by key.
-Documents = dict[str, dict[str, Any]]
 
 #: What is said of a parameter.
 _OF_PARAMETERS = {"units", "long_name", "comment", "source", "confidence"}
@@ -82,41 +85,7 @@ def _inner_chunk(shard: tuple[int, ...], dims: tuple[str, ...], itemsize: int) -
     return (*shard[:axis], fitting, *shard[axis + 1 :])
 
 
-# --- labels ---------------------------------------------------------------------------------------
-
-
-def labels_of(group: str, dims: Dims, used: Iterable[str]) -> dict[str, tuple[str, Sequence[Any]]]:
-    """Return for each array of labels in a group, by key, its dim and the labels along it.
-
-    Beside those of a dim there may be the group of each.
-    """
-    prefix, found = f"{group}/" if group else "", dict[str, tuple[str, Sequence[Any]]]()
-    for dim in dims.ordered(used):
-        found[prefix + dim] = dim, dims.coordinate(dim)
-        if groups := dims.groups.get(dim):
-            group_of = {label: name for name, members in groups.items() for label in members}
-            found[prefix + GROUP.name(dim)] = dim, [group_of[one] for one in dims.labels[dim]]
-    return found
-
-
-def about_labels(dim: str, labels: Sequence[Any]) -> dict[str, str]:
-    """Return the attributes of an array of labels."""
-    return {"long_name": dim} if isinstance(labels[0], int) else {}
-
-
-def further_coordinates(dims: Dims, used: Iterable[str]) -> dict[str, str]:
-    """Return the attribute that names labels that are no dims."""
-    further = [GROUP.name(dim) for dim in dims.ordered(used) if dims.groups.get(dim)]
-    return {"coordinates": " ".join(further)} if further else {}
-
-
 # --- all of a store -------------------------------------------------------------------------------
-
-
-def summed(output: Output) -> tuple[str, ...]:
-    """Return the dims over which an output has a total: all but the years, of flows and stocks."""
-    others = tuple(dim for dim in output.dims if dim != "year")
-    return others if output.kind in ("flow", "stock") else ()
 
 
 @dataclass(frozen=True)
@@ -185,14 +154,6 @@ class Layout:
 
 def _dims_of(outputs: Iterable[Output]) -> set[str]:
     return {dim for output in outputs for dim in output.dims}
-
-
-def of_labels(labels: Mapping[str, tuple[str, Sequence[Any]]]) -> Documents:
-    """Return the documents of labels."""
-    return {
-        key: small_document((len(some),), type(some[0]), (dim,), about_labels(dim, some))
-        for key, (dim, some) in labels.items()
-    }
 
 
 # --- held to what there is ------------------------------------------------------------------------

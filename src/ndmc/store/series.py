@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Series, Sheet
-from ndmc.store.layout import summed
+from ndmc.store.coordinates import summed
 from ndmc.store.spec import Spec
 from ndmc.store.variables import TOTAL
 from ndmc.store.view import View

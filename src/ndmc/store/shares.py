@@ -17,7 +17,19 @@ import numpy.typing as npt
 
 from ndmc.typing import Floats, Integers
 
-__all__ = ["BATCHES", "DIFFERENCE", "PRODUCT"]
+__all__ = [
+    "BATCHES",
+    "DIFFERENCE",
+    "LOST",
+    "PRODUCT",
+    "Flag",
+    "Limited",
+    "Shares",
+    "limited",
+    "pooled",
+    "ratios",
+    "shares",
+]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -210,13 +222,18 @@ def _unsettled(sums: Floats, whole: Floats, pairs: Integers) -> Mask:
     return np.asarray((batches < _FEWEST) | (largest > most * whole[..., DIFFERENCE]))
 
 
-def pooled(sums: Floats, weights: Floats) -> Floats:
-    """Return sums over cells [..., batch, column] of sums [..., cell, batch, column].
+def pooled(sums: Floats, weights: Floats, axes: tuple[int, ...]) -> Floats:
+    """Return sums over cells [..., batch, column]: their ratios are shares of all variances.
 
-    Their ratios are the shares of the variance of all cells together, each by its weight: 1, or one
-    over the square of the mean. Pairs lost in one cell are not lost in all: none are.
+    Parameters
+    ----------
+    sums, weights
+        Of the cells, [..., batch, column] and [...]; a weight is 1, or one over the mean squared.
+        A nan makes nan of the whole.
+    axes
+        Those of the cells. Pairs that are lost in one of them are not lost in all: none are.
     """
-    found: Floats = np.einsum("...cbk,c->...bk", sums, weights)
+    found: Floats = np.sum(sums * weights[..., np.newaxis, np.newaxis], axis=axes)
     found[..., LOST] = 0.0
     return found
 

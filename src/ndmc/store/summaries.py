@@ -8,7 +8,7 @@ import numpy as np
 
 from ndmc.errors import InputError, nearest
 from ndmc.label import Labels
-from ndmc.store.layout import summed
+from ndmc.store.coordinates import summed
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary, check_complete, summarise

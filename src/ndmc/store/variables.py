@@ -9,15 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ndmc.scenario import reserved
-from ndmc.store.keys import PARAMETERS, PERCENTILES
+from ndmc.store.keys import PARAMETERS, PERCENTILES, SENSITIVITY
 
-__all__ = ["EXCEEDANCE", "LIMITS", "QUANTILE", "STATISTICS", "TOTAL", "Variable"]
+__all__ = [
+    "CONTROLLED",
+    "EFFECT",
+    "EXCEEDANCE",
+    "FLAG",
+    "GRADE",
+    "INPUT_GROUP",
+    "LIMITS",
+    "LINEAR_SHARE",
+    "MEMBERS",
+    "QUANTILE",
+    "SHARES",
+    "STATISTICS",
+    "TOTAL",
+    "Variable",
+    "share_of",
+]
 
 #: Dims of percentiles and of scores.
 QUANTILE, INDICATOR = "quantile", "quality_indicator"
 
-#: Stands for the dims of what is described.
-_OWN = "..."
+#: The dim of the shares of a study, and what is said of each of its labels.
+INPUT_GROUP, MEMBERS, GRADE = "group", "group_members", "group_grade"
+
+#: Stand for the dims of what is described, and for those of them that are left over the years.
+_OWN, _BUT_YEARS = "...", "... but year"
 
 
 @dataclass(frozen=True)
@@ -44,8 +63,9 @@ class Variable:
         >>> EXCEEDANCE.dims_of("in_use", ["product", "year"])
         ('in_use_limit', 'product', 'year')
         """
-        found = (own if dim == _OWN else [dim.format(described)] for dim in self.dims)
-        return tuple(dim for dims in found for dim in dims)
+        found = {_OWN: own, _BUT_YEARS: [dim for dim in own if dim != "year"]}
+        each = (found.get(dim, [dim.format(described)]) for dim in self.dims)
+        return tuple(dim for dims in each for dim in dims)
 
 
 _OF_QUANTILES = (QUANTILE, _OWN)
@@ -95,9 +115,70 @@ QUALITY = {
 #: The group of each label of a dim, along it.
 GROUP = Variable(reserved.GROUP, "", ("{}",))
 
+#: The shares of a study, each with its limits.
+SHARES = {
+    "first": (reserved.FIRST_ORDER, "share of variance that goes away if the group is known"),
+    "total": (reserved.TOTAL_ORDER, "share of variance that is left if all others are known"),
+    "interaction": (reserved.INTERACTION, "share of variance only together with other groups"),
+}
+
+_ENDS = {"value": ("", ""), "low": (reserved.LOW, "lower"), "high": (reserved.HIGH, "upper")}
+
+#: Over which cells variances are added up, by name; relative ones are over the mean squared.
+POOLS = {
+    "over_years": (reserved.OVER_YEARS, ", of all years", _BUT_YEARS),
+    "over_years_relative": (
+        reserved.OVER_YEARS + reserved.RELATIVE,
+        ", of all years, each over its mean squared",
+        _BUT_YEARS,
+    ),
+    "over_cells": (reserved.OVER_CELLS, ", of all cells", ""),
+    "over_cells_relative": (
+        reserved.OVER_CELLS + reserved.RELATIVE,
+        ", of all cells, each over its mean squared",
+        "",
+    ),
+}
+
+
+def share_of(share: str, end: str, pool: str = "") -> Variable:
+    """Return the variable of a share, or of one of its limits, in each cell or over some.
+
+    Examples
+    --------
+    >>> share_of("first", "low", "over_years").name("in_use")
+    'in_use_first_order_over_years_low'
+    """
+    suffix, words = SHARES[share]
+    behind, cells, own = POOLS[pool] if pool else ("", "", _OWN)
+    ending, limit = _ENDS[end]
+    said = f"{{}}, {words}{cells}" + (f", {limit} 95 % limit" if limit else "")
+    return Variable(suffix + behind + ending, said, tuple(filter(None, (INPUT_GROUP, own))))
+
+
+#: What else a study says.
+LINEAR_SHARE = Variable(reserved.LINEAR_SHARE, "{}, share of variance that is linear in the scores")
+CONTROLLED = Variable(reserved.CONTROLLED, "{}, whether a linear control was used")
+FLAG = Variable(reserved.FLAG, "{}, what is to be known of its shares", (INPUT_GROUP, _OWN))
+EFFECT = Variable(
+    reserved.EFFECT, "{}, half of the 95 % range that the group alone gives", (INPUT_GROUP, _OWN)
+)
+
+#: What a study says of the draws above a limit, in the dims of its limits, too.
+ABOVE = Variable(reserved.ABOVE, "{} above a limit", ("{}" + reserved.LIMIT, _OWN))
+
+_SHARED = [share_of(share, end) for share in SHARES for end in _ENDS]
+_POOLED = [share_of(s, end, pool) for pool in POOLS for s in ("first", "total") for end in _ENDS]
+
 #: All of them, by the group of the store they are in; those in "" in every group with such dims.
 VARIABLES = {
     PERCENTILES: (*STATISTICS.values(), TOTAL, EXCEEDANCE, LIMITS),
     PARAMETERS: (CENTRAL, *TEXTS.values(), *QUALITY.values()),
+    SENSITIVITY: (
+        *_SHARED,
+        *_POOLED,
+        *(LINEAR_SHARE, CONTROLLED, FLAG, EFFECT, STATISTICS["mean"], STATISTICS["sd"]),
+        LIMITS,
+    ),
     "": (GROUP,),
 }

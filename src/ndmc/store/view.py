@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, Labels
-from ndmc.store.layout import summed
+from ndmc.store.coordinates import summed
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 from ndmc.typing import Floats
