@@ -199,6 +199,7 @@ def test_the_total_of_the_headline_is_drawn_by_default(small):
     assert read_cell(*small, None, {"year": 2010}).at == 9
     picked = read_cell(*small, "in_use", {"product": "product 1"})
     assert picked.heading == "in_use [product=product 1]"
+    assert read_cell(*small, "ratio", {"product": "product 1"}).heading == "ratio"
     assert np.array_equal(picked.total.best, dataset.in_use_total_order.sel(product="product 1"))
     assert np.array_equal(picked.spread.low, percentiles.in_use[0, 1])
     of_total = {f"in_use_total{suffix}" for suffix in ("_first_order", "_first_order_low")}
@@ -218,8 +219,8 @@ def test_the_last_year_that_has_shares_is_looked_at(small):
     ("asked", "message"),
     [
         ({"output": "in_us"}, "output: the study has no output 'in_us'; did you mean 'in_use'?"),
-        ({"sel": {"product": "x"}}, "sel: in_use: product has no label 'x'"),
-        ({"sel": {"prduct": "x"}}, "sel: in_use: there is no dim 'prduct'; did you mean"),
+        ({"sel": {"product": "x"}}, "sel: product has no label 'x'"),
+        ({"sel": {"prduct": "x"}}, "sel: there is no dim 'prduct'; did you mean"),
         ({"sel": {"year": "2001..2003"}}, "sel: a picture shows one cell; pick one label of year"),
         ({"kind": "dot"}, "kind: there is no picture 'dot'; did you mean 'dots'?"),
         ({"kind": "line", "group": "group_10"}, "group: the study has no group 'group_10'; did"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,7 @@ def titles_of(dataset: xr.Dataset) -> list[str]:
 
 def first_title(dataset: xr.Dataset) -> str:
     """Return the title that is drawn where none is asked for, by which groups are colored."""
-    return _title(dataset, None, {})
+    return _title(dataset, None, ())
 
 
 def _headline(dataset: xr.Dataset) -> str:
@@ -129,18 +129,22 @@ def read_cell(
     InputError
         For an output or a label that the study has not, and for several labels of a dim.
     """
-    title = _title(dataset, output, sel or {})
-    places = _places(dataset, title, sel or {})
-    return cell_of(dataset, spread, title, places)
+    picked = _places(dataset, sel or {})
+    title = _title(dataset, output, picked)
+    own = {dim: place for dim, place in picked.items() if dim in dims_of(dataset, title)}
+    return cell_of(dataset, spread, title, own)
 
 
-def _title(dataset: xr.Dataset, output: str | None, sel: Labels) -> str:
+def _title(dataset: xr.Dataset, output: str | None, picked: Collection[str]) -> str:
     titles = titles_of(dataset)
     title = _headline(dataset) if output is None else output
     if title not in titles:
         raise InputError(f"the study has no output {title!r}; {nearest(title, titles)}", "output")
     total = title + _TOTAL
-    return total if total in titles and not set(sel) - set(dims_of(dataset, total)) else title
+    if total not in titles:
+        return title
+    summed = {*dims_of(dataset, title)} - {*dims_of(dataset, total)}
+    return title if summed & {*picked} else total
 
 
 def dims_of(dataset: xr.Dataset, title: str) -> list[str]:
@@ -148,12 +152,13 @@ def dims_of(dataset: xr.Dataset, title: str) -> list[str]:
     return [str(dim) for dim in dataset[title + _FIRST].dims if dim != _GROUP]
 
 
-def _places(dataset: xr.Dataset, title: str, sel: Labels) -> dict[str, int]:
-    labels = {dim: tuple(labels_of(dataset, dim)) for dim in dims_of(dataset, title)}
+def _places(dataset: xr.Dataset, sel: Labels) -> dict[str, int]:
+    """Return where the label stands that is picked of each dim, which not all outputs need have."""
+    dims = dict.fromkeys(dim for title in titles_of(dataset) for dim in dims_of(dataset, title))
     try:
-        picked = Dims(labels).picked(sel)
+        picked = Dims({dim: tuple(labels_of(dataset, dim)) for dim in dims}).picked(sel)
     except LabelError as wrong:
-        raise InputError(f"{title}: {wrong}", "sel") from None
+        raise InputError(str(wrong), "sel") from None
     several = [dim for dim, places in picked.items() if len(places) > 1]
     if several:
         raise InputError(f"a picture shows one cell; pick one label of {several[0]}", "sel")
@@ -177,28 +182,26 @@ def cell_of(
     picked = {dim: labels_of(dataset, dim)[n] for dim, n in cell.items()}
     limit = picked.pop(f"{event_of(title)}_limit", "")
     arrays = _Arrays(dataset, title, cell)
-    mean, sd = arrays.one("_mean"), arrays.one("_sd")
-    effect = arrays.one("_effect")
     first, flag = arrays.share(_FIRST), arrays.flag()
     known = np.flatnonzero(_known(first, flag))
-    about = dataset.get(f"{title}_mean", dataset[title + _FIRST]).attrs
+    last = int(known[-1]) if known.size else flag.shape[1] - 1
     return Cell(
         title=title,
         output=_event_in_words(dataset, title, limit) if limit else title,
         where=pairs(picked),
         widest=not picked.keys() <= places.keys(),
-        unit=str(about.get("units", "")) if f"{title}_mean" in dataset else "",
+        unit=arrays.unit(),
         years=years,
-        at=places.get(_YEAR, int(known[-1]) if known.size else len(years) - 1) if timed else 0,
+        at=places.get(_YEAR, last),
         groups=tuple(labels_of(dataset, _GROUP)),
         first=first,
         total=arrays.share("_total_order"),
         flag=flag,
-        flags=tuple(str(dataset[f"{title}_flag"].attrs.get("flag_meanings", "")).split()),
+        flags=arrays.flags(),
         spread=_spread(dataset, spread, title, cell),
-        quiet=_quiet(mean, sd, first.best.shape[1]),
-        effect=None if effect is None or sd is None else _half_width(sd, first.best),
-        sign=None if effect is None else np.sign(effect),
+        quiet=arrays.quiet(),
+        effect=arrays.half_width(first),
+        sign=arrays.sign(),
     )
 
 
@@ -215,17 +218,6 @@ def _event_in_words(dataset: xr.Dataset, title: str, limit: str) -> str:
 def _known(first: Share, flag: Array) -> Array:
     known: Array = (np.isfinite(first.best) & (flag != NOT_REACHED)).any(axis=0)
     return known
-
-
-def _half_width(sd: Floats, first: Floats) -> Floats:
-    """Return the half of the 95 % range that comes of each group alone."""
-    return 1.96 * sd * np.sqrt(np.maximum(first, 0))
-
-
-def _quiet(mean: Floats | None, sd: Floats | None, years: int) -> Array:
-    if mean is None or sd is None:
-        return np.zeros(years, bool)
-    return np.asarray(sd < _LEAST * np.abs(mean))
 
 
 def _widest(
@@ -270,6 +262,34 @@ class _Arrays:
         """Return the flags of shares."""
         flag: Array = _over_years(self.dataset[f"{self.title}_flag"], self.cell)
         return flag
+
+    def flags(self) -> tuple[str, ...]:
+        """Return what each flag means."""
+        return tuple(self.dataset[f"{self.title}_flag"].attrs.get("flag_meanings", "").split())
+
+    def unit(self) -> str:
+        """Return the unit of the output, which an event has not."""
+        mean = self.dataset.get(f"{self.title}_mean")
+        return "" if mean is None else str(mean.attrs.get("units", ""))
+
+    def quiet(self) -> Array:
+        """Return the years that hardly vary."""
+        mean, sd = self.one("_mean"), self.one("_sd")
+        if mean is None or sd is None:
+            return np.zeros(self.flag().shape[1], bool)
+        return np.asarray(sd < _LEAST * np.abs(mean))
+
+    def half_width(self, first: Share) -> Floats | None:
+        """Return half of the 95 % range that each group alone gives an output, not an event."""
+        sd = self.one("_sd")
+        if sd is None or self.one("_effect") is None:
+            return None
+        return 1.96 * sd * np.sqrt(np.maximum(first.best, 0))
+
+    def sign(self) -> Floats | None:
+        """Return the direction of each group."""
+        effect = self.one("_effect")
+        return None if effect is None else np.sign(effect)
 
 
 def _over_years(variable: xr.DataArray, cell: Mapping[str, int]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmc.label import Labels
 from ndmc.views.charts import DARK, LIGHT, MIDDLE
-from ndmc.views.share_cells import NOT_REACHED, Cell, dims_of, read_cell, titles_of, worth_a_row
+from ndmc.views.share_cells import NOT_REACHED, Cell, read_cell, titles_of, worth_a_row
 from ndmc.views.share_marks import blanks, short_names
 from ndmc.views.share_panels import LEAST_ROWS, SMALL
 
@@ -44,8 +44,7 @@ def sheet_of(dataset: xr.Dataset, shown: Cell, sel: Labels, rows: int, columns: 
         sel = {**sel, "year": shown.years[shown.at]}
     for title in titles:
         if title not in totals and title != shown.title.removesuffix("_total"):
-            own = {dim: some for dim, some in sel.items() if dim in dims_of(dataset, title)}
-            cells.append(read_cell(dataset, None, title, own))
+            cells.append(read_cell(dataset, None, title, sel))
     drawn = cells[:columns]
     total = np.stack([cell.total.best[:, cell.at] for cell in drawn], axis=1)
     flag = np.stack([cell.flag[:, cell.at] for cell in drawn], axis=1)
