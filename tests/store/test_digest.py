@@ -14,7 +14,7 @@ import ndmc
 from ndmc.store import brackets as bracketing
 from ndmc.store.brackets import Series, Sheet, open_brackets
 from ndmc.store.buffer import Buffer
-from ndmc.store.bundle import Bundle
+from ndmc.store.bundle import Bundle, pack
 from ndmc.store.digest import Digester
 from ndmc.store.merged import _moments, closest, merge, narrow, summarise_rows
 from ndmc.store.opening import open_store
@@ -61,7 +61,7 @@ def digested(values, brackets, draws, above=()):
         buffer.add_up()
         found.add(buffer.rows)
     assert found.stop == draws.stop
-    return opened(found.pack())
+    return opened(pack(found.arrays(), found.facts))
 
 
 def blocks(edges):

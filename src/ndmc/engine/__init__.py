@@ -12,6 +12,7 @@ __all__ = [
     "row_code",
     "scores",
     "stopwatch",
+    "swaps",
     "tile_width",
     "tiles",
 ]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
 
-__all__ = ["check_seed", "code_of", "evaluate", "fill"]
+__all__ = ["Witness", "check_seed", "code_of", "evaluate", "fill", "measure", "swaps"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 _Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
@@ -122,12 +123,12 @@ def fill(
     timer: Timer = SILENT,
     *,
     bits: int = 0,
-    witness: Witness | None = None,
+    witnesses: Sequence[Witness] = (),
 ) -> None:
     """Fill sheets with outputs as `evaluate` does, timed.
 
-    With ``bits`` results are rounded to so many bits of their mantissa. A ``witness`` is shown each
-    tile, with its first draw and the draws of it that are wanted.
+    With ``bits`` results are rounded to so many bits of their mantissa. All ``witnesses`` are shown
+    each tile, with its first draw and the draws of it that are wanted.
     """
     compiled = _compiled(plan)
     targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
@@ -146,7 +147,7 @@ def fill(
             if audit is not None:
                 audit.examine(tile, first, here)
                 timer.lap("balances")
-            if witness is not None:
+            for witness in witnesses:
                 witness(tile, first, here)
                 timer.lap("swaps")
 
@@ -219,6 +220,14 @@ def swaps(plan: Plan) -> Swaps:
     if found is None:
         raise ValueError("a plan without a study has no groups")
     return found
+
+
+def measure(plan: Plan, seed: int, draws: range) -> Floats:
+    """Return the sums of squares of some draws, of one round: see `Swaps.measure`."""
+    found = swaps(plan)
+    sums = found.sums()
+    fill({}, plan, seed, draws, witnesses=[partial(found.measure, sums=sums)])
+    return sums
 
 
 #: What is kept beside a plan, as long as the plan is: nothing in it may lead back to the plan.

@@ -21,6 +21,8 @@ from ndmc.plan.study import Study
 from ndmc.typing import Floats
 from ndmc_kernels.squares import BATCHES, LEAF, SUMS, squares
 
+__all__ = ["Swaps"]
+
 
 @dataclass(frozen=True)
 class Swaps:
@@ -55,9 +57,14 @@ class Swaps:
         """How many entries have sums: of cells if all inputs change places, then of the groups."""
         return int(self.starts[-1])
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """How many entries, batches and sums there are."""
+        return self.entries, BATCHES, SUMS
+
     def sums(self) -> Floats:
         """Return room for the sums of the entries, [entry, batch, sum]."""
-        return np.zeros((self.entries, BATCHES, SUMS))
+        return np.zeros(self.shape)
 
     def measure(self, tile: Tile, first: int, here: slice, sums: Floats) -> None:
         """Write the sums of the leaves of a tile, which is computed, to their batches.

@@ -8,6 +8,7 @@ __all__ = [
     "description",
     "findings",
     "flows",
+    "input_groups",
     "memory",
     "samplers",
     "steps",

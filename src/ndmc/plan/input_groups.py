@@ -31,6 +31,8 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.stream_names import Picked, StreamNames, name_and_labels
 from ndmc.typing import Integers
 
+__all__ = ["groups_from", "resolved"]
+
 #: The group of each stream of a parameter, a number; -1 is that of its parameter.
 Owner = Mapping[str, Integers]
 

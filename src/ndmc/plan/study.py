@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Observed", "Study"]
+__all__ = ["InputGroup", "Observed", "Study"]
 
 
 @dataclass(frozen=True)

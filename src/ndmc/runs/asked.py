@@ -11,11 +11,12 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, nearest
+from ndmc.plan.input_groups import resolved
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
-from ndmc.runs.replay import plan_of
+from ndmc.runs.replay import plan_of, studied
 from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
@@ -208,7 +209,11 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
         "quantiles": tuple(sorted(quantiles)),
         "exceed": tuple(_limit(scenario, plan, names, *pair) for pair in options.exceed),
     }
-    return plan, Spec(draws=options.draws, block=options.block or MOST, **found)
+    spec = Spec(draws=options.draws, block=options.block or MOST, **found)
+    groups = options.grouped(scenario, plan)
+    if groups is None:
+        return plan, spec
+    return studied(plan, groups, spec), replace(spec, groups=resolved(groups))
 
 
 def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int) -> Spec:
@@ -217,11 +222,11 @@ def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, work
     if spec.keep and options.block is None:
         cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
         block = plan_blocks(spec.draws, cells, np.dtype(spec.dtype).itemsize, workers)
-    block = max(1 << (block - 1).bit_length(), GRAIN)
+    block = max(1 << (block - 1).bit_length(), spec.grain)
     found = _cut_to(block, plan, spec, sheets, options, workers)
     while (
         options.block is None
-        and found.block > GRAIN
+        and found.block > spec.grain
         and memory_of(plan, found, sheets, workers) > options.memory
     ):
         found = _cut_to(found.block // 2, plan, spec, sheets, options, workers)
@@ -233,7 +238,8 @@ def _cut_to(
 ) -> Spec:
     """Return how a run is cut to blocks of so many draws."""
     row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
-    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), _LEAST_BEGIN))
+    least = max(_LEAST_BEGIN, spec.grain)
+    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), least))
     begin = max(begin, block) if spec.keep else begin
     pilot = max(begin, spec.draws // _PILOT_SHARE) if options.part else 0
     spec = replace(spec, block=block, begin=begin, pilot=pilot)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ndmc.engine.audit import Audit
-from ndmc.engine.evaluation import fill
+from ndmc.engine.evaluation import Witness, fill, swaps
 from ndmc.engine.refusals import check_draws
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import RunError
 from ndmc.plan.steps import Plan
+from ndmc.runs.reducers import Ranks, Reducer, Squares
 from ndmc.store.brackets import Brackets, Series, Sheet, first_brackets, open_brackets
 from ndmc.store.buffer import Buffer
-from ndmc.store.bundle import Bundle, DamagedError
+from ndmc.store.bundle import Bundle, DamagedError, pack
 from ndmc.store.digest import Digester
 from ndmc.store.keys import (
     again_of_block,
@@ -33,7 +35,7 @@ from ndmc.store.ledger import Entry, Files, Piece
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
 from ndmc.store.series import series_of
-from ndmc.store.spec import GRAIN, Spec
+from ndmc.store.spec import Spec
 from ndmc.store.store import Store
 from ndmc.store.view import View
 from ndmc.typing import Array
@@ -78,6 +80,11 @@ class Work:
     def layout(self) -> tuple[list[Series], list[Sheet]]:
         """The series and their sheets."""
         return series_of(self.plan, self.spec)
+
+    @functools.cached_property
+    def squares(self) -> tuple[int, ...]:
+        """The shape of the sums of squares of a study; of a run it is empty."""
+        return swaps(self.plan).shape if self.plan.study else ()
 
     @functools.cached_property
     def _brackets(self) -> dict[str, Brackets]:
@@ -154,12 +161,12 @@ class Work:
         entry, name = self._begun(block), block_name(block.start)
         if entry and entry.stop >= block.stop:
             return 0
-        pieces = [p for p in entry.pieces if p.stop % GRAIN == 0] if entry else []
+        pieces = [p for p in entry.pieces if p.stop % self.spec.grain == 0] if entry else []
         first = pieces[-1].stop if pieces else block.start
         kept = self._kept(block, first)
         files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
         brackets = self.brackets(stage_name(stage))
-        for draws in _by_grain(range(first, block.stop)):
+        for draws in _by_grain(range(first, block.stop), self.spec.grain):
             here = {one: values[..., draws.start - block.start :] for one, values in kept.items()}
             piece, written = self._piece(draws, brackets, here, stopped)
             pieces.append(piece)
@@ -192,8 +199,8 @@ class Work:
     ) -> tuple[Piece, Seal]:
         """Compute consecutive draws, put those that are kept in place, and write the digest."""
         digester, audit = Digester(*self.layout, brackets, draws), Audit(self.plan)
-        for some, buffer in self._evaluated(draws, audit, stopped):
-            self._digest(digester, buffer, some)
+        reducers = self._reducers(digester)
+        for some, buffer in self._evaluated(draws, audit, stopped, reducers):
             finite = digester.finite()
             suspects = {n: found for n, found in buffer.results.items() if n not in finite}
             check_draws(self.plan, audit, suspects, some)
@@ -202,7 +209,8 @@ class Work:
                 values[..., here] = buffer.results[name]
         key = piece_key(draws.start, draws.stop)
         self.timer.start()
-        written = self.place.write(key, digester.pack())
+        arrays = itertools.chain.from_iterable(one.arrays() for one in reducers)
+        written = self.place.write(key, pack(arrays, digester.facts))
         self.timer.lap("write")
         found = (*audit.counts,), audit.worst, audit.extents
         return Piece(draws.start, draws.stop, key, *found), written
@@ -213,12 +221,17 @@ class Work:
         if self.store.ledger.read(title):
             return 0
         digester = Digester(*self.layout, self.brackets(name), block)
-        for some, buffer in self._evaluated(block, None, stopped):
-            self._digest(digester, buffer, some)
+        for _ in self._evaluated(block, None, stopped, [Ranks(digester)]):
+            pass
         digest = digest_key(title)
-        files = {digest: self.place.write(digest, digester.pack())}
+        files = {digest: self.place.write(digest, pack(digester.arrays(), digester.facts))}
         self.store.ledger.write(Entry(title, files, draws=self.spec.draws))
         return len(block)
+
+    def _reducers(self, digester: Digester) -> list[Reducer]:
+        """Return what is made of draws: of a study sums of squares, too."""
+        ranks = Ranks(digester)
+        return [ranks, Squares(swaps(self.plan))] if self.plan.study else [ranks]
 
     # --- draws in memory -----------------------------------------------------------------------
 
@@ -241,9 +254,13 @@ class Work:
         return tuple(name for name in names if name not in self.spec.percentiles)
 
     def _evaluated(
-        self, draws: range, audit: Audit | None, stopped: Callable[[], bool]
+        self,
+        draws: range,
+        audit: Audit | None,
+        stopped: Callable[[], bool],
+        reducers: Sequence[Reducer],
     ) -> Iterator[tuple[range, Buffer]]:
-        """Yield some draws at a time, in memory that the next are evaluated in."""
+        """Yield some draws at a time, reduced, in memory that the next are evaluated in."""
         step = at_once(self.plan, self.spec)
         buffer = Buffer(*self._memory, min(step, len(draws)))
         for first in range(draws.start, draws.stop, step):
@@ -253,18 +270,32 @@ class Work:
             if len(some) != buffer.draws:
                 buffer = Buffer(*self._memory, len(some))
             self.timer.start()
-            self._fill(buffer, some, audit)
+            self._fill(buffer, some, audit, [one.see for one in reducers if one.see])
+            for one in reducers:
+                one.add(buffer.rows[: len(self.layout[1])])
+            self.timer.lap("percentiles", len(some))
             yield some, buffer
 
-    def _fill(self, buffer: Buffer, draws: range, audit: Audit | None = None) -> None:
+    def _fill(
+        self,
+        buffer: Buffer,
+        draws: range,
+        audit: Audit | None = None,
+        witnesses: Sequence[Witness] = (),
+    ) -> None:
         spec = self.spec
         sheets = {spec.percentiles: buffer.rows[0], self._others: buffer.rows[-1]}
-        fill(sheets, self.plan, spec.seed, draws, audit, self.timer, bits=spec.bits)
+        fill(
+            sheets,
+            self.plan,
+            spec.seed,
+            draws,
+            audit,
+            self.timer,
+            bits=spec.bits,
+            witnesses=witnesses,
+        )
         buffer.add_up()
-
-    def _digest(self, digester: Digester, buffer: Buffer, draws: range) -> None:
-        digester.add(buffer.rows[: len(self.layout[1])])
-        self.timer.lap("percentiles", len(draws))
 
     # --- draws that are stored -----------------------------------------------------------------
 
@@ -291,7 +322,7 @@ class Work:
         return files
 
 
-def _by_grain(draws: range) -> list[range]:
+def _by_grain(draws: range, grain: int) -> list[range]:
     """Cut off the last draws that are no whole grain: they are digested again if more follow."""
-    middle = max(draws.stop // GRAIN * GRAIN, draws.start)
+    middle = max(draws.stop // grain * grain, draws.start)
     return [some for some in (range(draws.start, middle), range(middle, draws.stop)) if some]

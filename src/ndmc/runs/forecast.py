@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ndmc.engine.audit import Audit
-from ndmc.engine.evaluation import code_of, evaluate
+from ndmc.engine.evaluation import code_of, evaluate, measure, swaps
 from ndmc.engine.tile_width import held_beside, tile_width
 from ndmc.errors import InputError
 from ndmc.plan.memory import size_text
@@ -20,7 +21,7 @@ from ndmc.store.brackets import Sheet
 from ndmc.store.digest import BINS, SEGMENT, room_inside
 from ndmc.store.place import Place
 from ndmc.store.series import series_of
-from ndmc.store.spec import Spec, blocks, expected, how_many, largest, stages
+from ndmc.store.spec import ROUND, Spec, blocks, expected, how_many, largest, stages
 
 __all__ = ["Estimate", "check_disk"]
 
@@ -101,8 +102,9 @@ def _seconds_per_draw(plan: Plan, spec: Spec, workers: int) -> float:
     draws = range(min(spec.draws, 2 * tile_width(plan)))
 
     def work(_: int) -> None:
-        audit = Audit(plan)
-        evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=audit)
+        evaluate(plan, spec.seed, draws, dtype=spec.dtype, audit=Audit(plan))
+        if plan.study:
+            measure(plan, spec.seed, draws)
 
     work(0)  # compiles what is not compiled yet
     start = time.perf_counter()
@@ -125,6 +127,7 @@ def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> f
     if spec.counted:
         fixed += 256 * width * rows * len(blocks(spec))
         values /= 32
+    fixed += 2 * _squares(plan) * len(blocks(spec)) if plan.study else 0
     share = (spec.draws - done) / spec.draws
     files = _FILE * 3 * len(blocks(spec)) * (1 + len(spec.keep))
     return share * (cells * item * spec.draws + 2 * values + fixed + files) + rows * 128
@@ -136,12 +139,14 @@ def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> 
     Blocks and merges take turns; tiles and brackets stay for the next block. All workers compute
     draws while they are timed, but no more have a block than there are.
     """
-    tile = 8 * tile_width(plan) * (code_of(plan).rows + held_beside(plan))
+    sets = 2 if plan.study else 1
+    tile = 8 * tile_width(plan) * (sets * code_of(plan).rows + held_beside(plan))
     block = max(_of_block(plan, spec, sheets, stage) for stage in stages(spec))
     bounds = len(spec.quantiles) * (2 + (BINS if spec.counted else 0))
     brackets = bounds * sum(s.rows * s.dtype.itemsize for s in sheets)
     computed = min(workers, how_many(spec)) * block
-    return workers * tile + brackets + max(computed, _of_merging(spec, sheets))
+    merging = _of_merging(spec, sheets) + (3 * _squares(plan) if plan.study else 0)
+    return workers * tile + brackets + max(computed, merging)
 
 
 def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> float:
@@ -157,7 +162,14 @@ def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> 
         written = min(sheet.rows, SEGMENT)  # a copy of those rows
         digest += brackets * room * sheet.dtype.itemsize * (sheet.rows + written)
         digest += sheet.rows * (brackets * (_COUNTS + bins) + _SUMS)
+    if plan.study:  # nodes of the tree of rounds: one of each level, and the round in hand
+        digest += _squares(plan) * (1 + (size // ROUND).bit_length())
     return piece * (plan.cells * item + sums) + cells * item * size + digest
+
+
+def _squares(plan: Plan) -> int:
+    """Return the bytes of the sums of squares of a study."""
+    return 8 * math.prod(swaps(plan).shape)
 
 
 def _room(spec: Spec, stage: range) -> tuple[int, int]:

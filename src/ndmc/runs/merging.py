@@ -35,6 +35,7 @@ from ndmc.store.ledger import Entry, Files
 from ndmc.store.merged import Merged, Rows, closest, merge, narrow, summarise_rows
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
+from ndmc.store.squares import arrays_of
 from ndmc.store.store import Store, now, write_root
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Variable
 from ndmc.store.zarr_v3 import SmallArrays, group_document, write_group
@@ -70,7 +71,10 @@ def _enter(work: Work, stage: range, name: str) -> None:
         merged, key = merged_until(work, previous), state_key(name)
         write = functools.partial(work.place.write, key)
         with _damage(work):  # digests are read while the merged one is written
-            brackets, files[key] = narrow(merged, work.spec.quantiles, write, counted=counted)
+            further = arrays_of(merged.bundles, work.squares) if work.squares else ()
+            brackets, files[key] = narrow(
+                merged, work.spec.quantiles, write, counted=counted, further=further
+            )
     _record(work, name, brackets, files)
     tidy(work)
 

@@ -22,6 +22,8 @@ from ndmc.option import (
 from ndmc.store.spec import Identity
 
 if TYPE_CHECKING:
+    from ndmc.plan.steps import Plan
+    from ndmc.plan.study import InputGroup
     from ndmc.scenario.scenario import Scenario
 
 __all__ = ["Options", "listed"]
@@ -186,6 +188,10 @@ class Options(Identity):
         default=False,
         metadata=option("Compute anew the blocks that are damaged.", shared=False, take=as_flag),
     )
+
+    def grouped(self, scenario: "Scenario", plan: "Plan") -> "tuple[InputGroup, ...] | None":
+        """Return the groups of inputs of a study; a run has none."""
+        return None
 
     def __post_init__(self) -> None:
         """Take what is given as a run needs it: a None stays one where there may be one."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ndmc.errors import InputError
 from ndmc.model import compile_plan
+from ndmc.plan.input_groups import groups_from
 from ndmc.plan.steps import Plan
+from ndmc.plan.study import InputGroup, Observed, Study
 from ndmc.runs.block import Work
 from ndmc.scenario.document import parse_document
 from ndmc.scenario.load import build
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.opening import open_store, tables_of
+from ndmc.store.series import titles_of
+from ndmc.store.spec import Spec
 from ndmc.store.store import Store
 
 __all__ = ["scenario_of"]
@@ -74,6 +79,19 @@ def plan_of(
     return compile_plan(scenario, dict.fromkeys([*percentiles, *keep]), memory=memory)
 
 
+def studied(plan: Plan, groups: Iterable[InputGroup], spec: Spec) -> Plan:
+    """Return the plan of a study: what has percentiles is observed, and whether it is above limits.
+
+    A limit is one of all cells of what it is of.
+    """
+    observed = []
+    for title, view in titles_of(plan, spec.percentiles).items():
+        one = Observed(title, view.name, view.kept, view.over)
+        limits = (limit for name, limit in spec.exceed if name == title)
+        observed += [one, *(replace(one, above=limit) for limit in limits)]
+    return replace(plan, study=Study(tuple(groups), tuple(observed)))
+
+
 def work_of(where: str | Path) -> Work:
     """Return the work of the run in a store: see `replayed`."""
     return replayed(where)[1]
@@ -96,4 +114,6 @@ def replayed(where: str | Path) -> tuple[Scenario, Work]:
     scenario, spec = scenario_of(store), store.spec
     plan = plan_of(scenario, spec.percentiles, spec.keep)
     check_plan(store, plan)
+    if spec.groups is not None:
+        plan = studied(plan, groups_from(scenario, plan.samplers, spec.groups), spec)
     return scenario, Work(plan, store)

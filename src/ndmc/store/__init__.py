@@ -26,6 +26,7 @@ __all__ = [
     "series",
     "shares",
     "spec",
+    "squares",
     "store",
     "stored_percentiles",
     "study_layout",

@@ -35,6 +35,11 @@ Grains = Annotated[int, Field(ge=GRAIN, lt=2**63)]
 
 Limit = Annotated[tuple[Name, Number], Field(strict=False)]  # JSON has lists
 
+#: Its name and those of its members.
+GroupOfInputs = Annotated[
+    tuple[str, Annotated[list[str], Field(min_length=1)]], Field(strict=False)
+]
+
 Watched = Annotated[tuple[str, Kind], Field(strict=False)]
 
 
@@ -120,6 +125,7 @@ class Attributes(BaseModel):
     machine: str
     dims: dict[Name, Annotated[list[str], Field(min_length=1)]]
     groups: dict[Name, dict[str, Annotated[list[str], Field(min_length=1)]]]
+    groups_of_inputs: list[GroupOfInputs] | None = None
     headline: list[str]
     outputs: list[OutputEntry]
     watched: list[Watched]

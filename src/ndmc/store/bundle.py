@@ -14,7 +14,7 @@ import numpy as np
 
 from ndmc.typing import Array
 
-__all__ = ["Bundle", "DamagedError"]
+__all__ = ["Bundle", "DamagedError", "pack"]
 
 _MAGIC = b"ndmc"
 

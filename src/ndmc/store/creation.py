@@ -16,7 +16,7 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
-from ndmc.store.identity import BEFORE, IDENTITY, identity, version_of
+from ndmc.store.identity import BEFORE, GROUPS, IDENTITY, identity, version_of
 from ndmc.store.keys import (
     INPUTS,
     LEDGER,
@@ -108,16 +108,28 @@ def check_same(store: Store, scenario: Scenario, spec: Spec) -> None:
     wanted = identity(scenario, spec)
     for key in IDENTITY:
         found = store.attrs.get(key, BEFORE.get(key))
-        if found == wanted[key]:
+        if found == wanted.get(key):
             continue
-        shown = f"{found!r}, asked for {wanted[key]!r}"
+        shown = f"{found!r}, asked for {wanted.get(key)!r}"
         if key == "scenario_hash":
             shown = _difference(store, scenario)
+        if key == GROUPS:
+            shown = _other_groups(found, wanted.get(key))
+        word = key.replace("_hash", "").replace("_", " ")
         raise InputError(
-            f"the store belongs to another run ({key.replace('_hash', '')}: {shown}); "
+            f"the store belongs to another run ({word}: {shown}); "
             "choose another --out, or replace it by --overwrite",
             store.path,
         )
+
+
+def _other_groups(found: Any, wanted: Any) -> str:
+    """Return what is other about a study, of which one has none of it, or other groups."""
+    if found is None or wanted is None:
+        kinds = ("a run", "a study of which inputs matter")
+        return f"it is {kinds[found is not None]}, asked for {kinds[wanted is not None]}"
+    other = next((one for one in found if one not in wanted), found[-1])
+    return f"it has the group {other[0]!r} of {', '.join(other[1])}, and such are not asked for"
 
 
 def _difference(store: Store, scenario: Scenario) -> str:

@@ -15,11 +15,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ndmc.store.brackets import Brackets, Series, Sheet
-from ndmc.store.bundle import pack
 from ndmc.store.ranks import starts_of
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["BINS", "SEGMENT", "Digester", "room_inside"]
+__all__ = ["BINS", "SEGMENT", "Digester", "Nodes", "add_node", "room_inside"]
 
 #: Rows kept together in a file, which are read alone.
 SEGMENT = 64
@@ -67,12 +66,13 @@ class Digester:
         plain = [one for one in self.series if not one.view.sums]
         return {o.view.name for o in plain if np.isfinite(ranges[o.sheet][:, o.rows]).all()}
 
-    def pack(self) -> Iterator[bytes]:
-        """Yield the bytes of a file."""
-        facts = {"first": self.first, "stop": self.stop, "start": self.brackets.start}
-        return pack(self._arrays(), facts)
+    @property
+    def facts(self) -> dict[str, int]:
+        """Which draws it is of, and which brackets they are compared with."""
+        return {"first": self.first, "stop": self.stop, "start": self.brackets.start}
 
-    def _arrays(self) -> Iterator[tuple[str, Array]]:
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """Yield what is kept of them, by name."""
         # Counts have 32 bits: a block has fewer than 2**31 draws.
         for n, digest in enumerate(self._digests):
             yield f"counts/{n}", digest.counts.astype(np.int32)

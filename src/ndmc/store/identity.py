@@ -26,11 +26,14 @@ _DEFAULTS = {one.name: _listed(one.default) for one in fields(Identity)}
 #: There was a choice once: a store of another precision is refused.
 _FIXED = {"compute": "float64"}
 
+#: What a study has besides.
+GROUPS = "groups_of_inputs"
+
 #: What older stores mean that say nothing of it.
 BEFORE = _DEFAULTS | _FIXED
 
 #: What makes two runs the same run, but for the number of draws, which can be raised.
-IDENTITY = ("ndmc", "variant", "changes", "scenario_hash", *BEFORE)
+IDENTITY = ("ndmc", "variant", "changes", "scenario_hash", *BEFORE, GROUPS)
 
 
 def version_of(package: str) -> str:
@@ -46,6 +49,7 @@ def identity(scenario: Scenario, spec: Spec) -> dict[str, Any]:
         "changes": dict(scenario.changes),
         **{name: _listed(getattr(spec, name)) for name in _DEFAULTS},
         **_FIXED,
+        **({} if spec.groups is None else {GROUPS: _listed(spec.groups)}),
     }
 
 
@@ -53,4 +57,5 @@ def spec_of(attributes: Mapping[str, Any]) -> Spec:
     """Return what a run computes from the attributes of its store."""
     a = attributes
     options = {name: _fixed(a.get(name, before)) for name, before in _DEFAULTS.items()}
-    return Spec(draws=a["draws"], block=a["block"], **a["stages"], **options)
+    groups = _fixed(a.get(GROUPS))
+    return Spec(draws=a["draws"], block=a["block"], groups=groups, **a["stages"], **options)

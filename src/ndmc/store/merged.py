@@ -177,6 +177,7 @@ def narrow(
     write: Callable[[Iterator[bytes]], Written],
     *,
     counted: bool,
+    further: Iterable[tuple[str, Array]] = (),
 ) -> tuple[Brackets, Written]:
     """Return closer brackets for the draws that follow, and what writing the digest returned.
 
@@ -191,6 +192,8 @@ def narrow(
         brackets of some rows are found while what was kept of them is in memory.
     counted
         Whether draws that follow are only counted by bins of the brackets.
+    further
+        What else the digest has.
     """
     sheets = [_Narrowed(edges, len(quantiles)) for edges in merged.brackets.edges]
 
@@ -202,6 +205,7 @@ def narrow(
                 yield f"sums/{n}/{level}/{index}", sums
         for n, above in merged.above.items():
             yield f"above/{n}", above
+        yield from further
 
     written = write(pack(arrays(), {"first": 0, "stop": merged.draws, "start": merged.draws}))
     edges, cuts = (tuple(found) for found in zip(*((s.edges, s.cuts) for s in sheets), strict=True))

@@ -20,6 +20,7 @@ __all__ = [
     "MOST",
     "MOST_BLOCKS",
     "MOST_QUANTILES",
+    "ROUND",
     "Identity",
     "Spec",
     "blocks",
@@ -32,6 +33,9 @@ __all__ = [
 
 #: Draws of a block come in multiples of this, but for the last of a run.
 GRAIN = 256
+
+#: In a study they come in multiples of this: draws in which each of 32 batches has its turn once.
+ROUND = 2048
 
 #: A stage has this many times the draws before it. Brackets of a stage narrow with the square root
 #: of it, and the digests of a stage are merged once: 8 keeps both small.
@@ -48,6 +52,10 @@ MOST_BLOCKS = 10**6
 
 #: More than anyone asks for: each is a bracket of every row.
 MOST_QUANTILES = 1000
+
+
+#: Groups of inputs by name, each with the names of its members.
+Groups = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +158,8 @@ class Spec(Identity):
         No stage begins after this many draws; 0 for no limit.
     counted
         The first draw of the stage that is only counted, and kept in a second pass; 0 for none.
+    groups
+        Of a study, the names of groups of inputs with those of their members; None of a run.
     """
 
     keep: tuple[str, ...]
@@ -161,6 +171,12 @@ class Spec(Identity):
     begin: int = 8192
     pilot: int = 0
     counted: int = 0
+    groups: Groups | None = None
+
+    @property
+    def grain(self) -> int:
+        """What draws of a block come in multiples of, but for the last of a run."""
+        return GRAIN if self.groups is None else ROUND
 
 
 def stages(spec: Spec) -> Iterator[range]:
@@ -221,7 +237,7 @@ def _starts(stage: range, spec: Spec) -> range:
     if not spec.keep:
         most = _MOST_COUNTED if size == MOST and stage.start == (spec.counted or -1) else size
         least = spec.begin if stage.start else spec.begin // 2
-        size = min(most, max(stage.start // 16, least, GRAIN))
+        size = min(most, max(stage.start // 16, least, spec.grain))
     return range(stage.start, stage.stop, size)
 
 

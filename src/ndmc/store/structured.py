@@ -15,6 +15,7 @@ _STRUCTURED = (
     *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),
     *(
         "groups",
+        "groups_of_inputs",
         "headline",
         "outputs",
         "watched",

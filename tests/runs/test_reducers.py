@@ -1,0 +1,64 @@
+"""A study is a run whose blocks add up squares: the same, however its draws are cut."""
+
+from dataclasses import dataclass
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from ndmc.engine.evaluation import measure
+from ndmc.errors import InputError
+from ndmc.plan.input_groups import input_groups
+from ndmc.runs.merging import merged_until
+from ndmc.runs.options import Options
+from ndmc.runs.replay import replayed
+from ndmc.runs.run import execute
+from ndmc.store.spec import stages
+from ndmc.store.squares import of_all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studied(Options):
+    """A run of which each parameter is a group."""
+
+    def grouped(self, scenario, plan):
+        """Return the groups."""
+        return input_groups(scenario, plan.samplers)
+
+
+def sums_in(out):
+    """Return the sums of squares of a store, and its work."""
+    _, work = replayed(out)
+    merged = merged_until(work, [*stages(work.spec)][-1])
+    return of_all(merged.bundles, work.squares), work
+
+
+def studied(out, draws, **options):
+    """Return the sums of a study of so many draws."""
+    execute(Studied("starter", draws, out=out, keep=["none"], **options))
+    return sums_in(out)[0]
+
+
+def test_sums_have_the_same_bits_for_any_cut(tmp_path):
+    """Blocks, workers, and draws that are added later or twice change nothing."""
+    whole = studied(tmp_path / "whole", 20_000)
+    assert_array_equal(studied(tmp_path / "cut", 20_000, block=2048, workers=1), whole)
+    for draws in (1000, 7000, 13_000, 20_000):
+        found = studied(tmp_path / "more", draws)
+    assert_array_equal(found, whole)
+    for part in ((2, 3), (3, 3), (1, 3)):
+        execute(Studied("starter", 20_000, out=tmp_path / "parts", keep=["none"], part=part))
+    assert_array_equal(sums_in(tmp_path / "parts")[0], whole)
+
+
+def test_sums_of_one_round_are_those_of_its_tiles(tmp_path):
+    """Every leaf is that of a tile, in its batch."""
+    found = studied(tmp_path / "store", 2048)
+    _, work = sums_in(tmp_path / "store")
+    assert_array_equal(found, measure(work.plan, work.spec.seed, range(2048)))
+
+
+def test_a_run_and_a_study_are_not_the_same(tmp_path):
+    """Neither goes on with the store of the other."""
+    studied(tmp_path / "store", 1000)
+    with pytest.raises(InputError, match="it is a study of which inputs matter, asked for a run"):
+        execute(Options("starter", 1000, out=tmp_path / "store", keep=["none"]))
