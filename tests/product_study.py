@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-BATCHES, T95 = 32, 2.04
+from ndmc.store.shares import Flag
 
-ZERO, CONSTANT = 1, 2
+BATCHES, T95 = 32, 2.04
 
 
 def evaluate(z, power):
@@ -103,11 +103,9 @@ def dataset(data, base, names, z):
         for at, share in enumerate(("first_order", "total_order", "interaction")):
             for end, suffix in enumerate(("", "_low", "_high")):
                 found[f"{title}_{share}{suffix}"] = (("group", *dims), values[:, at, end])
-        still = np.where(np.isnan(values[:, 1, 0]), CONSTANT, 0)
-        flag = np.where(values[:, 1, 0] == 0, ZERO, still).astype(np.int8)
-        meanings = "ok structural_zero constant lost_pairs never_in_some_draws unsettled"
-        about = {"flag_values": [*range(6)], "flag_meanings": meanings}
-        found[f"{title}_flag"] = (("group", *dims), flag, about)
+        still = np.where(np.isnan(values[:, 1, 0]), Flag.CONSTANT, 0)
+        flag = np.where(values[:, 1, 0] == 0, Flag.STRUCTURAL_ZERO, still).astype(np.int8)
+        found[f"{title}_flag"] = (("group", *dims), flag)
     names = [f"group_{n}" for n in range(groups)] if names is None else names
     coords = {
         "group": ("group", np.array(names)),

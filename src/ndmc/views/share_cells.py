@@ -12,6 +12,7 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, Labels, pairs
+from ndmc.store.shares import Flag
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,9 +26,6 @@ _LEAST = 0.01
 
 #: Groups that have a row whatever their share is.
 _FEW = 5
-
-#: Flags of shares, as in the store: a group that does not reach a cell has a share of exactly 0.
-OK, NOT_REACHED = 0, 1
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ class Cell:
     first: Share
     total: Share
     flag: Array
-    flags: tuple[str, ...]
     spread: Spread | None
     quiet: Array
     effect: Floats | None
@@ -92,7 +89,7 @@ class Cell:
     @property
     def reached(self) -> list[int]:
         """The groups that reach the cell in the year that is looked at, the largest first."""
-        reached = self.flag[:, self.at] != NOT_REACHED
+        reached = self.flag[:, self.at] != Flag.STRUCTURAL_ZERO
         order = largest(self.total.best[:, self.at], len(reached))
         return [group for group in order if reached[group]]
 
@@ -197,7 +194,6 @@ def cell_of(
         first=first,
         total=arrays.share("_total_order"),
         flag=flag,
-        flags=arrays.flags(),
         spread=_spread(dataset, spread, title, cell),
         quiet=arrays.quiet(),
         effect=arrays.half_width(first),
@@ -216,7 +212,7 @@ def _event_in_words(dataset: xr.Dataset, title: str, limit: str) -> str:
 
 
 def _known(first: Share, flag: Array) -> Array:
-    known: Array = (np.isfinite(first.best) & (flag != NOT_REACHED)).any(axis=0)
+    known: Array = (np.isfinite(first.best) & (flag != Flag.STRUCTURAL_ZERO)).any(axis=0)
     return known
 
 
@@ -262,10 +258,6 @@ class _Arrays:
         """Return the flags of shares."""
         flag: Array = _over_years(self.dataset[f"{self.title}_flag"], self.cell)
         return flag
-
-    def flags(self) -> tuple[str, ...]:
-        """Return what each flag means."""
-        return tuple(self.dataset[f"{self.title}_flag"].attrs.get("flag_meanings", "").split())
 
     def unit(self) -> str:
         """Return the unit of the output, which an event has not."""

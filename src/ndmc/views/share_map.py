@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ndmc.label import Labels
+from ndmc.store.shares import Flag
 from ndmc.views.charts import DARK, LIGHT, MIDDLE
-from ndmc.views.share_cells import NOT_REACHED, Cell, read_cell, titles_of, worth_a_row
+from ndmc.views.share_cells import Cell, read_cell, titles_of, worth_a_row
 from ndmc.views.share_marks import blanks, short_names
 from ndmc.views.share_panels import LEAST_ROWS, SMALL
 
@@ -73,7 +74,7 @@ def draw_map(axes: Axes, sheet: Sheet, marks: Marks) -> None:
         axes.text(
             column + 0.5, row + 0.5, text, color=ink, ha="center", va="center", fontsize="small"
         )
-        if sheet.flag[row, column] == NOT_REACHED:
+        if sheet.flag[row, column] == Flag.STRUCTURAL_ZERO:
             axes.plot(column + 0.5, row + 0.5, ".", color="#bbbbbb", ms=2)
     axes.set_yticks(np.arange(len(sheet.groups)) + 0.5, [marks.row(n) for n in sheet.groups])
     names = [name + blanks(name) for name in short_names(sheet.outputs)]
@@ -82,6 +83,6 @@ def draw_map(axes: Axes, sheet: Sheet, marks: Marks) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_ylim(max(len(sheet.groups), LEAST_ROWS), 0)  # the first row on top
-    notes = ["dot: does not reach it"] * bool((sheet.flag == NOT_REACHED).any())
+    notes = ["dot: does not reach it"] * bool((sheet.flag == Flag.STRUCTURAL_ZERO).any())
     notes += ["-: no share"] * bool(np.isnan(sheet.total).any())
     axes.set_xlabel("\n".join(filter(None, ["; ".join(notes), sheet.left_out])), **SMALL)

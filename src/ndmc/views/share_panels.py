@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndmc.store.shares import Flag
 from ndmc.views.charts import DARK, MIDDLE
-from ndmc.views.share_cells import NOT_REACHED, OK, Cell
+from ndmc.views.share_cells import Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,14 @@ _BEYOND = 0.3
 
 #: How dark a bar is where the group is high, where it is low, and where either may be.
 _HIGH, _LOW, _PLAIN = 1.0, 0.35, 0.6
+
+#: What is said beside a share that is not to be trusted, or is not there.
+_WORDS = {
+    Flag.CONSTANT: "constant",
+    Flag.LOST_PAIRS: "some draws lost",
+    Flag.NEVER: "never comes in some draws",
+    Flag.UNSETTLED: "unsettled",
+}
 
 #: Rows that there is room for, so that few bars are not fat.
 LEAST_ROWS = 6
@@ -51,11 +60,8 @@ def draw_dots(axes: Axes, cell: Cell, rows: Sequence[int], marks: Marks) -> None
 
 def _say_flag(axes: Axes, cell: Cell, group: int, place: int) -> None:
     """Say of shares that are not to be trusted, or that there are not, why."""
-    flag = int(cell.flag[group, cell.at])
-    if flag in (OK, NOT_REACHED) or flag >= len(cell.flags):
-        return
-    high = np.nan_to_num(cell.total.high[group, cell.at])
-    words = cell.flags[flag].replace("_", " ")
+    words = _WORDS.get(Flag(int(cell.flag[group, cell.at])), "")
+    high = min(np.nan_to_num(cell.total.high[group, cell.at]), 1 + _BEYOND)
     axes.text(high, place, f"  {words}", va="center", fontsize="small", color="#555555")
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndmc.store.shares import Flag
 from ndmc.views.charts import DARK, MIDDLE
-from ndmc.views.share_cells import NOT_REACHED, Cell, Share, largest
+from ndmc.views.share_cells import Cell, Share, largest
 from ndmc.views.share_marks import Marks, blanks
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Layer:
 def layers_of(cell: Cell, names: tuple[str, ...]) -> list[Layer]:
     """Return layers that add up to 1 in every year that has shares, from the largest group on."""
     first = np.where(cell.known, np.nan_to_num(cell.first.best), np.nan)
-    reached = np.flatnonzero((cell.flag != NOT_REACHED).any(axis=1))
+    reached = np.flatnonzero((cell.flag != Flag.STRUCTURAL_ZERO).any(axis=1))
     weight = np.nan_to_num(first[reached]).mean(axis=1)
     order = [int(reached[n]) for n in largest(weight, len(reached))]
     most = _LAYERS + (len(order) == _LAYERS + 1)
