@@ -21,7 +21,7 @@ from ndmc.plan.study import Study
 from ndmc.typing import Floats
 from ndmc_kernels.squares import BATCHES, LEAF, SUMS, squares
 
-__all__ = ["Swaps"]
+__all__ = ["Swaps", "reach"]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from ndmc.store.spec import (
     stages,
 )
 from ndmc.store.store import Store
+from ndmc.store.study_layout import check_study_names
 
 __all__ = ["read_asked"]
 
@@ -213,6 +214,7 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
     groups = options.grouped(scenario, plan)
     if groups is None:
         return plan, spec
+    check_study_names({one.name: one for one in plan.outputs}, spec, plan.dims)
     return studied(plan, groups, spec), replace(spec, groups=resolved(groups))
 
 

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from ndmc.engine.audit import LIMIT
+from ndmc.engine.evaluation import code_of, swaps
+from ndmc.engine.scores import scores_of
+from ndmc.engine.swaps import reach
 from ndmc.errors import RunError
 from ndmc.plan.findings import found_in
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
+from ndmc.runs.sharing import Measured, write_shares
 from ndmc.store.brackets import Brackets, Series
 from ndmc.store.bundle import DamagedError
 from ndmc.store.creation import remove_percentiles, write_shapes
@@ -21,6 +25,7 @@ from ndmc.store.description import write_coordinates
 from ndmc.store.keys import (
     DIGESTS,
     PERCENTILES,
+    SENSITIVITY,
     again_name,
     again_of_block,
     block_name,
@@ -35,9 +40,9 @@ from ndmc.store.ledger import Entry, Files
 from ndmc.store.merged import Merged, Rows, closest, merge, narrow, summarise_rows
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
 from ndmc.store.spec import blocks, cut, stages
-from ndmc.store.squares import arrays_of
+from ndmc.store.squares import arrays_of, of_all
 from ndmc.store.store import Store, now, write_root
-from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Variable
+from ndmc.store.variables import ABOVE, EXCEEDANCE, LIMITS, QUANTILE, STATISTICS, Variable
 from ndmc.store.zarr_v3 import SmallArrays, group_document, write_group
 from ndmc.typing import Floats
 
@@ -162,10 +167,13 @@ def percentiles_of(
     return merged, rows
 
 
-def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found: Any) -> Store:
+def write_percentiles(
+    work: Work, merged: Merged, rows: Sequence[Rows], workers: int, **found: Any
+) -> Store:
     """Write the percentiles of every series, mark the run as whole and return its store.
 
-    ``found`` are further attributes of the whole run.
+    Of a study shares are written, too, by so many ``workers``. ``found`` are further attributes of
+    the whole run.
     """
     written = _Percentiles(work.place)
     store = remove_percentiles(work.store)
@@ -183,8 +191,41 @@ def write_percentiles(work: Work, merged: Merged, rows: Sequence[Rows], **found:
     written.add(QUANTILE, levels, (QUANTILE,), "1", "share of draws below")
     used = {dim for one in work.layout[0] for dim in one.view.kept}
     further = write_coordinates(written, PERCENTILES, work.plan.dims, used)
-    about = {**further, "count": merged.draws}
-    return _finish(work, store, written, about, found)
+    groups: Groups = {PERCENTILES: (written, {**further, "count": merged.draws})}
+    if work.plan.study:
+        groups[SENSITIVITY] = _shares(work, merged, rows, workers)
+    return _finish(work, store, groups, found)
+
+
+def _shares(
+    work: Work, merged: Merged, rows: Sequence[Rows], workers: int
+) -> tuple[SmallArrays, dict[str, Any]]:
+    """Write the shares of a study, and return them with the attributes of their group."""
+    arrays = SmallArrays(work.place)
+    moments = {
+        one.title: (rows[one.sheet].mean[one.rows], rows[one.sheet].sd[one.rows])
+        for one in work.layout[0]
+    }
+    for number, one in enumerate(work.layout[0]):
+        if one.above:
+            share = merged.above[number] / merged.draws
+            moments[ABOVE.name(one.title)] = share, np.sqrt(share * (1 - share))
+    found = measured_in(work, merged)
+    about = write_shares(arrays, found, work.plan, work.spec, moments, workers)
+    return arrays, about
+
+
+def measured_in(work: Work, merged: Merged) -> Measured:
+    """Return the sums of squares of all draws of a study."""
+    with _damage(work):
+        sums = of_all(merged.bundles, work.squares)
+    streams = scores_of(work.plan).streams.tolist()
+    connected, reaches = swaps(work.plan).connected, reach(code_of(work.plan), streams)
+    return Measured(sums, merged.draws, connected, reaches)
+
+
+#: Arrays of groups, by the keys of these, with their attributes.
+Groups = dict[str, tuple[SmallArrays, dict[str, Any]]]
 
 
 class _Percentiles(SmallArrays):
@@ -202,17 +243,16 @@ class _Percentiles(SmallArrays):
         self.add(variable.name(one.title), shaped, dims, unit, words)
 
 
-def _finish(
-    work: Work,
-    store: Store,
-    arrays: SmallArrays,
-    attributes: dict[str, Any],
-    found: dict[str, Any],
-) -> Store:
-    """Make percentiles durable, and after them mark the run as whole."""
-    arrays.settle()
+def _finish(work: Work, store: Store, groups: Groups, found: dict[str, Any]) -> Store:
+    """Make what is known of the whole run durable, and after it mark the run as whole."""
+    files, everything = dict(store.files), dict(store.metadata)
+    for arrays, _ in groups.values():
+        arrays.settle()
     write_shapes(store)
-    group = write_group(store.place, PERCENTILES, attributes, arrays.documents)
+    for name, (arrays, about_group) in groups.items():
+        everything[name] = write_group(store.place, name, about_group, arrays.documents)
+        everything |= arrays.documents
+        files |= arrays.files
     store.check_files()
     counts, extents, worst = store.findings()
     watches, draws = work.plan.watches, store.spec.draws
@@ -220,11 +260,10 @@ def _finish(
         **store.attrs,
         "complete": True,
         "finished": now(),
-        "files": {**store.files, **arrays.files},
+        "files": files,
         "counted": counts,
         "warnings": [*found_in(watches, counts, extents, draws)],
         "balance": {**store.attrs["balance"], "worst": worst, "limit": LIMIT},
         **found,
     }
-    everything = {**store.metadata, PERCENTILES: group, **arrays.documents}
     return write_root(store.place, group_document(about, everything))

@@ -237,7 +237,7 @@ class _Run:
                     return newest
                 self.listener.start()
                 found = percentiles_of(self.work, self._run)
-                store = write_percentiles(self.work, *found)
+                store = write_percentiles(self.work, *found, self.asked.workers)
                 self.listener.lap("merge")
                 return store
         return self.work.store
@@ -257,7 +257,7 @@ class _Run:
         merged, rows = percentiles_of(self.work, self._run)
         looks = {"looks": len(looked), "confidence": level, "draws": draws}
         targets = [{**found, **looks} for found in reached]
-        return write_percentiles(self.work, merged, rows, until=targets)
+        return write_percentiles(self.work, merged, rows, self.asked.workers, until=targets)
 
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)

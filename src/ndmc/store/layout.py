@@ -26,6 +26,7 @@ from ndmc.store.coordinates import (
 )
 from ndmc.store.keys import INPUTS, PARAMETERS, PERCENTILES, ROOT, TABLES, percentile_key
 from ndmc.store.spec import Spec
+from ndmc.store.study_layout import study_documents
 from ndmc.store.variables import (
     EXCEEDANCE,
     INDICATOR,
@@ -111,6 +112,9 @@ class Layout:
             found |= self._labels(PERCENTILES, of_percentiles) | self._percentiles(of_percentiles)
             about = {**self.coordinates(of_percentiles), "count": self.spec.draws}
             found[PERCENTILES] = group_document(about, {})
+            if self.spec.groups is not None:
+                groups = len(self.spec.groups)
+                found |= study_documents(self.spec, self.dims, self.outputs, groups)
         return found
 
     def coordinates(self, outputs: Iterable[Output]) -> dict[str, str]:

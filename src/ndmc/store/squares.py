@@ -15,7 +15,7 @@ from ndmc.store.bundle import Bundle, DamagedError
 from ndmc.store.digest import Nodes, add_node
 from ndmc.typing import Array, Floats
 
-__all__ = ["arrays_of", "named"]
+__all__ = ["arrays_of", "named", "of_all"]
 
 #: Entries whose sums are joined at a time: 4 MB in each digest.
 _TOGETHER = 4096

@@ -42,7 +42,7 @@ from ndmc.store.variables import (
 )
 from ndmc.store.zarr_v3 import group_document, small_document
 
-__all__ = ["Shared", "about_study", "dtype_of", "shared_in"]
+__all__ = ["Shared", "about_study", "check_study_names", "dtype_of", "shared_in"]
 
 #: What is of an event beside its limits: no mean or spread, and no sum over cells.
 _OF_EVENT = (*(share_of(s, e) for s in SHARES for e in ("value", "low", "high")), FLAG)

@@ -12,6 +12,7 @@ from ndmc.scenario import reserved
 from ndmc.store.keys import PARAMETERS, PERCENTILES, SENSITIVITY
 
 __all__ = [
+    "ABOVE",
     "CONTROLLED",
     "EFFECT",
     "EXCEEDANCE",
