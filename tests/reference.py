@@ -194,6 +194,11 @@ def tally(values, shift, prefixes):
     return counts
 
 
+def bin_sums(bins, values, count):
+    """Return the sums [input, bin, column] of values [draw, column] by bins [input, draw]."""
+    return np.array([[values[row == k].sum(axis=0) for k in range(count)] for row in bins])
+
+
 # --- lifetimes -----------------------------------------------------------------------------------
 
 

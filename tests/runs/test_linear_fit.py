@@ -12,7 +12,7 @@ from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.memory import Memory
 from ndmc.plan.study import Observed, Study
-from ndmc.runs.linear_fit import Sums, fit_linear, solved
+from ndmc.runs.linear_fit import Products, fit_linear, solved
 
 DRAWS, INPUTS = 400, 5
 
@@ -28,14 +28,14 @@ def fitted(values, reaches=None, cuts=(), draws=DRAWS):
     scores, z = some_scores(draws)
     parts, origin = [], values[:, 0]
     for some in np.split(np.arange(draws), cuts):
-        sums = Sums(INPUTS, len(values))
+        sums = Products(INPUTS, origin)
         with np.errstate(invalid="ignore"):
-            sums.take(z[:, some], values[:, some] - origin[:, np.newaxis])
+            sums.take(z[:, some], values[:, some].copy())
         parts.append(sums)
     for more in parts[1:]:
         parts[0].add(more)
     reaches = np.ones((len(values), INPUTS), bool) if reaches is None else reaches
-    return solved(parts[0], scores, origin, reaches)
+    return solved(parts[0], scores, reaches)
 
 
 def some_values(reaches, draws=DRAWS):
@@ -137,5 +137,7 @@ def test_a_fit_that_takes_too_much_memory_is_refused():
     plan = observed("two_stage_hoard", ["in_use"], memory=Memory(2**19))
     scores = scores_of(plan)
     reaches = np.ones((plan.cells, len(scores.streams)), bool)
-    with pytest.raises(InputError, match="the fit of 62 cells to 69 inputs takes 706 KiB, but 512"):
+    with pytest.raises(
+        InputError, match="a fit of all that is observed to all inputs takes 706 KiB, but 512"
+    ):
         fit_linear(plan, scores, reaches, 1, range(4096))

@@ -31,7 +31,7 @@ from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.stream_names import Picked, StreamNames, name_and_labels
 from ndmc.typing import Integers
 
-__all__ = ["groups_from", "resolved"]
+__all__ = ["groups_from", "input_groups", "resolved", "scalar_inputs"]
 
 #: The group of each stream of a parameter, a number; -1 is that of its parameter.
 Owner = Mapping[str, Integers]
@@ -120,6 +120,49 @@ def groups_from(
                 message = f"the scenario draws no {member!r}; is it that of the groups?"
                 raise InputError(message) from None
     return _grouped(drawn, [name for name, _ in known], owner)
+
+
+def scalar_inputs(scenario: Scenario, samplers: Sequence[Sampler]) -> tuple[InputGroup, ...]:
+    """Return every stream behind a plan as a group of its own, whose member is its parameter.
+
+    Of correlated parameters the first is drawn from its own streams, and each other one from those
+    of all before: its own are what it has beyond these, and are called so.
+
+    Raises
+    ------
+    InputError
+        If nothing is uncertain.
+
+    Examples
+    --------
+    >>> from ndmc.plan.compiler import build_plan
+    >>> from ndmc.scenario.load import load
+    >>> scenario = load("starter")
+    >>> [one.name for one in scalar_inputs(scenario, build_plan(scenario).samplers)][-2:]
+    ['collection_rate[product=bicycle]', 'collection_rate[product=car]']
+    """
+    drawn = _Drawn.of(scenario, samplers)
+    before = {n: some[:k] for some, _ in scenario.correlations for k, n in enumerate(some)}
+    return tuple(
+        InputGroup(text + _beyond(before.get(name, ())), (name,), (stream,), _single(grades))
+        for name, sampler in drawn.samplers.items()
+        for text, stream, grades in zip(
+            drawn.names(name).each(),
+            sampler.streams.tolist(),
+            drawn.served(name, "grade"),
+            strict=True,
+        )
+    )
+
+
+def _beyond(names: Sequence[str]) -> str:
+    return f" beyond {shortened(names, ' and ')}" if names else ""
+
+
+def _single(grades: Iterable[str]) -> str:
+    """Return the one grade there is, or none."""
+    found = {*grades}
+    return found.pop() if len(found) == 1 else ""
 
 
 def stream_names(dims: Dims, sampler: Sampler) -> list[str]:

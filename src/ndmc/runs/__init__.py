@@ -3,4 +3,14 @@
 Decides what is computed where and when, never what a draw is.
 """
 
-__all__ = ["asked", "forecast", "jobs", "listener", "options", "replay", "run"]
+__all__ = [
+    "asked",
+    "first_shares",
+    "forecast",
+    "jobs",
+    "linear_fit",
+    "listener",
+    "options",
+    "replay",
+    "run",
+]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,16 +12,15 @@ from ndmc.engine.scores import Scores, observed_draws
 from ndmc.errors import InputError
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
+from ndmc.runs.lanes import LANES, summed
 from ndmc.typing import Floats, Integers
+
+__all__ = ["LinearFit", "fit_linear", "least_draws"]
 
 Mask = npt.NDArray[np.bool_]
 
-#: Draws are summed in so many lanes, whatever the number of threads, so that rounding is the same;
-#: fewer where the sums of a lane take more than this.
-_LANES, _BYTES = 8, 2**28
-
-#: Draws of a lane before the next: whole tiles of any width.
-_SPAN = 1024
+#: There are fewer lanes where the sums of all would take more than this.
+_BYTES = 2**28
 
 #: A cell whose standard deviation is less than this part of its mean does not vary.
 _CONSTANT = 1e-12
@@ -36,20 +33,26 @@ def least_draws(inputs: int) -> int:
 
 @dataclass(frozen=True)
 class LinearFit:
-    """What is observed as a mean and a sum of slopes times scores, and what that leaves over.
+    """What is observed as its mean and slopes times scores less ``middle``, and what is left over.
 
     ``slopes`` [cell, stream] are 0 where a stream does not reach the cell, and everything of a cell
     is nan that was not finite in a draw. ``residual`` is the variance that is left over, with the
-    ``inputs`` that reach the cell taken off the draws; ``variance`` that of the cell.
+    inputs that reach the cell taken off the draws; ``variance`` that of the cell.
     """
 
     scores: Scores
     draws: int
-    inputs: Integers
+    reaches: Mask = field(repr=False)
     slopes: Floats = field(repr=False)
+    middle: Floats = field(repr=False)
     mean: Floats = field(repr=False)
     variance: Floats = field(repr=False)
     residual: Floats = field(repr=False)
+
+    @property
+    def inputs(self) -> Integers:
+        """How many inputs reach each cell."""
+        return np.asarray(self.reaches.sum(axis=1))
 
     @property
     def share(self) -> Floats:
@@ -88,45 +91,45 @@ def fit_linear(plan: Plan, scores: Scores, reaches: Mask, seed: int, draws: rang
     """
     some = np.asarray(reaches.any(axis=0))
     fitted = scores.chosen(some)
-    lanes = _lanes(plan, len(fitted.streams), len(reaches))
-    first = next(observed_draws(plan, fitted, seed, range(draws.start, draws.start + 1)))[1]
-    with ThreadPoolExecutor(min(lanes, os.cpu_count() or 1)) as threads:
-        summed = threads.map(
-            lambda lane: _summed(plan, fitted, first, seed, _spans(draws, lane, lanes)),
-            range(lanes),
-        )
-        sums = next(summed)
-        for more in summed:
-            sums.add(more)
-    return solved(sums, fitted, first[:, 0], reaches[:, some])
+    inputs, cells = len(fitted.streams), len(reaches)
+    lanes = lanes_within(plan, 8 * inputs * (inputs + cells))
+    origin = next(observed_draws(plan, fitted, seed, draws[:1]))[1][:, 0]
+    sums = summed(plan, fitted, seed, draws, lambda: Products(inputs, origin), lanes)
+    return solved(sums, fitted, reaches[:, some])
 
 
-def _lanes(plan: Plan, inputs: int, cells: int) -> int:
-    needed = 8 * inputs * (inputs + cells)
-    lanes = max(min(_BYTES // max(needed, 1), _LANES), 1)
-    if (2 + lanes) * needed > plan.memory.most:
-        takes, most = size_text((2 + lanes) * needed), size_text(plan.memory.most)
-        message = f"the fit of {cells:,} cells to {inputs:,} inputs takes {takes}, but {most}"
+def lanes_within(plan: Plan, each: int) -> int:
+    """Return how many lanes sum what takes so many bytes in each, and is solved for at the end.
+
+    Raises
+    ------
+    InputError
+        If not even one fits into memory.
+    """
+    lanes = max(min(_BYTES // max(each, 1), LANES), 1)
+    if (2 + lanes) * each > plan.memory.most:
+        takes, most = size_text((2 + lanes) * each), size_text(plan.memory.most)
+        message = f"a fit of all that is observed to all inputs takes {takes}, but {most}"
         raise InputError(f"{message} may be used; ask for fewer outputs", "--outputs")
     return lanes
 
 
-def _spans(draws: range, lane: int, lanes: int) -> Iterator[range]:
-    for first in range(draws.start + lane * _SPAN, draws.stop, lanes * _SPAN):
-        yield range(first, min(first + _SPAN, draws.stop))
+class Products:
+    """Sums over draws of scores and what is observed, of their squares and their products.
 
+    Values are taken as differences to their ``origin``, a draw: these keep their digits where the
+    mean is 1e9 times the spread.
+    """
 
-class Sums:
-    """Sums over draws of scores and what is observed, of their squares and their products."""
-
-    def __init__(self, inputs: int, cells: int) -> None:
-        self.draws = 0
+    def __init__(self, inputs: int, origin: Floats) -> None:
+        self.draws, self.origin, cells = 0, origin, len(origin)
         self.scores, self.squares = np.zeros(inputs), np.zeros((inputs, inputs))
         self.values, self.powers = np.zeros(cells), np.zeros(cells)
         self.products = np.zeros((inputs, cells))
 
     def take(self, scores: Floats, values: Floats) -> None:
         """Add draws of scores [stream, draw] and values [cell, draw]."""
+        values -= self.origin[:, np.newaxis]
         self.draws += scores.shape[1]
         self.scores += scores.sum(axis=1)
         self.values += values.sum(axis=1)
@@ -134,33 +137,22 @@ class Sums:
         self.squares += scores @ scores.T
         self.products += scores @ values.T
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: Products) -> None:
         """Add the sums over other draws."""
         self.draws += other.draws
         for name in ("scores", "squares", "values", "powers", "products"):
             getattr(self, name)[...] += getattr(other, name)
 
 
-def _summed(plan: Plan, scores: Scores, first: Floats, seed: int, spans: Iterator[range]) -> Sums:
-    sums = Sums(len(scores.streams), len(first))
-    for span in spans:
-        for found, values in observed_draws(plan, scores, seed, span):
-            with np.errstate(invalid="ignore", over="ignore"):  # cells that are not finite
-                # Differences to one draw keep their digits where the mean is 1e9 times the spread.
-                values -= first
-                sums.take(found, values)
-    return sums
-
-
-def solved(sums: Sums, scores: Scores, origin: Floats, reaches: Mask) -> LinearFit:
-    """Return the fit of values, less the origin of their cell, from their sums."""
-    draws, inputs = sums.draws, reaches.sum(axis=1)
+def solved(sums: Products, scores: Scores, reaches: Mask) -> LinearFit:
+    """Return the fit of values from their sums."""
+    draws = sums.draws
     with np.errstate(invalid="ignore", over="ignore"):
         means = sums.values / draws
         squares = sums.squares - np.outer(sums.scores, sums.scores / draws)
         products = sums.products - np.outer(sums.scores, means)
         total = np.maximum(sums.powers - draws * means**2, 0.0)
-    mean = origin + means
+    mean = sums.origin + means
     total[total <= draws * (_CONSTANT * mean) ** 2] = 0.0
     slopes = np.zeros(reaches.shape)
     finite = np.isfinite(total)
@@ -169,9 +161,9 @@ def solved(sums: Sums, scores: Scores, origin: Floats, reaches: Mask) -> LinearF
         slopes[np.ix_(cells, used)] = found.T
     slopes[~finite] = np.nan
     left = np.maximum(total - np.einsum("cs,sc->c", slopes, products), 0.0)
-    return LinearFit(
-        scores, draws, inputs, slopes, mean, total / (draws - 1), left / (draws - inputs - 1)
-    )
+    freedom = draws - 1 - reaches.sum(axis=1)
+    middle, variance = sums.scores / draws, total / (draws - 1)
+    return LinearFit(scores, draws, reaches, slopes, middle, mean, variance, left / freedom)
 
 
 def _alike(reaches: Mask, finite: Mask) -> Iterator[tuple[Integers, Integers]]:

@@ -21,7 +21,7 @@ from ndmc.store.series import titles_of
 from ndmc.store.spec import Spec
 from ndmc.store.store import Store
 
-__all__ = ["scenario_of"]
+__all__ = ["replayed", "scenario_of"]
 
 
 def scenario_of(store: Store) -> Scenario:

@@ -35,6 +35,9 @@ FIRST_ORDER, TOTAL_ORDER, INTERACTION = "_first_order", "_total_order", "_intera
 LINEAR_SHARE, CONTROLLED, FLAG, EFFECT = "_linear_share", "_controlled", "_flag", "_effect"
 OVER_YEARS, OVER_CELLS, RELATIVE, ABOVE = "_over_years", "_over_cells", "_relative", "_above"
 
+#: What a linear fit says of an output and of its total.
+FIRST_LINEAR, METHOD, BY_PARAMETER = "_first_linear", "_method", "_by_parameter"
+
 #: What is reconciled is told of under its name and these, but what was measured gives way to a
 #: parameter that is called so.
 OF_RECONCILED = TEST, CLASS = ("_test", "_class")
