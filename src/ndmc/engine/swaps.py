@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.engine.downstream import Downstream, downstream, reached
+from ndmc.engine.downstream import Downstream, downstream
 from ndmc.engine.instructions import Places
+from ndmc.engine.reach import reached
 from ndmc.engine.row_code import RowCode
 from ndmc.engine.tiles import Tile
 from ndmc.plan.study import Study
