@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.engine.instructions import Arithmetic, Places, instructions_of
-from ndmc.engine.reach import table_of
+from ndmc.engine.reach import rows_of, table_of
 from ndmc.engine.row_code import Call, Fed, Loop, Other, RowCode
 from ndmc.engine.sampled_rows import Sampling
 from ndmc.plan.samplers import Group
