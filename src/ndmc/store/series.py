@@ -55,7 +55,9 @@ def kernels_of(plan: Plan, spec: Spec) -> list[Any]:
     """Return the kernels that take long to compile and are called last: scores and digests."""
     from ndmc_kernels.digest import ADD_UP, DIGEST
     from ndmc_kernels.sampling import normals
+    from ndmc_kernels.squares import squares
 
     _, sheets = series_of(plan, spec)
     found = [DIGEST[sheet.dtype.itemsize] for sheet in sheets if sheet.rows]
-    return [normals, *found, *([ADD_UP[sheets[0].dtype.itemsize]] if sheets[1].rows else [])]
+    found += [ADD_UP[sheets[0].dtype.itemsize]] if sheets[1].rows else []
+    return [normals, *found, *([] if spec.groups is None else [squares])]
