@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 from numpy.testing import assert_allclose, assert_array_equal
-from strategies import bundled, one_parameter, scenario
+from strategies import bundled, one_parameter, scenario, stock_model
 
+from ndmc.engine import tile_width
 from ndmc.engine.evaluation import code_of, evaluate
 from ndmc.engine.scores import draw_scores, observed_draws, scores_of
 from ndmc.model import compile_plan
@@ -49,6 +50,16 @@ def test_scores_are_those_of_the_draws(name, draws):
     assert_array_equal(
         values, np.concatenate([v.reshape(-1, len(draws)) for v in outputs.values()])
     )
+
+
+@pytest.mark.parametrize("width", [64, 128])
+def test_draws_come_together_whatever_a_tile_holds(width, monkeypatch):
+    """Sums over them, which are products of whole arrays, have the same bits then."""
+    plan, draws = looked_at(compile_plan(scenario(stock_model(spread=0.1)))), range(200, 700)
+    sizes = [found[0].shape[1] for found in observed_draws(plan, scores_of(plan), 1, draws)]
+    monkeypatch.setattr(tile_width, "TILE", width)
+    narrow = [found[0].shape[1] for found in observed_draws(plan, scores_of(plan), 1, draws)]
+    assert sizes == narrow == [56, 256, 188]
 
 
 def test_a_uniform_has_variance_one():

@@ -25,6 +25,9 @@ __all__ = ["Scores", "draw_scores", "observed_draws", "scores_of"]
 #: The standard deviation of a uniform, inverted.
 _UNIFORM = math.sqrt(12.0)
 
+#: Draws that are looked at together: as many as the widest tile has.
+_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -85,17 +88,24 @@ def _standardise(uniforms: Floats) -> None:
 def observed_draws(
     plan: Plan, scores: Scores, seed: int, draws: range
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield scores [stream, draw], and what is observed [cell, draw], of a tile at a time.
+    """Yield scores [stream, draw], and what is observed [cell, draw], of some draws at a time.
 
     Cells are those of all that a study of the plan observes, one after the other, in the unit of
-    the output. Both arrays are written anew for every tile.
+    the output. Both arrays are written anew each time. How many draws they have depends on nothing
+    but their numbers: sums over them have the same bits whatever a tile holds.
     """
     cells, scales = _observed(plan)
-    for tile, here in tiles(plan, seed, draws):
-        found = tile.rows[scores.rows, here]
+    for first in range(draws.start // _AT_ONCE * _AT_ONCE, draws.stop, _AT_ONCE):
+        some = range(max(first, draws.start), min(first + _AT_ONCE, draws.stop))
+        found = np.empty((len(scores.rows), len(some)))
+        values = np.empty((len(cells), len(some)))
+        at = 0
+        for tile, here in tiles(plan, seed, some):
+            stop = at + here.stop - here.start
+            found[:, at:stop] = tile.rows[scores.rows, here]
+            EMIT[values.itemsize](tile.rows, cells, scales, here.start, values, at)
+            at = stop
         _standardise(found[scores.normal :])
-        values = np.empty((len(cells), here.stop - here.start))
-        EMIT[values.itemsize](tile.rows, cells, scales, here.start, values, 0)
         yield found, values
 
 
