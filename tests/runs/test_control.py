@@ -4,41 +4,12 @@ import designed
 import numpy as np
 import pytest
 import reference
+from controlled_studies import UNUSED, inputs, study_of
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ndmc.engine.scores import Scores, draw_scores
+from ndmc.engine.scores import draw_scores
 from ndmc.runs.control import Control, control
 from ndmc.store.shares import ratios
-
-#: The linear share and directions, which sums of squares do not need.
-UNUSED = np.empty(0), np.empty(0)
-
-
-def inputs(count, normal=None):
-    """Return the scores of some inputs, of which the first are normal, the others uniform."""
-    streams = np.arange(7, 7 + count, dtype=np.uint64)
-    return Scores(streams, np.arange(count), count if normal is None else normal)
-
-
-def controlled(model, draws, seed, slopes=None):
-    """Return the sums of a study of a model with a control, and the pairs."""
-    scores = inputs(model.inputs)
-    sums, pairs = model.study(draw_scores(scores, seed, range(draws)))
-    groups = len(model.groups)
-    of = np.empty(model.inputs, int)
-    for n, group in enumerate(model.groups):
-        of[list(group)] = n
-    slopes = piloted(model, seed) if slopes is None else slopes
-    by = Control(scores, of, groups, slopes[:, np.newaxis], np.ones(1, bool), *UNUSED)
-    control(sums, pairs, (np.arange(groups), np.zeros(groups, int)), by, seed, 2)
-    return sums, pairs
-
-
-def piloted(model, seed):
-    """Return the slopes of a model from draws outside any study."""
-    z = draw_scores(inputs(model.inputs), seed, range(2**62, 2**62 + 4096))
-    table = np.column_stack([np.ones(z.shape[1]), z.T])
-    return np.linalg.lstsq(table, model.of(z))[0][1:]
 
 
 @pytest.mark.parametrize("draws", [64, 2048, 2500, 8192])
@@ -88,13 +59,13 @@ def test_any_number_of_workers_gives_the_same_bits():
 def test_a_linear_model_has_its_shares_exactly():
     """Nothing is left to chance: of a sole cause of all, too."""
     model = designed.added([1.0, 0.5, 1e-3])
-    sums, pairs = controlled(model, 2048, 1)
+    sums, pairs = study_of(model, 2048, 1, linear=True)
     first, more = ratios(sums, pairs)
     assert_allclose(first.value, model.first, atol=1e-12)
     assert_array_equal(more.value, np.where(more.value < 1e-12, more.value, 1))
     assert (first.error < 1e-12).all()
     alone = designed.Model(model.of, ((0, 1, 2),))
-    assert_allclose(ratios(*controlled(alone, 2048, 1))[0].value, 1, rtol=1e-12)
+    assert_allclose(ratios(*study_of(alone, 2048, 1, linear=True))[0].value, 1, rtol=1e-12)
 
 
 def test_identities_hold_with_a_control():
@@ -103,7 +74,7 @@ def test_identities_hold_with_a_control():
     scale = model.groups[2]
     rest = tuple(n for n in range(model.inputs) if n not in scale)
     pair = designed.Model(model.of, (scale, rest))
-    first, more = ratios(*controlled(pair, 4096, 3))
+    first, more = ratios(*study_of(pair, 4096, 3, linear=True))
     assert_allclose((first + more).value + first.value[::-1], 1, rtol=1e-12)
     assert (more.value >= 0).all()
 
@@ -111,23 +82,22 @@ def test_identities_hold_with_a_control():
 def test_a_control_does_not_bias_and_saves_draws():
     """Of a stock: as many draws leave a third of the error, and no more than that of the mean."""
     model, seeds = designed.cohorts(), range(20)
-    truth = ratios(*controlled(model, 2**16, 1000))[0].value
-    plain = [_plain(model, seed) for seed in seeds]
-    found = [ratios(*controlled(model, 2048, seed))[0].value for seed in seeds]
+    truth = ratios(*study_of(model, 2**16, 1000, linear=True))[0].value
+    plain = [ratios(*study_of(model, 2048, seed, linear=False))[0].value for seed in seeds]
+    found = [ratios(*study_of(model, 2048, seed, linear=True))[0].value for seed in seeds]
     error, before = (np.sqrt(np.mean((np.array(x) - truth) ** 2)) for x in (found, plain))
     assert error < before / 3
     scatter = np.std(found, axis=0, ddof=1) / np.sqrt(len(seeds))
     assert (np.abs(np.mean(found, axis=0) - truth) < 4 * scatter).all()
 
 
-def _plain(model, seed):
-    return ratios(*model.study(draw_scores(inputs(model.inputs), seed, range(2048))))[0].value
-
-
 def test_wrong_slopes_cost_draws_but_do_not_bias():
     """Whatever they are, their own shares are taken off and put back."""
     model = designed.product([0.3, 0.2])
     wrong = np.array([0.1, 0.3])
-    found = [ratios(*controlled(model, 2048, seed, wrong))[0].value for seed in range(60)]
+    found = [
+        ratios(*study_of(model, 2048, seed, linear=True, slopes=wrong))[0].value
+        for seed in range(60)
+    ]
     scatter = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
     assert (np.abs(np.mean(found, axis=0) - model.first) < 4 * scatter).all()
