@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from ndmc.store.shares import BATCHES
+from ndmc_kernels.squares import BATCHES
 
 LEAF = 32
 

@@ -1,28 +1,17 @@
 """A study is a run whose blocks add up squares: the same, however its draws are cut."""
 
-from dataclasses import dataclass
-
 import pytest
 from numpy.testing import assert_array_equal
+from studied import Studied
 
 from ndmc.engine.evaluation import measure
 from ndmc.errors import InputError
-from ndmc.plan.input_groups import input_groups
 from ndmc.runs.merging import merged_until
 from ndmc.runs.options import Options
 from ndmc.runs.replay import replayed
 from ndmc.runs.run import execute
 from ndmc.store.spec import stages
 from ndmc.store.squares import of_all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Studied(Options):
-    """A run of which each parameter is a group."""
-
-    def grouped(self, scenario, plan):
-        """Return the groups."""
-        return input_groups(scenario, plan.samplers)
 
 
 def sums_in(out):

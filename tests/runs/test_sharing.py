@@ -9,9 +9,10 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import bundled
+from studied import Studied
 
 from ndmc.dims import Dims
-from ndmc.engine.evaluation import code_of, evaluate, swaps, tiles
+from ndmc.engine.evaluation import code_of, evaluate, measure, swaps
 from ndmc.engine.scores import scores_of
 from ndmc.engine.swaps import reach
 from ndmc.errors import InputError
@@ -20,8 +21,13 @@ from ndmc.plan.input_groups import input_groups
 from ndmc.plan.steps import Output
 from ndmc.plan.study import Observed, Study
 from ndmc.runs.control import Control
+from ndmc.runs.merging import measured_in, merged_until
+from ndmc.runs.replay import replayed
+from ndmc.runs.run import execute
 from ndmc.runs.sharing import Measured, controlled, shares_in, write_shares
+from ndmc.scenario.reserved import MEAN, SD
 from ndmc.store.folder import Folder
+from ndmc.store.integrity import damage_of
 from ndmc.store.keys import SENSITIVITY
 from ndmc.store.shares import Flag
 from ndmc.store.spec import Spec
@@ -38,7 +44,7 @@ from ndmc.store.zarr_v3 import SmallArrays, write_group
 DRAWS = 4096
 
 
-class Studied:
+class OfStock:
     """A study of the stock of a bundled scenario, its total, and what is above a limit."""
 
     def __init__(self, name, output, limit):
@@ -56,17 +62,9 @@ class Studied:
         ]
         self.plan = replace(plan, study=Study(groups, tuple(observed)))
         self.swaps = swaps(self.plan)
-        self.sums, self.moments = self._measured(), self._moments()
-
-    def _measured(self):
-        total = 0
-        for first in range(0, DRAWS, 2048):
-            sums, at = self.swaps.sums(), first
-            for tile, here in tiles(self.plan, self.spec.seed, range(first, first + 2048)):
-                self.swaps.measure(tile, at - here.start, here, sums)
-                at += here.stop - here.start
-            total = total + sums
-        return total
+        rounds = (range(first, first + 2048) for first in range(0, DRAWS, 2048))
+        self.sums = sum(measure(self.plan, self.spec.seed, one) for one in rounds)
+        self.moments = self._moments()
 
     def _moments(self):
         draws = self.values(evaluate(self.plan, self.spec.seed, range(DRAWS)))
@@ -92,11 +90,11 @@ class Studied:
 
     def shares(self, by=None):
         """Return what is said of each title, without a control or with one."""
-        measured = self.measured
-        by = controlled(measured, self.plan, self.spec, 2) if by is None else by
+        found = self.measured
+        by = controlled(found, self.plan, self.spec, 2) if by is None else by
         return {
             one.title: values
-            for one, values in shares_in(measured, by, self.plan, self.spec, self.moments)
+            for one, values in shares_in(found, by, self.plan, self.spec, self.moments)
         }
 
     @property
@@ -124,7 +122,7 @@ class Studied:
 @pytest.fixture(scope="module")
 def study():
     """Return a study of a stock whose groups reach some cells."""
-    return Studied("china_nd", "in_use", 1e5)
+    return OfStock("china_nd", "in_use", 1e5)
 
 
 def test_sums_are_those_of_models_with_inputs_exchanged(study):
@@ -228,6 +226,31 @@ def test_a_store_holds_them_as_its_documents_say(study, tmp_path):
         assert found.in_use_mean.attrs["units"] == found.in_use_effect.attrs["units"] == "t"
         assert found.attrs["evaluations"] == DRAWS * (1 + groups)
         assert "in_use_total_above_mean" not in found
+
+
+def test_a_study_ends_with_its_shares(tmp_path):
+    """They are those of its draws, held to their seals, and written anew for more draws."""
+    out = tmp_path / "store"
+    asked = {"keep": ["none"], "percentiles": ["in_use"], "exceed": ["in_use > 1 t"]}
+    store = execute(Studied("starter", 2048, out=out, **asked))
+    work = replayed(out)[1]
+    found = measured_in(work, merged_until(work, range(2048)))
+    assert_array_equal(found.sums, measure(work.plan, work.spec.seed, range(2048)))
+    by = controlled(found, work.plan, work.spec, 1)
+    with xr.open_zarr(out / SENSITIVITY) as written:
+        moments = {
+            one.title: tuple(written.get(f"{one.title}{end}", np.ones(45)) for end in (MEAN, SD))
+            for one in shared_in(store.computed, store.spec)
+        }
+        moments = {title: [np.asarray(x) for x in both] for title, both in moments.items()}
+        for one, values in shares_in(found, by, work.plan, work.spec, moments):
+            for variable in one.variables:
+                there = written[variable.name(one.title)].values
+                assert_array_equal(there, values[variable].reshape(there.shape))
+    assert damage_of(store) == []
+    more = execute(Studied("starter", 4096, out=out, **asked))
+    assert more.metadata[SENSITIVITY]["attributes"]["draws"] == 4096
+    assert damage_of(more) == []
 
 
 @pytest.mark.parametrize("taken", ["in_use_above", "group"])

@@ -24,9 +24,10 @@ import numpy.typing as npt
 from ndmc.engine.scores import Scores, draw_scores, scores_of
 from ndmc.plan.steps import Plan
 from ndmc.runs.linear_fit import LinearFit, fit_linear
-from ndmc.store.shares import BATCHES, DIFFERENCE, PRODUCT
+from ndmc.store.shares import DIFFERENCE, PRODUCT
 from ndmc.typing import Floats, Integers
 from ndmc_kernels.projection import add_products
+from ndmc_kernels.squares import BATCHES, LEAF
 
 Mask = npt.NDArray[np.bool_]
 
@@ -42,8 +43,8 @@ _NOISE = 3
 #: With more inputs nothing is controlled: W takes 32 MB a thread, and its sums the square of them.
 MOST = 2000
 
-#: Draws of a leaf; the leaves of a batch that are added to W at a time, and the cells of a form.
-LEAF, _TOGETHER, _CELLS = 64, 8, 1024
+#: The leaves of a batch that are added to W at a time, and the cells of a form.
+_TOGETHER, _CELLS = 8, 1024
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,8 @@ def _shares(
         if one.above:
             share = merged.above[number] / merged.draws
             moments[ABOVE.name(one.title)] = share, np.sqrt(share * (1 - share))
-    found = measured_in(work, merged)
+    # A second pass has made digests of percentiles alone.
+    found = measured_in(work, merged_until(work, [*stages(work.spec)][-1]))
     about = write_shares(arrays, found, work.plan, work.spec, moments, workers)
     return arrays, about
 

@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.plan.steps import Plan
-from ndmc.runs.control import LEAF, Control, control, fitted
+from ndmc.runs.control import Control, control, fitted
 from ndmc.store.description import write_coordinates
 from ndmc.store.keys import SENSITIVITY, share_key
 from ndmc.store.shares import (
-    BATCHES,
     DIFFERENCE,
     LOST,
     Flag,
@@ -46,6 +45,7 @@ from ndmc.store.variables import (
 )
 from ndmc.store.zarr_v3 import SmallArrays
 from ndmc.typing import Floats, Integers
+from ndmc_kernels.squares import BATCHES, LEAF
 
 Mask = npt.NDArray[np.bool_]
 
@@ -134,8 +134,10 @@ def shares_in(
 
     Parameters
     ----------
-    measured, by
-        The sums of all draws, with their control.
+    measured
+        The sums of all draws.
+    by
+        The control that they were given.
     plan, spec
         Of the study.
     moments

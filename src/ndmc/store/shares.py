@@ -18,7 +18,6 @@ import numpy.typing as npt
 from ndmc.typing import Floats, Integers
 
 __all__ = [
-    "BATCHES",
     "DIFFERENCE",
     "LOST",
     "PRODUCT",
@@ -32,9 +31,6 @@ __all__ = [
 ]
 
 Mask = npt.NDArray[np.bool_]
-
-#: The pairs of a study are dealt out to so many batches, which limits are made of.
-BATCHES = 32
 
 #: The columns of sums [..., batch, column]: of P, I and D, and the pairs that are in none of them.
 PRODUCT, INTERACTION, DIFFERENCE, LOST = range(4)
