@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ndmc.store.information import info
     from ndmc.store.integrity import verify
     from ndmc.studies.checking import check
+    from ndmc.studies.sensitivity import sensitivity
     from ndmc.studies.validation import validate
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "reconcile",
     "reconciled_draws",
     "run",
+    "sensitivity",
     "show",
     "validate",
     "verify",
@@ -71,6 +73,7 @@ _HOMES = {
     "reconcile": "ndmc.reconciliation.datasets",
     "reconciled_draws": "ndmc.reconciliation.datasets",
     "run": "ndmc.runs.run",
+    "sensitivity": "ndmc.studies.sensitivity",
     "show": "ndmc.scenario.starter",
     "validate": "ndmc.studies.validation",
     "verify": "ndmc.store.integrity",

@@ -21,6 +21,7 @@ __all__ = [
     "as_size",
     "check_ending",
     "in_letters",
+    "is_option",
     "option",
     "option_of",
     "read_changes",
@@ -84,6 +85,11 @@ def option(help: str = "", **more: Any) -> Mapping[str, Option]:  # noqa: A002 -
     'Compute part i of N: i/N.'
     """
     return {"option": Option(help, **more)}
+
+
+def is_option(field: Field[Any]) -> bool:
+    """Whether a field says something of itself as an option."""
+    return "option" in field.metadata
 
 
 def option_of(field: Field[Any]) -> Option:

@@ -18,6 +18,7 @@ from ndmc.cli.app import app
 from ndmc.option import PERCENTS, option_of
 from ndmc.runs.asked import read_asked
 from ndmc.runs.options import Options, listed
+from ndmc.runs.study_options import StudyOptions
 from ndmc.store.identity import identity, spec_of
 from ndmc.store.ranks import DEFAULT_QUANTILES
 from ndmc.store.spec import Identity, Spec
@@ -76,19 +77,37 @@ def test_an_option_is_declared_in_one_place(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("one", listed(), ids=lambda one: one.name)
-def test_an_option_is_the_same_in_python_and_on_the_command_line(one):
+OF = {"run": Options, "sensitivity": StudyOptions}
+
+
+@pytest.mark.parametrize(
+    ("command", "one"),
+    [(command, one) for command, kind in OF.items() for one in listed(kind)],
+    ids=lambda given: given if isinstance(given, str) else given.name,
+)
+def test_an_option_is_the_same_in_python_and_on_the_command_line(command, one):
     """Each is described in both, and has one default."""
-    about = option_of(one)
-    assert re.search(rf"^{one.name}\n    \S", inspect.getdoc(ndmc.run), re.M)
-    assert one.name in inspect.signature(ndmc.run).parameters
+    about, function = option_of(one), getattr(ndmc, command)
+    assert re.search(rf"^{one.name}\n    \S", inspect.getdoc(function), re.M)
+    assert one.name in inspect.signature(function).parameters
     if not about.help:
         return
-    shown = " ".join(CliRunner().invoke(app, ["run", "--help"]).output.split())
+    shown = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
     flag = about.flags or (f"--{one.name}",)
     assert re.search(rf"{re.escape(flag[-1])}\b.* {re.escape(about.help)}", shown)
     if about.text and about.read:
         assert about.read(about.text, flag[0]) == one.default
+
+
+def test_a_study_has_the_options_of_a_run_but_those_it_has_no_choice_of():
+    """Nothing is stored of its draws; what it leaves out is fixed, whoever asks."""
+    of_run, of_study = ({one.name for one in listed(kind)} for kind in OF.values())
+    assert of_run - of_study == {"keep", "percentiles", "quantiles", "until", "dtype", "bits"}
+    assert of_study - of_run == {"outputs", "groups", "tolerance", "linear"}
+    with pytest.raises(TypeError, match=r"sensitivity\(\) got an unexpected .* 'keep'"):
+        ndmc.sensitivity("starter", keep=["in_use"])
+    asked = StudyOptions("starter", 10, outputs="in_use")
+    assert (asked.keep, asked.percentiles) == ((), ("in_use",))
 
 
 def test_what_is_not_said_is_the_same_everywhere():

@@ -13,6 +13,7 @@ from ndmc.cli.command import Command
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema, show
+from ndmc.cli.sensitivity import sensitivity
 from ndmc.cli.signals import ignore_signals, interrupt_by_signals
 from ndmc.cli.store import info, percentiles, validate
 from ndmc.cli.warned import warnings_printed
@@ -32,7 +33,7 @@ _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 #: Commands that go on where they were stopped.
-_GO_ON = ("run", "finish")
+_GO_ON = ("run", "sensitivity", "finish")
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,7 +59,8 @@ def common(
 
 
 for command in (
-    scenarios, show, check, run, finish, job, info, percentiles, validate, reconcile, new, schema
+    scenarios, show, check, run, sensitivity, finish, job, info, percentiles, validate, reconcile,
+    new, schema,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

@@ -15,16 +15,23 @@ from ndmc.errors import InputError
 from ndmc.label import LabelError
 from ndmc.option import check_ending, in_letters, option_of
 from ndmc.runs.options import Options, listed
+from ndmc.runs.study_options import StudyOptions
 
 if TYPE_CHECKING:
     from ndmc.dims import Dims
     from ndmc.scenario.scenario import Scenario
 
-_OPTIONS = {one.name: one for one in listed() if option_of(one).help}
+#: The fields of a command's options, by name.
+Fields = dict[str, Field[Any]]
+
+
+def options_of(kind: type[Options] = Options) -> Fields:
+    """Return the options of a kind that the command line has."""
+    return {one.name: one for one in listed(kind) if option_of(one).help}
 
 
 def _help(name: str) -> str:
-    return option_of(_OPTIONS[name]).help
+    return option_of(options_of()[name]).help
 
 
 ScenarioArgument = Annotated[str, typer.Argument(help=_help("scenario"))]
@@ -63,14 +70,13 @@ Given = Mapping[str, Any]
 
 
 def takes_options(
-    *, parts: bool = False, **texts: str
+    known: Fields, *, parts: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Let a command take the options of a run, all or those that its parts share.
+    """Let a command take options, all or those that the parts of a run share.
 
-    They stand where the command has a parameter ``given``, which it gets them by. ``texts`` are
-    what it has in place of what others have if nothing is given.
+    They stand where the command has a parameter ``given``, which it gets them by.
     """
-    names = [name for name, one in _OPTIONS.items() if option_of(one).shared or not parts]
+    names = [name for name, one in known.items() if option_of(one).shared or not parts]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -79,7 +85,7 @@ def takes_options(
 
         found: list[inspect.Parameter] = []
         for own in inspect.signature(command, eval_str=True).parameters.values():
-            options = [_parameter(_OPTIONS[name], texts.get(name)) for name in names]
+            options = [_parameter(known[name]) for name in names]
             found += options if own.name == "given" else [own.replace(kind=own.KEYWORD_ONLY)]
         called.__dict__["__signature__"] = inspect.Signature(found)
         called.__annotations__ = {}
@@ -88,13 +94,13 @@ def takes_options(
     return decorate
 
 
-def _parameter(one: Field[Any], text: str | None) -> inspect.Parameter:
+def _parameter(one: Field[Any]) -> inspect.Parameter:
     """Return an option as typer takes it."""
-    about, flags, default = option_of(one), _flags(one), text or _text(one)
+    about, flags, default = option_of(one), _flags(one), _text(one)
     kind: Any = list[str] if isinstance(default, list) else str
     if about.text is None and default is not MISSING:
         kind = one.type
-    info: Any = typer.Argument(help=about.help)
+    info: Any = typer.Argument(help=about.help, metavar=None if flags[0] == one.name else flags[0])
     if flags[0].startswith("-"):
         info = typer.Option(*flags, help=about.help)
     return inspect.Parameter(
@@ -118,38 +124,63 @@ def read_options(given: Given) -> tuple[Scenario, Options]:
     """Return the scenario, and what is asked for of it."""
     from ndmc.scenario.load import load
 
-    values = {name: _value(_OPTIONS[name], text) for name, text in given.items()}
+    values = _values(given, Options)
     variant, changes = values.pop("variant"), values.pop("changes")
     scenario = load(values.pop("scenario"), variant=variant, changes=changes)
-    out = _read_out(values.pop("out"), scenario)
+    out = values.pop("out") or f"{scenario.name}.zarr"
     return scenario, Options(scenario, values.pop("draws"), out=out, **values)
+
+
+def read_study(given: Given) -> StudyOptions:
+    """Return what is asked for in a sensitivity study."""
+    values = _values(given, StudyOptions)
+    return StudyOptions(values.pop("scenario"), values.pop("draws"), **values)
+
+
+def given_of(kind: type[Options], given: Given, remedy: str) -> Given:
+    """Return the options of a kind.
+
+    Raises
+    ------
+    InputError
+        With a remedy, if one of another kind is given.
+    """
+    own, others = options_of(kind), options_of() | options_of(StudyOptions)
+    for name in given.keys() - own.keys():
+        if given[name] != _text(others[name]):
+            raise InputError(remedy, _flags(others[name])[-1])
+    return {name: given[name] for name in own if name in given}
+
+
+def _values(given: Given, kind: type[Options]) -> dict[str, Any]:
+    """Return what options of a kind have as values, by name."""
+    known = options_of(kind)
+    _check_out(given["out"])
+    return {name: _value(known[name], text) for name, text in given.items()}
 
 
 def _value(one: Field[Any], text: Any) -> Any:
     about = option_of(one)
     if isinstance(text, list):
         text = [in_letters(each) for each in text]
-    if about.read is None:
-        return text
     if text == about.text and one.default is not MISSING:
         return one.default
-    return about.read(text, _flags(one)[0])
+    return text if about.read is None else about.read(text, _flags(one)[0])
 
 
-def _read_out(text: str, scenario: Scenario) -> str:
+def _check_out(text: str) -> None:
     if text.startswith("memory://"):
         raise InputError(
             f"{text} would end with this command; use a path or a bucket, memory:// from Python",
             "--out",
         )
-    return text or f"{scenario.name}.zarr"
 
 
-def command_of(given: Given) -> list[str]:
+def command_of(given: Given, word: str = "run", kind: type[Options] = Options) -> list[str]:
     """Return the command that a run can be made by, with the options that are given."""
-    words = ["ndmc", "run"]
+    words, known = ["ndmc", word], options_of(kind)
     for name, value in given.items():
-        one = _OPTIONS[name]
+        one = known[name]
         if value == _text(one) and name != "seed":  # which is said even if it goes without
             continue
         flag = _flags(one)[0]

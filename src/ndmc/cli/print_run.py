@@ -59,14 +59,7 @@ def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it sta
     """
     page, attrs = console(), store.attrs
     if not store.complete:
-        missing = store.missing()
-        page.print(
-            f"this part is done; of {store.path} {len(missing):,} of {len(store.written):,} blocks "
-            "are left to other parts. The last to be done merges the percentiles; "
-            f"{command_line(['ndmc', 'finish', store.path])} does it by hand",
-            soft_wrap=True,
-            highlight=False,
-        )
+        print_part(page, store)
         return
     headline = [name for name in attrs["headline"] if name in store.spec.percentiles]
     if not headline:
@@ -87,6 +80,18 @@ def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it sta
     example = headline[0] if headline else next(iter(store.computed))
     shown = command_line(["ndmc", "percentiles", store.path, "-v", example])
     page.print(f"next: {shown}", soft_wrap=True, highlight=False)
+
+
+def print_part(page: Console, store: Store) -> None:
+    """Print that a part is done, and what is left to others."""
+    missing = store.missing()
+    page.print(
+        f"this part is done; of {store.path} {len(missing):,} of {len(store.written):,} blocks "
+        "are left to other parts. The last to be done merges the percentiles; "
+        f"{command_line(['ndmc', 'finish', store.path])} does it by hand",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def print_targets(page: Console, found: Findings) -> None:

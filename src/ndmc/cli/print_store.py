@@ -132,12 +132,15 @@ def _facts(found: Info) -> dict[str, str]:
     if not found.complete:
         state = f"not complete: {found.written} of {found.blocks} blocks"
     rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
+    groups = len(found.groups)
+    study = f"{counted(groups, 'group')} of inputs: {found.draws * (1 + groups):,} evaluations"
     return {
         "scenario": f"{found.scenario}: {found.title}",
         "scenario hash": found.scenario_hash,
         "variant": found.variant or "none",
         "changes": ", ".join(f"{k}={v}" for k, v in found.changes.items()) or "none",
         "draws": f"{found.draws:,} in {counted(found.blocks, 'block')}",
+        **({"sensitivity study": study} if groups else {}),
         "seed": str(found.seed),
         "state": state,
         "started": found.started,

@@ -14,19 +14,23 @@ from ndmc.cli.arguments import (
     SelOption,
     StoreArgument,
     command_of,
+    given_of,
+    options_of,
     read_options,
     read_selection,
+    read_study,
     takes_options,
 )
 from ndmc.errors import InputError, RunError
 from ndmc.option import read_count
+from ndmc.runs.options import Options
+from ndmc.runs.study_options import StudyOptions
 
 if TYPE_CHECKING:
-    from ndmc.runs.options import Options
     from ndmc.store.store import Store
 
 
-@takes_options()
+@takes_options(options_of())
 def run(
     given: Given,
     sel: SelOption = [],  # noqa: B006
@@ -49,8 +53,7 @@ def run(
     from ndmc.runs.forecast import check_disk
     from ndmc.runs.run import execute, plan_only
 
-    draws = given["draws"] or ("1e7" if given["until"] else "10000")
-    scenario, options = read_options({**given, "draws": draws})
+    scenario, options = read_options(_with_draws(given))
     selection = read_selection(sel, scenario.dims)
     if profile and (options.scheduler or options.processes):
         message = "it times the threads of this process; leave out --scheduler and --processes"
@@ -99,11 +102,14 @@ def finish(
     print_run(found)
 
 
-@takes_options(parts=True, draws="10000")
+@takes_options(options_of() | options_of(StudyOptions) | options_of(), parts=True)
 def job(
     system: Annotated[str, typer.Argument(metavar="slurm|pbs", help="The batch system.")],
     parts: Annotated[str, typer.Option(help="Jobs of the array.")],
     given: Given,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="A sensitivity study, which may have groups.")
+    ] = False,
     time: Annotated[str, typer.Option(help="Time limit of a job, HH:MM:SS.")] = "04:00:00",
     cpus: Annotated[str, typer.Option(help="Cores of a job.")] = "4",
     memory: Annotated[str, typer.Option(help="Memory of a job.")] = "8G",
@@ -116,14 +122,14 @@ def job(
     from ndmc.runs.asked import read_asked
     from ndmc.runs.jobs import job_script
 
-    loaded, options = read_options(given)
+    name, options, command = (_study_in_parts if sensitivity else _run_in_parts)(given)
     count = read_count(parts, "--parts")
     last = max(count, 1)
     read_asked(replace(options, part=(last, last)))  # refuses what the parts would
     script = job_script(
         system,
-        command_of({**given, "out": options.out}),
-        name=loaded.name,
+        command,
+        name=name,
         parts=count,
         time=time,
         cpus=read_count(cpus, "--cpus"),
@@ -132,6 +138,30 @@ def job(
     )
     _write_as_given()
     print(script, end="")
+
+
+def _run_in_parts(given: Given) -> tuple[str, Options, list[str]]:
+    """Return the name of a scenario, what is asked of it, and the command that asks for it."""
+    remedy = "add --sensitivity: it is an option of a sensitivity study"
+    given = _with_draws(given_of(Options, given, remedy))
+    scenario, options = read_options(given)
+    return scenario.name, options, command_of({**given, "out": options.out})
+
+
+def _study_in_parts(given: Given) -> tuple[str, Options, list[str]]:
+    """Return the same of a sensitivity study."""
+    from ndmc.studies.sensitivity import prepared
+
+    remedy = "leave it out: a sensitivity study stores no draws, and has the usual percentiles"
+    given = given_of(StudyOptions, given, remedy)
+    scenario, options = prepared(read_study(given))
+    command = command_of({**given, "out": options.out}, "sensitivity", StudyOptions)
+    return scenario.name, options, command
+
+
+def _with_draws(given: Given) -> Given:
+    """Return what is given, with as many draws as a run has if nothing is said of them."""
+    return {**given, "draws": given["draws"] or ("1e7" if given.get("until") else "10000")}
 
 
 def _write_as_given() -> None:

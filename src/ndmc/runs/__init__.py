@@ -13,4 +13,5 @@ __all__ = [
     "options",
     "replay",
     "run",
+    "study_options",
 ]

@@ -2,16 +2,18 @@
 
 import functools
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
 from ndmc.option import (
     as_part,
     as_size,
+    is_option,
     option,
     option_of,
     read_changes,
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from ndmc.plan.study import InputGroup
     from ndmc.scenario.scenario import Scenario
 
-__all__ = ["Options", "listed"]
+__all__ = ["Options", "asked_by", "listed"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+O = TypeVar("O", bound="Options")  # noqa: E741 - beside P and R
 
 
 def _as_client(value: Any, name: str) -> Any:
@@ -59,7 +62,7 @@ class Options(Identity):
     draws: int = field(
         kw_only=False,
         metadata=option(
-            "Number of draws, such as 1e6.",
+            "Number of draws, such as 1e6; 10000 if not given, or at most 1e7 with --until.",
             python="Number of draws. A later call may ask for more: the run goes on.",
             flags=("-n", "--draws"),
             text="",
@@ -97,6 +100,7 @@ class Options(Identity):
             flags=("--set",),
             text=[],
             read=read_changes,
+            after="until",
         ),
     )
     variant: str = field(
@@ -195,48 +199,51 @@ class Options(Identity):
 
     def __post_init__(self) -> None:
         """Take what is given as a run needs it: a None stays one where there may be one."""
-        for one in fields(self):
+        for one in filter(is_option, fields(self)):
             value, take = getattr(self, one.name), option_of(one).take
             if take is not None and not (value is None and one.default is None):
                 object.__setattr__(self, one.name, take(value, one.name))
 
 
-def listed() -> list[Field[Any]]:
-    """Return the options in the order in which people read them.
+def listed(kind: type[Options] = Options) -> list[Field[Any]]:
+    """Return the options of a kind in the order in which people read them.
 
-    Each comes after the one declared before it, or after the one it names.
+    Each comes after the one declared before it, or after the one it names; where there is none
+    such, after all before it.
     """
-    known = {one.name: one for one in fields(Options)}
+    known = {one.name: one for one in fields(kind) if is_option(one)}
     order: list[str] = []
     place = 0
-    for name in inspect.signature(Options).parameters:
+    for name in filter(known.__contains__, inspect.signature(kind).parameters):
         after = option_of(known[name]).after
-        place = order.index(after) + 1 if after else place
+        if after:
+            place = order.index(after) + 1 if after in order else len(order)
         order.insert(place, name)
         place += 1
     return [known[name] for name in order]
 
 
 def asked_by(
-    options: Callable[P, Options],
-) -> Callable[[Callable[[Options], R]], Callable[P, R]]:
+    options: Callable[P, O],
+) -> Callable[[Callable[[O], R]], Callable[P, R]]:
     """Let a function of options be called with them, and list them in its docstring."""
 
-    def decorate(function: Callable[[Options], R]) -> Callable[P, R]:
+    def decorate(function: Callable[[O], R]) -> Callable[P, R]:
         @functools.wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 asked = options(*args, **kwargs)
             except TypeError as wrong:  # which names the class
                 name = f"{function.__name__}()"
-                raise TypeError(str(wrong).replace("Options.__init__()", name)) from None
+                raise TypeError(re.sub(r"\w+\.__init__\(\)", name, str(wrong))) from None
             return function(asked)
 
         known, own = inspect.signature(options).parameters, inspect.signature(function)
-        order = [known[one.name] for one in listed()]
+        shown = listed(cast("type[Options]", options))
+        order = [known[one.name] for one in shown]
         called.__dict__["__signature__"] = own.replace(parameters=order)
         text = inspect.cleandoc(function.__doc__ or "")
-        called.__doc__ = text.replace("{options}", "\n".join(map(_described, listed())))
+        called.__doc__ = text.replace("{options}", "\n".join(map(_described, shown)))
         return called
 
     return decorate

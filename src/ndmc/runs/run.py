@@ -26,6 +26,7 @@ from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, asked_by
 from ndmc.runs.replay import check_plan, replayed
+from ndmc.runs.tails import check_tails
 from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
@@ -131,6 +132,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
         if known is None or not known.complete or known.spec.draws < draws:
             check_memory(asked, known)
             _try_first_draws(asked.scenario, asked.plan, asked.spec)
+            check_tails(asked.plan, asked.spec)
             found = _estimate(asked, place, known, replaced)
             check_disk(found)
             listener.planned(found)

@@ -46,6 +46,8 @@ class Info(Findings):
         How many blocks there are and how many of them are written, and whether that is all.
     started, finished, versions
         When, and by what; ``finished`` is empty before.
+    groups
+        Of a sensitivity study, the names of the members of each group of inputs; a run has none.
     outputs, kept
         What is computed, and the names of that whose draws are stored.
     counted
@@ -80,6 +82,7 @@ class Info(Findings):
     started: str
     finished: str
     versions: Mapping[str, str]
+    groups: Mapping[str, tuple[str, ...]]
     outputs: tuple[Output, ...]
     kept: tuple[str, ...]
     known: tuple[Known, ...]
@@ -87,7 +90,8 @@ class Info(Findings):
 
     def __repr__(self) -> str:
         title = f"<Info {self.scenario}: {self.title or self.scenario}"
-        draws = f"{self.draws:,} draws, seed {self.seed}, in {self.path}"
+        of = f" of {len(self.groups)} groups of inputs" if self.groups else ""
+        draws = f"{self.draws:,} draws{of}, seed {self.seed}, in {self.path}"
         blocks = f"{self.written} of {self.blocks} blocks, of {len(self.outputs)} outputs"
         lost = f"{len(self.lost)} files are lost" if self.lost else ""
         return few_lines(title, draws, lost, f"{blocks}, kept: {', '.join(self.kept) or 'none'}>")
@@ -141,6 +145,7 @@ def info_of(store: Store) -> Info:
         complete=store.complete,
         finished=attrs.get("finished", ""),
         versions={"ndmc": attrs["ndmc"], **attrs["versions"]},
+        groups=dict(spec.groups or ()),
         outputs=tuple(store.computed.values()),
         kept=spec.keep,
         known=tuple(widths(store)) if store.complete else (),

@@ -3,4 +3,4 @@
 Asks other rooms for draws and percentiles, and keeps none of its own.
 """
 
-__all__ = ["checking", "figures", "ratings", "validation"]
+__all__ = ["checking", "explained", "figures", "ratings", "sensitivity", "validation"]

@@ -3,4 +3,4 @@
 Takes results and gives files; nothing is computed here that a result would rest on.
 """
 
-__all__ = ["charts", "diagram", "overview", "quality_map", "shifts"]
+__all__ = ["charts", "diagram", "overview", "quality_map", "shares", "shifts"]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure, FigureBase
 
+__all__ = ["picture"]
+
 #: What can be drawn; `all` is the first four on one page.
 KINDS = ("all", "years", "dots", "map", "tornado", "line")
 
