@@ -181,6 +181,20 @@ def test_groups_that_do_not_reach_a_cell_have_no_row(small):
     assert said == [f"{x:.2f}" for x in sheet.total.flat if x >= 0.05]
 
 
+def test_the_map_has_what_varies_the_headline_first(small):
+    """What has no share in a year is counted instead, and which groups reach no output."""
+    dataset, _ = altered(small, "ratio", first_order=lambda x: x * np.nan)
+    dataset = dataset.assign_attrs(headline='["target"]')  # as it is stored
+    page = page_of(dataset, None, None, None, None)
+    assert page.sheet.outputs == ("target", "in_use_total", "in_use > 100 kt")
+    assert "outputs that do not vary: 1" in page.sheet.left_out
+    of_stock = [name for name in dataset.data_vars if name.startswith("in_use")]
+    only = dataset[of_stock].drop_vars("in_use_above_first_order")
+    page = page_of(only, None, None, {"product": "product 2"}, None)
+    assert page.sheet.outputs == ("in_use [product=product 2]",)
+    assert "groups that reach none: 3" in page.sheet.left_out
+
+
 def test_of_many_groups_those_that_count_are_drawn():
     """The five largest always have a row; what is left out is counted."""
     figure, page = drawn(study(60, pairs=32, years=2), "dots")

@@ -29,6 +29,7 @@ __all__ = [
     "squares",
     "store",
     "stored_percentiles",
+    "structured",
     "study_layout",
     "summaries",
     "variables",

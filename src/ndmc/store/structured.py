@@ -10,6 +10,8 @@ from typing import Any
 
 from ndmc.store.spec import Identity
 
+__all__ = ["structured"]
+
 #: What is neither text nor number nor a list of numbers, or need not be one.
 _STRUCTURED = (
     *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),

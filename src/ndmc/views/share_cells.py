@@ -13,6 +13,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, Labels, pairs
 from ndmc.store.shares import Flag
+from ndmc.store.structured import structured
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,18 +100,22 @@ def titles_of(dataset: xr.Dataset) -> list[str]:
     return [str(name)[: -len(_FIRST)] for name in dataset.data_vars if str(name).endswith(_FIRST)]
 
 
-def first_title(dataset: xr.Dataset) -> str:
-    """Return the title that is drawn where none is asked for, by which groups are colored."""
-    return _title(dataset, None, ())
-
-
-def _headline(dataset: xr.Dataset) -> str:
-    """Return the headline of a study, or what stands first in it."""
+def headline_of(dataset: xr.Dataset) -> list[str]:
+    """Return the outputs of the headline, or what stands first in a study."""
     titles = titles_of(dataset)
     if not titles:
         raise InputError("this is no sensitivity study: it has no shares of variance", "dataset")
-    headline = [name for name in dataset.attrs.get("headline", ()) if name in titles]
-    return headline[0] if headline else titles[0]
+    names = structured(dataset.attrs).get("headline", [])
+    return [name for name in names if name in titles] or titles[:1]
+
+
+def total_or_own(dataset: xr.Dataset, title: str, picked: Collection[str] = ()) -> str:
+    """Return the title of the total of an output, unless a dim is picked that is summed there."""
+    total = title + _TOTAL
+    if total not in titles_of(dataset):
+        return title
+    summed = {*dims_of(dataset, title)} - {*dims_of(dataset, total)}
+    return title if summed & {*picked} else total
 
 
 def read_cell(
@@ -134,14 +139,10 @@ def read_cell(
 
 def _title(dataset: xr.Dataset, output: str | None, picked: Collection[str]) -> str:
     titles = titles_of(dataset)
-    title = _headline(dataset) if output is None else output
+    title = headline_of(dataset)[0] if output is None else output
     if title not in titles:
         raise InputError(f"the study has no output {title!r}; {nearest(title, titles)}", "output")
-    total = title + _TOTAL
-    if total not in titles:
-        return title
-    summed = {*dims_of(dataset, title)} - {*dims_of(dataset, total)}
-    return title if summed & {*picked} else total
+    return total_or_own(dataset, title, picked)
 
 
 def dims_of(dataset: xr.Dataset, title: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from ndmc.label import Labels
 from ndmc.store.shares import Flag
 from ndmc.views.charts import DARK, LIGHT, MIDDLE
-from ndmc.views.share_cells import Cell, read_cell, titles_of, worth_a_row
+from ndmc.views.share_cells import Cell, headline_of, read_cell, titles_of, worth_a_row
 from ndmc.views.share_marks import blanks, short_names
 from ndmc.views.share_panels import LEAST_ROWS, SMALL
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The least share that has its number.
 _SAID = 0.05
+
+#: Outputs that there is room for, so that cells of few are not wide.
+LEAST_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -38,27 +41,42 @@ class Sheet:
 
 def sheet_of(dataset: xr.Dataset, shown: Cell, sel: Labels, rows: int, columns: int) -> Sheet:
     """Return total shares in a cell of every output, that which is shown first."""
-    titles = titles_of(dataset)
-    totals = {f"{title}_total" for title in titles}
-    cells = [shown]
-    if shown.years:
-        sel = {**sel, "year": shown.years[shown.at]}
-    for title in titles:
-        if title not in totals and title != shown.title.removesuffix("_total"):
-            cells.append(read_cell(dataset, None, title, sel))
-    drawn = cells[:columns]
+    cells = _cells(dataset, shown, sel)
+    varying = [cell for cell in cells if cell is shown or cell.known[cell.at]]
+    drawn = varying[:columns]
     total = np.stack([cell.total.best[:, cell.at] for cell in drawn], axis=1)
     flag = np.stack([cell.flag[:, cell.at] for cell in drawn], axis=1)
-    order = worth_a_row(np.nan_to_num(total).max(axis=1), rows, _SAID)
-    left = {"smaller groups": len(total) - len(order), "more outputs": len(cells) - len(drawn)}
-    words = "; ".join(f"{what} not drawn: {n}" for what, n in left.items() if n)
+    reaching = np.flatnonzero((flag != Flag.STRUCTURAL_ZERO).any(axis=1))
+    order = reaching[worth_a_row(np.nan_to_num(total[reaching]).max(axis=1), rows, _SAID)]
+    left = {
+        "smaller groups not drawn": len(reaching) - len(order),
+        "groups that reach none": len(total) - len(reaching),
+        "more outputs not drawn": len(varying) - len(drawn),
+        "outputs that do not vary": len(cells) - len(varying),
+    }
     return Sheet(
         outputs=tuple(cell.name for cell in drawn),
-        groups=tuple(order),
+        groups=tuple(order.tolist()),
         total=total[order],
         flag=flag[order],
-        left_out=words,
+        left_out="; ".join(f"{words}: {n}" for words, n in left.items() if n),
     )
+
+
+def _cells(dataset: xr.Dataset, shown: Cell, sel: Labels) -> list[Cell]:
+    """Return a cell of every output, in the year that is looked at; of the headline first."""
+    titles, headline = titles_of(dataset), headline_of(dataset)
+    totals = {f"{title}_total" for title in titles}
+    if shown.years:
+        sel = {**sel, "year": shown.years[shown.at]}
+    others = [title for title in titles if title not in {*totals, _own(shown.title)}]
+    others.sort(key=lambda title: title not in headline)
+    return [shown, *(read_cell(dataset, None, title, sel) for title in others)]
+
+
+def _own(title: str) -> str:
+    """Return the output that a title is of, itself or its total."""
+    return title.removesuffix("_total")
 
 
 def draw_map(axes: Axes, sheet: Sheet, marks: Marks) -> None:
@@ -82,7 +100,10 @@ def draw_map(axes: Axes, sheet: Sheet, marks: Marks) -> None:
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    axes.set_xlim(0, max(len(names), LEAST_COLUMNS))
     axes.set_ylim(max(len(sheet.groups), LEAST_ROWS), 0)  # the first row on top
     notes = ["dot: does not reach it"] * bool((sheet.flag == Flag.STRUCTURAL_ZERO).any())
     notes += ["-: no share"] * bool(np.isnan(sheet.total).any())
-    axes.set_xlabel("\n".join(filter(None, ["; ".join(notes), sheet.left_out])), **SMALL)
+    said = [*notes, *sheet.left_out.split("; ")]
+    lines = ["; ".join(said[at : at + 2]) for at in range(0, len(said), 2)]
+    axes.set_xlabel("\n".join(filter(None, lines)), **SMALL)

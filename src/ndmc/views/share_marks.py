@@ -6,14 +6,14 @@ import itertools
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ndmc.legible import legible
-from ndmc.views.share_cells import first_title, labels_of, largest, titles_of
+from ndmc.views.share_cells import headline_of, labels_of, largest, titles_of, total_or_own
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,17 +58,18 @@ def marks_of(dataset: xr.Dataset) -> Marks:
 
 
 def _ranked(dataset: xr.Dataset) -> list[int]:
-    """Return groups by what they do to the first output, then to all of them."""
-    first = _mean_total(dataset, first_title(dataset))
-    every = sum((_mean_total(dataset, title) for title in titles_of(dataset)), np.zeros_like(first))
+    """Return groups by what they do to the headline, then those that only do something else."""
+    headline = [total_or_own(dataset, name) for name in headline_of(dataset)]
+    first, every = _mean_total(dataset, headline), _mean_total(dataset, titles_of(dataset))
     ranked = [n for n in largest(first, len(first)) if first[n] > 0]
     return ranked + [n for n in largest(every, len(every)) if n not in ranked]
 
 
-def _mean_total(dataset: xr.Dataset, title: str) -> Floats:
-    total = dataset[f"{title}_total_order"].transpose("group", ...).values
-    mean: Floats = np.nan_to_num(total).reshape(len(total), -1).mean(axis=1)
-    return mean
+def _mean_total(dataset: xr.Dataset, titles: Iterable[str]) -> Floats:
+    """Return what each group has in total, over all cells of outputs that count alike."""
+    shares = (dataset[f"{title}_total_order"].transpose("group", ...).values for title in titles)
+    means = [np.nan_to_num(one).reshape(len(one), -1).mean(axis=1) for one in shares]
+    return np.asarray(np.sum(means, axis=0))
 
 
 def short_names(names: Sequence[str]) -> list[str]:

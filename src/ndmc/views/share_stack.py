@@ -45,7 +45,7 @@ class Layer:
 def layers_of(cell: Cell, names: tuple[str, ...]) -> list[Layer]:
     """Return layers that add up to 1 in every year that has shares, from the largest group on."""
     first = np.where(cell.known, np.nan_to_num(cell.first.best), np.nan)
-    reached = np.flatnonzero((cell.flag != Flag.STRUCTURAL_ZERO).any(axis=1))
+    reached = np.flatnonzero((cell.known & (cell.flag != Flag.STRUCTURAL_ZERO)).any(axis=1))
     weight = np.nan_to_num(first[reached]).mean(axis=1)
     order = [int(reached[n]) for n in largest(weight, len(reached))]
     most = _LAYERS + (len(order) == _LAYERS + 1)

@@ -12,7 +12,7 @@ from ndmc.label import Labels
 from ndmc.legible import legible
 from ndmc.views.charts import check_file, check_letters, write_chart
 from ndmc.views.share_cells import Cell, read_cell, worth_a_row
-from ndmc.views.share_map import Sheet, draw_map, sheet_of
+from ndmc.views.share_map import LEAST_COLUMNS, Sheet, draw_map, sheet_of
 from ndmc.views.share_marks import Marks, columns_of, marks_of
 from ndmc.views.share_panels import LEAST_ROWS, draw_dots, draw_tornado
 from ndmc.views.share_stack import draw_lines, draw_spread, draw_stack, draw_years
@@ -195,7 +195,9 @@ def _size(page: Page, kind: str) -> tuple[float, float]:
     names = _LETTER * max(map(columns_of, page.marks.names))
     if kind == "map":
         rows, columns = page.sheet.total.shape
-        return names + _COLUMN * max(columns, 8), _HEADS + 2 + _ROW * max(rows, LEAST_ROWS)
+        return names + _COLUMN * max(columns, LEAST_COLUMNS), _HEADS + 2 + _ROW * max(
+            rows, LEAST_ROWS
+        )
     return names + 5.2, _HEADS + _ROW * max(len(page.rows), LEAST_ROWS)
 
 
