@@ -4,39 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from measured import market
 from numpy.testing import assert_allclose, assert_array_equal
-from one_stock import certain
-from strategies import scenario
+from one_indicator import asked, drawn
 
 import ndmc
 from ndmc.errors import InputError, RunError
 from ndmc.scenario.load import load
 from ndmc.studies.linear_shares import linear_shares
-
-
-def asked(rule, parameters, years="2000..2000", **key):
-    """Return a scenario with an indicator ``y`` of its parameters."""
-    return scenario(
-        {
-            "format": 1,
-            "name": "asked",
-            "unit": "t",
-            "years": years,
-            "parameters": {"one": certain("t/yr", 1.0), **parameters},
-            "processes": ["middle"],
-            "flows": {
-                "given": {"from": "outside", "to": "middle", "value": "one"},
-                "closed": {"from": "middle", "to": "sink"},
-            },
-            "indicators": {"y": rule},
-            **key,
-        }
-    )
-
-
-def drawn(kind, **key):
-    """Return a plain uncertain number."""
-    return {"unit": "1", "distribution": kind, "range": "any", **key}
 
 
 def held_to(found, truth, name="y"):
@@ -188,11 +163,17 @@ def test_a_store_is_explained_as_its_scenario_is(store):
     assert linear_shares(store, 512, outputs="recycled").attrs["note"] == ""
 
 
-def test_reconciled_draws_are_explained_by_prior_inputs():
-    """The title of the shares says so."""
-    source = load("uk_ree")
-    found = linear_shares(source, 256, outputs=[next(iter(source.file.flows))])
-    assert ("prior" in found.attrs["reconciled"]) == (source.file.reconcile is not None)
+def test_reconciled_draws_are_explained_by_prior_inputs(tmp_path):
+    """Also by those that come in by the balance alone, each with its weight in what is moved."""
+    found = linear_shares(market(tmp_path), 256, outputs=["imports"])
+    sd = np.array([5, 4, 3, 1.5])
+    gain = sd[0] ** 2 / (sd**2).sum()
+    squares = (np.array([1 - gain, gain, gain, gain]) * sd) ** 2
+    names = ["imports", "exports", "use", "waste"]
+    first = found.imports_first_linear.sel(element="Nd", year=2020)
+    shares = [float(first.sel(input=f"{name}_reported[element=Nd]")) for name in names]
+    assert_allclose(shares, squares / squares.sum(), rtol=1e-7)
+    assert "prior" in found.attrs["reconciled"]
 
 
 # --- what is refused -----------------------------------------------------------------------------
