@@ -203,6 +203,23 @@ def test_what_is_certain_is_refused():
         linear_shares(asked("one * 2", {}))
 
 
+def test_of_what_no_uncertain_cell_reaches_nothing_is_shared_out():
+    """Though the parameter has others."""
+    values = {"a": 0.0, "b": 2.0}  # a share of nothing is no uncertainty
+    x = drawn("normal", dims=["k"], value=values, cv=0.2, errors={"k": "independent"})
+    with pytest.raises(InputError, match="no uncertain input reaches what is asked"):
+        linear_shares(asked("at(x, k=a)", {"x": x}, dims={"k": ["a", "b"]}))
+
+
+@pytest.mark.parametrize("dim", ["input", "parameter"])
+def test_a_dim_of_shares_is_no_dim_of_a_scenario(dim):
+    """It is named with its line."""
+    x = drawn("normal", dims=[dim], value=1.0, sd=1.0, errors={dim: "independent"})
+    source = asked("x * 2", {"x": x}, dims={dim: ["a", "b"]})
+    with pytest.raises(InputError, match=rf"yaml:\d+: shares have a dim '{dim}' of their own"):
+        linear_shares(source)
+
+
 def test_a_store_has_its_own_changes(store):
     """Others are refused."""
     with pytest.raises(InputError, match="a store is explained as it was run"):

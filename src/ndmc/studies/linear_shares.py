@@ -94,6 +94,7 @@ def linear_shares(
     'content'
     """
     asked = _asked(source, as_count(draws, "draws"), seed, outputs, variant, changes)
+    _check_names(asked.scenario)
     plan = _plan_of(asked)
     inputs = scalar_inputs(asked.scenario, plan.samplers)
     scores = scores_of(plan)
@@ -164,7 +165,19 @@ def _plan_of(asked: _Asked) -> Plan:
     return replace(plan, study=Study((), tuple(observed)))
 
 
+def _check_names(scenario: Scenario) -> None:
+    """Refuse dims that are called as those of shares are."""
+    for name in ("input", "parameter"):
+        if name in scenario.dims.labels:
+            message = f"shares have a dim {name!r} of their own; call this one otherwise"
+            raise scenario.document.error(message, "dims", name)
+
+
 def _check_draws(asked: _Asked, inputs: int) -> None:
+    if not inputs:
+        raise InputError(
+            "no uncertain input reaches what is asked: there is no variance to share out"
+        )
     needed = least_draws(inputs)
     if asked.draws < needed:
         has = (
