@@ -57,6 +57,24 @@ def test_every_share_is_written(study, tmp_path):
     assert found == dict(zip(shares.group.values.tolist(), shares.values.tolist(), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("words", "heading"),
+    [
+        ((), "sales_total"),
+        (("-v", "in_use", "--sel", "product=car,phone"), "in_use [product=car]"),
+    ],
+)
+def test_a_study_is_drawn(study, words, heading, tmp_path):
+    """The cell that is told of first, beside the total shares of all outputs."""
+    _, store = study
+    done = here("sensitivity", store, *words, "--picture", tmp_path / "shares.svg")
+    assert (done.code, done.err) == (0, "")
+    drawn = (tmp_path / "shares.svg").read_text(encoding="utf-8")
+    assert f"{ndmc.info(store).title}: {heading}</text>" in drawn
+    assert ">2.5 to 97.5 % of the draws</text>" in drawn
+    assert ">in_use_total &gt; 75000 t</text>" in drawn
+
+
 def test_a_study_goes_on(study, tmp_path):
     """The same command adds nothing, and a larger number of draws ends as if asked for at once."""
     few, many = (("sensitivity", "starter", "-v", "in_use", "-n", n) for n in ("256", "512"))

@@ -132,6 +132,7 @@ def test_the_spread_is_that_of_the_percentiles(small):
     event = read_cell(*small, "in_use_above", None)
     assert np.array_equal(event.spread.middle, small[1].in_use_exceedance[0])
     assert event.name == "in_use > 100 kt"
+    assert read_cell(*small, "in_use_above", {"in_use_limit": 100.0}).name == event.name
     assert read_cell(small[0], None, "in_use_above", None).spread is None
 
 

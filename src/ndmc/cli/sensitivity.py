@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ndmc.dims import Dims
     from ndmc.scenario.scenario import Scenario
     from ndmc.store.store import Store
-    from ndmc.studies.explained import Picks
+    from ndmc.studies.explained import Explained, Picks
 
 
 @takes_options(options_of(StudyOptions))
@@ -131,13 +131,22 @@ def _shown(store: Store, options: StudyOptions, select: Picks, csv: str, picture
         print_part(console(), store)
         return
     shares = shares_of(store, options.outputs)
-    print_sensitivity(store, closing(store, shares, select))
+    told = closing(store, shares, select)
+    print_sensitivity(store, told)
     if csv:
         write_csv(Path(csv), share_rows(shares, select))
     if picture:
-        from ndmc.store.dataset import percentiles
-        from ndmc.views.shares import picture as draw
+        _draw(store, told[0], Path(picture))
 
-        chosen = next(iter(options.outputs)) if options.outputs else None
-        one = {dim: some[0] for dim, some in select.items() if len(some) == 1}
-        draw(shares, Path(picture), chosen, percentiles=percentiles(store.path), sel=one)
+
+def _draw(store: Store, told: Explained, path: Path) -> None:
+    """Draw the cell that is told of first, in the colors that groups have in the whole study."""
+    from ndmc.store.dataset import percentiles
+    from ndmc.studies.explained import EVENT
+    from ndmc.studies.sensitivity import shares_of
+    from ndmc.views.shares import picture
+
+    about = {name: store.attrs[name] for name in ("title", "variant", "headline")}
+    shares, name = shares_of(store).assign_attrs(about), told.name
+    known = percentiles(store.path, name.removesuffix(EVENT))
+    picture(shares, path, name, percentiles=known, sel=told.labels)

@@ -152,9 +152,10 @@ def dims_of(dataset: xr.Dataset, title: str) -> list[str]:
 
 def _places(dataset: xr.Dataset, sel: Labels) -> dict[str, int]:
     """Return where the label stands that is picked of each dim, which not all outputs need have."""
+    asked = {dim: _text(one) if isinstance(one, float) else one for dim, one in sel.items()}
     dims = dict.fromkeys(dim for title in titles_of(dataset) for dim in dims_of(dataset, title))
     try:
-        picked = Dims({dim: tuple(labels_of(dataset, dim)) for dim in dims}).picked(sel)
+        picked = Dims({dim: tuple(labels_of(dataset, dim)) for dim in dims}).picked(asked)
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
     several = [dim for dim, places in picked.items() if len(places) > 1]
@@ -166,7 +167,12 @@ def _places(dataset: xr.Dataset, sel: Labels) -> dict[str, int]:
 def labels_of(dataset: xr.Dataset, dim: str) -> list[str]:
     """Return the labels of a dim, limits as short as they were given."""
     found = dataset[dim].values if dim in dataset.coords else range(dataset.sizes[dim])
-    return [f"{one:.12g}" if isinstance(one, float) else str(one) for one in found]
+    return [_text(one) for one in found]
+
+
+def _text(label: Any) -> str:
+    """Return a label; of a limit the number as people write it."""
+    return f"{label:.12g}" if isinstance(label, float) else str(label)
 
 
 def cell_of(
