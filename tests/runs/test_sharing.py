@@ -231,7 +231,7 @@ def test_a_store_holds_them_as_its_documents_say(study, tmp_path):
 def test_a_study_ends_with_its_shares(tmp_path):
     """They are those of its draws, held to their seals, and written anew for more draws."""
     out = tmp_path / "store"
-    asked = {"keep": ["none"], "percentiles": ["in_use"], "exceed": ["in_use > 1 t"]}
+    asked = {"keep": ["none"], "percentiles": ["in_use"], "exceed": ["in_use > 6 kt"]}
     store = execute(Studied("starter", 2048, out=out, **asked))
     work = replayed(out)[1]
     found = measured_in(work, merged_until(work, range(2048)))
@@ -251,6 +251,19 @@ def test_a_study_ends_with_its_shares(tmp_path):
     more = execute(Studied("starter", 4096, out=out, **asked))
     assert more.metadata[SENSITIVITY]["attributes"]["draws"] == 4096
     assert damage_of(more) == []
+
+
+def test_a_second_pass_over_draws_leaves_shares_as_they_are(tmp_path):
+    """It is made of percentiles alone, whose digests have no sums of squares."""
+    levels = [n / 100 for n in range(1, 100)]
+    asked = {"keep": ["none"], "percentiles": ["recycled_share"], "quantiles": levels}
+    found = []
+    for memory, counted in ((2**30, 0), (7_000_000, 8192)):
+        out = tmp_path / f"{memory}"
+        store = execute(Studied("starter", 10_000, out=out, memory=memory, workers=1, **asked))
+        assert store.spec.counted == counted
+        found.append(xr.open_zarr(out / SENSITIVITY).load())
+    assert found[0].identical(found[1])
 
 
 @pytest.mark.parametrize("taken", ["in_use_above", "group"])

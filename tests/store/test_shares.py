@@ -13,11 +13,11 @@ from ndmc.store.shares import (
     DIFFERENCE,
     LOST,
     Flag,
-    larger,
     limited,
     pooled,
     ratios,
     shares,
+    ties,
 )
 
 unhurried = settings(deadline=None, max_examples=60)
@@ -208,13 +208,14 @@ def test_over_cells_variances_are_added():
     assert (pooled(sums, weights, (1,))[..., LOST] == 0).all()
 
 
-def test_the_larger_of_two_shares_is_told_from_one_that_may_be_as_large():
-    """They are compared on the same pairs, so that what is common to both does not count."""
-    model = designed.added([1.0, 1.0, 0.9])
-    scores = np.random.default_rng(1).normal(size=(3, 2**14))
-    one, other, third = (
-        ratios(some, pairs)[0] for sums, pairs in [model.study(scores)] for some in sums
-    )
-    assert 0.01 < larger(one, other) < 0.99
-    assert larger(one, third) > 0.999
-    assert_allclose(larger(third, one), 1 - larger(one, third), atol=1e-12)
+def test_what_cannot_be_told_from_the_next_larger_is_tied():
+    """Two that are alike are, and what is exactly nothing; others are not."""
+    model = designed.added([1.0, 0.3, 1.0, 0.9])
+    scores = np.random.default_rng(1).normal(size=(4, 2**14))
+    first, more = ratios(*model.study(scores))
+    total = first + more
+    assert_array_equal(np.sort(ties(total)[[0, 2]]), [False, True])
+    assert_array_equal(ties(total)[[1, 3]], [False, False])
+    nothing = np.zeros((2, 32, 4))
+    nothing[..., DIFFERENCE] = 1.0
+    assert_array_equal(ties(ratios(nothing, np.full(32, 64))[0]), [False, True])

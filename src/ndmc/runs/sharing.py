@@ -26,6 +26,7 @@ from ndmc.store.shares import (
     pooled,
     ratios,
     shares,
+    ties,
 )
 from ndmc.store.spec import Spec
 from ndmc.store.study_layout import Shared, about_study, dtype_of, shared_in
@@ -40,6 +41,7 @@ from ndmc.store.variables import (
     MEMBERS,
     SHARES,
     STATISTICS,
+    TIED,
     Variable,
     share_of,
 )
@@ -177,6 +179,7 @@ class _Part:
             for first in range(0, groups, step)
         ]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        found[TIED] = self._tied(max(_AT_ONCE // max(groups, 1), 1))
         if self.shared.limits:
             return found
         first, direction = found[share_of("first", "value")], by.direction[:, self.cells]
@@ -199,6 +202,15 @@ class _Part:
             _put(found, "first", pool, limited(first))
             _put(found, "total", pool, limited(first + more))
         return found
+
+    def _tied(self, step: int) -> Mask:
+        """Return which totals may be as large as the next larger one, some cells at a time."""
+        found = []
+        for first in range(self.cells.start, self.cells.stop, step):
+            some = slice(first, min(first + step, self.cells.stop))
+            share, more = ratios(self.measured.of(slice(None), some), self.measured.pairs)
+            found.append(ties(share + more))
+        return np.concatenate(found, axis=1)
 
     def _pooled(self, pool: str, sums: Floats, weights: Floats) -> Floats:
         """Return the sums [group, cell, batch, column] of the cells that are left of some."""

@@ -33,6 +33,7 @@ OF_SCORES = SCORES, SENSITIVITY, CV, DISTRIBUTION = (
 #: these; its store is checked against the names of its own scenario.
 FIRST_ORDER, TOTAL_ORDER, INTERACTION = "_first_order", "_total_order", "_interaction"
 LINEAR_SHARE, CONTROLLED, FLAG, EFFECT = "_linear_share", "_controlled", "_flag", "_effect"
+TIED = "_tied"
 OVER_YEARS, OVER_CELLS, RELATIVE, ABOVE = "_over_years", "_over_cells", "_relative", "_above"
 
 #: What a linear fit says of an output and of its total.

@@ -28,6 +28,7 @@ __all__ = [
     "pooled",
     "ratios",
     "shares",
+    "ties",
 ]
 
 Mask = npt.NDArray[np.bool_]
@@ -234,19 +235,26 @@ def pooled(sums: Floats, weights: Floats, axes: tuple[int, ...]) -> Floats:
     return found
 
 
-def larger(one: Ratios, other: Ratios) -> Floats:
-    """Return how likely one share is larger than the other, from the same batches.
+def ties(found: Ratios) -> Mask:
+    """Return which ratios [group, ...] cannot be told from the next larger one of their cell.
+
+    They are compared batch by batch: what is common to both does not count, as it does where limits
+    overlap.
 
     Examples
     --------
-    >>> same, _ = ratios(np.full((32, 4), [3.0, 0.5, 4.0, 0.0]), np.full(32, 64))
-    >>> float(larger(same, same))
-    0.5
+    >>> value = np.array([0.2, 0.4, 0.399])
+    >>> without = value[:, np.newaxis] + 1e-4 * np.cos(np.outer([1, 2, 3], np.arange(32)))
+    >>> ties(Ratios(value, without)).tolist()
+    [False, False, True]
     """
-    from scipy.special import stdtr
+    from scipy.special import stdtrit
 
-    apart = one - other
-    with np.errstate(invalid="ignore", divide="ignore"):
-        steps = np.where(apart.value == 0, 0.0, apart.value / apart.error)
-    found: Floats = stdtr(np.maximum(apart.batches - 1, 1), steps)
-    return found
+    order = np.argsort(-found.value, axis=0, kind="stable")
+    value = np.take_along_axis(found.value, order, axis=0)
+    without = np.take_along_axis(found.without, order[..., np.newaxis], axis=0)
+    apart = Ratios(value[:-1], without[:-1]) - Ratios(value[1:], without[1:])
+    close = apart.value <= stdtrit(np.maximum(apart.batches - 1, 1), _LEVEL) * apart.error
+    tied = np.zeros(value.shape, bool)
+    np.put_along_axis(tied, order[1:], close, axis=0)
+    return tied

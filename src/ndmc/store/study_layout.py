@@ -36,6 +36,7 @@ from ndmc.store.variables import (
     POOLS,
     SHARES,
     STATISTICS,
+    TIED,
     TOTAL,
     Variable,
     share_of,
@@ -45,7 +46,7 @@ from ndmc.store.zarr_v3 import group_document, small_document
 __all__ = ["Shared", "about_study", "check_study_names", "dtype_of", "shared_in"]
 
 #: What is of an event beside its limits: no mean or spread, and no sum over cells.
-_OF_EVENT = (*(share_of(s, e) for s in SHARES for e in ("value", "low", "high")), FLAG)
+_OF_EVENT = (*(share_of(s, e) for s in SHARES for e in ("value", "low", "high")), FLAG, TIED)
 
 _OF_OUTPUT = (
     *_OF_EVENT,
@@ -101,7 +102,7 @@ class Shared:
 
 
 def dtype_of(variable: Variable) -> npt.DTypeLike:
-    return np.int8 if variable in (FLAG, CONTROLLED) else np.float64
+    return np.int8 if variable in (FLAG, TIED, CONTROLLED) else np.float64
 
 
 def shared_in(outputs: Mapping[str, Output], spec: Spec) -> Iterator[Shared]:

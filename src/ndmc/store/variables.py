@@ -25,6 +25,7 @@ __all__ = [
     "QUANTILE",
     "SHARES",
     "STATISTICS",
+    "TIED",
     "TOTAL",
     "Variable",
     "share_of",
@@ -161,6 +162,9 @@ def share_of(share: str, end: str, pool: str = "") -> Variable:
 LINEAR_SHARE = Variable(reserved.LINEAR_SHARE, "{}, share of variance that is linear in the scores")
 CONTROLLED = Variable(reserved.CONTROLLED, "{}, whether a linear control was used")
 FLAG = Variable(reserved.FLAG, "{}, what is to be known of its shares", (INPUT_GROUP, _OWN))
+TIED = Variable(
+    reserved.TIED, "{}, whether its total order may be the next larger one", (INPUT_GROUP, _OWN)
+)
 EFFECT = Variable(
     reserved.EFFECT, "{}, half of the 95 % range that the group alone gives", (INPUT_GROUP, _OWN)
 )
@@ -178,7 +182,7 @@ VARIABLES = {
     SENSITIVITY: (
         *_SHARED,
         *_POOLED,
-        *(LINEAR_SHARE, CONTROLLED, FLAG, EFFECT, STATISTICS["mean"], STATISTICS["sd"]),
+        *(LINEAR_SHARE, CONTROLLED, FLAG, TIED, EFFECT, STATISTICS["mean"], STATISTICS["sd"]),
         LIMITS,
     ),
     "": (GROUP,),
