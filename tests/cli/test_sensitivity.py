@@ -87,6 +87,23 @@ def test_a_study_goes_on(study, tmp_path):
     assert both[0].load().equals(both[1].load())
 
 
+def test_a_study_ends_when_shares_are_known(tmp_path):
+    """After the first look that knows the total shares; else it fails, and goes on if asked."""
+    asked = ("sensitivity", "starter", "-v", "in_use", "--tolerance")
+    missed = here(*asked, "0.0001", "-n", "256", folder=tmp_path)
+    assert missed.code == 1
+    assert "not reached: total shares of the headline within 0.01 %" in missed.out
+    assert "1 of 1 targets not reached after 256 draws" in missed.err
+    done = here(*asked, "0.02", "-n", "1e5", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    store = tmp_path / "starter-sensitivity.zarr"
+    (reached,) = ndmc.info(store).targets
+    assert (reached["met"], reached["draws"], reached["looks"]) == (True, 8192, 5)
+    shares = ndmc.sensitivity(store)
+    total = [shares[f"in_use_total_total_order_{end}"].max("group") for end in ("low", "high")]
+    assert 0 < float((total[1] - total[0]).max()) / 2 < reached["half_width"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

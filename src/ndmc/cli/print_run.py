@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ndmc.cli.tables import console, counted, fits, number, percent, plain_table, print_table
 from ndmc.engine.stopwatch import SILENT, Timer
+from ndmc.errors import RunError
 from ndmc.label import Labels
 from ndmc.legible import command_line, legible
 from ndmc.runs.forecast import Estimate
@@ -106,6 +107,16 @@ def print_targets(page: Console, found: Findings) -> None:
             style="" if target["met"] else "yellow",
             highlight=False,
             soft_wrap=True,
+        )
+
+
+def check_targets(store: Store) -> None:
+    """Fail if targets are missed."""
+    targets = store.attrs.get("until", [])
+    if missed := sum(not found["met"] for found in targets):
+        raise RunError(
+            f"{missed} of {len(targets)} targets not reached after {store.spec.draws:,} draws; "
+            "the same command with a larger -n goes on"
         )
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
+from ndmc.cli.print_run import print_targets
 from ndmc.cli.tables import console, counted, plain_table, print_table
 from ndmc.legible import command_line
+from ndmc.store.information import findings_of
 from ndmc.store.shares import Flag
 from ndmc.store.store import Store
 from ndmc.studies.explained import (
@@ -61,6 +63,7 @@ def print_sensitivity(store: Store, found: Iterable[Explained]) -> None:
         _say(
             page, f"{counted(len(cells) - _CELLS, 'more cell')}: pick fewer, or write all by --csv"
         )
+    print_targets(page, findings_of(store))
     draws, groups = store.spec.draws, len(store.spec.groups or ())
     _say(
         page,

@@ -21,13 +21,13 @@ from ndmc.cli.arguments import (
     read_study,
     takes_options,
 )
-from ndmc.errors import InputError, RunError
+from ndmc.errors import InputError
 from ndmc.option import read_count
 from ndmc.runs.options import Options
 from ndmc.runs.study_options import StudyOptions
 
 if TYPE_CHECKING:
-    from ndmc.store.store import Store
+    pass
 
 
 @takes_options(options_of())
@@ -47,7 +47,7 @@ def run(
 
     Example: ndmc run china_nd -n 1e5 --seed 1 --out china.zarr
     """
-    from ndmc.cli.print_run import Terminal, print_run
+    from ndmc.cli.print_run import Terminal, check_targets, print_run
     from ndmc.cli.tables import print_lines, progress_bar
     from ndmc.engine.stopwatch import SILENT, Stopwatch
     from ndmc.runs.forecast import check_disk
@@ -71,17 +71,8 @@ def run(
         from ndmc.cli.profile import print_profile
 
         print_profile(stopwatch)
-    _check_targets(store, options)
-
-
-def _check_targets(store: Store, options: Options) -> None:
-    """Fail if targets are missed."""
-    missed = [found for found in store.attrs.get("until", []) if options.until and not found["met"]]
-    if missed:
-        raise RunError(
-            f"{len(missed)} of {len(options.until)} targets not reached after {options.draws:,} "
-            "draws; the same command with a larger -n goes on"
-        )
+    if options.until:
+        check_targets(store)
 
 
 def finish(
@@ -99,7 +90,13 @@ def finish(
     threads = read_count(workers, "--workers") if workers else None
     with progress_bar("finish") as bar:
         found = merge(store, threads, Terminal(bar))
-    print_run(found)
+    if found.spec.groups is None:
+        print_run(found)
+        return
+    from ndmc.cli.print_sensitivity import print_sensitivity
+    from ndmc.studies.sensitivity import closing, shares_of
+
+    print_sensitivity(found, closing(found, shares_of(found)))
 
 
 @takes_options(options_of() | options_of(StudyOptions) | options_of(), parts=True)

@@ -47,6 +47,7 @@ def sensitivity(
 
     Example: ndmc sensitivity china_nd -n 8192 --seed 1 --out china-shares.zarr --csv shares.csv
     """
+    from ndmc.cli.print_run import check_targets
     from ndmc.studies.sensitivity import linear_asked, prepared, store_asked
 
     if picture:
@@ -68,8 +69,11 @@ def sensitivity(
     select = _labels(sel, scenario.dims)
     if plan:
         _planned(options)
-    else:
-        _shown(_made(scenario, options), options, select, csv, picture)
+        return
+    store = _made(scenario, options)
+    _shown(store, options, select, csv, picture)
+    if options.tolerance:
+        check_targets(store)
 
 
 def _labels(sel: list[str], dims: Dims) -> Picks:

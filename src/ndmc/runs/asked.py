@@ -147,7 +147,7 @@ def read_asked(options: Options) -> Asked:
     spec = _cut(plan, spec, sheets, options, workers)
     for target in targets:
         rows_wanted(target, series_of(plan, spec)[0], plan.dims)
-    looked = looks(spec.draws) if targets else ()
+    looked = looks(spec.draws) if targets or options.tolerance else ()
     return Asked(options, scenario, plan, spec, workers, targets, looked)
 
 

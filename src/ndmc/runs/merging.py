@@ -17,7 +17,7 @@ from ndmc.errors import RunError
 from ndmc.plan.findings import found_in
 from ndmc.runs.block import Work
 from ndmc.runs.executors import Task
-from ndmc.runs.sharing import Measured, write_shares
+from ndmc.runs.sharing import Measured, Moments, write_shares
 from ndmc.store.brackets import Brackets, Series
 from ndmc.store.bundle import DamagedError
 from ndmc.store.creation import remove_percentiles, write_shapes
@@ -201,7 +201,13 @@ def _shares(
     work: Work, merged: Merged, rows: Sequence[Rows], workers: int
 ) -> tuple[SmallArrays, dict[str, Any]]:
     """Write the shares of a study, and return them with the attributes of their group."""
-    arrays = SmallArrays(work.place)
+    arrays, moments = SmallArrays(work.place), moments_of(work, merged, rows)
+    about = write_shares(arrays, measured_of(work), work.plan, work.spec, moments, workers)
+    return arrays, about
+
+
+def moments_of(work: Work, merged: Merged, rows: Sequence[Rows]) -> Moments:
+    """Return the mean and the standard deviation of all that has shares."""
     moments = {
         one.title: (rows[one.sheet].mean[one.rows], rows[one.sheet].sd[one.rows])
         for one in work.layout[0]
@@ -210,14 +216,13 @@ def _shares(
         if one.above:
             share = merged.above[number] / merged.draws
             moments[ABOVE.name(one.title)] = share, np.sqrt(share * (1 - share))
-    # A second pass has made digests of percentiles alone.
-    found = measured_in(work, merged_until(work, [*stages(work.spec)][-1]))
-    about = write_shares(arrays, found, work.plan, work.spec, moments, workers)
-    return arrays, about
+    return moments
 
 
-def measured_in(work: Work, merged: Merged) -> Measured:
+def measured_of(work: Work) -> Measured:
     """Return the sums of squares of all draws of a study."""
+    # A second pass has made digests of percentiles alone.
+    merged = merged_until(work, [*stages(work.spec)][-1])
     with _damage(work):
         sums = of_all(merged.bundles, work.squares)
     streams = scores_of(work.plan).streams.tolist()

@@ -193,6 +193,9 @@ class Options(Identity):
         metadata=option("Compute anew the blocks that are damaged.", shared=False, take=as_flag),
     )
 
+    #: Of a study, how well its shares are to be known.
+    tolerance: float | None = field(default=None, init=False)
+
     def grouped(self, scenario: "Scenario", plan: "Plan") -> "tuple[InputGroup, ...] | None":
         """Return the groups of inputs of a study; a run has none."""
         return None

@@ -33,6 +33,7 @@ from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
 from ndmc.store.dataset import open_dataset
 from ndmc.store.integrity import damage_of, mend
+from ndmc.store.merged import Merged, Rows
 from ndmc.store.opening import open_store
 from ndmc.store.place import Place
 from ndmc.store.removal import removable, remove_store
@@ -148,7 +149,7 @@ def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
                 if known is not None and (options.repair or options.part is None):
                     store = _mended(store, asked)
             under_way = _Run(store, asked, executor, listener)
-            store = under_way.until() if asked.targets else under_way.to(draws)
+            store = under_way.until() if asked.looked else under_way.to(draws)
         if options.part is not None:
             _sweep_last(place)
         return store
@@ -198,11 +199,11 @@ def _mended(store: Store, asked: Asked) -> Store:
 def _is_done(store: Store, asked: Asked) -> bool:
     """Whether a store holds all that is asked for already."""
     found, draws = store.spec.draws, asked.spec.draws
-    if not asked.targets and found > draws:
+    if not asked.looked and found > draws:
         message = f"the store holds {found:,} draws, {draws:,} asked for"
         remedy = "ask for as many or more, choose another --out, or replace it by --overwrite"
         raise InputError(f"{message}; {remedy}", "-n")
-    if not store.complete or found != draws or asked.targets or asked.options.repair:
+    if not store.complete or found != draws or asked.looked or asked.options.repair:
         return False
     store.check_files()
     return True
@@ -254,6 +255,7 @@ class _Run:
             self._blocks()
             merged, rows = percentiles_of(self.work, self._run, level)
             reached = [self._reached(target, rows) for target in self.asked.targets]
+            reached += self._shares_reached(merged, rows, level)
             if all(found["met"] for found in reached) or draws == left[-1]:
                 break
         merged, rows = percentiles_of(self.work, self._run)
@@ -264,12 +266,19 @@ class _Run:
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
         half = achieved(target, rows[sheet], wanted, self.spec.quantiles)
-        return {
-            "target": target.text,
-            "tolerance": target.tolerance,
-            "half_width": half if np.isfinite(half) else None,
-            "met": half <= target.tolerance,
-        }
+        return _told(target.text, target.tolerance, half)
+
+    def _shares_reached(
+        self, merged: Merged, rows: Sequence[Rows], level: float
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what became of the tolerance of a study, if it has one."""
+        tolerance = self.asked.options.tolerance
+        if tolerance is not None:
+            from ndmc.runs.share_targets import half_width  # imports SciPy
+
+            half = half_width(self.work, merged, rows, self.asked.workers, level)
+            text = f"total shares of the headline within {100 * tolerance:g} %"
+            yield _told(text, tolerance, half)
 
     def _raise(self, draws: int) -> None:
         """Make room for more draws, if there is not enough yet."""
@@ -324,6 +333,16 @@ class _Run:
     def _report(self, draws: int) -> None:
         self.done += draws
         self.listener.done(min(self.done, self.spec.draws), self.spec.draws)
+
+
+def _told(target: str, tolerance: float, half: float) -> dict[str, Any]:
+    """Return what became of a target, as a store has it."""
+    return {
+        "target": target,
+        "tolerance": tolerance,
+        "half_width": half if np.isfinite(half) else None,
+        "met": half <= tolerance,
+    }
 
 
 def finish(out: str | Path, workers: int | None = None, listener: Listener | None = None) -> Store:
