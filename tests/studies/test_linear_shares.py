@@ -70,11 +70,11 @@ def test_what_is_not_linear_is_shared_out_by_bins():
 
 
 def test_bins_are_of_scores_too():
-    """Whether a normal lies within its quartiles has variance 1/4."""
+    """The square of a normal has variance 2, more than half of it beyond two deviations."""
     own = {name: drawn("normal", value=0.0, sd=1.0) for name in ("x", "z")}
-    found = linear_shares(asked("where(abs(x) < 0.67448975, 1, 0) + 0.25 * z", own), 2**14)
+    found = linear_shares(asked("x**2 + 0.5 * z", own), 2**14)
     assert_array_equal(found.y_method, 1)
-    held_to(found, {"x": 0.8, "z": 0.2})
+    held_to(found, {"x": 8 / 9, "z": 1 / 9})
 
 
 # --- what reaches what ---------------------------------------------------------------------------
