@@ -115,7 +115,8 @@ class _Influence:
 
 def _errors(fit: LinearFit, shares: Floats, whole: Floats, sums: _Influence) -> Floats:
     """Return the standard error of shares: where a slope is lost in noise, that of its square."""
-    count = (fit.draws * (fit.draws - fit.inputs - 1.0))[:, np.newaxis]
+    # Residuals are too small by what the inputs take off the draws, and slopes err by as much more.
+    count = ((fit.draws - fit.inputs - 1.0) ** 2)[:, np.newaxis]
     own, squares = sums.own / count, fit.slopes**2
     variance = 4 * np.maximum(squares - own, 0.0) * own + 2 * own**2
     variance -= 4 * fit.slopes * shares * sums.mixed / count
