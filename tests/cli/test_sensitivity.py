@@ -73,6 +73,9 @@ def test_a_study_is_drawn(study, words, heading, tmp_path):
     assert f"{ndmc.info(store).title}: {heading}</text>" in drawn
     assert ">2.5 to 97.5 % of the draws</text>" in drawn
     assert ">in_use_total &gt; 75000 t</text>" in drawn
+    about = ndmc.sensitivity(store).attrs
+    assert about["title"] == ndmc.info(store).title
+    assert about["headline"] == '["sales", "in_use", "end_of_life"]'
 
 
 def test_a_study_goes_on(study, tmp_path):

@@ -150,7 +150,5 @@ def _draw(store: Store, told: Explained, path: Path) -> None:
     from ndmc.studies.sensitivity import shares_of
     from ndmc.views.shares import picture
 
-    about = {name: store.attrs[name] for name in ("title", "variant", "headline")}
-    shares, name = shares_of(store).assign_attrs(about), told.name
-    known = percentiles(store.path, name.removesuffix(EVENT))
-    picture(shares, path, name, percentiles=known, sel=told.labels)
+    known = percentiles(store.path, told.name.removesuffix(EVENT))
+    picture(shares_of(store), path, told.name, percentiles=known, sel=told.labels)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ndmc.errors import InputError, nearest
 from ndmc.option import option_of
+from ndmc.portable import portable
 from ndmc.runs.options import asked_by, listed
 from ndmc.runs.run import execute
 from ndmc.runs.study_options import StudyOptions
@@ -210,7 +211,8 @@ def shares_of(store: Store, outputs: Iterable[str] | None = None) -> xr.Dataset:
         )
     if outputs is not None:
         found = found[_variables(found, store, outputs)]
-    return found
+    about = {name: store.attrs[name] for name in ("title", "variant", "headline")}
+    return found.assign_attrs(portable(about))
 
 
 def _variables(found: xr.Dataset, store: Store, outputs: Iterable[str]) -> list[str]:

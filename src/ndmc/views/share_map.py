@@ -104,6 +104,6 @@ def draw_map(axes: Axes, sheet: Sheet, marks: Marks) -> None:
     axes.set_ylim(max(len(sheet.groups), LEAST_ROWS), 0)  # the first row on top
     notes = ["dot: does not reach it"] * bool((sheet.flag == Flag.STRUCTURAL_ZERO).any())
     notes += ["-: no share"] * bool(np.isnan(sheet.total).any())
-    said = [*notes, *sheet.left_out.split("; ")]
+    said = [*notes, *filter(None, sheet.left_out.split("; "))]
     lines = ["; ".join(said[at : at + 2]) for at in range(0, len(said), 2)]
-    axes.set_xlabel("\n".join(filter(None, lines)), **SMALL)
+    axes.set_xlabel("\n".join(lines), **SMALL)
