@@ -44,6 +44,7 @@ TWO_PASSES += [
     ",".join(map(str, range(1, 100))),
 ]
 RECONCILED = ["run", "uk_ree", "-n", 6000, "--block", 256, *SEED]
+STUDY = ["sensitivity", "starter", "-n", 40_000, "--block", 2048, *SEED]
 PARTS = 3
 
 #: The steps of each kind of run: commands that run at once. The last leaves what one run leaves.
@@ -57,6 +58,10 @@ KINDS = {
     "processes": [[[*STORED, "--processes"]]],
     "reconciled": [[RECONCILED]],
     "two passes": [[TWO_PASSES]],
+    "study": [[STUDY]],
+    "study, raised": [[raised(STUDY, draws)] for draws in (3000, 20_000, 40_000)],
+    "study, parts": [[[*STUDY, "--part", f"{n + 1}/{PARTS}"] for n in range(PARTS)]],
+    "study, processes": [[[*STUDY, "--processes"]]],
 }
 WHOLE = {
     "parts": [*STORED, "--part", "1/1"],
@@ -66,9 +71,13 @@ WHOLE = {
 } | {
     "reconciled": RECONCILED,
     "two passes": TWO_PASSES,
+    "study": STUDY,
+    "study, raised": STUDY,
+    "study, parts": [*STUDY, "--part", "1/1"],
+    "study, processes": STUDY,
 }
 #: Processes of a cluster are told to end one after the other.
-PATIENT = {"processes": 30}
+PATIENT = {"processes": 30, "study, processes": 30}
 #: Disturbances of a step, before it may end.
 MOST = 5
 #: For each file of a store, how often a run touches one, or less.
@@ -186,7 +195,9 @@ def test_a_disturbed_run_ends_as_if_undisturbed(folder, undisturbed, chances, ki
     told = dict.fromkeys(("kills", "stops", "resumes", "redone"), 0)
     for number, chance in chances:
         (folder / str(number)).mkdir()
-        story = Story(folder / str(number) / "run.zarr", PATIENT.get(kind, SOON), kind != "parts")
+        story = Story(
+            folder / str(number) / "run.zarr", PATIENT.get(kind, SOON), "parts" not in kind
+        )
         for commands in KINDS[kind]:
             story.step(commands, chance, seconds, TOUCHES * len(whole))
         assert_identical(story.out, whole)
