@@ -21,7 +21,7 @@ from ndmc.plan.input_groups import input_groups
 from ndmc.plan.steps import Output
 from ndmc.plan.study import Observed, Study
 from ndmc.runs.control import Control
-from ndmc.runs.merging import measured_in, merged_until
+from ndmc.runs.merging import measured_of
 from ndmc.runs.replay import replayed
 from ndmc.runs.run import execute
 from ndmc.runs.sharing import Measured, controlled, shares_in, write_shares
@@ -88,13 +88,13 @@ class OfStock:
         reaches = reach(code_of(self.plan), scores_of(self.plan).streams.tolist())
         return Measured(self.sums.copy(), DRAWS, self.swaps.connected, reaches)
 
-    def shares(self, by=None):
+    def shares(self, by=None, moments=None):
         """Return what is said of each title, without a control or with one."""
         found = self.measured
         by = controlled(found, self.plan, self.spec, 2) if by is None else by
         return {
             one.title: values
-            for one, values in shares_in(found, by, self.plan, self.spec, self.moments)
+            for one, values in shares_in(found, by, self.plan, self.spec, moments or self.moments)
         }
 
     @property
@@ -234,7 +234,7 @@ def test_a_study_ends_with_its_shares(tmp_path):
     asked = {"keep": ["none"], "percentiles": ["in_use"], "exceed": ["in_use > 6 kt"]}
     store = execute(Studied("starter", 2048, out=out, **asked))
     work = replayed(out)[1]
-    found = measured_in(work, merged_until(work, range(2048)))
+    found = measured_of(work)
     assert_array_equal(found.sums, measure(work.plan, work.spec.seed, range(2048)))
     by = controlled(found, work.plan, work.spec, 1)
     with xr.open_zarr(out / SENSITIVITY) as written:
@@ -276,3 +276,13 @@ def test_two_things_of_one_name_are_refused(taken):
     spec = Spec(keep=(), percentiles=(*sorted(outputs),), exceed=(("in_use", 1.0),), **cut)
     with pytest.raises(InputError, match=f"'{taken}.*stands for two things"):
         check_study_names(outputs, spec, Dims(labels))
+
+
+def test_a_cell_of_draws_that_are_all_zero_has_no_relative_variance(study):
+    """What is exchanged may make it another: its own share, but nothing over cells, comes of it."""
+    moments = {title: [part.copy() for part in both] for title, both in study.moments.items()}
+    moments["in_use"][0][0, -1] = 0.0
+    found = study.shares(study.without, moments)["in_use"]
+    over, first = share_of("first", "value", "over_cells_relative"), share_of("first", "value")
+    assert np.isfinite(found[over]).all()
+    assert np.isfinite(found[first].reshape(len(found[first]), 17, -1)[:, 0, -1]).any()

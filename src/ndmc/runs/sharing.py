@@ -228,9 +228,15 @@ def _put(found: Values, share: str, pool: str, values: Limited) -> None:
 
 
 def _weights(pool: str, shared: Shares, mean: Floats) -> Floats:
-    """Return the weight of each group and cell; what does not vary adds nothing."""
-    with np.errstate(divide="ignore"):
-        weights = 1 / np.square(mean) if pool.endswith("relative") else np.ones(mean.shape)
+    """Return the weight of each group and cell; what does not vary adds nothing.
+
+    Nor does a cell whose draws are all zero, though they are not with inputs exchanged: it has no
+    relative variance.
+    """
+    weights = np.ones(mean.shape)
+    if pool.endswith("relative"):
+        np.divide(1, np.square(mean), out=weights, where=mean != 0)
+        weights[mean == 0] = 0.0
     known = np.where(np.isnan(shared.first.value), np.nan, weights)
     return np.where(shared.flags == Flag.CONSTANT, 0.0, known)
 
