@@ -1,6 +1,7 @@
 """`ndmc sensitivity` and `ndmc.sensitivity`: what is asked, refused, shown and written."""
 
 import csv
+import re
 
 import pytest
 from command import here
@@ -23,6 +24,7 @@ def test_a_study_ends_in_a_table_and_a_sentence(study):
     assert (done.code, done.err) == (0, "")
     assert "in_use_total in 2024: shares of variance" in done.out
     assert "measure first: if " in done.out
+    assert "certain, and in no group: lifetime_shape" in done.out
     assert "the 95 % range of in_use_total in 2024 would narrow from +-" in done.out
     assert "decides most whether in_use_total > 75000 t in 2024" in done.out
     assert (
@@ -35,6 +37,7 @@ def test_a_store_is_shown_again_and_python_reads_the_same(study):
     done, store = study
     again = here("sensitivity", store)
     assert again.out.splitlines()[:-3] == done.out.splitlines()[:-3]
+    assert here("finish", store).out == again.out
     one = here("sensitivity", store, "-v", "in_use", "--sel", "product=car", "--sel", "year=2010")
     assert "in_use of car in 2010: shares of variance" in one.out
     shares = ndmc.sensitivity(store)
@@ -149,6 +152,14 @@ def test_a_study_says_that_it_is_one(study):
     assert found.groups["content"] == ("content",)
     assert "5 groups of inputs: 12,288 evaluations" in here("info", store).out
     assert "in_use_total" in ndmc.percentiles(store, ["in_use_total"])
+
+
+def test_a_plan_says_how_often_the_model_is_evaluated(cli, tmp_path):
+    """Once a draw, and once more for each group; nothing is written."""
+    done = cli("sensitivity", "starter", "-n", "4096", "--groups", "grade", "--plan")
+    assert (done.code, done.err) == (0, "")
+    assert re.match(r"16,384 evaluations in \d blocks of at most .* in memory, about", done.out)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_store_has_its_own_choices(study):

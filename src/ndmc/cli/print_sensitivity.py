@@ -26,6 +26,7 @@ from ndmc.studies.explained import (
     titles_of,
     what,
 )
+from ndmc.studies.sensitivity import certain_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,6 +64,10 @@ def print_sensitivity(store: Store, found: Iterable[Explained]) -> None:
         _say(
             page, f"{counted(len(cells) - _CELLS, 'more cell')}: pick fewer, or write all by --csv"
         )
+    if attrs["reconciled"]:
+        _say(page, "draws are reconciled: shares are of inputs as they were before")
+    if certain := certain_in(store):
+        _say(page, f"certain, and in no group: {_listed(certain)}")
     print_targets(page, findings_of(store))
     draws, groups = store.spec.draws, len(store.spec.groups or ())
     _say(

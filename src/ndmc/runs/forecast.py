@@ -39,7 +39,10 @@ _WHILE_MERGED = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run takes: ``memory`` is that of all workers, ``seconds`` of the draws to come."""
+    """What a run takes: ``memory`` is that of all workers, ``seconds`` of the draws to come.
+
+    A study evaluates the model once a draw, and once more for each group of inputs.
+    """
 
     blocks: int
     block: int
@@ -48,12 +51,14 @@ class Estimate:
     free: int | None
     seconds: float
     passes: int
+    evaluations: int = 0
 
     def __str__(self) -> str:
         free = "" if self.free is None else f" of {size_text(self.free)} free"
         passes = " in two passes" if self.passes == 2 else ""
+        study = f"{self.evaluations:,} evaluations in " if self.evaluations else ""
         return (
-            f"{self.blocks:,} blocks of at most {self.block:,} draws{passes}, "
+            f"{study}{self.blocks:,} blocks of at most {self.block:,} draws{passes}, "
             f"{size_text(self.disk)} on disk{free}, {size_text(self.memory)} in memory, "
             f"about {_duration(self.seconds)}"
         )
@@ -94,6 +99,7 @@ def estimate(
         None if free is None else free + freed,
         seconds,
         passes,
+        0 if spec.groups is None else spec.draws * (1 + len(spec.groups)),
     )
 
 

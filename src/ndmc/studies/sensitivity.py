@@ -11,6 +11,7 @@ from ndmc.errors import InputError, nearest
 from ndmc.option import option_of
 from ndmc.portable import portable
 from ndmc.runs.options import asked_by, listed
+from ndmc.runs.replay import scenario_of
 from ndmc.runs.run import execute
 from ndmc.runs.study_options import StudyOptions
 from ndmc.scenario.load import as_scenario
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "certain_in",
     "closing",
     "fitted",
     "headline_of",
@@ -231,6 +233,12 @@ def headline_of(names: Iterable[str], shares: xr.Dataset, first: str = FIRST) ->
     """Return the outputs that are told of first: of the headline, else the first few."""
     titles = titles_of(shares, first)
     return [name for name in names if name in titles] or titles[:1]
+
+
+def certain_in(store: Store) -> list[str]:
+    """Return the parameters of a study that are certain, which are in no group."""
+    parameters = scenario_of(store).parameters
+    return [name for name, one in parameters.items() if not one.uncertain]
 
 
 def closing(store: Store, shares: xr.Dataset, select: Picks = {}) -> list[Explained]:  # noqa: B006
