@@ -91,7 +91,7 @@ def observed_of(plan, seed, draws):
     def look(tile, first, here):
         found.append(tile.rows[rows, here].copy())
 
-    fill({}, plan, seed, draws, witness=look)
+    fill({}, plan, seed, draws, witnesses=[look])
     return np.concatenate(found, axis=1)
 
 
@@ -110,7 +110,7 @@ def swapped_cells(plan, seed, draws):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_swaps, "squares", look)
-        fill({}, plan, seed, draws, witness=lambda *tile: own.measure(*tile, sums))
+        fill({}, plan, seed, draws, witnesses=[lambda *tile: own.measure(*tile, sums)])
     reaching = own.connected.any(axis=1)
     turns = 1 + np.count_nonzero(reaching)
     whole = [np.concatenate(seen[turn::turns], axis=1) for turn in range(turns)]
