@@ -22,12 +22,13 @@ SPAWN = Path(__file__).with_name("spawn.py")
 class Run:
     """One measurement: seconds for some draws, or of something that is not counted in draws.
 
-    Of a process it has the peak of memory in bytes.
+    Of a process it has the peak of memory in bytes, and the seconds of all processors.
     """
 
     seconds: float
     draws: int | None = None
     peak: int | None = None
+    processor: float | None = None
 
     @property
     def pace(self) -> float:
@@ -36,7 +37,11 @@ class Run:
 
     def __str__(self) -> str:
         time = f"{rounded(1 / self.pace)} draws/s" if self.draws else f"{rounded(self.seconds)} s"
-        return time if self.peak is None else f"{time}, {self.peak / 2**20:.0f} MiB"
+        if self.peak is None:
+            return time
+        return (
+            f"{time}, {rounded(self.processor or 0)} s of processors, {self.peak / 2**20:.0f} MiB"
+        )
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ def rounded(number: float) -> str:
 
 
 def typical(runs: Sequence[Run]) -> Run:
-    """Return the median time with the highest peak."""
+    """Return the median times with the highest peak."""
     peaks = [run.peak for run in runs if run.peak is not None]
     seconds = statistics.median(run.seconds for run in runs)
-    return Run(seconds, runs[0].draws, max(peaks, default=None))
+    processor = statistics.median(run.processor or 0 for run in runs) if peaks else None
+    return Run(seconds, runs[0].draws, max(peaks, default=None), processor)
 
 
 def interleaved(

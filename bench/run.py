@@ -1,8 +1,8 @@
 """Hold ndmc against what a user would otherwise write: check that both agree, then time them.
 
-python bench/run.py               W1 to W9, about an hour
+python bench/run.py               W1 to W10, about an hour
 python bench/run.py W1 W3         some rows
-python bench/run.py --all         W1 to W9, then the rows of single steps, about two hours
+python bench/run.py --all         W1 to W10, then the rows of single steps, about two hours
 python bench/run.py --quick       small sizes: does everything run and agree?
 python bench/run.py --markdown    the table as README.md holds it
 """
@@ -28,6 +28,7 @@ import older
 import projection
 import random_inputs
 import scaling
+import shares
 import stored_percentiles
 import whole_runs
 from measure import Contest, held_to
@@ -65,6 +66,7 @@ MAIN = {
     "W7": Row(no_check, scaling.contests),
     "W8": Row(no_check, whole_runs.starts),
     "W9": Row(projection.check, projection.contests, alone=True),
+    "W10": Row(shares.check, shares.contests),
 }
 ROWS = {**MAIN, **{name: Row(checks.check, partial(older.contests, name)) for name in older.ROWS}}
 

@@ -26,6 +26,13 @@ class Sizes:
     scaling: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     threads: int = 200_000
     start: int = 1_000
+    # Of W10: draws of 60 groups, of all outputs, of the fit; points and cells of its rivals.
+    shared: int = 131_072
+    shared_all: int = 8192
+    fitted: int = 16_384
+    shared_peer: int = 1024
+    shared_alone: int = 64
+    shared_cells: int = 1071
     # Of the other rows: the study, flodym, the large system, a long run.
     study: int = 1_000_000
     loop: int = 100
@@ -52,6 +59,12 @@ QUICK = Sizes(
     scaling=(2_048, 4_096),
     threads=4_096,
     start=300,
+    shared=2048,
+    shared_all=2048,
+    fitted=4096,
+    shared_peer=16,
+    shared_alone=4,
+    shared_cells=5,
     study=4_000,
     loop=5,
     large=64,
