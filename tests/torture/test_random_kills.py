@@ -44,7 +44,7 @@ TWO_PASSES += [
     ",".join(map(str, range(1, 100))),
 ]
 RECONCILED = ["run", "uk_ree", "-n", 6000, "--block", 256, *SEED]
-STUDY = ["sensitivity", "starter", "-n", 40_000, "--block", 2048, *SEED]
+STUDY = ["sensitivity", "starter", "-n", 40_000, "-v", "in_use", "--block", 2048, *SEED]
 PARTS = 3
 
 #: The steps of each kind of run: commands that run at once. The last leaves what one run leaves.
