@@ -27,18 +27,6 @@ def studied(out, draws, **options):
     return sums_in(out)[0]
 
 
-def test_sums_have_the_same_bits_for_any_cut(tmp_path):
-    """Blocks, workers, and draws that are added later or twice change nothing."""
-    whole = studied(tmp_path / "whole", 20_000)
-    assert_array_equal(studied(tmp_path / "cut", 20_000, block=2048, workers=1), whole)
-    for draws in (1000, 7000, 13_000, 20_000):
-        found = studied(tmp_path / "more", draws)
-    assert_array_equal(found, whole)
-    for part in ((2, 3), (3, 3), (1, 3)):
-        execute(Studied("starter", 20_000, out=tmp_path / "parts", keep=["none"], part=part))
-    assert_array_equal(sums_in(tmp_path / "parts")[0], whole)
-
-
 def test_sums_of_one_round_are_those_of_its_tiles(tmp_path):
     """Every leaf is that of a tile, in its batch."""
     found = studied(tmp_path / "store", 2048)

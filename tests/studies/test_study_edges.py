@@ -26,6 +26,7 @@ def test_one_group_has_all(tmp_path):
     for of in ("first_order", "total_order", "first_order_low", "total_order_high"):
         np.testing.assert_allclose(found[f"y_{of}"], 1, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.y_interaction, 0, rtol=0, atol=1e-12)
+    assert (found.attrs["seed"], found.attrs["draws"], found.attrs["reconciled"]) == (1, DRAWS, "")
 
 
 def test_what_is_not_reached_is_exactly_zero(tmp_path):

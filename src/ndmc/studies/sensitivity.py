@@ -56,6 +56,13 @@ _DRAWS, _MOST, _FITTED = 2**13, 10**7, 2**14
 _FEWEST = 128
 
 
+#: What shares say of the run that they are of.
+_OF_STORE = (
+    *("title", "scenario", "variant", "changes", "seed"),
+    *("scenario_hash", "ndmc", "reconciled", "headline"),
+)
+
+
 @asked_by(StudyOptions)
 def sensitivity(options: StudyOptions) -> xr.Dataset:
     """Say which inputs the uncertainty of every output comes from.
@@ -213,7 +220,7 @@ def shares_of(store: Store, outputs: Iterable[str] | None = None) -> xr.Dataset:
         )
     if outputs is not None:
         found = found[_variables(found, store, outputs)]
-    about = {name: store.attrs[name] for name in ("title", "variant", "headline")}
+    about = {name: store.attrs[name] for name in _OF_STORE}
     return found.assign_attrs(portable(about))
 
 
