@@ -102,26 +102,24 @@ def swaps_of(code: RowCode, study: Study) -> Swaps:
     """Return how the groups of a study are exchanged."""
     marks = {stream: 1 << n for n, group in enumerate(study.groups) for stream in group.streams}
     found = reached(code, marks)
-    hits = [_marked(found, n) for n in range(len(study.groups))]
+    hits = np.ascontiguousarray(_bits(found, len(study.groups)).T)
     parts = tuple(
         downstream(code, hit, frozenset(group.streams))
         for hit, group in zip(hits, study.groups, strict=True)
     )
     cells = _rows(code)
-    connected = np.array([hit[cells] for hit in hits], dtype=np.bool_).reshape(
-        len(hits), len(cells)
-    )
-    return Swaps(code, study, connected, parts)
-
-
-def _marked(marks: npt.NDArray[np.object_], bit: int) -> npt.NDArray[np.bool_]:
-    return np.array([mark >> bit & 1 for mark in marks.tolist()], dtype=np.bool_)
+    return Swaps(code, study, hits[:, cells], parts)
 
 
 def reach(code: RowCode, streams: Sequence[int]) -> npt.NDArray[np.bool_]:
     """Return which of some streams reach each cell of what is observed: [cell, stream]."""
     found = reached(code, {stream: 1 << n for n, stream in enumerate(streams)})
-    size = -(-len(streams) // 8)
-    data = b"".join(int(mark).to_bytes(size, "little") for mark in found[_rows(code)].tolist())
-    bits = np.unpackbits(np.frombuffer(data, np.uint8).reshape(-1, size), axis=1, bitorder="little")
-    return np.asarray(bits[:, : len(streams)], dtype=np.bool_)
+    return _bits(found[_rows(code)], len(streams))
+
+
+def _bits(marks: npt.NDArray[np.object_], count: int) -> npt.NDArray[np.bool_]:
+    """Return the lowest bits of numbers of any length, [number, bit]."""
+    size = -(-count // 8)
+    data = b"".join(int(mark).to_bytes(size, "little") for mark in marks.tolist())
+    bytes_of = np.frombuffer(data, np.uint8).reshape(len(marks), size)
+    return np.unpackbits(bytes_of, axis=1, count=count, bitorder="little").view(np.bool_)
