@@ -37,6 +37,7 @@ from ndmc.store.variables import (
     EFFECT,
     FLAG,
     LINEAR_SHARE,
+    TIED,
     share_of,
 )
 from ndmc.store.zarr_v3 import SmallArrays, write_group
@@ -173,6 +174,7 @@ def test_a_group_that_does_not_reach_a_cell_has_no_share(study):
         for share in ("first", "total", "interaction"):
             for end in ("value", "low", "high"):
                 assert (found[share_of(share, end)][zeros] == 0).all()
+        assert not found[TIED][zeros].any()
         constant = found[FLAG] == Flag.CONSTANT
         assert np.isnan(found[share_of("first", "value")][constant]).all()
 

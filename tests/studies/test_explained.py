@@ -8,11 +8,12 @@ from ndmc.store.shares import Flag
 from ndmc.studies.explained import closing_cells, explained
 
 
-def study(first, half=0.01, flags=None, spread=(90.0, 100.0, 110.0), name="in_use_total"):
+def study(first, half=0.01, flags=None, tied=(), spread=(90.0, 100.0, 110.0), name="in_use_total"):
     """Return a study of one output in one year, and its percentiles."""
     groups, cells = [f"group_{n}" for n in range(len(first))], ("group", "year")
     shares = np.array(first)[:, None]
     data = {f"{name}_flag": (cells, np.array(flags or [0] * len(first))[:, None])}
+    data[f"{name}_tied"] = (cells, np.isin(np.arange(len(first)), tied)[:, None].astype(np.int8))
     for kind in ("first_order", "total_order"):
         for end, sign in (("", 0), ("_low", -1), ("_high", 1)):
             data[f"{name}_{kind}{end}"] = (cells, shares + sign * half)
@@ -55,9 +56,9 @@ def test_what_it_would_help_to_know(given, said):
     assert said in told(**given).sentence
 
 
-def test_groups_share_a_rank_where_their_limits_cannot_tell_them():
+def test_groups_share_a_rank_where_a_study_cannot_tell_them():
     """Ranks go on behind those who share one; what has no share comes last."""
-    found = told([0.1, np.nan, 0.105, 0.5, 0.0, 0.0], flags=[0, 3, 0, 0, 1, 2])
+    found = told([0.1, np.nan, 0.105, 0.5, 0.0, 0.0], flags=[0, 3, 0, 0, 1, 2], tied=[0])
     assert [(one.group, one.rank, one.tied) for one in found.groups[:3]] == [
         ("group_3", 1, False),
         ("group_2", 2, True),

@@ -21,6 +21,7 @@ from ndmc.store.shares import (
     LOST,
     Flag,
     Limited,
+    Ratios,
     Shares,
     limited,
     pooled,
@@ -204,12 +205,17 @@ class _Part:
         return found
 
     def _tied(self, step: int) -> Mask:
-        """Return which totals may be as large as the next larger one, some cells at a time."""
-        found = []
+        """Return which totals may be as large as the next larger one, some cells at a time.
+
+        Groups that do not reach a cell are out of it: with a control a total may be below zero.
+        """
+        found, connected = [], self.measured.connected
         for first in range(self.cells.start, self.cells.stop, step):
             some = slice(first, min(first + step, self.cells.stop))
             share, more = ratios(self.measured.of(slice(None), some), self.measured.pairs)
-            found.append(ties(share + more))
+            total = share + more
+            known = np.where(connected[:, some], total.value, np.nan)
+            found.append(ties(Ratios(known, total.without)))
         return np.concatenate(found, axis=1)
 
     def _pooled(self, pool: str, sums: Floats, weights: Floats) -> Floats:

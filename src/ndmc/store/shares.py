@@ -23,6 +23,7 @@ __all__ = [
     "PRODUCT",
     "Flag",
     "Limited",
+    "Ratios",
     "Shares",
     "limited",
     "pooled",

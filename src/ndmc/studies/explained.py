@@ -51,8 +51,8 @@ _OPEN = 0.04
 class GroupShare:
     """The share of the variance of a cell that a group has, with its 95 % limits.
 
-    ``first`` goes away if the group is known, ``total`` is left if all others are. Groups whose
-    totals cannot be told from each other by these are ``tied``: they share a ``rank``.
+    ``first`` goes away if the group is known, ``total`` is left if all others are. A group whose
+    total cannot be told from the next larger one has the ``rank`` of that: they are ``tied``.
     """
 
     group: str
@@ -163,7 +163,7 @@ def what(name: str, labels: Mapping[str, Any], unit: str = "") -> str:
     output, others = name.removesuffix(EVENT), dict(labels)
     year, limit = others.pop("year", None), others.pop(f"{output}_limit", None)
     if limit is not None:
-        name = f"{output} > {limit:g} {unit}".removesuffix(" 1")
+        name = f"{output} > {limit:.12g} {unit}".removesuffix(" 1")
     cell = f" of {', '.join(map(str, others.values()))}" if others else ""
     return f"{name}{cell}" + ("" if year is None else f" in {year}")
 
@@ -190,7 +190,8 @@ def explained(
     names = map(str, dataset["group"].values)
     first, total = (_picked(dataset, f"{name}{kind}", labels) for kind in (FIRST, _TOTAL_ORDER))
     flags = map(Flag, _cell(dataset, f"{name}_flag", labels).tolist())
-    found = [*map(GroupShare, names, first, total, flags)]
+    tied = _cell(dataset, f"{name}_tied", labels).astype(bool).tolist()
+    found = [*map(GroupShare, names, first, total, flags, itertools.repeat(0), tied)]
     linear = f"{name}_linear_share"
     return Explained(
         name,
@@ -269,12 +270,10 @@ def _range(percentiles: xr.Dataset, name: str, labels: Mapping[str, Any]) -> tup
 
 
 def _ranked(groups: list[GroupShare]) -> list[GroupShare]:
-    """Return groups by their total shares; those not told from the first of a rank share it."""
+    """Return groups by their total shares; those tied to the next larger one share its rank."""
     order = sorted(groups, key=lambda one: -np.nan_to_num(one.total[0], nan=-np.inf))
-    firsts = list[int]()
-    for n, one in enumerate(order):
-        begun = n == 0 or _apart(order[firsts[-1]].total, one.total)
-        firsts.append(n if begun else firsts[-1])
+    begun = (0 if one.tied else n for n, one in enumerate(order))
+    firsts = [*itertools.accumulate(begun, max)]
     return [
         replace(one, rank=first + 1, tied=firsts.count(first) > 1)
         for one, first in zip(order, firsts, strict=True)
