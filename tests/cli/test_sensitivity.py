@@ -64,7 +64,7 @@ def test_every_share_is_written(study, tmp_path):
     ("words", "heading"),
     [
         ((), "sales_total"),
-        (("-v", "in_use", "--sel", "product=car,phone"), "in_use [product=car]"),
+        (("-v", "in_use", "--sel", "product=car,phone"), "in_use of car"),
     ],
 )
 def test_a_study_is_drawn(study, words, heading, tmp_path):

@@ -176,7 +176,7 @@ def test_groups_that_do_not_reach_a_cell_have_no_row(small):
     assert "groups that do not reach it: 3" in figure.axes[0].get_xlabel()
     figure, page = drawn(small, "map", "in_use", {"product": "product 2"})
     sheet = page.sheet
-    assert sheet.outputs[0] == "in_use [product=product 2]"
+    assert sheet.outputs[0] == "in_use of product 2"
     assert len(figure.axes[0].lines) == (sheet.flag == 1).sum() > 0
     said = [name for name, _ in texts(figure) if name.startswith(("0.", "1."))]
     assert said == [f"{x:.2f}" for x in sheet.total.flat if x >= 0.05]
@@ -192,7 +192,7 @@ def test_the_map_has_what_varies_the_headline_first(small):
     of_stock = [name for name in dataset.data_vars if name.startswith("in_use")]
     only = dataset[of_stock].drop_vars("in_use_above_first_order")
     page = page_of(only, None, None, {"product": "product 2"}, None)
-    assert page.sheet.outputs == ("in_use [product=product 2]",)
+    assert page.sheet.outputs == ("in_use of product 2",)
     assert "groups that reach none: 3" in page.sheet.left_out
 
 
@@ -213,13 +213,13 @@ def test_the_total_of_the_headline_is_drawn_by_default(small):
     assert read_cell(*small, None, {"year": 2010}).years[9] == 2010
     assert read_cell(*small, None, {"year": 2010}).at == 9
     picked = read_cell(*small, "in_use", {"product": "product 1"})
-    assert picked.heading == "in_use [product=product 1]"
+    assert picked.heading == "in_use of product 1"
     assert read_cell(*small, "ratio", {"product": "product 1"}).heading == "ratio"
     assert np.array_equal(picked.total.best, dataset.in_use_total_order.sel(product="product 1"))
     assert np.array_equal(picked.spread.low, percentiles.in_use[0, 1])
     of_total = {f"in_use_total{suffix}" for suffix in ("_first_order", "_first_order_low")}
     alone = dataset.drop_vars([*of_total, "in_use_total_mean", "in_use_total_sd"])
-    assert read_cell(alone, None, "in_use", None).heading.endswith("], which varies most")
+    assert read_cell(alone, None, "in_use", None).heading.endswith(", which varies most")
 
 
 def test_the_last_year_that_has_shares_is_looked_at(small):

@@ -11,16 +11,17 @@ import numpy as np
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
-from ndmc.label import LabelError, Labels, pairs
+from ndmc.label import LabelError, Labels
 from ndmc.store.shares import Flag
 from ndmc.store.structured import structured
+from ndmc.studies.explained import EVENT, FIRST, titles_of, what
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ndmc.typing import Array, Floats
 
-_FIRST, _YEAR, _GROUP, _TOTAL = "_first_order", "year", "group", "_total"
+_YEAR, _GROUP, _TOTAL = "year", "group", "_total"
 
 #: What a year varies by at least, as a share of its mean, for its shares to be worth a look.
 _LEAST = 0.01
@@ -57,8 +58,7 @@ class Cell:
     """
 
     title: str
-    output: str
-    where: str
+    name: str
     widest: bool
     unit: str
     years: tuple[int, ...]
@@ -73,13 +73,8 @@ class Cell:
     sign: Floats | None
 
     @property
-    def name(self) -> str:
-        """The output and its cell."""
-        return f"{self.output} [{self.where}]" if self.where else self.output
-
-    @property
     def heading(self) -> str:
-        """The same, and whether it is shown for what it is or because it was asked for."""
+        """Its name, and whether it is shown for what it is or because it was asked for."""
         return f"{self.name}, which varies most" if self.widest else self.name
 
     @cached_property
@@ -93,11 +88,6 @@ class Cell:
         reached = self.flag[:, self.at] != Flag.STRUCTURAL_ZERO
         order = largest(self.total.best[:, self.at], len(reached))
         return [group for group in order if reached[group]]
-
-
-def titles_of(dataset: xr.Dataset) -> list[str]:
-    """Return the titles that have shares, in order."""
-    return [str(name)[: -len(_FIRST)] for name in dataset.data_vars if str(name).endswith(_FIRST)]
 
 
 def headline_of(dataset: xr.Dataset) -> list[str]:
@@ -147,7 +137,7 @@ def _title(dataset: xr.Dataset, output: str | None, picked: Collection[str]) -> 
 
 def dims_of(dataset: xr.Dataset, title: str) -> list[str]:
     """Return the dims of an output."""
-    return [str(dim) for dim in dataset[title + _FIRST].dims if dim != _GROUP]
+    return [str(dim) for dim in dataset[title + FIRST].dims if dim != _GROUP]
 
 
 def _places(dataset: xr.Dataset, sel: Labels) -> dict[str, int]:
@@ -183,17 +173,14 @@ def cell_of(
     years = tuple(map(int, dataset[_YEAR].values)) if timed else ()
     cell = _widest(dataset, title, places, places.get(_YEAR, len(years) - 1))
     cell.pop(_YEAR, None)
-    picked = {dim: labels_of(dataset, dim)[n] for dim, n in cell.items()}
-    limit = picked.pop(f"{event_of(title)}_limit", "")
     arrays = _Arrays(dataset, title, cell)
-    first, flag = arrays.share(_FIRST), arrays.flag()
+    first, flag = arrays.share(FIRST), arrays.flag()
     known = np.flatnonzero(_known(first, flag))
     last = int(known[-1]) if known.size else flag.shape[1] - 1
     return Cell(
         title=title,
-        output=_event_in_words(dataset, title, limit) if limit else title,
-        where=pairs(picked),
-        widest=not picked.keys() <= places.keys(),
+        name=_in_words(dataset, title, cell),
+        widest=not cell.keys() - {f"{event_of(title)}_limit"} <= places.keys(),
         unit=arrays.unit(),
         years=years,
         at=places.get(_YEAR, last),
@@ -210,12 +197,13 @@ def cell_of(
 
 def event_of(title: str) -> str:
     """Return the output that an event is about."""
-    return title.removesuffix("_above")
+    return title.removesuffix(EVENT)
 
 
-def _event_in_words(dataset: xr.Dataset, title: str, limit: str) -> str:
-    unit = dataset[f"{event_of(title)}_limit"].attrs.get("units", "1")
-    return f"{event_of(title)} > {limit}{'' if unit == '1' else f' {unit}'}"
+def _in_words(dataset: xr.Dataset, title: str, cell: Mapping[str, int]) -> str:
+    labels = {dim: dataset[dim].values[n] for dim, n in cell.items()}
+    limits = dataset.get(f"{event_of(title)}_limit")
+    return what(title, labels, "" if limits is None else str(limits.attrs.get("units", "1")))
 
 
 def _known(first: Share, flag: Array) -> Array:
@@ -307,7 +295,7 @@ def _spread(
         found = _picked(percentiles[title], labels, dataset)
         width = f"{100 * ends[0]:g} to {100 * ends[-1]:g} % of the draws"
         return Spread(found[0], found[len(ends) // 2], found[-1], (width, "median"))
-    if title.endswith("_above") and percentiles is not None and event in percentiles:
+    if title.endswith(EVENT) and percentiles is not None and event in percentiles:
         often = _picked(percentiles[event], labels, dataset)
         return Spread(often, often, often, ("", "share of draws above"))
     arrays = _Arrays(dataset, title, cell)

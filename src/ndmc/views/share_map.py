@@ -9,8 +9,9 @@ import numpy as np
 
 from ndmc.label import Labels
 from ndmc.store.shares import Flag
+from ndmc.studies.explained import titles_of
 from ndmc.views.charts import DARK, LIGHT, MIDDLE
-from ndmc.views.share_cells import Cell, headline_of, read_cell, titles_of, worth_a_row
+from ndmc.views.share_cells import Cell, headline_of, read_cell, worth_a_row
 from ndmc.views.share_marks import blanks, short_names
 from ndmc.views.share_panels import LEAST_ROWS, SMALL
 

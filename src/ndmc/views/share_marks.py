@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ndmc.legible import legible
-from ndmc.views.share_cells import headline_of, labels_of, largest, titles_of, total_or_own
+from ndmc.studies.explained import titles_of
+from ndmc.views.share_cells import headline_of, labels_of, largest, total_or_own
 
 if TYPE_CHECKING:
     import xarray as xr
