@@ -13,6 +13,7 @@ from ndmc.runs.asked import check_memory, read_asked
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
 from ndmc.runs.run import plan_only
+from ndmc.runs.study_options import StudyOptions
 from ndmc.store.opening import open_store
 from ndmc.store.series import series_of
 
@@ -55,6 +56,14 @@ def test_blocks_that_were_asked_for_stay():
     assert read_asked(options).spec.block == 8192
     with pytest.raises(InputError, match="lower --block or --workers"):
         plan_only(options)
+
+
+def test_a_study_is_refused_before_its_draws_if_its_control_does_not_fit():
+    """A fit of 1,500 inputs to as many cells takes 103 MiB, when all draws are there."""
+    options = StudyOptions(scenario(independent(1500)), 8192, out="x", workers=1, memory=90 * MIB)
+    with pytest.raises(InputError, match="are used; raise --memory"):
+        plan_only(options)
+    assert needed(read_asked(replace(options, memory=200 * MIB))) <= 200 * MIB
 
 
 def test_draws_are_counted_first_only_where_that_fits():

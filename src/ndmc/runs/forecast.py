@@ -12,11 +12,14 @@ import numpy as np
 
 from ndmc.engine.audit import Audit
 from ndmc.engine.evaluation import code_of, evaluate, measure, swaps
+from ndmc.engine.scores import scores_of
 from ndmc.engine.tile_width import held_beside, tile_width
 from ndmc.errors import InputError
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.block import at_once
+from ndmc.runs.control import MOST
+from ndmc.runs.linear_fit import least_memory
 from ndmc.store.brackets import Sheet
 from ndmc.store.digest import BINS, SEGMENT, room_inside
 from ndmc.store.place import Place
@@ -151,7 +154,7 @@ def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> 
     bounds = len(spec.quantiles) * (2 + (BINS if spec.counted else 0))
     brackets = bounds * sum(s.rows * s.dtype.itemsize for s in sheets)
     computed = min(workers, how_many(spec)) * block
-    merging = _of_merging(spec, sheets) + (3 * _squares(plan) if plan.study else 0)
+    merging = _of_merging(spec, sheets) + (_of_shares(plan) if plan.study else 0)
     return workers * tile + brackets + max(computed, merging)
 
 
@@ -171,6 +174,12 @@ def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> 
     if plan.study:  # nodes of the tree of rounds: one of each level, and the round in hand
         digest += _squares(plan) * (1 + (size // ROUND).bit_length())
     return piece * (plan.cells * item + sums) + cells * item * size + digest
+
+
+def _of_shares(plan: Plan) -> int:
+    """Return what is held while shares are made: their sums, and the fit of a control."""
+    inputs, cells = min(len(scores_of(plan).streams), MOST), len(swaps(plan).cells)
+    return 3 * _squares(plan) + least_memory(inputs, cells)
 
 
 def _squares(plan: Plan) -> int:

@@ -92,10 +92,19 @@ def fit_linear(plan: Plan, scores: Scores, reaches: Mask, seed: int, draws: rang
     some = np.asarray(reaches.any(axis=0))
     fitted = scores.chosen(some)
     inputs, cells = len(fitted.streams), len(reaches)
-    lanes = lanes_within(plan, 8 * inputs * (inputs + cells))
+    lanes = lanes_within(plan, _lane(inputs, cells))
     origin = next(observed_draws(plan, fitted, seed, draws[:1]))[1][:, 0]
     sums = summed(plan, fitted, seed, draws, lambda: Products(inputs, origin), lanes)
     return solved(sums, fitted, reaches[:, some])
+
+
+def least_memory(inputs: int, cells: int) -> int:
+    """Return the bytes that a fit of so many inputs and cells takes: see `lanes_within`."""
+    return 3 * _lane(inputs, cells)
+
+
+def _lane(inputs: int, cells: int) -> int:
+    return 8 * inputs * (inputs + cells)
 
 
 def lanes_within(plan: Plan, each: int) -> int:
