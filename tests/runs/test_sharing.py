@@ -280,10 +280,11 @@ def test_two_things_of_one_name_are_refused(taken):
         check_study_names(outputs, spec, Dims(labels))
 
 
-def test_a_cell_of_draws_that_are_all_zero_has_no_relative_variance(study):
+@pytest.mark.parametrize("mean", [0.0, 1e-170])
+def test_a_cell_of_draws_that_are_all_zero_has_no_relative_variance(study, mean):
     """What is exchanged may make it another: its own share, but nothing over cells, comes of it."""
     moments = {title: [part.copy() for part in both] for title, both in study.moments.items()}
-    moments["in_use"][0][0, -1] = 0.0
+    moments["in_use"][0][0, -1] = mean
     found = study.shares(study.without, moments)["in_use"]
     over, first = share_of("first", "value", "over_cells_relative"), share_of("first", "value")
     assert np.isfinite(found[over]).all()

@@ -60,6 +60,9 @@ Values = dict[Variable, npt.NDArray[Any]]
 #: A group and a cell have 32 batches of 4 sums; so many are looked at a time: 4 MB.
 _AT_ONCE = 4096
 
+#: Of a mean whose square is smaller the weight would be infinite, or its square have lost digits.
+_SMALLEST = float(np.finfo(np.float64).tiny)
+
 #: Half of the 95 % range of a normal variable, in standard deviations.
 _HALF = 1.96
 
@@ -241,8 +244,10 @@ def _weights(pool: str, shared: Shares, mean: Floats) -> Floats:
     """
     weights = np.ones(mean.shape)
     if pool.endswith("relative"):
-        np.divide(1, np.square(mean), out=weights, where=mean != 0)
-        weights[mean == 0] = 0.0
+        squares = np.square(mean)
+        none = squares < _SMALLEST
+        np.divide(1, squares, out=weights, where=~none)
+        weights[none] = 0.0
     known = np.where(np.isnan(shared.first.value), np.nan, weights)
     return np.where(shared.flags == Flag.CONSTANT, 0.0, known)
 

@@ -44,7 +44,7 @@ def _check(one: Observed, unit: str, often: Floats, looked: int, spec: Spec) -> 
         return
     side = "above" if often.max() < looked / 2 else "not above"
     enough = f"ask for -n {_rounded(_NEEDED * looked / rarer)}" if rarer else "ask for more draws"
-    event = f"{one.title} > {one.above:g} {unit}".removesuffix(" 1")
+    event = f"{one.title} > {one.above:.12g} {unit}".removesuffix(" 1")
     raise InputError(
         f"{event!r}: of the first {looked:,} draws {rarer} at most are {side}, and of "
         f"{spec.draws:,} about {rarer * spec.draws / looked:.0f} would be; what decides it is not "
