@@ -91,6 +91,12 @@ def test_an_event_that_never_comes_has_no_variance_but_a_chance(tmp_path):
     assert ((first > 0.05) & (first <= total + 1e-12) & (total < 1)).all()
 
 
+def test_what_has_no_shares_is_never_known_well_enough(tmp_path):
+    """A tolerance of an event alone is told at the first look, and more draws are not tried."""
+    with pytest.raises(RunError, match="nothing of met has shares"):
+        study(events(), tmp_path, 10**6, tolerance=0.1, outputs=["met"])
+
+
 def test_nothing_uncertain_is_refused(tmp_path):
     """Neither in the scenario nor behind what is asked for."""
     data = asked("one * 2", {"x": certain("1", 3.0)})

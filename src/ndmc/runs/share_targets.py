@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ndmc.errors import RunError
 from ndmc.runs.block import Work
 from ndmc.runs.merging import measured_of, moments_of
 from ndmc.runs.sharing import controlled, shares_in
@@ -21,17 +22,24 @@ def half_width(
     """Return the largest half-width of a total share, in any year of a headline output.
 
     Of an output by labels it is that of its total, if it has one.
+
+    Raises
+    ------
+    RunError
+        If none has shares, which more draws do not change.
     """
-    plan, spec, wide = work.plan, work.spec, 0.0
+    plan, spec, wide = work.plan, work.spec, list[float]()
     measured = measured_of(work)
     by = controlled(measured, plan, spec, workers)
     titles = _titles(work)
     for one, found in shares_in(measured, by, plan, spec, moments_of(work, merged, rows)):
         if one.title in titles and not one.limits:
             low, high = (found[share_of("total", end)] for end in ("low", "high"))
-            known = np.isfinite(high - low)
-            wide = max(wide, float(np.max(high - low, initial=0.0, where=known)) / 2)
-    return wide * _wider(confidence)
+            wide += ((high - low)[np.isfinite(high - low)] / 2).tolist()
+    if not wide:
+        message = f"nothing of {', '.join(sorted(titles))} has shares that could be known better"
+        raise RunError(f"{message}; leave --tolerance out, or choose other outputs by -v")
+    return max(wide) * _wider(confidence)
 
 
 def _titles(work: Work) -> set[str]:
