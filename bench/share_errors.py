@@ -46,7 +46,8 @@ class Shares(NamedTuple):
 class Model:
     """A scenario, and the same as a function of scores [score, draw].
 
-    ``groups`` says in which group each score is; ``plain`` is the handbook's error of both shares.
+    ``groups`` says in which group each score is; ``plain`` is the error of both shares that a
+    prototype had.
     """
 
     name: str
@@ -359,7 +360,7 @@ def main() -> None:
     options = parser.parse_args()
     size = (options.draws, options.replicates)
     print(f"{options.replicates} studies of {options.draws:,} draws; errors of first/total")
-    print("| model | ndmc | NumPy, no control | handbook | SALib | limits hold | of SALib |")
+    print("| model | ndmc | NumPy, no control | prototype | SALib | limits hold | of SALib |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for model in (make() for make in MODELS):
         ours = studies(model, *size)
