@@ -295,13 +295,18 @@ def _looped_number(draw, kind, low, high, dims):
     if draw(st.booleans()):
         spread = {"distribution": "uniform", "low": low, "high": high}
         return own | spread | ({"errors": {"k": "independent"}} if dims else {})
-    numbers = st.floats(low, high, allow_subnormal=False)
+    numbers = _between(low, high)
     value = {"u": draw(numbers), "v": draw(numbers)} if dims else draw(numbers)
     return own | {"value": value, "distribution": "constant"}
 
 
+def _between(low, high):
+    """Return numbers, of which none is so small that what it is multiplied by loses digits."""
+    return st.floats(low, high).map(lambda x: x if abs(x) > 1e-100 else 0.0)
+
+
 def _number(draw, unit, low, high):
-    value = draw(st.floats(low, high, allow_subnormal=False))
+    value = draw(_between(low, high))
     spread = draw(st.sampled_from([0.0, 0.02]))
     return {"unit": unit, "value": value, "distribution": "normal", "cv": spread}
 

@@ -64,7 +64,11 @@ def test_every_share_is_written(study, tmp_path):
     ("words", "heading"),
     [
         ((), "sales_total"),
-        (("-v", "in_use", "--sel", "product=car,phone"), "in_use of car"),
+        pytest.param(
+            ("-v", "in_use", "--sel", "product=car,phone"),
+            "in_use of car",
+            marks=pytest.mark.torture,
+        ),
     ],
 )
 def test_a_study_is_drawn(study, words, heading, tmp_path):

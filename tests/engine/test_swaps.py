@@ -12,8 +12,11 @@ from ndmc.engine.tiles import Tile
 from ndmc.model import compile_plan
 from ndmc.plan.study import InputGroup, Observed, Study
 
-SCENARIOS = ("china_nd", "china_nd_published", "uk_ree", "quota_gap", "two_stage_hoard")
-LOOPS = ("steel_loop", "building_stock")
+SCENARIOS = ("china_nd", "uk_ree", "quota_gap", "two_stage_hoard", "steel_loop")
+LONG = [
+    pytest.param(name, marks=pytest.mark.torture)
+    for name in ("china_nd_published", "building_stock")
+]
 
 
 def studied(name, outputs=None):
@@ -38,7 +41,7 @@ def exchanged(plan, group, width, seed=1):
     return tile
 
 
-@pytest.mark.parametrize("name", [*SCENARIOS, *LOOPS])
+@pytest.mark.parametrize("name", [*SCENARIOS, *LONG])
 def test_a_swap_equals_the_whole_model_with_inputs_exchanged(name):
     """Cells that are reached have its bits; the others did not change, nor did the tile itself."""
     plan, width = studied(name), 64

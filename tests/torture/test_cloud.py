@@ -200,6 +200,7 @@ print(json.dumps([data.in_use.dims, float(data.in_use.sum()), found.in_use.value
 """
 
 
+@pytest.mark.torture
 def test_a_killed_run_on_a_server_goes_on_to_the_store_of_a_folder(start, cli, expected):
     """A run killed in the middle is ended by the same command, and readable by plain xarray."""
     out = f"{BUCKET}/killed/run.zarr"

@@ -412,7 +412,8 @@ def test_no_scheduler_is_one_message(monkeypatch):
             raise AssertionError
 
 
-@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.torture), "SIGTERM"])
+@pytest.mark.torture
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_stopped_client_leaves_idle_workers_and_goes_on(
     name, cli, dask, order, expected, tmp_path
 ):
