@@ -8,7 +8,15 @@ from ndmc.store.shares import Flag
 from ndmc.studies.explained import closing_cells, explained
 
 
-def study(first, half=0.01, flags=None, tied=(), spread=(90.0, 100.0, 110.0), name="in_use_total"):
+def study(
+    first,
+    half=0.01,
+    flags=None,
+    tied=(),
+    spread=(90.0, 100.0, 110.0),
+    linear=0.99,
+    name="in_use_total",
+):
     """Return a study of one output in one year, and its percentiles."""
     groups, cells = [f"group_{n}" for n in range(len(first))], ("group", "year")
     shares = np.array(first)[:, None]
@@ -19,6 +27,7 @@ def study(first, half=0.01, flags=None, tied=(), spread=(90.0, 100.0, 110.0), na
             data[f"{name}_{kind}{end}"] = (cells, shares + sign * half)
     data[f"{name}_mean"] = ("year", [100.0], {"units": "kt"})
     data[f"{name}_sd"] = ("year", [5.0])
+    data[f"{name}_linear_share"] = ("year", [linear])
     percentiles = {name: (("quantile", "year"), np.array(spread)[:, None])}
     labels = {"year": [2021]}
     at = {"quantile": [0.025, 0.5, 0.975], **labels}
@@ -38,7 +47,19 @@ def told(*given, **more):
             "of in_use_total in 2021 would narrow from +-10 % to about +-5.0 %",
         ),
         ({"first": [0.75], "spread": (-10, 0, 10)}, "narrow from +-10 kt to about +-5 kt"),
+        (
+            {"first": [0.75], "spread": (-20, 10, 24)},
+            "would narrow from +-220 % to about +-110 %",
+        ),
+        (
+            {"first": [0.75], "spread": (0, 0, 0)},
+            "95 % of draws of in_use_total in 2021 are the same, so that there is no range",
+        ),
         ({"first": [0.75], "spread": (-10, 0.1, 10)}, "narrow from +-10 kt to about +-5 kt"),
+        (
+            {"first": [0.75], "linear": 0.5, "half": 0.1},
+            "standard deviation of in_use_total in 2021 would fall to about 50 % of what it is, on",
+        ),
         ({"first": [0.5], "half": 0.1}, "to about +-7.1 % (between +-6.3 % and +-7.7 %)"),
         (
             {"first": [0.75], "spread": (9, 10, np.inf)},
