@@ -224,7 +224,7 @@ def test_credentials_stand_nowhere(tmp_path):
             for name, value in environment.items():
                 patch.setenv(name, value)
             files = s3fs.S3FileSystem(skip_instance_cache=True)
-            files.mkdir("bucket")
+            files.makedirs("bucket", exist_ok=True)  # that of another test of this process
             said = everything_said(environment, tmp_path)
             stored = [files.cat_file(path) for path in files.find("bucket")]
     finally:
