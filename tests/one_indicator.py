@@ -1,29 +1,12 @@
-"""Scenarios of one indicator of uncertain numbers."""
+"""Scenarios of one indicator of uncertain numbers, read."""
 
-from one_stock import certain
+import known_shares
+from known_shares import drawn
 from strategies import scenario
+
+__all__ = ["asked", "drawn"]
 
 
 def asked(rule, parameters, years="2000..2000", **key):
     """Return a scenario with an indicator ``y`` of its parameters."""
-    return scenario(
-        {
-            "format": 1,
-            "name": "asked",
-            "unit": "t",
-            "years": years,
-            "parameters": {"one": certain("t/yr", 1.0), **parameters},
-            "processes": ["middle"],
-            "flows": {
-                "given": {"from": "outside", "to": "middle", "value": "one"},
-                "closed": {"from": "middle", "to": "sink"},
-            },
-            "indicators": {"y": rule},
-            **key,
-        }
-    )
-
-
-def drawn(kind, **key):
-    """Return a plain uncertain number."""
-    return {"unit": "1", "distribution": kind, "range": "any", **key}
+    return scenario(known_shares.asked(rule, parameters, years, **key))

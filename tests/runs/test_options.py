@@ -224,3 +224,9 @@ def test_a_file_that_keeps_what_there_is_not_is_refused(scenario):
         folder = scenario("tiny", {"headline: [in_use]": f"keep: {text}"})
         with pytest.raises(ndmc.InputError, match=rf"scenario.yaml:\d+: {line}"):
             ndmc.load(folder)
+
+
+def test_all_outputs_of_a_study_are_those_it_has_if_none_is_named():
+    """As it is with a run: what has no name has no other either."""
+    assert StudyOptions("starter", outputs=["all"]).percentiles is None
+    assert StudyOptions("starter", outputs="all") == StudyOptions("starter")

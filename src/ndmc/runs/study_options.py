@@ -151,6 +151,8 @@ class StudyOptions(Options):
     def __post_init__(self) -> None:
         """Take what is given, in the words of a run."""
         super().__post_init__()
+        if self.outputs is not None and [*self.outputs] == ["all"]:
+            object.__setattr__(self, "outputs", None)
         object.__setattr__(self, "percentiles", self.outputs)
 
     def grouped(self, scenario: "Scenario", plan: "Plan") -> "tuple[InputGroup, ...]":
