@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ndmc.errors import InputError, warn
+from ndmc.errors import InputError, RunError, warn
 from ndmc.given import as_count, names_in, wrong
 from ndmc.label import read_change
 
@@ -19,7 +20,7 @@ __all__ = [
     "as_limits",
     "as_part",
     "as_size",
-    "check_ending",
+    "check_writable",
     "in_letters",
     "is_option",
     "option",
@@ -155,7 +156,8 @@ def read_limits(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
         if above and limit.startswith("="):
             raise InputError(f"{text!r} has '>='; write '>', which is the same for draws", flag)
         if not above or not name.strip() or not limit.strip():
-            raise InputError(f"{text!r} is not of the form 'name > limit'", flag)
+            message = f"{text!r} is not of the form 'name > limit'"
+            raise InputError(f"{message}, such as 'in_use > 100 kt'", flag)
         found.append((name.strip(), limit.strip()))
     return found
 
@@ -223,8 +225,8 @@ def read_size(text: str, flag: str) -> int:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def check_ending(path: Path, flag: str, *endings: str) -> None:
-    """Refuse a file that says by its name that it holds something else than what is written to it.
+def check_writable(path: Path, flag: str, *endings: str) -> None:
+    """Refuse a file that says by its name that it holds something else, or that has no folder.
 
     A pipe or a device says nothing, which leaves no doubt where there is one ending.
 
@@ -232,20 +234,29 @@ def check_ending(path: Path, flag: str, *endings: str) -> None:
     ------
     InputError
         If it has none of the endings.
+    RunError
+        If its folder is not there.
 
     Examples
     --------
-    >>> check_ending(Path("table.xlsx"), "--csv", ".csv")
+    >>> check_writable(Path("table.xlsx"), "--csv", ".csv")
     Traceback (most recent call last):
         ...
     ndmc.errors.InputError: --csv: cannot write 'table.xlsx'; its name must end in .csv
     """
     if path.suffix.lower() in endings:
+        _check_folder(path)
         return
     if len(endings) == 1 and path.exists() and not (path.is_file() or path.is_dir()):
         return
     known = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
     raise InputError(f"cannot write {str(path)!r}; its name must end in {known}", flag)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        gone = f"the folder {str(path.parent)!r} must exist"
+        raise RunError(f"cannot write {str(path)!r}: {os.strerror(errno.ENOENT)}; {gone}")
 
 
 # --- values ---------------------------------------------------------------------------------------

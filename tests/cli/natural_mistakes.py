@@ -1242,4 +1242,247 @@ MISTAKES = [
         "run copper --until 'totals@2014 p50 within 1 %'",
         ("--until", "'totals'", "did you mean 'total'?"),
     ),
+    (
+        "study: outputs misspelt, two at once",
+        {},
+        "sensitivity copper -v in_us,recycld",
+        (
+            "-v in_us: nothing is named 'in_us'; did you mean 'in_use'?",
+            "-v recycld: nothing is named 'recycld'; did you mean 'recycled'?",
+        ),
+    ),
+    (
+        "study: a total asked for by name",
+        {},
+        "sensitivity copper -v in_use_total",
+        (
+            "-v in_use_total",
+            "write 'in_use' alone",
+        ),
+    ),
+    (
+        "study: one cell asked for by name",
+        {},
+        "sensitivity copper -v 'in_use[vehicle=car]'",
+        (
+            "-v",
+            "write 'in_use' alone",
+        ),
+    ),
+    (
+        "study: -v none",
+        {},
+        "sensitivity copper -v none",
+        ("-v: no output is named; name some, or leave it out for all",),
+    ),
+    (
+        "study: one draw",
+        {},
+        "sensitivity copper -n 1",
+        (
+            "-n: 1 draws asked for; limits of shares need 128",
+            ": ask for 8192",
+        ),
+    ),
+    (
+        "study: --exceed without a limit",
+        {},
+        "sensitivity copper --exceed total",
+        (
+            "--exceed",
+            "such as 'in_use > 100 kt'",
+        ),
+    ),
+    (
+        "study: --exceed of what -v leaves out",
+        {},
+        "sensitivity copper -v in_use --exceed 'rate > 70'",
+        (
+            "--exceed",
+            "'rate'",
+            "add it to the outputs asked for",
+        ),
+    ),
+    (
+        "study: --groups label without a dim",
+        {},
+        "sensitivity copper --groups label",
+        (
+            "--groups",
+            "write a dim behind 'label:'; choose one of 'vehicle', 'year'",
+        ),
+    ),
+    (
+        "study: --groups of a dim",
+        {},
+        "sensitivity copper --groups vehicle",
+        (
+            "--groups",
+            "write label:vehicle",
+        ),
+    ),
+    (
+        "study: --groups of parameters",
+        {},
+        "sensitivity copper --groups content,sales",
+        (
+            "--groups",
+            "'label:DIM'",
+            "or write groups to a YAML file",
+        ),
+    ),
+    (
+        "study: groups in an empty file",
+        {"groups.yaml": ""},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "it is empty; write groups as in docs/which-inputs-matter.md",
+        ),
+    ),
+    (
+        "study: groups in a file of a scenario's section",
+        {"groups.yaml": "sensitivity:\n  groups: {a: content}\n"},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "wants a file with its groups alone",
+        ),
+    ),
+    (
+        "study: groups in a scenario",
+        {},
+        "sensitivity copper --groups copper/scenario.yaml",
+        (
+            "copper/scenario.yaml:1",
+            "wants a file with its groups alone",
+        ),
+    ),
+    (
+        "study: groups in a list",
+        {"groups.yaml": "- content\n- sales\n"},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "remove each '- '",
+        ),
+    ),
+    (
+        "study: groups in a table",
+        {"groups.yaml": "group,parameter\na,content\n"},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "it holds other text",
+        ),
+    ),
+    (
+        "study: a parameter in two groups, and two that are none",
+        {
+            "groups.yaml": "groups:\n  a: [content, sales]\n  b: content\n  c: contnet\n  d: in_use\n"
+        },
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:3: content is in two groups, 'a' and 'b'; keep one",
+            "copper/groups.yaml:4: 'contnet' is no parameter; did you mean 'content'?",
+            "copper/groups.yaml:5: 'in_use' is no parameter",
+        ),
+    ),
+    (
+        "study: a group of what is certain",
+        {"groups.yaml": "a: life_sd\n"},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "life_sd is certain; remove it",
+        ),
+    ),
+    (
+        "study: labels that errors are shared along",
+        {"groups.yaml": "a: 'content[vehicle=car]'\n"},
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:1",
+            "leave vehicle out",
+        ),
+    ),
+    (
+        "study: correlated parameters in two groups",
+        {
+            "groups.yaml": "a: content\nb: mean_life\n",
+            "processes: [fabrication, use, waste]": "correlations:\n  - {parameters: [content, mean_life], matrix: [[1, 0.5], [0.5, 1]]}\nprocesses: [fabrication, use, waste]",
+        },
+        "sensitivity copper --groups copper/groups.yaml",
+        (
+            "copper/groups.yaml:2",
+            "they are correlated (copper/scenario.yaml:23); put both in one",
+        ),
+    ),
+    (
+        "study: a way of grouping in the scenario",
+        {"published:\n": "sensitivity: grade\npublished:\n"},
+        "check copper",
+        (
+            "copper/scenario.yaml:45",
+            "sensitivity is 'grade'; write keys and what they hold, such as {groups: ...}",
+        ),
+    ),
+    (
+        "study: outputs that nothing uncertain reaches",
+        {},
+        "sensitivity copper -v life_sd",
+        (
+            "copper/scenario.yaml:14",
+            "give a parameter a 'distribution' and its 'cv', or name other outputs by -v",
+        ),
+    ),
+    (
+        "study: no draws for a linear fit",
+        {},
+        "sensitivity copper --linear -n 0",
+        ("-n: 0 draws asked for; to tell 19 inputs apart takes 166",),
+    ),
+    (
+        "study: --linear with groups",
+        {},
+        "sensitivity copper --linear --groups grade",
+        (
+            "--groups",
+            "leave it out, or leave out --linear",
+        ),
+    ),
+    (
+        "study: a plan as a table",
+        {},
+        "sensitivity copper --plan --csv shares.csv",
+        (
+            "--csv",
+            "leave out --plan",
+        ),
+    ),
+    (
+        "study: a table by a part",
+        {},
+        "sensitivity copper --part 1/2 --csv shares.csv",
+        (
+            "--csv: a part has no shares",
+            "ask the finished store for it",
+        ),
+    ),
+    (
+        "study: in the store of a run",
+        {},
+        "sensitivity copper --out copper.zarr",
+        (
+            "copper.zarr",
+            "it is a run, asked for a study of which inputs matter",
+            "--overwrite",
+        ),
+    ),
+    (
+        "study: of a store that is none",
+        {},
+        "sensitivity cooper.zarr",
+        ("there is no store at 'cooper.zarr'",),
+    ),
 ]

@@ -12,7 +12,7 @@ def write(folder, scenario, files, changes):
     """Write a scenario with a mistake in it: a text for another, or a file of another content."""
     texts = {"scenario.yaml": scenario, **files}
     for old, new in changes.items():
-        if re.fullmatch(r"\w+\.(csv|xlsx)", old):
+        if re.fullmatch(r"\w+\.(csv|xlsx|yaml)", old):
             texts[old] = new
             continue
         (holder,) = (name for name, text in texts.items() if isinstance(text, str) and old in text)

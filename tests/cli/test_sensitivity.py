@@ -176,6 +176,66 @@ def test_a_store_has_its_own_choices(study):
         assert "is a store, which has its own; leave it out, or name a scenario" in done.err
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "code", "said"),
+    [
+        ("sensitivity", ["--plan"], 2, "--plan: .* is computed already; leave it out"),
+        ("sensitivity", ["-n", "0"], 2, "-n: .* is a store, which has its own"),
+        ("sensitivity", ["-v", "totl,in_us"], 2, "(?s)'totl' is not in .*'in_us' is not in "),
+        ("sensitivity", ["-v", "in_use_first_order"], 2, "write 'in_use' alone"),
+        ("percentiles", ["-v", "in_use_first_order"], 2, "shares are shown by 'ndmc sensitivity "),
+        ("sensitivity", ["--csv", "no/a.csv"], 1, "the folder 'no' must exist"),
+        ("sensitivity", ["--picture", "no/a.svg"], 1, "the folder 'no' must exist"),
+    ],
+)
+def test_what_a_store_cannot_do_is_told_before_it_is_shown(command, words, code, said, study):
+    """Nothing is printed of it."""
+    done = here(command, study[1], *words)
+    assert (done.code, done.out) == (code, "")
+    assert re.search(said, done.err), done.err
+
+
+def test_an_event_is_shown_by_its_own_name(study):
+    """Beside the total that it is about."""
+    _, store = study
+    done = here("sensitivity", store, "-v", "in_use_total_above")
+    assert (done.code, done.err) == (0, "")
+    assert "in_use_total > 75000 t in 2024: shares of variance" in done.out
+
+
+def test_all_outputs_are_those_of_none_named(study):
+    """The word of a run for everything there is."""
+    _, store = study
+    assert [*ndmc.sensitivity(store, outputs="all")] == [*ndmc.sensitivity(store)]
+    assert "5 groups" in here("sensitivity", store, "-v", "all").out
+
+
+def test_a_study_that_is_not_finished_is_not_shown(tmp_path):
+    """No table is left out in silence, from Python either."""
+    part = ("-n", "4096", "-v", "in_use", "--block", "2048", "--part", "1/2", "--out", "a.zarr")
+    assert here("sensitivity", "starter", *part, folder=tmp_path).code == 0
+    done = here("sensitivity", "a.zarr", "--csv", "a.csv", folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "a.zarr: the run is not complete; run the same command again" in done.err
+    with pytest.raises(ndmc.InputError, match="is not complete"):
+        ndmc.sensitivity(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"outputs": []}, "-v: no output is named"),
+        ({"groups": {"a": ["content"]}}, "groups is .* but must be a way such as 'grade'"),
+        ({"scenario": None}, "scenario is None but must be a text"),
+    ],
+)
+def test_python_is_told_what_it_has_to_give(asked, said, tmp_path):
+    """By the name of the argument; nothing is written."""
+    with pytest.raises(ndmc.InputError, match=said):
+        ndmc.sensitivity(**{"scenario": "starter", "out": tmp_path / "a.zarr", **asked})
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_store_of_another_scenario_is_refused(study):
     """Also one of a run of the same scenario, which has no groups."""
     _, store = study

@@ -189,9 +189,7 @@ def test_too_few_draws_are_refused():
 
 def test_an_unknown_output_is_refused(store):
     """With what it may be."""
-    with pytest.raises(
-        InputError, match="--outputs: nothing is named 'in_us'; did you mean 'in_us"
-    ):
+    with pytest.raises(InputError, match="-v: nothing is named 'in_us'; did you mean 'in_us"):
         linear_shares(store, outputs=["in_us"])
     with pytest.raises(InputError, match="nothing is named 'content'"):
         linear_shares("starter", outputs=["content"])

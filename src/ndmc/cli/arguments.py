@@ -13,7 +13,7 @@ import typer
 
 from ndmc.errors import InputError
 from ndmc.label import LabelError
-from ndmc.option import check_ending, in_letters, option_of
+from ndmc.option import check_writable, in_letters, option_of
 from ndmc.runs.options import Options, listed
 from ndmc.runs.study_options import StudyOptions
 
@@ -57,7 +57,7 @@ def csv_option(help: str, flag: str = "--csv") -> Any:  # noqa: A002 - as typer 
 
     def checked(text: str) -> str:
         if text:
-            check_ending(Path(text), flag, ".csv")
+            check_writable(Path(text), flag, ".csv")
         return text
 
     return typer.Option(flag, help=help, callback=checked)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,24 +57,35 @@ def sensitivity(
         check_file(Path(picture), "--picture")
     options = read_study(given)
     store = store_asked(options)
+    written = {"--csv": csv, "--picture": picture}
     if linear_asked(options, store):
-        if picture or plan:
-            message = "is of a study with groups; leave it out, or leave out --linear"
-            raise InputError(message, "--picture" if picture else "--plan")
+        why = "is of a study with groups; leave it out, or leave out --linear"
+        _refuse({"--picture": picture, "--plan": plan}, why)
         _linear(options, store, sel, csv)
         return
     if store is not None:
+        _refuse({"--plan": plan}, f"{store.path!r} is computed already; leave it out")
         _shown(store, options, _labels(sel, store.dims), csv, picture)
         return
     scenario, options = prepared(options)
     select = _labels(sel, scenario.dims)
+    if options.part:
+        _refuse(written, "a part has no shares; leave it out, and ask the finished store for it")
     if plan:
+        _refuse(written, "there is nothing to write where nothing is computed; leave out --plan")
         _planned(options)
         return
     store = _made(scenario, options)
     _shown(store, options, select, csv, picture)
     if options.tolerance:
         check_targets(store)
+
+
+def _refuse(given: Mapping[str, Any], why: str) -> None:
+    """Refuse options that are given."""
+    for flag, value in given.items():
+        if value:
+            raise InputError(why, flag)
 
 
 def _labels(sel: list[str], dims: Dims) -> Picks:

@@ -219,8 +219,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             writer.writeheader()
             writer.writerows(held)
     except OSError as failed:
-        gone = "" if path.parent.exists() else f"; the folder {str(path.parent)!r} must exist"
-        raise RunError(f"cannot write {str(path)!r}: {failed.strerror}{gone}") from None
+        raise RunError(f"cannot write {str(path)!r}: {failed.strerror}") from None
 
 
 def _shown(cell: Any) -> Any:

@@ -90,8 +90,9 @@ def input_groups(
         return _grouped(drawn, *_by_label(drawn, dim))
     if by in ("grade", "source"):
         return _grouped(drawn, *_by_cells(drawn, by))
-    message = f"no way of grouping is called {by!r}, and no file; {nearest(by, _WAYS)}"
-    raise InputError(message, "--groups")
+    hint = f"write label:{by}" if by in scenario.dims.labels else nearest(by, _WAYS)
+    message = f"no way of grouping is called {by!r}, and no file; {hint}"
+    raise InputError(f"{message}, or write groups to a YAML file", "--groups")
 
 
 def resolved(groups: Iterable[InputGroup]) -> Resolved:
@@ -190,8 +191,13 @@ class _Drawn:
     def of(cls, scenario: Scenario, samplers: Iterable[Sampler]) -> _Drawn:
         found = {one.name: one for s in samplers for one in (*s.partners, s)}
         if not found:
-            message = "nothing that is asked depends on an uncertain parameter"
-            raise InputError(f"{message}: there is no variance to share out")
+            message = (
+                "nothing that is asked depends on an uncertain parameter: there is no variance"
+            )
+            remedy = "give a parameter a 'distribution' and its 'cv', or name other outputs by -v"
+            raise InputError(
+                f"{message} to share out; {remedy}", scenario.document.where("parameters")
+            )
         return cls(scenario, {name: found[name] for name in scenario.parameters if name in found})
 
     @functools.cached_property
@@ -243,7 +249,8 @@ def _by_label(drawn: _Drawn, dim: str) -> tuple[list[str], dict[str, Integers]]:
     """Return a group for each label of a dim, of the streams that are its own."""
     labels, owner = drawn.scenario.dims.labels, drawn.unowned()
     if dim not in labels:
-        raise InputError(f"there is no dim {dim!r}; {nearest(dim, labels)}", "--groups")
+        what = f"there is no dim {dim!r}" if dim else "write a dim behind 'label:'"
+        raise InputError(f"{what}; {nearest(dim, labels)}", "--groups")
     having = [name for name, s in drawn.samplers.items() if dim in s.errors and s.errors[dim].own]
     if not having:
         message = f"no parameter has errors of its own for each label of {dim!r}; all are shared"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ndmc.engine.evaluation import check_seed
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.input_groups import resolved
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
@@ -19,6 +19,7 @@ from ndmc.runs.options import Options
 from ndmc.runs.replay import plan_of, studied
 from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
 from ndmc.scenario.load import as_scenario
+from ndmc.scenario.output_names import nearest_output
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.store.address import check_store_name
@@ -38,6 +39,7 @@ from ndmc.store.spec import (
 )
 from ndmc.store.store import Store
 from ndmc.store.study_layout import check_study_names
+from ndmc.store.variables import TOTAL
 
 __all__ = ["read_asked"]
 
@@ -286,11 +288,12 @@ def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple
         wanted = list(kept) if wanted == ["kept"] else []
     if not (wanted or kept):
         raise InputError("neither draws nor percentiles are asked for", "--percentiles")
-    for option, names in (("--keep", kept), ("--percentiles", wanted)):
-        for name in names:
-            if name not in known and name not in scenario.parameters:
-                suggestion = nearest(name, [*known, *scenario.parameters])
-                raise InputError(f"nothing is named {name!r}; {suggestion}", f"{option} {name}")
+    there = [*known, *scenario.parameters]
+    by = dict.fromkeys(wanted, options.names_by) | dict.fromkeys(kept, "--keep")
+    with Mistakes() as mistakes:
+        for name in (one for one in by if one not in there):
+            message = f"nothing is named {name!r}; {nearest_output(name, there)}"
+            mistakes.add([InputError(message, f"{by[name]} {name}")])
     return tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(wanted))
 
 
@@ -298,13 +301,15 @@ def _limit(
     scenario: Scenario, plan: Plan, names: Sequence[str], name: str, limit: float | str
 ) -> tuple[str, float]:
     """Return a limit in the unit of its output."""
-    known = titles_of(plan, names)
+    known, file = titles_of(plan, names), scenario.file
     if name not in known:
         message = f"no percentiles of {name!r} are computed; {nearest(name, known)}"
         output = re.split(r"[\s@\[]", name)[0]
         if output in known:
             rest = name.removeprefix(output)
             message = f"a limit is one of all cells of {output!r}, each is told; leave out {rest!r}"
+        elif name.removesuffix(TOTAL.suffix) in (*file.flows, *file.stocks, *file.indicators):
+            message = f"no percentiles of {name!r} are computed; add it to the outputs asked for"
         raise InputError(message, "--exceed")
     unit, units = plan.output(known[name].name).unit, scenario.units
     try:

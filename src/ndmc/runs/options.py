@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
 from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
 from ndmc.option import (
@@ -192,6 +192,9 @@ class Options(Identity):
         default=False,
         metadata=option("Compute anew the blocks that are damaged.", shared=False, take=as_flag),
     )
+
+    #: The option that names outputs.
+    names_by: ClassVar[str] = "--percentiles"
 
     #: Of a study, how well its shares are to be known.
     tolerance: float | None = field(default=None, init=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ndmc.errors import InputError
 from ndmc.given import as_count, as_flag, as_names, as_path, wrong
@@ -34,6 +34,21 @@ def _read_tolerance(text: str, flag: str) -> float:
     except ValueError:
         message = f"{text!r} is not a number; write a share such as 0.01"
         raise InputError(message, flag) from None
+
+
+def _as_outputs(value: Any, name: str) -> tuple[str, ...] | None:
+    """Return names; the words of a run are none, but for the one that stands for all there are."""
+    found = as_names(value, name)
+    if found in ((), ("none",), ("kept",)):
+        raise InputError("no output is named; name some, or leave it out for all", "-v")
+    return None if found == ("all",) else found
+
+
+def _as_groups(value: Any, name: str) -> str:
+    try:
+        return as_path(value, name)
+    except InputError:
+        raise wrong(name, value, "a way such as 'grade', or the path of a file with them") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +103,7 @@ class StudyOptions(Options):
             text="",
             read=read_names,
             after="out",
-            take=as_names,
+            take=_as_outputs,
         ),
     )
     groups: str | Path | None = field(
@@ -101,7 +116,7 @@ class StudyOptions(Options):
             "if None, else each parameter alone.",
             text="",
             after="outputs",
-            take=as_path,
+            take=_as_groups,
         ),
     )
     exceed: Sequence[tuple[str, float | str]] = field(
@@ -140,6 +155,8 @@ class StudyOptions(Options):
             take=as_flag,
         ),
     )
+
+    names_by: ClassVar[str] = "-v"
 
     keep: Iterable[str] | None = field(default=(), init=False)
     percentiles: Iterable[str] | None = field(default=None, init=False)

@@ -14,6 +14,7 @@ __all__ = [
     "marginals",
     "named_groups",
     "operations",
+    "output_names",
     "parameters",
     "quality",
     "reserved",

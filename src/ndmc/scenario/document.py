@@ -22,6 +22,9 @@ _MAX_YAML_BYTES = 2**20
 
 _MAX_DEPTH = 12
 
+#: What to do about an empty scenario.
+_BEGIN = "'ndmc new FOLDER' writes one"
+
 Key = tuple[str | int, ...]
 
 
@@ -111,8 +114,10 @@ def _undecoded(broken: UnicodeDecodeError) -> str:
     return f"{where}; save it as UTF-8 (it may be Latin-1, as spreadsheets on Windows write it)"
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, begin: str = _BEGIN) -> Document:
     """Return the YAML file at ``path`` as data with line numbers.
+
+    How to ``begin`` is what an empty one is told.
 
     Raises
     ------
@@ -120,10 +125,10 @@ def read_document(path: Path) -> Document:
         With file and line, for anything that is not plain YAML data.
     """
     text = read_text(path, _MAX_YAML_BYTES)
-    return parse_document(text, path)
+    return parse_document(text, path, begin)
 
 
-def parse_document(text: str, path: Path) -> Document:
+def parse_document(text: str, path: Path, begin: str = _BEGIN) -> Document:
     """Return YAML ``text`` as data with line numbers; ``path`` is for messages only."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -140,7 +145,7 @@ def parse_document(text: str, path: Path) -> Document:
         raise InputError(f"not valid YAML: {problem}", f"{path}:{line}") from None
     if not isinstance(data, dict):
         found = "a list; remove each '- '" if isinstance(data, list) else "other text"
-        hint = "it is empty; 'ndmc new FOLDER' writes one" if data is None else f"it holds {found}"
+        hint = f"it is empty; {begin}" if data is None else f"it holds {found}"
         message = f"expected a mapping of keys to values at the top, 'key: value'; {hint}"
         raise InputError(message, f"{path}:1")
     return Document(path, text, data, reader.lines)

@@ -57,7 +57,10 @@ def read_groups(path: Path) -> NamedGroups:
     InputError
         With file and line, for anything else.
     """
-    document = read_document(path)
+    document = read_document(path, "write groups as in docs/which-inputs-matter.md")
+    if any(isinstance(document.data.get(key), dict) for key in ("parameters", "sensitivity")):
+        message = "a scenario, or a section of one; --groups wants a file with its groups alone"
+        raise InputError(message, f"{path}:1")
     if not isinstance(document.data.get("groups"), dict):
         lines = {("groups", *key): line for key, line in document.lines.items()}
         document = replace(document, data={"groups": document.data}, lines=lines)

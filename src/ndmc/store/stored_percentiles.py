@@ -36,7 +36,7 @@ from ndmc.store.store import Store
 from ndmc.store.view import View
 from ndmc.typing import Floats, Integers
 
-__all__ = ["Summary"]
+__all__ = ["Summary", "check_complete"]
 
 # Draws held at once. Sorting is in place, so this is nearly all the memory percentiles take.
 _MEMORY = 320 * 2**20

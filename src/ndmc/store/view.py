@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, Labels
+from ndmc.scenario import reserved
+from ndmc.scenario.output_names import nearest_output
 from ndmc.store.coordinates import summed
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
@@ -103,7 +105,11 @@ def view(
         name, over = described.name, (*summed(described), *over)
     if name not in store.computed:
         totals = [TOTAL.name(one.name) for one in store.computed.values() if summed(one)]
-        hint = nearest(name, [*store.computed, *totals])
+        hint = nearest_output(name, [*store.computed, *totals])
+        if store.spec.groups is not None and (
+            reserved.FIRST_ORDER in name or reserved.TOTAL_ORDER in name
+        ):
+            hint = f"shares are shown by 'ndmc sensitivity {store.path}'"
         raise InputError(f"{name!r} is not in {store.path}; {hint}")
     dims, own = store.dims, store.computed[name].dims
     for dim in (*(select or {}), *over, *by_group):

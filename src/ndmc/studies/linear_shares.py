@@ -13,7 +13,7 @@ import numpy as np
 from ndmc.engine.evaluation import check_seed, code_of
 from ndmc.engine.scores import scores_of
 from ndmc.engine.swaps import reach
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes
 from ndmc.given import as_count, as_names
 from ndmc.model import compile_plan
 from ndmc.plan.input_groups import input_groups, scalar_inputs
@@ -25,6 +25,7 @@ from ndmc.runs.linear_fit import LinearFit, fit_linear, least_draws
 from ndmc.runs.replay import replayed
 from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
+from ndmc.scenario.output_names import nearest_output
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
@@ -152,9 +153,11 @@ def _asked(
 
 def _known(names: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     """Return the outputs that are asked for, or all there are."""
-    for name in names or ():
-        if name not in known:
-            raise InputError(f"nothing is named {name!r}; {nearest(name, known)}", "--outputs")
+    with Mistakes() as mistakes:
+        for name in dict.fromkeys(names or ()):
+            if name not in known:
+                message = f"nothing is named {name!r}; {nearest_output(name, known)}"
+                mistakes.add([InputError(message, "-v")])
     return tuple(dict.fromkeys(known if names is None else names))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, Mistakes
+from ndmc.given import as_path
 from ndmc.option import option_of
 from ndmc.portable import portable
 from ndmc.runs.options import asked_by, listed
@@ -15,6 +16,7 @@ from ndmc.runs.replay import scenario_of
 from ndmc.runs.run import execute
 from ndmc.runs.study_options import StudyOptions
 from ndmc.scenario.load import as_scenario
+from ndmc.scenario.output_names import nearest_output
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.dataset import percentiles
@@ -22,6 +24,7 @@ from ndmc.store.keys import ROOT
 from ndmc.store.opening import open_store
 from ndmc.store.place import Place
 from ndmc.store.store import Store
+from ndmc.store.stored_percentiles import check_complete
 from ndmc.store.variables import TOTAL
 from ndmc.studies.explained import (
     EVENT,
@@ -51,6 +54,9 @@ __all__ = [
 
 #: Draws if nothing is said of them: of a study, of one to a tolerance at most, and of a fit.
 _DRAWS, _MOST, _FITTED = 2**13, 10**7, 2**14
+
+#: What is given where an option is left out.
+_NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 
 #: Limits come from batches of 64 draws, of which there must be two.
 _FEWEST = 128
@@ -121,11 +127,16 @@ def store_asked(options: StudyOptions) -> Store | None:
         If something is asked for that a store has no choice of, or its draws have weights.
     """
     source = options.scenario
-    if isinstance(source, Scenario) or not (place := place_of(source)).exists(ROOT):
+    if isinstance(source, Scenario):
+        return None
+    place = place_of(as_path(source, "scenario"))
+    if not place.exists(ROOT) and (place.exists() or not f"{source}".endswith(".zarr")):
         return None
     _check_weights(place)
     store = open_store(place)
     linear = ("draws", "linear") if linear_asked(options, store) else ()
+    if not linear:
+        check_complete(store)
     why = f"{store.path!r} is a store, which has its own; leave it out, or name a scenario"
     _only(options, ("scenario", "outputs", *linear), why)
     return store
@@ -134,9 +145,8 @@ def store_asked(options: StudyOptions) -> Store | None:
 def _only(options: StudyOptions, allowed: Sequence[str], why: str) -> None:
     """Refuse other options, for a reason."""
     for one in listed(StudyOptions):
-        if one.name not in allowed and (getattr(options, one.name) or None) != (
-            one.default or None
-        ):
+        given = getattr(options, one.name)
+        if one.name not in allowed and given != one.default and given not in _NOTHING:
             raise InputError(why, [*option_of(one).flags, f"--{one.name}"][0])
 
 
@@ -149,7 +159,7 @@ def _check_weights(place: Place) -> None:
     """Refuse the draws of a reconciliation that have weights."""
     try:
         weighted = json.loads(place.read(ROOT))["attributes"].get("method") == "weighted"
-    except (ValueError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
         return  # no store of either kind: it is told so
     if weighted:
         raise InputError(
@@ -181,12 +191,12 @@ def prepared(options: StudyOptions) -> tuple[Scenario, StudyOptions]:
 
 
 def _check_draws(draws: int) -> None:
+    if draws < _FEWEST:
+        message = f"{draws} draws asked for; limits of shares need {_FEWEST}, useful ones thousands"
+        raise InputError(f"{message}: ask for {_DRAWS}", "-n")
     if draws % 2:
         message = f"{draws:,} draws asked for; neighbours are compared, so an even number is needed"
         raise InputError(f"{message}, such as {draws + 1:,}", "-n")
-    if draws < _FEWEST:
-        message = f"{draws} draws asked for; limits of shares need {_FEWEST}, useful ones thousands"
-        raise InputError(message, "-n")
 
 
 # --- what is found --------------------------------------------------------------------------------
@@ -196,7 +206,7 @@ def fitted(options: StudyOptions, store: Store | None) -> xr.Dataset:
     """Return the first shares of every single input, of a scenario or of a store."""
     from ndmc.studies.linear_shares import linear_shares
 
-    draws, outputs = options.draws or _FITTED, options.outputs
+    draws, outputs = _FITTED if options.draws is None else options.draws, options.outputs
     if store is not None:
         return linear_shares(store.path, draws, outputs=outputs)
     why = "a linear fit has no such option; leave it out, or leave out --linear"
@@ -228,10 +238,13 @@ def _variables(found: xr.Dataset, store: Store, outputs: Iterable[str]) -> list[
     """Return the names of all that is known of outputs, their totals and events."""
     titles = titles_of(found)
     wanted = set[str]()
-    for name in outputs:
-        if name not in titles:
-            raise InputError(f"{name!r} is not in {store.path}; {nearest(name, titles)}", "-v")
-        wanted |= {name, TOTAL.name(name), f"{name}{EVENT}", f"{TOTAL.name(name)}{EVENT}"}
+    with Mistakes() as mistakes:
+        for name in dict.fromkeys(outputs):
+            if name not in titles:
+                message = f"{name!r} is not in {store.path}; {nearest_output(name, titles)}"
+                mistakes.add([InputError(message, "-v")])
+            own = name.removesuffix(EVENT) if name in titles else name
+            wanted |= {own, TOTAL.name(own), f"{own}{EVENT}", f"{TOTAL.name(own)}{EVENT}"}
     owners = {f"{one}": max(t for t in titles if f"{one}".startswith(f"{t}_")) for one in found}
     return [name for name, title in owners.items() if title in wanted]
 

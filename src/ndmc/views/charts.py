@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError, RunError
 from ndmc.legible import legible
-from ndmc.option import check_ending
+from ndmc.option import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +60,8 @@ def check_file(path: Path, option: str, *others: str) -> None:
     InputError
         If the suffix is none of matplotlib's or the others, or matplotlib is missing or cannot
         be imported.
+    RunError
+        If its folder is not there.
 
     Examples
     --------
@@ -68,7 +70,7 @@ def check_file(path: Path, option: str, *others: str) -> None:
         ...
     ndmc.errors.InputError: --picture: cannot write 'a.gif'; its name must end in .svg, .png or .pdf
     """
-    check_ending(path, option, *_DATES, *others)
+    check_writable(path, option, *_DATES, *others)
     if path.suffix.lower() in _DATES:
         _check_matplotlib(option)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ndmc.legible import legible
-from ndmc.option import check_ending
+from ndmc.option import check_writable
 from ndmc.views.charts import writing
 from ndmc.views.layers import Edge, Node
 from ndmc.views.layout import (
@@ -190,7 +190,7 @@ def check_diagram(path: Path) -> None:
     --------
     >>> check_diagram(Path("system.svg"))
     """
-    check_ending(path, "--graph", ".svg")
+    check_writable(path, "--graph", ".svg")
 
 
 def write_diagram(path: Path, title: str, nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
