@@ -13,8 +13,9 @@ from ndmc.errors import ConsequentError, InputError, Mistakes
 from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
+from ndmc.scenario.composing import Composer
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
-from ndmc.scenario.grammar import Composer, compile_expression
+from ndmc.scenario.grammar import compile_expression
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import IndicatorEntry

@@ -4,6 +4,7 @@ Nothing here draws a number or orders a computation: a `Scenario` is text unders
 """
 
 __all__ = [
+    "composing",
     "dependence",
     "document",
     "expressions",

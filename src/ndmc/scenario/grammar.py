@@ -11,24 +11,16 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
-from ndmc.label import LabelError
-from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError, Variable
-from ndmc.scenario.operations import FUNCTIONS, OPERATIONS
+from ndmc.scenario.composing import YEAR, Composer, described_dims
+from ndmc.scenario.expressions import Expression, ExpressionError, Variable
+from ndmc.scenario.operations import FUNCTIONS
 from ndmc.scenario.syntax import no_function, no_grammar, parse
-from ndmc.scenario.units import NONE, TIME
+from ndmc.scenario.units import NONE
 
-__all__ = ["Composer", "compile_expression"]
-
-#: The units of so many names are told.
-_MOST_NAMED = 6
-
-_STEP = "step"
-
-_YEAR = "year"
+__all__ = ["compile_expression"]
 
 _BINARY: dict[type, str] = {
     ast.Add: "add",
@@ -81,104 +73,6 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
         return _Reader(variables, dims).visit(parse(text))
     except OverflowError:
         raise ExpressionError("numbers must be finite") from None
-
-
-@dataclass(frozen=True)
-class Composer:
-    """Makes expressions of names and of expressions, which may be of any length and depth.
-
-    Raises
-    ------
-    ExpressionError
-        For unknown names, dims and labels, and for units that do not fit.
-
-    Examples
-    --------
-    >>> dims = Dims({"product": ("phone", "car"), "year": ("2001", "2002")})
-    >>> compose = Composer({"sales": Variable(("product", "year"), NONE)}, dims)
-    >>> compose.over("sum", compose.name("sales"), "product").dims
-    ('year',)
-    """
-
-    variables: Mapping[str, Variable]
-    dims: Dims
-
-    def name(self, name: str) -> Expression:
-        """Return what a name stands for."""
-        if name == _STEP:
-            return Expression((), TIME, "number", value=1.0)
-        if name == _YEAR:
-            return Expression((_YEAR,), NONE, "series", positions=self.dims.years, axis=0)
-        if name not in self.variables:
-            suggestion = nearest(name, [*self.variables, _STEP, _YEAR])
-            raise ExpressionError(f"unknown name {name!r}; {suggestion}")
-        known = self.variables[name]
-        return Expression(known.dims, known.dimension, "name", name=name)
-
-    def number(self, value: float) -> Expression:
-        """Return a plain number; 0 may stand beside anything."""
-        return Expression((), NONE if value else None, "number", value=value)
-
-    def apply(self, operation: str, *arguments: Expression) -> Expression:
-        """Return an operation on expressions, which broadcast against each other."""
-        dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
-        try:
-            dimension = OPERATIONS[operation].dimension(arguments)
-        except DimensionError as wrong:
-            number = any(part.operation == "number" and part.value for part in arguments)
-            hint = "; a number with a unit is a parameter" * (number and "cannot" in str(wrong))
-            raise DimensionError(f"{wrong}{self.as_read(*arguments)}{hint}") from None
-        return Expression(dims, dimension, operation, arguments)
-
-    def as_read(self, *expressions: Expression) -> str:
-        """Return a clause that says how the unit of each name in some expressions is read."""
-        names = [part.name for one in expressions for part in one.parts("name")]
-        units = {name: self.variables[name].as_read for name in dict.fromkeys(names)}
-        said = [f"{name!r} is in {unit}" for name, unit in units.items()][:_MOST_NAMED]
-        left = len(units) - len(said)
-        more = f" and {left} more" if left else ""
-        return f": {', '.join(said)}{more}" if said else ""
-
-    def over(self, name: str, inner: Expression, dim: str) -> Expression:
-        """Return the sum or the mean over a dim."""
-        if dim not in inner.dims:
-            raise ExpressionError(
-                f"cannot {name} over {dim!r}: {_describe_dims(inner.dims)}; "
-                f"{nearest(dim, inner.dims)}"
-            )
-        rest = tuple(d for d in inner.dims if d != dim)
-        dimension = inner.dimension or NONE
-        if dim == "year" and name == "sum":
-            dimension = dimension * TIME
-        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
-
-    def along(self, name: str, inner: Expression, years: int = 1) -> Expression:
-        """Return what runs along the years: ``lag``, ``carry``, ``cumsum`` or ``first_year``."""
-        if "year" not in inner.dims:
-            raise ExpressionError(f"{name}() runs along the years: {_describe_dims(inner.dims)}")
-        dimension = inner.dimension or NONE
-        axis = inner.dims.index("year")
-        if name == "first_year":
-            if dimension != NONE:
-                raise ExpressionError("the argument of first_year() must be a comparison")
-            rest = tuple(dim for dim in inner.dims if dim != "year")
-            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
-        if name != "lag":
-            dimension = dimension * TIME
-        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
-
-    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
-        """Return what stands at a label of a dim; at a group, the sum of its labels."""
-        if dim not in inner.dims:
-            message = f"cannot pick {dim}={label}: {_describe_dims(inner.dims)}"
-            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
-        try:
-            positions = self.dims.positions(dim, label)
-        except LabelError as wrong:
-            raise ExpressionError(str(wrong)) from None
-        rest = tuple(d for d in inner.dims if d != dim)
-        axis = inner.dims.index(dim)
-        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
 
 
 class _Reader(Composer):
@@ -267,12 +161,12 @@ class _Reader(Composer):
         """Return the share of the way from one year to another that is done, for every year."""
         span = self.apply("subtract", end, start)
         if name != "logistic":
-            done = self.apply("subtract", self.name(_YEAR), start)
+            done = self.apply("subtract", self.name(YEAR), start)
             share = self.apply("min", self.apply("divide", done, span), self.number(1.0))
             return self.apply("max", share, self.number(0.0))
         # 10 % of the way is done at the first year and 90 % at the second: a slope of ln(81).
         middle = self.apply("divide", self.apply("add", start, end), self.number(2.0))
-        left = self.apply("subtract", middle, self.name(_YEAR))
+        left = self.apply("subtract", middle, self.name(YEAR))
         slope = self.apply(
             "multiply", self.number(math.log(81.0)), self.apply("divide", left, span)
         )
@@ -288,7 +182,7 @@ class _Reader(Composer):
             case [inner, *_], _:
                 dims = self.visit(inner).dims
                 example = f"{name}({ast.unparse(inner)}, over={dims[0] if dims else 'dim'})"
-                hint = f"write {example}; {_describe_dims(dims)}, and several are nested"
+                hint = f"write {example}; {described_dims(dims)}, and several are nested"
                 raise ExpressionError(f"{name}() runs over one dim; {hint}")
         raise ExpressionError(f"write {name}(x, over=dim)")
 
@@ -311,13 +205,9 @@ class _Reader(Composer):
             case [inner, *_], _:
                 dims = self.visit(inner).dims
                 example = f"at({ast.unparse(inner)}, {dims[0] if dims else 'dim'}=label)"
-                hint = f"write {example}; {_describe_dims(dims)}, and several are nested"
+                hint = f"write {example}; {described_dims(dims)}, and several are nested"
                 raise ExpressionError(f"at() takes a label of one dim; {hint}")
         raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
-
-
-def _describe_dims(dims: tuple[str, ...]) -> str:
-    return f"the argument has the dims {list(dims)}" if dims else "the argument has no dims"
 
 
 def _check_years(name: str, years: list[Expression]) -> None:
