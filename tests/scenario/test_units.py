@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from strategies import scenario, stock_model, write
 
 import ndmc
 from ndmc.scenario import known_units
@@ -339,3 +340,93 @@ def test_an_amount_that_is_no_number_says_what_to_write(text, advice):
         parse_amount(text)
     assert str(wrong.value).startswith(f"{text!r} is not a number with a unit")
     assert str(wrong.value).endswith(advice)
+
+
+# --- units that a scenario declares ---------------------------------------------------------------
+
+
+def declaring(units, **parameters):
+    """Return a scenario that declares units, with one parameter in each of some."""
+    data = stock_model(units=units)
+    data["parameters"] |= {
+        name: {"unit": unit, "value": 2, "distribution": "constant"}
+        for name, unit in parameters.items()
+    }
+    return data
+
+
+DECLARED = {
+    "AUD": "money",
+    "magnet": "count",
+    "cask": "0.5 barrel",
+    "barrel": "159 l",
+    "lakh": 100000,
+    "RMB": "money",
+    "vehicle": "count",
+    "kton": "1000 t",
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [
+        ("AUD", "AUD", 1.0),
+        ("kAUD/magnet", "AUD", 1e3),
+        ("barrel", "l", 159.0),
+        ("thousand cask/yr", "l/yr", 79500.0),
+        ("lakh magnet", "kmagnet", 100.0),
+        ("g/magnet", "mg", 1000.0),
+        ("AUD/kton", "AUD/t", 1e-3),
+    ],
+)
+def test_declared_units_are_units(one, other, ratio):
+    """Money, counts and amounts stand wherever a unit does, with the prefixes of their kind."""
+    units = scenario(declaring(DECLARED)).units
+    assert units.dimension(one) == units.dimension(other)
+    assert units.factor(one) / units.factor(other) == pytest.approx(ratio, rel=1e-14)
+
+
+def test_a_declared_unit_is_used_in_parameters_indicators_and_stocks():
+    """Prices in a currency of the file's own give values in it, and stocks may be counted so."""
+    data = declaring({"AUD": "money", "magnet": "count"}, price="kAUD/t")
+    data["indicators"]["worth"] = {"value": "price * total", "unit": "MAUD"}
+    plan = ndmc.compile_plan(scenario(data), ["worth", "total"])
+    values = ndmc.evaluate(plan, 1, range(1))
+    assert_allclose(values["worth"], 2e-3 * values["total"], rtol=1e-14)
+    counted = stock_model(units={"magnet": "count"}, unit="magnet")
+    counted["parameters"]["inflow"]["unit"] = "thousand magnet/yr"
+    assert ndmc.compile_plan(scenario(counted)).output("sales").unit == "magnet/yr"
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({"ton": "907 kg"}, r"'ton' is known already, as tonne \[mass\], and is not '907 kg'"),
+        ({"t": "money"}, r"'t' is known already, as tonne \[mass\], and is not 'money'"),
+        ({"USD": "count"}, r"'USD' is known already, as USD \[USD\], and is not 'count'"),
+        ({"kg": "count"}, r"known already, as kilogram \[mass\]"),
+        ({"a_b": "3 c_d", "c_d": "2 a_b"}, "in a circle: a_b -> c_d -> a_b"),
+        ({"loop": "2 loop"}, "in a circle: loop -> loop"),
+        ({"barrel": "159 litr"}, r"unknown unit 'litr'; did you mean 'litre'"),
+        ({"AUD": "mony"}, "'mony', which is no amount; did you mean 'money'"),
+        ({"AUD": "dollars"}, "no amount; write money, count or such as '159 l'"),
+        ({"barrel": "-159 l"}, "must be more than 0"),
+        ({"m3x": "count"}, "'m3x' cannot be a unit; write letters and _ only"),
+        ({"time": "money"}, "'time' cannot be a unit"),
+    ],
+)
+def test_declared_units_that_are_none_are_refused(tmp_path, units, message):
+    """Names known as something else, circles, and what is misspelt, at their line."""
+    folder = write(declaring(units), tmp_path / "declared")
+    with pytest.raises(ndmc.InputError, match=message) as wrong:
+        ndmc.load(folder)
+    assert wrong.value.place[1] > 1
+
+
+def test_a_declared_unit_is_a_unit_only_where_it_is_declared():
+    """One scenario's units are not those of the next; a near miss is told."""
+    assert scenario(declaring({"magnet": "count"})).units.factor("magnet") == 1.0
+    with pytest.raises(UnitError, match="unknown unit 'magnet'"):
+        UnitSystem("t").factor("magnet")
+    with pytest.raises(ndmc.InputError, match="'magnets' in 'USD/magnets'; did you mean 'magnet'"):
+        scenario(declaring({"magnet": "count"}, price="USD/magnets"))

@@ -133,6 +133,9 @@ _SUCH_AS = (
     "docs/scenario-format.md lists all"
 )
 
+#: Units of a scenario's own: a name, what it is and its prefixes, written as in the table.
+Declared = tuple[tuple[str, str, str], ...]
+
 _Powers = dict[str, int]
 
 _Scales = dict[float, int]
@@ -142,8 +145,10 @@ class UnitError(ValueError):
     """A unit that is unknown, or of the wrong dimension."""
 
 
-def read_unit(unit: str) -> tuple[float, dict[str, int]]:
+def read_unit(unit: str, declared: Declared = ()) -> tuple[float, dict[str, int]]:
     """Return the size of a unit, and the powers of the base dimensions that it is made of.
+
+    ``declared`` are units of a scenario's own beside those that are known.
 
     Examples
     --------
@@ -157,10 +162,11 @@ def read_unit(unit: str) -> tuple[float, dict[str, int]]:
         hint = f"; did you mean {_MEANT[text]!r}?" if text in _MEANT else f"; {_LIKE}"
         raise UnitError(f"cannot read the unit {unit[:_MOST_CHARACTERS]!r}{hint}")
     powers = _product(text)[1]
+    known = _known(declared)
     for name in powers:
-        if name not in _known().ways:
-            raise UnitError(_unknown(name, text, unit))
-    return _known().measured(powers)
+        if name not in known.ways:
+            raise UnitError(_unknown(known, name, text, unit))
+    return known.measured(powers)
 
 
 def is_unit(text: str) -> bool:
@@ -178,6 +184,28 @@ def is_unit(text: str) -> bool:
     return True
 
 
+def names_in(unit: str) -> set[str]:
+    """Return what stands for units in one.
+
+    Examples
+    --------
+    >>> sorted(names_in("kg/short ton"))
+    ['kg', 'short_ton']
+    """
+    return {*_product(_plain(unit))[1]}
+
+
+def called(name: str) -> str:
+    """Return what a unit that everybody knows is called in full; nothing of any other.
+
+    Examples
+    --------
+    >>> called("kton"), called("magnet")
+    ('kilotonne', '')
+    """
+    return _known().called.get(name, "")
+
+
 def _plain(unit: str) -> str:
     """Return a unit in letters, operators and digits that have one form."""
     if not unit.isascii():
@@ -188,21 +216,22 @@ def _plain(unit: str) -> str:
 # --- what is meant -------------------------------------------------------------------------------
 
 
-def _unknown(name: str, text: str, unit: str) -> str:
+def _unknown(known: _Known, name: str, text: str, unit: str) -> str:
     """Say of a name in a unit that it is none, and what may be meant."""
     written = re.search(rf"{re.escape(name)}\d*", text)
     found = f"unknown unit {(written or [name])[0]!r}"
-    return f"{found}{'' if name == text else f' in {unit!r}'}; {_hint(name, text)}"
+    return f"{found}{'' if name == text else f' in {unit!r}'}; {_hint(known, name, text)}"
 
 
-def _hint(name: str, text: str) -> str:
-    ways = _known().ways
-    found = [known for known in ways if known.casefold() == name.casefold()]
+def _hint(known: _Known, name: str, text: str) -> str:
+    ways = known.ways
+    found = [way for way in ways if way.casefold() == name.casefold()]
     found = [*found, *(other for other in _MEANT.get(name, "").split() if other not in found)]
     if not found and len(name) > 2:
         found = difflib.get_close_matches(name, ways, n=1, cutoff=0.8)
     if found:
-        return f"did you mean {' or '.join(map(_named, found)) if found[1:] else repr(found[0])}?"
+        names = [known.named(way) for way in found]
+        return f"did you mean {' or '.join(names) if names[1:] else repr(found[0])}?"
     rest = _without_words(text)
     return f"a unit does not say of what: write {rest!r}" if rest else _SUCH_AS
 
@@ -213,18 +242,13 @@ def _without_words(text: str) -> str:
     return left if left != text and is_unit(left) else ""
 
 
-def _named(text: str) -> str:
-    called = _known().called.get(text, text)
-    return f"{text!r} ({called})" if called != text else repr(text)
-
-
 # --- the table, read -----------------------------------------------------------------------------
 
 
 class _Known:
     """The units: by each text that may be written the prefix, if any, and the unit, and a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Declared = ()) -> None:
         self.ways: dict[str, tuple[str, ...]] = {}
         self.called: dict[str, str] = {}
         self.bases: dict[str, str] = {}  # their dimensions
@@ -236,6 +260,8 @@ class _Known:
         for row in UNITS.splitlines()[3:]:
             _, _, written, meaning, prefixes, _ = map(str.strip, row.split("|"))
             self._define(written.split(), meaning, prefixes.split())
+        for name, meaning, prefixes in declared:
+            self._define([name], meaning, prefixes.split())
 
     def _define(self, written: list[str], meaning: str, letters: list[str]) -> None:
         symbol = written[0]
@@ -243,14 +269,20 @@ class _Known:
         if meaning.startswith("["):
             self.bases[symbol] = meaning
         else:
-            self.parts[symbol] = _product(meaning)
+            self.parts[symbol] = _product(_plain(meaning))
         for text in written:
             self.ways[text], self.called[text] = (symbol,), called
             for letter in letters:
                 prefix = self.prefixes[letter]
                 for whole in (letter + text, prefix + text)[: 1 + (len(text) > 2)]:
-                    self.ways[whole] = (f"{letter}-", symbol)
-                    self.called[whole] = prefix + called
+                    if whole not in self.ways:  # what is known stays what it is
+                        self.ways[whole] = (f"{letter}-", symbol)
+                        self.called[whole] = prefix + called
+
+    def named(self, text: str) -> str:
+        """Return a unit as a message shows it, with what it is called."""
+        full = self.called.get(text, text)
+        return f"{text!r} ({full})" if full != text else repr(text)
 
     def measured(self, powers: _Powers) -> tuple[float, _Powers]:
         """Return size and base dimensions of a product of units."""

@@ -18,6 +18,7 @@ from ndmc.scenario.checks import (
     wrongly_described,
 )
 from ndmc.scenario.columns import check_figures
+from ndmc.scenario.declared_units import read_units
 from ndmc.scenario.document import Document, parse_document, read_document
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
@@ -258,8 +259,9 @@ def _written(folder: Path, unchanged: Document, document: Document, file: Scenar
 
 
 def _units(document: Document, file: ScenarioFile) -> UnitSystem:
+    declared = read_units(document, file.units)
     try:
-        return UnitSystem(file.unit)
+        return UnitSystem(file.unit, declared)
     except UnitError as wrong:
         raise document.error(str(wrong), "unit") from None
 

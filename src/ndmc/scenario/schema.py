@@ -269,6 +269,11 @@ class ScenarioFile(_Entry):
     description: str = ""
     references: list[str] = []
     unit: Text
+    units: dict[str, Text] = Field(
+        {},
+        description="units of the file's own: money, count, or an amount of others",
+        examples=["{AUD: money, magnet: count, barrel: 159 l}"],
+    )
     years: Years = Field(description="first and last year, such as 2001..2021")
     dims: dict[Name, Annotated[DimEntry, _short("labels", list, DimEntry | Labels)]] = {}
     grades: dict[str, GradeEntry] = {}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from ndmc.scenario.known_units import UnitError, read_unit
+from ndmc.scenario.known_units import Declared, UnitError, read_unit
 from ndmc.scenario.numerals import LONGEST, is_uncertain, remedy
 
 __all__ = ["NONE", "TIME", "Dimension", "UnitError", "parse_amount"]
@@ -85,6 +85,8 @@ class UnitSystem:
     ----------
     unit
         Unit of every stock, such as ``t``; flows are in ``unit/yr``.
+    declared
+        Units of the scenario's own.
 
     Raises
     ------
@@ -101,14 +103,14 @@ class UnitSystem:
     True
     """
 
-    def __init__(self, unit: str) -> None:
-        self.unit = unit
-        size, self.stock = _size_and_dimension(unit)
+    def __init__(self, unit: str, declared: Declared = ()) -> None:
+        self.unit, self._declared = unit, declared
+        size, self.stock = _size_and_dimension(unit, declared)
         if not self.stock.powers and size != 1.0:
             message = f"{unit!r} is {size:g}; stocks are counted one by one"
             raise UnitError(f"{message}, such as in 'item' or 'vehicles'")
         self.flow = self.stock / TIME
-        self._base = {"[time]": _size_and_dimension("yr")[0]}
+        self._base = {"[time]": _size_and_dimension("yr", ())[0]}
         if self.stock.powers:
             name, power = self.stock.powers[0]
             if name == "[time]":
@@ -124,7 +126,7 @@ class UnitSystem:
 
     def dimension(self, unit: str) -> Dimension:
         """Return the dimension of ``unit``."""
-        return _size_and_dimension(unit)[1]
+        return _size_and_dimension(unit, self._declared)[1]
 
     def as_read(self, unit: str) -> str:
         """Return a unit and how it is read, for a message.
@@ -138,7 +140,7 @@ class UnitSystem:
 
     def factor(self, unit: str) -> float:
         """Return the number by which amounts in ``unit`` are multiplied to enter the model."""
-        size, dimension = _size_and_dimension(unit)
+        size, dimension = _size_and_dimension(unit, self._declared)
         try:
             factor = size / self._scale(dimension)
         except ArithmeticError:
@@ -167,6 +169,6 @@ _SI = {"[mass]": "g", "[length]": "m", "[substance]": "mol"}
 
 
 @cache
-def _size_and_dimension(unit: str) -> tuple[float, Dimension]:
-    size, powers = read_unit(unit)
+def _size_and_dimension(unit: str, declared: Declared) -> tuple[float, Dimension]:
+    size, powers = read_unit(unit, declared)
     return size, Dimension.of({name: float(power) for name, power in powers.items()})
