@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import scenario
 
+from ndmc.engine.audit import LIMIT, Audit
 from ndmc.engine.evaluation import evaluate
 from ndmc.engine.refusals import check_central
 from ndmc.errors import InputError
@@ -435,14 +436,14 @@ def test_a_share_of_what_leaves_the_environment():
     refused(system({**LOOP, "d": "out q % s"}), "'out' is not a process", "share")
 
 
-def split(**flows):
-    """Return the shares of one inflow over a dim that it has not."""
+def split(value=0.2, **flows):
+    """Return the shares of one inflow over a dim that it has not; of the second label a value."""
     ends = {
         "into": {"from": "out", "to": "p", "value": "x"},
         "kept": {"from": "p", "to": "end", "dims": ["k"], "share": "part"},
         "lost": {"from": "p", "to": "dump", "dims": ["k"], "share": "part"},
     }
-    part = {"unit": "1", "dims": ["k"], "value": {"a": 0.3, "b": 0.2}, "distribution": "constant"}
+    part = {"unit": "1", "dims": ["k"], "value": {"a": 0.3, "b": value}, "distribution": "constant"}
     data = system({"into": "out p = x"}, "p")
     data["flows"] = {name: {**ends[name], **flows.get(name, {})} for name in ends}
     return {**data, "dims": {"k": ["a", "b"]}, "parameters": {**data["parameters"], "part": part}}
@@ -451,7 +452,8 @@ def split(**flows):
 def test_what_could_be_left_open_has_no_dims_that_others_lack():
     """The message says which flow that is and what must be given instead; then it can be run."""
     wanted = "leave into without value and give values instead of shares to kept, lost; the balance"
-    refused(split(), rf"\(into, kept, lost\) is given elsewhere; {wanted}", "p")
+    short = r"all that leaves it are shares \(kept, lost\), which sum to 0.8, 0.2 less than 1"
+    refused(split(0.1), f"{short}; let them sum to 1, or {wanted}", "p")
     data = split(
         kept={"share": None, "value": "x * part"}, lost={"share": None, "value": "x * part"}
     )
@@ -461,3 +463,110 @@ def test_what_could_be_left_open_has_no_dims_that_others_lack():
         for name, flow in data["flows"].items()
     }
     assert closed(data) == {"into": "the balance of 'p'"}
+
+
+def uncertain(unit, value, **key):
+    """Return a parameter whose cells are drawn, each by itself."""
+    errors = dict.fromkeys(key.get("dims", ()), "independent")
+    return number(unit, value, **key) | {"distribution": "beta", "cv": 0.1, "errors": errors}
+
+
+def split_by(kept, lost, *, dims=("k",), indicators=None, **parameters):
+    """Return two shares of one inflow, over a dim that it has not or none."""
+    data = split(kept={"share": kept}, lost={"share": lost})
+    for flow in ("kept", "lost"):
+        data["flows"][flow]["dims"] = [*dims]
+    data["parameters"] |= parameters
+    return data | {"indicators": indicators or {}}
+
+
+COMPOSED = [
+    split(),
+    split_by("2 * part * rate", "2 * part * (1 - rate)", rate=uncertain("1", 0.8)),
+    split_by("s", "1 - s", dims=(), s=uncertain("%", 30)),
+    split_by(
+        "u / sum(u, over=k) * rate",
+        "u / sum(u, over=k) * (1 - rate)",
+        rate=uncertain("1", {"a": 0.8, "b": 0.1}, dims=["k"]),
+        u=uncertain("1", {"a": 0.3, "b": 0.5}, dims=["k"]),
+    ),
+    split_by("rest", "gone", dims=(), indicators={"gone": "1 - rest", "rest": "into / (into + x)"}),
+]
+
+
+@pytest.mark.parametrize("data", COMPOSED)
+def test_shares_that_sum_to_one_balance_a_process(data):
+    """It has nothing to close, and balances in every draw."""
+    loaded = scenario(data)
+    assert close_flows(Vocabulary(loaded)) == {}
+    plan = compile_plan(loaded)
+    audit = Audit(plan)
+    values = evaluate(plan, 1, range(64), audit=audit)
+    leaving = values["kept"] + values["lost"]
+    leaving = leaving.sum(axis=0) if leaving.ndim > 2 else leaving
+    assert_allclose(leaving, values["into"], rtol=1e-14)
+    assert audit.worst <= LIMIT
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            split_by("part", "part * rate", rate=number("1", {"a": 1, "b": 0.98}, dims=["k"])),
+            r"sum to 0.996, 0.004 less than 1; let them sum to 1, or",
+        ),
+        (
+            split_by("ramp(2000, 0.5, 2003, 0.6)", "ramp(2000, 0.5, 2003, 0.36)", dims=()),
+            r"sum to 0.96, 0.04 less than 1, for year=2003 and 2 more; let them",
+        ),
+        (
+            split_by("part", "part", part=uncertain("1", {"a": 0.3, "b": 0.2}, dims=["k"])),
+            "sum to 1 at the means of parameters, but not in every draw; let the parameter behind "
+            "them say 'normalise: k', or leave into without value",
+        ),
+        (
+            split_by("s", "t", dims=(), s=uncertain("1", 0.5), t=uncertain("1", 0.5)),
+            "sum to 1 at the means of parameters, but not in every draw; give one of them as 1 "
+            "minus the others, or leave one of kept, lost without",
+        ),
+        (
+            split_by("s", "into / (into + x)", dims=()),
+            "do not sum to 1 as far as is known without into; give",
+        ),
+    ],
+)
+def test_shares_that_do_not_sum_to_one(data, message):
+    """By how much, for which labels, and what to do, is told at once."""
+    refused(
+        data,
+        rf"'p' is over-determined: all that leaves it are shares \(kept, lost\), which {message}",
+    )
+
+
+def test_shares_of_what_a_stock_releases_may_be_all_of_it():
+    """As they may be all of what enters a process without one."""
+    data = system(
+        {"a": "out p = x", "b": "p end % s", "c": "p dump % 1 - s"},
+        "p",
+        stocks={"held": {"process": "p", "lifetime": "fixed(life)"}},
+    )
+    assert closed(data) == {}
+    values = evaluate(compile_plan(scenario(data)), 1, range(1))
+    assert_allclose(values["b"] * 3, values["c"], rtol=1e-15)
+    data["flows"]["c"]["share"] = "0.5 - s"
+    refused(data, "which sum to 0.5, 0.5 less than 1")
+
+
+def test_an_inflow_that_shares_cannot_close():
+    """Shares of all that enters say nothing of how much that is."""
+    data = system({"a": "out p", "b": "p end % s", "c": "p dump % 1 - s"}, "p")
+    refused(data, "flow 'a' is not determined: no process balance can close it; give it a value")
+
+
+def test_a_share_that_cannot_be_read_is_told_alone():
+    """Whether the others would sum to 1 is not known then."""
+    data = system({"a": "out p = x", "b": "p end % ss", "c": "p dump % 1 - s"}, "p")
+    with pytest.raises(InputError) as caught:
+        compile_plan(scenario(data))
+    assert "unknown name 'ss'" in caught.value.message
+    assert not caught.value.others

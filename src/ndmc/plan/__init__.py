@@ -11,6 +11,7 @@ __all__ = [
     "input_groups",
     "memory",
     "samplers",
+    "splits",
     "steps",
     "study",
     "vocabulary",

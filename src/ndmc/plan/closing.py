@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
 from ndmc.errors import Mistakes, shortened
+from ndmc.plan.splits import Split, split_of
 from ndmc.plan.steps import Term
 from ndmc.plan.vocabulary import Vocabulary
 
@@ -63,7 +64,13 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
         if flow.value is None and flow.share is None and name not in names.claims
     ]
     places = {name: place for place, name in enumerate(open_flows)}
-    equations = [e for process in file.processes for e in _closings(names, process, places)]
+    splits = {process: split_of(names, process) for process in file.processes}
+    equations = [
+        equation
+        for process in file.processes
+        for equation in _closings(names, process, places)
+        if equation.kind == "inflow" or not _holds(splits[process])
+    ]
     matched = _match(names, open_flows, equations)
     used = set(matched.values())
     faults: list[Callable[[], Fault]] = [
@@ -72,13 +79,18 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
         if name not in matched
     ]
     faults += [
-        functools.partial(_overdetermined, names, equation, matched)
+        functools.partial(_overdetermined, names, equation, matched, splits[equation.process])
         for equation in equations
         if equation not in used
     ]
     if faults:
         _fail(names, faults)
     return matched
+
+
+def _holds(split: Split | None) -> bool:
+    """Whether a balance holds by itself, as shares that sum to 1 leave nothing over."""
+    return split is not None and not split.wrong
 
 
 def _fail(names: Vocabulary, faults: Sequence[Callable[[], Fault]]) -> NoReturn:
@@ -184,7 +196,9 @@ def _undetermined(
     )
 
 
-def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Closing]) -> Fault:
+def _overdetermined(
+    names: Vocabulary, equation: Closing, matched: dict[str, Closing], split: Split | None
+) -> Fault:
     """Say why nothing is left for an equation to close, and what would leave it something."""
     process = equation.process
     stock = names.holders.get(process, "")
@@ -216,6 +230,14 @@ def _overdetermined(names: Vocabulary, equation: Closing, matched: dict[str, Clo
             f"process {process!r} is over-determined: {texts} have only "
             f"{shortened(map(repr, tied), last=' and ')} to close; leave {which} without value or "
             "share",
+            key,
+        )
+    if split is not None:
+        leaving = [term.name for term in names.outflows(process)]
+        return (
+            f"process {process!r} is over-determined: all that leaves it are shares "
+            f"({shortened(leaving)}), which {split.wrong}; {split.remedy}or "
+            f"{_could_be_left(names, process, flows)}",
             key,
         )
     return (

@@ -6,7 +6,7 @@ import ast
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from ndmc.errors import ConsequentError, InputError, Mistakes
@@ -179,11 +179,17 @@ class Vocabulary:
         """Return an expression with every parameter at its mean; nothing if flows decide it."""
         if not expression.names <= self.means.keys():
             return None
-        values = self._widest(expression)
+        return self.evaluated(expression, self.means)
+
+    def evaluated(
+        self, expression: Expression, known: Mapping[str, Floats], draws: int = 1
+    ) -> Floats:
+        """Return the values of an expression at known ones, if there is room for so many draws."""
+        values = self._widest(expression) * draws
         needed = _BYTES_AT_MEANS * values
         what = f"an expression of {values:,} values takes {size_text(needed)}"
         self.memory.hold(needed, what)
-        return evaluate_expression(expression, self.means)
+        return evaluate_expression(expression, known)
 
     def _widest(self, expression: Expression) -> int:
         """Return the most values that a part of an expression has."""

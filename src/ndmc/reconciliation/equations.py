@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ndmc.errors import InputError, nearest
-from ndmc.plan.flows import flow_value, share_of_flow
+from ndmc.plan.flows import flow_value
+from ndmc.plan.splits import share_of_flow
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.reconciliation.covariance import factor_of
 from ndmc.reconciliation.system import Relation, System
