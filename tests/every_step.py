@@ -99,8 +99,11 @@ def operations():
 
 
 def fed():
-    """Return Weibull stocks by product that their inflows feed, and recycling."""
-    return stock_model("2000..2006", spread=0.1)
+    """Return Weibull stocks by product that their inflows feed, in a row, and recycling."""
+    data = stock_model("2000..2006", spread=0.1)
+    piled = {"process": "waste", "dims": ["product"], "lifetime": "weibull(mean=eta, shape=beta)"}
+    data["stocks"]["piled"] = piled
+    return data
 
 
 def quiet():

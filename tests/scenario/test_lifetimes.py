@@ -25,6 +25,7 @@ from strategies import EPS, FOLDER, scenario
 
 import ndmc
 from ndmc import InputError, RunError
+from ndmc.engine.row_code import compile_rows
 from ndmc.model import compile_plan
 from ndmc.scenario.lifetimes import canonical, outlived
 
@@ -123,6 +124,77 @@ def test_first_forms_need_no_names(kind, numbers, near):
     turned = text(kind, dict(reversed(numbers.items())))
     expected = central(model(text(kind, numbers)))["held"]
     assert_array_equal(central(model(turned))["held"], expected)
+
+
+def _weibull(scale, shape):
+    return stats.weibull_min(shape, scale=scale)
+
+
+#: Other pairs of numbers, with what scipy says of the same lifetime.
+OTHERS = [
+    ("normal", {"mean": 8.0, "cv": 0.4}, stats.norm(8, 3.2)),
+    ("folded_normal", {"mean": 6.0, "cv": 0.5}, stats.foldnorm(2, scale=3)),
+    ("truncated_normal", {"mean": 6.0, "cv": 0.5}, stats.truncnorm(-2, np.inf, 6, 3)),
+    ("lognormal", {"mean": 9.0, "cv": 0.5}, "mean 9 sd 4.5"),
+    ("lognormal", {"mean": 9.0, "sigma": 0.6}, stats.lognorm(0.6, scale=9 * np.exp(-0.18))),
+    ("lognormal", {"median": 7.0, "sigma": 0.6}, stats.lognorm(0.6, scale=7)),
+    ("lognormal", {"median": 7.0, "gsd": 1.8}, stats.lognorm(np.log(1.8), scale=7)),
+    ("weibull", {"mean": 9.0, "shape": 2.0}, _weibull(18 / np.sqrt(np.pi), 2)),
+    ("weibull", {"mean": 9.0, "shape": 0.5}, _weibull(4.5, 0.5)),
+    ("weibull", {"mean": 9.0, "sd": 4.0}, "mean 9 sd 4"),
+    ("weibull", {"median": 7.0, "shape": 2.0}, _weibull(7 / np.sqrt(np.log(2)), 2)),
+    ("gamma", {"mean": 8.0, "sd": 4.0}, stats.gamma(4, scale=2)),
+    ("gamma", {"mean": 8.0, "shape": 2.5}, stats.gamma(2.5, scale=3.2)),
+    ("gamma", {"shape": 2.5, "rate": 0.3}, stats.gamma(2.5, scale=1 / 0.3)),
+    ("loglogistic", {"median": 7.0, "shape": 3.0}, stats.fisk(3, scale=7)),
+    ("gompertz", {"median": 7.0, "g": 0.3}, "median 7"),
+    ("gompertz", {"mode": 7.0, "g": 0.3}, stats.gompertz(np.exp(-2.1), scale=1 / 0.3)),
+]
+
+
+@pytest.mark.parametrize(("kind", "numbers", "known"), OTHERS)
+def test_every_pair_of_numbers_is_the_lifetime_it_says(kind, numbers, known):
+    """Other numbers of a lifetime are those of the distribution whose moments they are."""
+    values = central(model(text(kind, numbers)))["held"]
+    ages = np.arange(YEARS) + 0.5
+    numbers = {name: np.array([value]) for name, value in numbers.items()}
+    exact = tuple(float(number[0]) for number in canonical(kind, numbers))
+    if isinstance(known, str):  # what is left is the distribution of its own two numbers
+        families = {
+            "lognormal": lambda mu, sigma: stats.lognorm(sigma, scale=np.exp(mu)),
+            "weibull": _weibull,
+            "gompertz": lambda c, g: stats.gompertz(c, scale=1 / g),
+        }
+        asked = known.split()
+        known, found = families[kind](*exact), {"sd": "std"}
+        for name, value in zip(asked[::2], asked[1::2], strict=True):
+            assert_allclose(getattr(known, found.get(name, name))(), float(value), rtol=1e-9)
+    assert_allclose(values, known.sf(ages), rtol=0, atol=1e-12 if kind != "gamma" else SPECIAL)
+    if kind == "gompertz" and "mode" in numbers:
+        near = np.linspace(6, 8, 2001)
+        assert_allclose(near[np.argmax(known.pdf(near))], 7, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "form", ["mean=life, cv=cv", "mean=life, shape=cv", "median=life, shape=2"]
+)
+def test_weibulls_of_any_numbers_have_the_bits_of_scale_and_shape(form):
+    """One kernel computes them all, and each draw is that of its scale and shape."""
+    own = {name: UNCERTAIN[name] for name in ("life", "cv") if name in form}
+    plan = compile_plan(scenario(model(f"weibull({form})", INFLOW, parameters=own)))
+    calls = [type(call).__name__ for call in compile_rows(plan).each]
+    assert "Fed" in calls
+    assert "Other" not in calls
+    values = draws_of(model(f"weibull({form})", INFLOW, parameters=own), draws=range(3))
+    names = [part.split("=") for part in form.split(", ")]
+    for draw in range(3):
+        numbers = {
+            name: np.array([values[of][draw] if of in values else float(of)]) for name, of in names
+        }
+        scale, shape = (float(number[0]) for number in canonical("weibull", numbers))
+        same = central(model(f"weibull({scale!r}, {shape!r})", INFLOW))
+        for name in ("held", "old"):
+            assert_array_equal(values[name][:, draw], same[name])
 
 
 positive = st.floats(0.1, 40.0)
@@ -581,12 +653,21 @@ WRONG = [
     ("weibul(5, 2)", r"unknown lifetime 'weibul'; did you mean 'weibull'"),
     ("5", r"lifetime is '5'; write one such as weibull\(scale, shape\)"),
     ("weibull", r"write one such as weibull"),
-    ("weibull(5)", r"the arguments do not fit; write weibull\(scale, shape\) or"),
+    (
+        "weibull(5)",
+        r"the arguments do not fit; write weibull\(scale, shape\), weibull\(mean=, cv=\), "
+        r".*weibull\(mean=, shape=\) or weibull\(median=, shape=\)",
+    ),
     ("weibull(5, 2, 1)", r"3 arguments given; write weibull"),
     ("weibull(5, scale=2)", r"'scale' is given twice"),
     ("weibull(scale=5, shape=2, cv=1)", r"the lifetime is given twice"),
     ("lognormal(mean=5, sd=2, mu=1)", r"the lifetime is given twice"),
     ("normal(mean=5, sigma=2)", r"the arguments do not fit; write normal\(mean, sd\)"),
+    ("weibull(scale=5, mean=4)", r"the arguments do not fit"),
+    ("weibull(mean=5, shape=2, cv=0.5)", r"the lifetime is given twice"),
+    ("lognormal(median=5, gsd=0.9)", r"does not exist; its gsd is above 1"),
+    ("weibull(mean=2, shape=life)", r"the shape of a weibull lifetime must be \["),
+    ("gamma(shape=2, rate=life)", r"the rate of a gamma lifetime must be \["),
     ("normal(5, **{})", r"the arguments do not fit|not part of the grammar"),
     ("weibull(5 5)", r"5 5"),
     ("normal(mass, 2)", r"the mean of a normal lifetime must be \[time\], not \[mass\]"),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ndmc.engine.instructions import Arithmetic, Places, instructions_of
 from ndmc.engine.reach import rows_of, table_of
-from ndmc.engine.row_code import Call, Fed, Loop, Other, RowCode
+from ndmc.engine.row_code import Call, Fed, Lives, Loop, Other, RowCode
 from ndmc.engine.sampled_rows import Sampling
 from ndmc.plan.samplers import Group
 from ndmc.plan.steps import Conditioning, one_by_one
@@ -76,6 +76,8 @@ class _Second:
         """Return the names that are read by name."""
         steps = [call.step for call in self.first.each if isinstance(call, Loop | Other)]
         found = frozenset[str]().union(*(step.inputs for step in one_by_one(steps)))
+        lives = [call.step.lifetime for call in self.first.each if isinstance(call, Lives)]
+        found |= {name for one in lives for part in one.expressions for name in part.names}
         if self.first.conditioning is not None:
             found |= {*self.first.conditioning.parameters}
         return found & self.first.names.keys()
@@ -129,6 +131,12 @@ class _Second:
         if not len(table):
             return []
         return [instructions_of(table[:, 0], self.moved(table[:, 1:]))]
+
+    def lives(self, call: Lives) -> list[Call]:
+        if not self.hit[call.scale : call.scale + call.cells].any():
+            return []
+        shift = self.first.rows
+        return [replace(call, scale=call.scale + shift, shape=call.shape + shift)]
 
     def fed(self, call: Fed) -> list[Call]:
         cells = np.arange(call.cells)
@@ -189,6 +197,7 @@ class _Second:
 
 _MOVE: Mapping[type, Callable[[_Second, Any], list[Any]]] = {
     Arithmetic: _Second.arithmetic,
+    Lives: _Second.lives,
     Fed: _Second.fed,
     Loop: _Second.loop,
     Other: _Second.other,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.engine.instructions import Arithmetic, Places
-from ndmc.engine.row_code import Fed, Loop, Other, RowCode
+from ndmc.engine.row_code import Fed, Lives, Loop, Other, RowCode
 from ndmc.plan.steps import Cohort, Profile
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import ALONG
@@ -100,6 +100,12 @@ def table_of(call: Arithmetic) -> Places:
     turn = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     each = np.repeat(lines, count, axis=0)
     return np.stack([each[:, 0], *(each[:, k] + turn * each[:, k + 1] for k in (2, 4, 6, 8))], 1)
+
+
+def _mark_lives(call: Lives, found: Marks, code: RowCode) -> None:
+    marks = _by_cell(call.step.lifetime.expressions, call.step.dims[:-1], found, code)
+    for first in (call.scale, call.shape):
+        found[first : first + call.cells] = marks
 
 
 def _mark_fed(call: Fed, found: Marks, code: RowCode) -> None:
@@ -206,6 +212,7 @@ def _over(marks: Marks, has: tuple[str, ...], wants: tuple[str, ...], code: RowC
 
 _MARK: Mapping[type, Callable[[Any, Marks, RowCode], None]] = {
     Arithmetic: _mark_arithmetic,
+    Lives: _mark_lives,
     Fed: _mark_fed,
     Loop: _mark_loop,
     Other: _mark_other,

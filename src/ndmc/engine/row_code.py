@@ -35,6 +35,16 @@ __all__ = ["compile_rows"]
 
 
 @dataclass(frozen=True)
+class Lives:
+    """Scale and shape of a Weibull stock, from other numbers of its lifetime: the first rows."""
+
+    step: Cohort
+    cells: int
+    scale: int
+    shape: int
+
+
+@dataclass(frozen=True)
 class Fed:
     """A Weibull stock that its inflow feeds: the first rows of what is read and written."""
 
@@ -70,7 +80,7 @@ class Other:
     certain: bool = False
 
 
-Call = Arithmetic | Fed | Loop | Other
+Call = Arithmetic | Lives | Fed | Loop | Other
 
 
 @dataclass(frozen=True)
@@ -220,11 +230,7 @@ class _RowCompiler(Writer[Call]):
 
     def _fed(self, step: Cohort) -> None:
         cells = step.dims[:-1]
-        numbers = dict(step.lifetime.arguments)
-        scale, shape = (
-            self.solid(self.spread(self.expressions.rows(one, self.take), one.dims, cells))
-            for one in (numbers["scale"], numbers["shape"])
-        )
+        scale, shape = self._lives(step)
         inflow = self._sum(step.inflows, step.dims, self.take)
         first = self.solid(inflow)
         size = self.shape(step.dims)
@@ -244,6 +250,19 @@ class _RowCompiler(Writer[Call]):
                 int(release.flat[0]) if step.release else None,
             )
         )
+
+    def _lives(self, step: Cohort) -> tuple[int, int]:
+        """Return the first rows of the scale and the shape of a Weibull stock."""
+        cells, numbers = step.dims[:-1], dict(step.lifetime.arguments)
+        if numbers.keys() == {"scale", "shape"}:
+            scale, shape = (
+                self.solid(self.spread(self.expressions.rows(one, self.take), one.dims, cells))
+                for one in (numbers["scale"], numbers["shape"])
+            )
+            return scale, shape
+        scale, shape = (int(self.take((self.dims.size(cells),))[0]) for _ in range(2))
+        self.calls.append(Lives(step, self.dims.size(cells), scale, shape))
+        return scale, shape
 
     def _other(self, step: Cohort | Profile) -> None:
         inflow, certain = -1, False
@@ -343,10 +362,9 @@ class _RowCompiler(Writer[Call]):
 def is_fed(step: Cohort) -> bool:
     """Whether a stock is one that a single kernel computes."""
     lifetime = step.lifetime
-    names = {name for name, _ in lifetime.arguments}
     plain = step.level is None and step.initial is None and not step.removals
-    weibull = lifetime.kind == "weibull" and names == {"scale", "shape"}
     timeless = lifetime.factor is None and not lifetime.varies
+    weibull = lifetime.kind == "weibull"
     return plain and weibull and timeless and lifetime.convention != "pdf_integer"
 
 

@@ -15,11 +15,12 @@ from ndmc.dims import align, flat
 from ndmc.engine.cohorts import Members, log_nodes
 from ndmc.engine.initial_stocks import initial_amounts
 from ndmc.engine.instructions import Arithmetic, Places
-from ndmc.engine.row_code import Call, Fed, Loop, Other, RowCode
+from ndmc.engine.row_code import Call, Fed, Lives, Loop, Other, RowCode
 from ndmc.engine.stocks import driven, fed, profiled
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
+from ndmc.scenario.lifetimes import canonical
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
 from ndmc_kernels import sampling
@@ -144,6 +145,9 @@ class Tile(Mapping[str, Floats]):
                 case Arithmetic():
                     compute(call.instructions, self.rows)
                     timer.lap("flows")
+                case Lives():
+                    self._lives(call)
+                    timer.lap("stocks")
                 case Fed():
                     self._fed(call)
                     timer.lap("stocks")
@@ -156,6 +160,13 @@ class Tile(Mapping[str, Floats]):
                 case Other(step=Cohort() as step):
                     self._cohort(call, step)
                     timer.lap("stocks")
+
+    def _lives(self, call: Lives) -> None:
+        """Compute the scale and the shape of a Weibull stock."""
+        numbers = Members(call.step, self, self.code.dims, self.width).numbers(0)
+        both = canonical(call.step.lifetime.kind, numbers)
+        for first, values in zip((call.scale, call.shape), both, strict=True):
+            self.rows[first : first + call.cells] = values
 
     def _fed(self, call: Fed) -> None:
         """Compute a Weibull stock and what it releases."""

@@ -12,7 +12,14 @@ from ndmc.errors import InputError
 from ndmc.plan.steps import Cohort, Lifetime, Step
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression, ExpressionError
-from ndmc.scenario.lifetimes import TABLE, Argument, canonical, outlived, parse_lifetime
+from ndmc.scenario.lifetimes import (
+    TABLE,
+    Argument,
+    canonical,
+    does_not_exist,
+    outlived,
+    parse_lifetime,
+)
 from ndmc.scenario.marginals import normal_cdf
 from ndmc.scenario.schema import StockEntry
 from ndmc.scenario.units import NONE
@@ -57,9 +64,7 @@ def read_lifetime(names: Vocabulary, name: str, stock: StockEntry) -> Lifetime:
         return lifetime
     numbers = central_numbers(names, lifetime)
     if any(np.isnan(number).any() for number in numbers):
-        names.fail(
-            "a lifetime of these numbers does not exist; its mean needs a shape above 1", *key
-        )
+        names.fail(does_not_exist(kind), *key)
     if kind == "fixed" and numbers and numbers[0].min() < 0:
         names.fail(f"a lifetime cannot be negative, found {numbers[0].min():g} years", *key)
     return replace(lifetime, panels=_panels(names, lifetime, numbers))

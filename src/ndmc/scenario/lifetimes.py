@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ndmc.errors import nearest
+from ndmc.errors import nearest, shortened
 from ndmc.scenario.expressions import ExpressionError
 from ndmc.scenario.syntax import parse
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 
-__all__ = ["TABLE", "Argument", "canonical", "outlived", "parse_lifetime"]
+__all__ = ["TABLE", "Argument", "canonical", "does_not_exist", "outlived", "parse_lifetime"]
 
 #: The lifetime that is given as a table of shares, not as a distribution.
 TABLE = "survival"
@@ -29,23 +29,49 @@ class Argument:
     positive: bool = True
 
 
-_MEAN, _SD, _CV = Argument("mean", TIME), Argument("sd", TIME), Argument("cv", NONE)
+_MEAN, _MEDIAN = Argument("mean", TIME), Argument("median", TIME)
+
+_SD, _CV = Argument("sd", TIME), Argument("cv", NONE)
 
 _SCALE, _SHAPE = Argument("scale", TIME), Argument("shape", NONE)
 
-# The first form of each is the one that is written without names.
+_SIGMA, _GROWTH = Argument("sigma", NONE), Argument("g", TIME**-1)
+
+_MOMENTS = ((_MEAN, _SD), (_MEAN, _CV))
+
+# The first form of each is the one that is written without names. Weibull's scale and mean are
+# none: of shapes on both sides of 2.166 they have the same ratio.
 _FORMS: dict[str, tuple[tuple[Argument, ...], ...]] = {
     "fixed": ((Argument("years", TIME, positive=False),),),
-    "normal": ((_MEAN, _SD),),
-    "truncated_normal": ((_MEAN, _SD),),
-    "folded_normal": ((_MEAN, _SD),),
-    "lognormal": ((_MEAN, _SD), (Argument("mu", NONE, positive=False), Argument("sigma", NONE))),
-    "weibull": ((_SCALE, _SHAPE), (_MEAN, _CV)),
-    "gamma": ((_MEAN, _CV), (_SHAPE, _SCALE)),
-    "loglogistic": ((_SCALE, _SHAPE), (_MEAN, _SHAPE)),
-    "gompertz": ((Argument("c", NONE), Argument("g", TIME**-1)),),
+    "normal": _MOMENTS,
+    "truncated_normal": _MOMENTS,
+    "folded_normal": _MOMENTS,
+    "lognormal": (
+        *_MOMENTS,
+        (Argument("mu", NONE, positive=False), _SIGMA),
+        (_MEAN, _SIGMA),
+        (_MEDIAN, _SIGMA),
+        (_MEDIAN, Argument("gsd", NONE)),
+    ),
+    "weibull": ((_SCALE, _SHAPE), (_MEAN, _CV), (_MEAN, _SD), (_MEAN, _SHAPE), (_MEDIAN, _SHAPE)),
+    "gamma": (
+        (_MEAN, _CV),
+        (_MEAN, _SD),
+        (_MEAN, _SHAPE),
+        (_SHAPE, _SCALE),
+        (_SHAPE, Argument("rate", TIME**-1)),
+    ),
+    "loglogistic": ((_SCALE, _SHAPE), (_MEAN, _SHAPE), (_MEDIAN, _SHAPE)),
+    "gompertz": (
+        (Argument("c", NONE), _GROWTH),
+        (_MEDIAN, _GROWTH),
+        (Argument("mode", TIME), _GROWTH),
+    ),
     TABLE: ((Argument("table", NONE, positive=False),),),
 }
+
+#: What numbers of a kind must be for it to exist, where that is not only above zero.
+_BOUNDS = {"loglogistic": "its mean needs a shape above 1", "lognormal": "its gsd is above 1"}
 
 
 def parse_lifetime(text: str) -> tuple[str, dict[Argument, str]]:
@@ -75,7 +101,18 @@ def _written(kind: str) -> str:
         f"{kind}({', '.join(a.name + '=' * (n > 0) for a in form)})"
         for n, form in enumerate(_FORMS[kind])
     )
-    return " or ".join(forms)
+    return shortened(forms, last=" or ")
+
+
+def does_not_exist(kind: str) -> str:
+    """Say that there is no lifetime of a kind with some numbers.
+
+    Examples
+    --------
+    >>> does_not_exist("loglogistic")
+    'a lifetime of these numbers does not exist; its mean needs a shape above 1'
+    """
+    return f"a lifetime of these numbers does not exist; {_BOUNDS.get(kind, 'look at them')}"
 
 
 def _arguments(kind: str, args: list[ast.expr], keywords: list[ast.keyword]) -> dict[Argument, str]:
@@ -100,20 +137,54 @@ def _arguments(kind: str, args: list[ast.expr], keywords: list[ast.keyword]) -> 
 
 def canonical(kind: str, given: Mapping[str, Floats]) -> tuple[Floats, ...]:
     """Return the numbers that `outlived` wants from those of any form of a lifetime."""
-    convert = _CONVERSIONS.get((kind, *given))
+    convert = _CONVERSIONS.get((kind, *given))  # a loglogistic median is its scale
     return convert(*given.values()) if convert else tuple(given.values())
 
 
+def _mean_and_sd(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    return mean, mean * cv
+
+
 def _lognormal_of_mean(mean: Floats, sd: Floats) -> tuple[Floats, ...]:
-    variance = np.log1p((sd / mean) ** 2)
+    return _lognormal_of_cv(mean, sd / mean)
+
+
+def _lognormal_of_cv(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    # mean = exp(mu + variance / 2), and cv**2 + 1 = exp(variance)
+    variance = np.log1p(cv**2)
     return np.log(mean) - variance / 2, np.sqrt(variance)
 
 
-def _weibull_of_mean(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+def _lognormal_of_sigma(mean: Floats, sigma: Floats) -> tuple[Floats, ...]:
+    return np.log(mean) - sigma**2 / 2, sigma
+
+
+def _lognormal_of_median(median: Floats, sigma: Floats) -> tuple[Floats, ...]:
+    return np.log(median), sigma
+
+
+def _lognormal_of_gsd(median: Floats, gsd: Floats) -> tuple[Floats, ...]:
+    # A geometric standard deviation of 1 and below is none: nan, which the run names.
+    return np.log(median), np.log(np.where(gsd > 1, gsd, np.nan))
+
+
+def _weibull_of_cv(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    return _weibull_of_mean(mean, _weibull_shape(cv))
+
+
+def _weibull_of_sd(mean: Floats, sd: Floats) -> tuple[Floats, ...]:
+    return _weibull_of_cv(mean, sd / mean)
+
+
+def _weibull_of_mean(mean: Floats, shape: Floats) -> tuple[Floats, ...]:
     from scipy.special import gamma
 
-    shape = _weibull_shape(cv)
     return mean / gamma(1 + 1 / shape), shape
+
+
+def _weibull_of_median(median: Floats, shape: Floats) -> tuple[Floats, ...]:
+    # exp(-(median / scale)**shape) = 1 / 2
+    return median * np.log(2.0) ** (-1 / shape), shape
 
 
 def _weibull_shape(cv: Floats) -> Floats:
@@ -135,8 +206,21 @@ def _weibull_shape(cv: Floats) -> Floats:
     return np.exp(x)
 
 
-def _gamma_of_mean(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+def _gamma_of_cv(mean: Floats, cv: Floats) -> tuple[Floats, ...]:
+    # mean = shape scale, and cv**2 = 1 / shape
     return cv**-2, mean * cv**2
+
+
+def _gamma_of_sd(mean: Floats, sd: Floats) -> tuple[Floats, ...]:
+    return _gamma_of_cv(mean, sd / mean)
+
+
+def _gamma_of_mean(mean: Floats, shape: Floats) -> tuple[Floats, ...]:
+    return shape, mean / shape
+
+
+def _gamma_of_rate(shape: Floats, rate: Floats) -> tuple[Floats, ...]:
+    return shape, 1 / rate
 
 
 def _loglogistic_of_mean(mean: Floats, shape: Floats) -> tuple[Floats, ...]:
@@ -144,11 +228,36 @@ def _loglogistic_of_mean(mean: Floats, shape: Floats) -> tuple[Floats, ...]:
     return np.where(shape > 1, mean * np.sinc(1 / shape), np.nan), shape
 
 
+def _gompertz_of_median(median: Floats, g: Floats) -> tuple[Floats, ...]:
+    # exp(-c (exp(g median) - 1)) = 1 / 2
+    return np.log(2.0) / np.expm1(g * median), g
+
+
+def _gompertz_of_mode(mode: Floats, g: Floats) -> tuple[Floats, ...]:
+    # The density c g exp(g a - c (exp(g a) - 1)) is highest where c exp(g a) = 1.
+    return np.exp(-g * mode), g
+
+
 _CONVERSIONS: dict[tuple[str, ...], Callable[..., tuple[Floats, ...]]] = {
+    ("normal", "mean", "cv"): _mean_and_sd,
+    ("truncated_normal", "mean", "cv"): _mean_and_sd,
+    ("folded_normal", "mean", "cv"): _mean_and_sd,
     ("lognormal", "mean", "sd"): _lognormal_of_mean,
-    ("weibull", "mean", "cv"): _weibull_of_mean,
-    ("gamma", "mean", "cv"): _gamma_of_mean,
+    ("lognormal", "mean", "cv"): _lognormal_of_cv,
+    ("lognormal", "mean", "sigma"): _lognormal_of_sigma,
+    ("lognormal", "median", "sigma"): _lognormal_of_median,
+    ("lognormal", "median", "gsd"): _lognormal_of_gsd,
+    ("weibull", "mean", "cv"): _weibull_of_cv,
+    ("weibull", "mean", "sd"): _weibull_of_sd,
+    ("weibull", "mean", "shape"): _weibull_of_mean,
+    ("weibull", "median", "shape"): _weibull_of_median,
+    ("gamma", "mean", "cv"): _gamma_of_cv,
+    ("gamma", "mean", "sd"): _gamma_of_sd,
+    ("gamma", "mean", "shape"): _gamma_of_mean,
+    ("gamma", "shape", "rate"): _gamma_of_rate,
     ("loglogistic", "mean", "shape"): _loglogistic_of_mean,
+    ("gompertz", "median", "g"): _gompertz_of_median,
+    ("gompertz", "mode", "g"): _gompertz_of_mode,
 }
 
 
