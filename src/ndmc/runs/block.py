@@ -39,6 +39,7 @@ from ndmc.store.spec import Spec
 from ndmc.store.store import Store
 from ndmc.store.view import View
 from ndmc.typing import Array
+from ndmc_kernels.digest import LEAF
 
 #: Draws evaluated at a time within a block, or fewer if their results outgrow so many bytes. All
 #: outputs of china_nd on two threads: 33.9 us of processors a draw with 1024, 35.8 with 2048, 37.5
@@ -53,9 +54,13 @@ class StoppedError(Exception):
 
 
 def at_once(plan: Plan, spec: Spec) -> int:
-    """Return how many draws are evaluated at a time: whole tiles, whose results fit the memory."""
+    """Return how many draws are evaluated at a time: whole tiles and leaves of their sums.
+
+    As many as have results that fit the memory.
+    """
     fitting = _RESULTS // max(plan.cells * np.dtype(spec.dtype).itemsize, 1)
-    return max(min(fitting, _AT_ONCE) // tile_width(plan), 1) * tile_width(plan)
+    step = max(tile_width(plan), LEAF)
+    return max(min(fitting, _AT_ONCE) // step, 1) * step
 
 
 @dataclass(frozen=True)
