@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ndmc.dims import Dims
 from ndmc.reconciliation.derivatives import NotSmoothError, Slope, degree, differentiate
+from ndmc.scenario.composing import Composer
 from ndmc.scenario.expressions import Variable
 from ndmc.scenario.grammar import compile_expression
 from ndmc.scenario.operations import evaluate_expression
@@ -81,6 +82,12 @@ def expression(text):
     return compile_expression(text, {name: Variable(d, NONE) for name, d in NAMES.items()}, DIMS)
 
 
+def by_label(dim, taken, *texts):
+    """Return formulas by label."""
+    names = {name: Variable(d, NONE) for name, d in NAMES.items()}
+    return Composer(names, DIMS).by_label(dim, taken, *map(expression, texts))
+
+
 def arrays(points):
     """Return the names' values of points [variable, draw]."""
     ends = np.cumsum([0, *SIZES.values()])
@@ -135,6 +142,18 @@ def near(tree, point=POINT):
 def test_derivatives_are_those_of_differences(name):
     """Values and derivatives of each operation, of names of any dims."""
     near(expression(OPERATIONS[name]))
+
+
+@pytest.mark.parametrize(("dim", "taken"), [("k", (0, 1, 0)), ("year", (1, 0, 0, 1))])
+def test_formulas_by_label(dim, taken):
+    """Each label has the derivatives of its own formula; what runs along the dim reads all."""
+    inner = by_label("k", (1, 0, 0), "a * c / sum(a, over=k)", "d")
+    compose = Composer({name: Variable(d, NONE) for name, d in NAMES.items()}, DIMS)
+    near(compose.by_label(dim, taken, inner, expression("lag(b) * sum(a, over=k) * c")))
+    found = differentiate(by_label(dim, taken, "b", "c"), known(), DIMS, VARIABLES)
+    assert found.by.nnz == DIMS.size(("k", "year"))
+    assert degree(inner, dict.fromkeys("abcd", 1)) == 2
+    assert degree(by_label(dim, taken, "b", "2 * d"), dict.fromkeys("bd", 1)) == 1
 
 
 sums = st.recursive(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import align
+from ndmc.dims import align, expand
 from ndmc.engine.row_code import RowCode
 from ndmc.engine.tiles import Tile
 from ndmc.plan.findings import Extent, Watch, further
@@ -218,10 +218,10 @@ def _below_zero(watch: Watch, seen: _Seen) -> Mask:
 def _clipped(watch: Watch, seen: _Seen) -> Mask:
     assert watch.value is not None
     inner, low, high = (
-        align(evaluate_expression(part, seen.tile), part.dims, watch.value.dims, seen.plan.dims)
+        expand(evaluate_expression(part, seen.tile, watch.within), part.dims, watch.value.dims)
         for part in watch.value.arguments
     )
-    return _any((inner < low) | (inner > high))
+    return _any(np.asarray((inner < low) | (inner > high)))
 
 
 def _falling(watch: Watch, seen: _Seen) -> Mask:

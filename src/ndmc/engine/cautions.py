@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import align
+from ndmc.dims import expand
 from ndmc.plan.description import members_of
 from ndmc.plan.findings import rounded
 from ndmc.plan.steps import Cohort, Formula, Plan, Share
-from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import evaluate_expression
+from ndmc.scenario.expressions import EVERYWHERE, Expression, Within
+from ndmc.scenario.operations import COMPARISONS, evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
@@ -36,8 +36,9 @@ def cautions(scenario: Scenario, plan: Plan, central: Central) -> Iterator[tuple
                 yield message, scenario.document.where("stocks", step.target)
         if isinstance(step, Formula | Share):
             kind = "flows" if step.target in scenario.file.flows else "indicators"
-            for part in step.expression.parts("first_year"):
-                if _holds_of_nothing(part.arguments[0], plan, values):
+            for part, within in step.expression.placed("first_year", EVERYWHERE):
+                ((condition, inside),) = part.needed(within)
+                if _holds_of_nothing(condition, inside, values):
                     message = (
                         f"a first_year() in {step.target!r} is {plan.dims.years[0]} because both "
                         "sides of its comparison are still 0 then; compare with > or <, or begin "
@@ -83,17 +84,15 @@ def _by_year(values: Floats, years: int) -> Floats:
 # --- an event that is only nothing against nothing ----------------------------------------------
 
 
-def _holds_of_nothing(condition: Expression, plan: Plan, values: Mapping[str, Floats]) -> bool:
+def _holds_of_nothing(condition: Expression, within: Within, values: Mapping[str, Floats]) -> bool:
     """Whether a comparison holds in the first year of some cell, where both of its sides are 0."""
-    if "year" not in condition.dims or not condition.names <= values.keys():
+    if condition.operation not in COMPARISONS or "year" not in condition.dims:
         return False
-    sides = [
-        align(evaluate_expression(side, values), side.dims, condition.dims, plan.dims)
-        for side in condition.arguments
-    ]
-    axis = condition.dims.index("year")
+    if not condition.names <= values.keys():
+        return False
+    first = {**within, "year": (0,)}
     holds, *amounts = (
-        np.take(one, 0, axis)
-        for one in (np.asarray(evaluate_expression(condition, values)), *sides)
+        expand(evaluate_expression(one, values, first), one.dims, condition.dims)
+        for one in (condition, *condition.arguments)
     )
     return bool(((holds != 0) & (amounts[0] == 0) & (amounts[1] == 0)).any())

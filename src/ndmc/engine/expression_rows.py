@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ndmc.engine.instructions import Places, Room, Writer
-from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import ALONG
+from ndmc.engine.instructions import Places, Room, Writer, expanded
+from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression, Within
+from ndmc.scenario.operations import ALONG, picked
 
 
 class ExpressionRows:
@@ -18,26 +18,51 @@ class ExpressionRows:
     def __init__(self, writer: Writer[Any], names: dict[str, Places]) -> None:
         self.write, self.names = writer, names
 
-    def rows(self, expression: Expression, room: Room) -> Places:
-        """Return the rows of an expression; what is computed last is written to the room."""
+    def rows(self, expression: Expression, room: Room, within: Within = EVERYWHERE) -> Places:
+        """Return the rows of an expression; what is computed last is written to the room.
+
+        Only those ``within`` some positions along dims are computed, if such are given.
+        """
         match expression.operation:
             case "number":
                 return self.write.number(expression.value)
             case "name":
-                return self.names[expression.name]
+                return picked(self.names[expression.name], expression.dims, within)
             case "series":
-                return np.array([int(self.write.number(float(n))) for n in expression.positions])
+                rows = np.array([int(self.write.number(float(n))) for n in expression.positions])
+                return picked(rows, expression.dims, within)
+            case operation if operation == BY_LABEL:
+                return self._by_label(expression, room, within)
             case operation if operation in ALONG:
-                inner = self.rows(expression.arguments[0], self.write.scratch)
-                return _ALONG[operation](self, inner, expression, room)
+                ((argument, inside),) = expression.needed(within)
+                inner = self.rows(argument, self.write.scratch, inside)
+                found = _ALONG[operation](self, inner, expression, room)
+                return picked(found, expression.dims, expression.untaken(within))
         operation, arguments = _merged(expression)
+        shape = self._shape(expression.dims, within)
         spread = [
-            self.write.spread(self.rows(part, self.write.scratch), part.dims, expression.dims)
+            np.broadcast_to(
+                expanded(self.rows(part, self.write.scratch, within), part.dims, expression.dims),
+                shape,
+            )
             for part in arguments
         ]
-        target = room(self.write.shape(expression.dims))
+        target = room(shape)
         self.write.do(operation, target, *spread)
         return target
+
+    def _shape(self, dims: tuple[str, ...], within: Within) -> tuple[int, ...]:
+        whole = zip(dims, self.write.shape(dims), strict=True)
+        return tuple(len(within[dim]) if dim in within else size for dim, size in whole)
+
+    def _by_label(self, expression: Expression, room: Room, within: Within) -> Places:
+        """Return the rows of the formula that each label takes: none is computed for another."""
+        found = np.empty(self._shape(expression.dims, within), dtype=np.int64)
+        by_label = np.moveaxis(found, expression.axis, 0)
+        for part, places, inside in expression.taken(within):
+            rows = expanded(self.rows(part, room, inside), part.dims, expression.dims)
+            by_label[list(places)] = np.moveaxis(rows, expression.axis, 0)
+        return found
 
     def _added(self, parts: Sequence[Any], room: Room) -> Places:
         if len(parts) == 1:

@@ -35,6 +35,12 @@ _Moves = list[tuple[int, Places]]
 _Call = TypeVar("_Call")
 
 
+def expanded(places: Places, has: tuple[str, ...], wants: tuple[str, ...]) -> Places:
+    """Return rows with an axis of length one for every dim that they lack."""
+    shape = iter(places.shape)
+    return places.reshape([next(shape) if dim in has else 1 for dim in wants])
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """Instructions that `ndmc_kernels.rows.compute` runs in one call."""
@@ -94,9 +100,7 @@ class Writer(Generic[_Call]):
 
     def spread(self, places: Places, has: tuple[str, ...], wants: tuple[str, ...]) -> Places:
         """Return rows over more dims."""
-        shape = iter(places.shape)
-        expanded = places.reshape([next(shape) if dim in has else 1 for dim in wants])
-        return np.broadcast_to(expanded, self.shape(wants))
+        return np.broadcast_to(expanded(places, has, wants), self.shape(wants))
 
     def solid(self, places: Places) -> int:
         """Return the first of rows that lie one after the other, copied if they do not."""

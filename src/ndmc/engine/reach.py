@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Lives, Loop, Other, RowCode
 from ndmc.plan.steps import Cohort, Profile
-from ndmc.scenario.expressions import Expression
+from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression
 from ndmc.scenario.operations import ALONG
 from ndmc_kernels.operations import Operation
 
@@ -192,6 +192,12 @@ def _marks_of(expression: Expression, found: Marks, code: RowCode) -> Marks:
         inside = _all(_marks_of(expression.arguments[0], found, code))
         return np.full(size, inside, dtype=object)
     marks = np.zeros(size, dtype=object)
+    if expression.operation == BY_LABEL:
+        by_label = np.moveaxis(marks, expression.axis, 0)
+        for part, places, _ in expression.taken(EVERYWHERE):
+            over = _over(_marks_of(part, found, code), part.dims, expression.dims, code)
+            by_label[list(places)] = np.moveaxis(over, expression.axis, 0)[list(places)]
+        return marks
     for part in expression.arguments:
         marks = marks | _over(_marks_of(part, found, code), part.dims, expression.dims, code)
     return np.asarray(marks)

@@ -249,7 +249,7 @@ def _ranges(names: Vocabulary, steps: Iterable[Step]) -> dict[str, tuple[float, 
     members = [*one_by_one(steps)]
     shares = [step.expression for step in members if isinstance(step, Share)]
     shares += [share for m in members if isinstance(m, Cohort) for _, share in m.removals]
-    plain = {share.name for share in shares if share.operation == "name"}
+    plain = {one.name for share in shares for one in share.branches if one.operation == "name"}
     return {
         name: parameter.range or (0.0, 1.0 if name in plain else math.inf)
         for name, parameter in names.scenario.parameters.items()

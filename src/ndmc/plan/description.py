@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ndmc.plan.formulas import in_words
 from ndmc.plan.steps import Balance, Cohort, Plan, Profile, Share, Single, Step, one_by_one
 from ndmc.scenario.scenario import Scenario
 
@@ -35,17 +36,17 @@ def describe(step: Single, name: str, scenario: Scenario) -> str:
             stock = file.stocks.get(scenario.holders.get(origin, ""))
             held = stock is not None and stock.kind == "lifetime"
             what = "the stock releases in" if held else "enters"
-            return f"share {flows[name].share} of what {what} {origin}"
+            return f"share {in_words(flows[name].share)} of what {what} {origin}"
         case Balance(process=process, kind=kind):
             return _CLOSINGS[kind].format(process)
         case _ if name in flows and flows[name].value is not None:
-            return f"given: {flows[name].value}"
+            return f"given: {in_words(flows[name].value)}"
         case _ if name in flows:
             return "what the buffer cannot cover"
         case _ if name in file.stocks:
             stock = file.stocks[name]
             return f"{stock.kind}: what enters {stock.process} and does not leave"
-    return str(file.indicators[name].value)
+    return in_words(file.indicators[name].value)
 
 
 _CLOSINGS = {
@@ -57,6 +58,6 @@ _CLOSINGS = {
 
 def _lifetime_in_words(step: Cohort, scenario: Scenario) -> str:
     stock = scenario.file.stocks[step.target]
-    given = f"given: {stock.value}; " if stock.value is not None else ""
+    given = f"given: {in_words(stock.value)}; " if stock.value is not None else ""
     at = "" if step.lifetime.kind == "survival" else f", inflow at {stock.inflow_at}"
     return f"{given}{stock.lifetime}{at}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ndmc.scenario.expressions import Expression
+from ndmc.scenario.expressions import Expression, Within
 
 __all__ = ["Extent", "Kind", "Watch", "found_in", "further", "rounded", "said"]
 
@@ -35,13 +35,15 @@ Kind = (
 class Watch:
     """Something that draws are counted of, and when: see `ndmc.engine.audit`.
 
-    ``value`` is the expression it looks at, if it looks at one. How far a draw goes beyond what is
-    right has ``dims``, and is in ``unit`` once multiplied by ``scale``.
+    ``value`` is the expression it looks at, if it looks at one, ``within`` some positions along
+    dims. How far a draw goes beyond what is right has ``dims``, and is in ``unit`` once multiplied
+    by ``scale``.
     """
 
     name: str
     kind: Kind
     value: Expression | None = None
+    within: Within = field(default_factory=dict, hash=False)
     low: float = -np.inf
     high: float = np.inf
     where: str = ""

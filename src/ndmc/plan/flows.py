@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ndmc.plan.closing import Closing, close_flows
+from ndmc.plan.formulas import Given
 from ndmc.plan.splits import check_share_sums, share_step
 from ndmc.plan.steps import Balance, Formula, Share, Single, Term, hidden
 from ndmc.plan.vocabulary import Vocabulary
@@ -41,7 +42,7 @@ def _flow(names: Vocabulary, name: str, closing: Closing | None) -> list[Single]
     return [_balance(names, name, closing)] if closing else []
 
 
-def flow_value(names: Vocabulary, name: str, text: str) -> Expression:
+def flow_value(names: Vocabulary, name: str, given: Given) -> Expression:
     """Return the value of a flow."""
     units, key = names.scenario.units, ("flows", name, "value")
 
@@ -56,7 +57,7 @@ def flow_value(names: Vocabulary, name: str, text: str) -> Expression:
             f"({units.name(units.flow)})" + f"; {hint}" * (found.dimension == units.stock)
         )
 
-    return names.read(text, *key, of=name, wants=misfit, dims=names.flow_dims(name))
+    return names.read(given, *key, of=name, wants=misfit, dims=names.flow_dims(name))
 
 
 def _balance(names: Vocabulary, name: str, closing: Closing) -> Balance:

@@ -13,10 +13,11 @@ import numpy as np
 
 from ndmc.dims import Dims
 from ndmc.plan.elimination import Elimination
+from ndmc.plan.loop_labels import by_year, split
 from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, code_of
 from ndmc.plan.loop_rules import Fate, LoopError, Rules
 from ndmc.plan.steps import Balance, March, Program, Share, Single, Term
-from ndmc.scenario.expressions import Expression
+from ndmc.scenario.expressions import BY_LABEL, Expression
 from ndmc.scenario.operations import OPERATIONS
 
 
@@ -50,6 +51,7 @@ class _LoopCompiler:
         self.write = ProgramWriter()
         self.known: set[str] = set()
         self.series = {name: self.write.take(dims.size(has)) for name, has in rules.dims.items()}
+        self.split: dict[int, tuple[Expression, Expression]] = {}
         self.inputs: dict[Expression, int] = {}
         self.tables: dict[tuple[int, int], int] = {}
         self.starts: dict[tuple[int, int], int] = {}
@@ -186,6 +188,8 @@ class _LoopCompiler:
                 return self._product(expression, cell)
             case "where":
                 return self._chosen(expression, cell)
+            case operation if operation == BY_LABEL:
+                return self._by_label(expression, cell)
         values = [self._visit(argument, cell) for argument in arguments]
         self._refuse_unknowns(operation, values)
         return Linear(self.write.do(operation, *(value.constant for value in values)))
@@ -231,6 +235,18 @@ class _LoopCompiler:
             pair = (yes.unknowns.get(unknown, 0.0), no.unknowns.get(unknown, 0.0))
             chosen.unknowns[unknown] = self.write.do("where", test.constant, *pair)
         return chosen
+
+    def _by_label(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
+        if id(expression) not in self.split:
+            self.split[id(expression)] = split(expression, self.rules.members)
+        known, others = self.split[id(expression)]
+        dim = expression.dims[expression.axis]
+        if dim == "year":
+            return self._visit(by_year(others), cell)
+        taken = others.positions[cell[dim]]
+        if others.arguments[taken].names & self.rules.members:
+            return self._visit(others.arguments[taken], cell)
+        return self._input(known, cell)
 
     # --- rows ------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 from ndmc.dims import rows_in, rows_of
 from ndmc.errors import shortened
 from ndmc.label import pairs
+from ndmc.plan.formulas import Given
 from ndmc.plan.steps import Share, Term, hidden
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression
@@ -33,15 +34,15 @@ _TRIES, _NEAR = 3, 1e-9
 _WAY = 0.1
 
 
-def share_of_flow(names: Vocabulary, name: str, text: str) -> Expression:
+def share_of_flow(names: Vocabulary, name: str, given: Given) -> Expression:
     """Return the share that a flow is of what enters its origin."""
     key, dims = ("flows", name, "share"), names.flow_dims(name)
-    return names.read(text, *key, of=name, wants=plain("a share"), dims=dims)
+    return names.read(given, *key, of=name, wants=plain("a share"), dims=dims)
 
 
-def share_step(names: Vocabulary, name: str, text: str) -> Share:
+def share_step(names: Vocabulary, name: str, given: Given) -> Share:
     """Return the step that computes a flow which is a share of what enters its origin."""
-    share, origin = share_of_flow(names, name, text), names.file.flows[name].origin
+    share, origin = share_of_flow(names, name, given), names.file.flows[name].origin
     key, dims = ("flows", name, "share"), names.flow_dims(name)
     if origin not in names.file.processes:
         hint = "list it among the processes, or give a value instead of a share"

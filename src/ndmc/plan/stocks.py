@@ -10,6 +10,7 @@ import numpy as np
 
 from ndmc.dims import align
 from ndmc.errors import nearest
+from ndmc.plan.formulas import Given
 from ndmc.plan.initial_stocks import check_not_negative, initial_amount, initial_cohorts
 from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
@@ -186,9 +187,9 @@ def _cohort(names: Vocabulary, name: str, stock: StockEntry) -> Cohort:
     )
 
 
-def _level(names: Vocabulary, name: str, text: str) -> Expression:
+def _level(names: Vocabulary, name: str, given: Given) -> Expression:
     key, dims = ("stocks", name, "value"), names.stock_dims(name)
-    level = names.read(text, *key, of=name, wants=names.amount("a stock"), dims=dims)
+    level = names.read(given, *key, of=name, wants=names.amount("a stock"), dims=dims)
     check_not_negative(names, level, "a stock", *key)
     return level
 

@@ -6,10 +6,11 @@ import ast
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from ndmc.errors import ConsequentError, InputError, Mistakes
+from ndmc.plan.formulas import Compile, Compiler, Given, texts_of
 from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
 from ndmc.plan.steps import Formula, Term
@@ -108,9 +109,18 @@ class Vocabulary:
         """Raise a mistake at a place of the scenario file."""
         raise self.wrong(message, *key)
 
-    def expression(self, text: str, *key: str | int) -> Expression:
-        """Return the expression at a place of the scenario file."""
+    def expression(self, given: Given, *key: str | int) -> Expression:
+        """Return the expression at a place of the scenario file; by label, of any dim."""
+        among = [dim for dim in self.dims.labels if dim not in ("age", "cohort")]
+        return self._compiled(given, key, among, self._text)
+
+    def _text(self, text: str, *key: str | int) -> Expression:
         return self.quantity(text, self.where(*key))
+
+    def _compiled(
+        self, given: Given, key: tuple[str | int, ...], among: Sequence[str], text: Compile
+    ) -> Expression:
+        return Compiler(self.compose, self.wrong).compiled(given, key, among, text)
 
     def quantity(self, text: str, where: str) -> Expression:
         """Return an expression that stands elsewhere."""
@@ -121,13 +131,19 @@ class Vocabulary:
             raise kind(str(wrong), where) from None
 
     def read(
-        self, text: str, *key: str | int, of: str, wants: Wants, dims: tuple[str, ...]
+        self, given: Given, *key: str | int, of: str, wants: Wants, dims: tuple[str, ...]
     ) -> Expression:
         """Return the expression at a place of the scenario file, refused if it does not fit there.
 
         ``wants`` says what is wrong with its unit, ``of`` names what it is for, with its ``dims``.
         """
-        expression = self.expression(text, *key)
+        fitting = functools.partial(self._fitting, of=of, wants=wants, dims=dims)
+        return self._compiled(given, key, dims, fitting)
+
+    def _fitting(
+        self, text: str, *key: str | int, of: str, wants: Wants, dims: tuple[str, ...]
+    ) -> Expression:
+        expression = self._text(text, *key)
         if wrong := wants(expression):
             self.fail(f"{wrong}{self.compose.as_read(expression)}", *key)
         extra = [dim for dim in expression.dims if dim not in dims]
@@ -255,14 +271,16 @@ class Vocabulary:
         for key in ("stock", "outflow", "by"):
             if getattr(entry, key) is not None:
                 self.fail(f"give either value or {key}, not both", "indicators", name, key)
-        return sorted(_names(entry.value) & self.file.indicators.keys(), reverse=True)
+        read = set[str]().union(*map(_names, texts_of(entry.value)))
+        return sorted(read & self.file.indicators.keys(), reverse=True)
 
     def _define(self, name: str) -> None:
         entry = self.file.indicators[name]
         if entry.value is None:
             self.variables[name] = self._profile(name, entry)
             return
-        expression = self.expression(entry.value, "indicators", name)
+        within = ("value",) if isinstance(entry.value, Mapping) else ()
+        expression = self.expression(entry.value, "indicators", name, *within)
         self.indicators[name] = Formula(name, expression.dims, expression)
         self.variables[name] = self.variable(expression.dims, expression.dimension or NONE)
 

@@ -10,7 +10,7 @@ from ndmc.plan.ordering import cycle_through
 from ndmc.plan.samplers import Sampler
 from ndmc.plan.steps import Balance, Cohort, Formula, March, Share, Step
 from ndmc.plan.vocabulary import Vocabulary
-from ndmc.scenario.expressions import Expression
+from ndmc.scenario.expressions import EVERYWHERE, Expression
 
 
 def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
@@ -25,8 +25,8 @@ def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
         if isinstance(step, Cohort) and step.level:
             yield from _level_watches(names, step, step.level)
         if isinstance(step, Formula | Share):
-            for clip in step.expression.parts("clip"):
-                yield Watch(step.target, "clip", value=clip)
+            for clip, within in step.expression.placed("clip", EVERYWHERE):
+                yield Watch(step.target, "clip", value=clip, within=within)
 
 
 def _level_watches(names: Vocabulary, step: Cohort, level: Expression) -> Iterator[Watch]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from ndmc.dims import Dims, expand, rows_in
-from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import ALONG, OPERATIONS, evaluate_expression
-from ndmc.typing import Floats, Matrix
+from ndmc.dims import Dims, expand
+from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression, Within
+from ndmc.scenario.operations import ALONG, OPERATIONS, evaluate_expression, picked
+from ndmc.typing import Floats, Integers, Matrix
 
 __all__ = ["NotSmoothError", "Slope", "differentiate"]
 
@@ -95,7 +96,7 @@ def degree(expression: Expression, degrees: Mapping[str, int]) -> int:
     if expression.operation == "name":
         return degrees[expression.name]
     match expression.operation, [degree(part, degrees) for part in expression.arguments]:
-        case (("add" | "subtract" | "negative"), parts):
+        case (("add" | "subtract" | "negative" | "by_label"), parts):
             return max(parts)
         case "multiply", ([0, part] | [part, 0]):
             return part
@@ -115,45 +116,80 @@ class _Differentiator:
     dims: Dims
     variables: int
 
-    def visit(self, node: Expression) -> Slope:
+    def visit(self, node: Expression, within: Within = EVERYWHERE) -> Slope:
         if node.operation == "name":
-            return self.known[node.name]
+            return self._picked(self.known[node.name], node.dims, EVERYWHERE, within)
         if node.operation in ("number", "series"):
-            return Slope(evaluate_expression(node, {}), self._nothing(node))
+            return Slope(evaluate_expression(node, {}, within), self._nothing(node, within))
+        if node.operation == BY_LABEL:
+            return self._by_label(node, within)
         if node.operation in ALONG:
-            return self._along(node)
-        operation = OPERATIONS[node.operation]
-        parts = [self.visit(argument) for argument in node.arguments]
-        values = [
-            np.broadcast_to(expand(part.value, argument.dims, node.dims), self._shape(node))
-            for part, argument in zip(parts, node.arguments, strict=True)
+            return self._along(node, within)
+        operation, shape = OPERATIONS[node.operation], self._shape(node.dims, within)
+        parts = [
+            self._over(self.visit(part, within), part.dims, node.dims, shape)
+            for part in node.arguments
         ]
+        values = [part.value for part in parts]
         slopes = [
-            _scaled(part.by[rows_in(argument.dims, node.dims, self.dims)], factor.reshape(-1))
-            for factor, part, argument in zip(
-                operation.slopes(*values), parts, node.arguments, strict=True
-            )
+            _scaled(part.by, factor.reshape(-1))
+            for factor, part in zip(operation.slopes(*values), parts, strict=True)
             if part.by.nnz
         ]
-        by = sum(slopes[1:], slopes[0]) if slopes else self._nothing(node)
+        by = sum(slopes[1:], slopes[0]) if slopes else self._nothing(node, within)
         return Slope(np.asarray(operation.ufunc(*values), dtype=np.float64), by)
 
-    def _shape(self, node: Expression) -> tuple[int, ...]:
-        return (*self.dims.shape(node.dims), 1)
+    def _shape(self, dims: tuple[str, ...], within: Within) -> tuple[int, ...]:
+        whole = zip(dims, self.dims.shape(dims), strict=True)
+        return tuple(len(within[dim]) if dim in within else size for dim, size in whole)
 
-    def _nothing(self, node: Expression) -> Matrix:
-        return sp.csr_array((self.dims.size(node.dims), self.variables))
+    def _nothing(self, node: Expression, within: Within) -> Matrix:
+        return sp.csr_array((math.prod(self._shape(node.dims, within)), self.variables))
 
-    def _along(self, node: Expression) -> Slope:
+    def _over(
+        self, part: Slope, has: tuple[str, ...], wants: tuple[str, ...], shape: tuple[int, ...]
+    ) -> Slope:
+        """Return the slope of a part over more dims."""
+        value = np.broadcast_to(expand(part.value, has, wants), (*shape, 1))
+        numbers = np.arange(part.by.shape[0]).reshape(part.value.shape)
+        rows = np.broadcast_to(expand(numbers, has, wants), (*shape, 1)).reshape(-1)
+        return Slope(value, part.by[rows])
+
+    def _picked(self, part: Slope, dims: tuple[str, ...], inside: Within, within: Within) -> Slope:
+        """Return the slope of a part, known inside somewhere, of what is wanted of it."""
+        if not within.keys() & {*dims}:
+            return part
+        numbers = np.arange(part.by.shape[0]).reshape(self._shape(dims, inside))
+        rows = picked(numbers, dims, within).reshape(-1)
+        return Slope(picked(part.value, dims, within), part.by[rows])
+
+    def _by_label(self, node: Expression, within: Within) -> Slope:
+        """Return the slope of the formula that each label takes."""
+        shape = self._shape(node.dims, within)
+        numbers = np.moveaxis(np.arange(math.prod(shape)).reshape(shape), node.axis, 0)
+        value, rows, found = np.empty((*shape, 1)), list[Integers](), list[Matrix]()
+        for part, places, inside in node.taken(within):
+            own = self._shape(node.dims, inside)
+            slope = self._over(self.visit(part, inside), part.dims, node.dims, own)
+            at = np.moveaxis(numbers[list(places)], 0, node.axis).reshape(-1)
+            value.reshape(-1)[at] = slope.value.reshape(-1)
+            rows.append(at)
+            found.append(slope.by)
+        order = np.argsort(np.concatenate(rows))
+        return Slope(value, sp.csr_array(sp.vstack(found))[order])
+
+    def _along(self, node: Expression, within: Within) -> Slope:
         """Sum, pick and shift: the matrix that does it is what they make of a unit matrix."""
-        along, (argument,) = ALONG[node.operation], node.arguments
-        part = self.visit(argument)
+        along, ((argument, inside),) = ALONG[node.operation], node.needed(within)
+        part = self.visit(argument, inside)
         if not along.linear:
             raise NotSmoothError(node.operation)
-        size = self.dims.size(argument.dims)
-        unit = np.eye(size).reshape(*self.dims.shape(argument.dims), size)
+        shape = self._shape(argument.dims, inside)
+        size = math.prod(shape)
+        unit = np.eye(size).reshape(*shape, size)
         matrix = sp.csr_array(along.values(unit, node).reshape(-1, size))
-        return Slope(along.values(part.value, node), sp.csr_array(matrix @ part.by))
+        whole = Slope(along.values(part.value, node), sp.csr_array(matrix @ part.by))
+        return self._picked(whole, node.dims, inside, node.untaken(within))
 
 
 def _scaled(matrix: Matrix, factor: Floats) -> Matrix:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.label import LabelError
-from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError, Variable
+from ndmc.scenario.expressions import (
+    BY_LABEL,
+    DimensionError,
+    Expression,
+    ExpressionError,
+    Variable,
+)
 from ndmc.scenario.operations import OPERATIONS
 from ndmc.scenario.units import NONE, TIME
 
@@ -118,6 +124,20 @@ class Composer:
         rest = tuple(d for d in inner.dims if d != dim)
         axis = inner.dims.index(dim)
         return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
+
+    def by_label(self, dim: str, taken: Sequence[int], *formulas: Expression) -> Expression:
+        """Return one formula for some labels of a dim and another for others.
+
+        Which of the formulas each label takes is ``taken``.
+        """
+        dims = self.dims.ordered({dim, *(own for part in formulas for own in part.dims)})
+        known = [part for part in formulas if part.dimension is not None]
+        for other in known[1:]:
+            if other.dimension != known[0].dimension:
+                message = f"cannot choose by {dim} between [{known[0].dimension}] and"
+                raise DimensionError(f"{message} [{other.dimension}]{self.as_read(*known)}")
+        dimension, axis = known[0].dimension if known else None, dims.index(dim)
+        return Expression(dims, dimension, BY_LABEL, formulas, axis=axis, positions=tuple(taken))
 
 
 def described_dims(dims: tuple[str, ...]) -> str:

@@ -156,6 +156,9 @@ Share = Annotated[
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)]
 
+#: A formula for all labels, or one for each: several dims nest.
+Texts = Text | dict[str, Text | dict[str, Text | dict[str, Text]]]
+
 Years = Annotated[str, BeforeValidator(_years, json_schema_input_type=str | float)]
 
 Line = Annotated[str, AfterValidator(_line)]

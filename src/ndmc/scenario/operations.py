@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from ndmc.dims import expand
-from ndmc.scenario.expressions import DimensionError, Expression, ExpressionError
+from ndmc.scenario.expressions import (
+    BY_LABEL,
+    EVERYWHERE,
+    DimensionError,
+    Expression,
+    ExpressionError,
+    Within,
+)
 from ndmc.scenario.units import NONE, Dimension
-from ndmc.typing import Floats
+from ndmc.typing import Array, Floats
 
-__all__ = ["ALONG", "COMPARISONS", "OPERATIONS", "evaluate_expression"]
+__all__ = ["ALONG", "COMPARISONS", "OPERATIONS", "evaluate_expression", "picked"]
 
 _Rule = Callable[[str, tuple[Expression, ...]], Dimension | None]
 
@@ -253,7 +260,9 @@ ALONG = {
 }
 
 
-def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) -> Floats:
+def evaluate_expression(
+    expression: Expression, values: Mapping[str, Floats], within: Within = EVERYWHERE
+) -> Floats:
     """Return the values of ``expression``: its dims, then the draws.
 
     Parameters
@@ -262,20 +271,57 @@ def evaluate_expression(expression: Expression, values: Mapping[str, Floats]) ->
         A checked expression.
     values
         The array of every name it reads, draws last (one draw where it is the same in all).
+    within
+        The positions along some dims that are wanted; all if not given.
     """
     match expression.operation:
         case "number":
             return np.full((1,), expression.value)
         case "name":
-            return values[expression.name]
+            return picked(values[expression.name], expression.dims, within)
         case "series":
-            return np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
+            series = np.array(expression.positions, dtype=np.float64)[:, np.newaxis]
+            return picked(series, expression.dims, within)
+        case operation if operation == BY_LABEL:
+            return _by_label(expression, values, within)
         case operation if operation in ALONG:
-            inner = evaluate_expression(expression.arguments[0], values)
-            return ALONG[operation].values(inner, expression)
+            ((argument, inside),) = expression.needed(within)
+            inner = evaluate_expression(argument, values, inside)
+            return picked(
+                ALONG[operation].values(inner, expression),
+                expression.dims,
+                expression.untaken(within),
+            )
     arguments = [
-        expand(evaluate_expression(argument, values), argument.dims, expression.dims)
-        for argument in expression.arguments
+        expand(evaluate_expression(part, values, within), part.dims, expression.dims)
+        for part in expression.arguments
     ]
     result: Floats = OPERATIONS[expression.operation].ufunc(*arguments)
     return result if result.dtype == np.float64 else result.astype(np.float64)
+
+
+def picked(array: Array, dims: tuple[str, ...], within: Within) -> Array:
+    """Return what is wanted of an array whose first axes are some dims."""
+    for axis, dim in enumerate(dims):
+        if dim in within:
+            array = array.take(within[dim], axis=axis)
+    return array
+
+
+def _by_label(expression: Expression, values: Mapping[str, Floats], within: Within) -> Floats:
+    def over(part: Expression, inside: Within) -> Floats:
+        own = expand(evaluate_expression(part, values, inside), part.dims, expression.dims)
+        return np.moveaxis(own, expression.axis, 0)
+
+    taken = expression.taken(within)
+    parts = [over(part, inside) for part, _, inside in taken]
+    shapes, dim = [part.shape[1:-1] for part in parts], expression.dims[expression.axis]
+    has = {dim}.union(*(part.dims for part, _, _ in taken))
+    for part in expression.arguments:
+        if not has.issuperset(part.dims):  # of a formula that is not taken the shape counts, too
+            shapes.append(over(part, {**within, dim: (0,)}).shape[1:-1])
+    size, draws = sum(len(at) for _, at, _ in taken), max(part.shape[-1] for part in parts)
+    whole = np.empty((size, *np.broadcast_shapes(*shapes), draws))
+    for (_, places, _), found in zip(taken, parts, strict=True):
+        whole[list(places)] = found
+    return np.ascontiguousarray(np.moveaxis(whole, 0, expression.axis))

@@ -28,6 +28,7 @@ from ndmc.scenario.field_types import (
     Share,
     Status,
     Text,
+    Texts,
     Words,
     Years,
 )
@@ -128,8 +129,8 @@ class FlowEntry(_Entry):
     origin: str = Field(alias="from")
     target: str = Field(alias="to", examples=["use"])
     dims: list[str] = []
-    value: Text | None = None
-    share: Text | None = None
+    value: Texts | None = Field(None, examples=["{car: production * content, else: 0}"])
+    share: Texts | None = None
     title: Line = ""
     note: Line = ""
 
@@ -137,7 +138,7 @@ class FlowEntry(_Entry):
 class InitialEntry(_Entry):
     """What a stock holds at the end of the year before the first."""
 
-    value: Text
+    value: Texts
     age: Literal["stationary", "growing", "spin_up", "given"] | None = Field(
         None, description="how old it is; a stock with a lifetime must say so"
     )
@@ -157,7 +158,7 @@ class StockEntry(_Entry):
     lifetime_factor: Text | None = Field(
         None, description="factor on lifetimes in each year, for products in use too"
     )
-    value: Text | None = Field(None, description="a prescribed stock, from which inflow follows")
+    value: Texts | None = Field(None, description="a prescribed stock, from which inflow follows")
     negative_inflow: Literal["report", "clip", "early_retirement"] | None = None
     removals: dict[Name, Text] = Field(
         {},
@@ -176,7 +177,7 @@ class StockEntry(_Entry):
 class IndicatorEntry(_Entry):
     """A quantity computed from others, or a stock or its outflow by age or cohort."""
 
-    value: Text | None = None
+    value: Texts | None = None
     stock: str | None = None
     outflow: str | None = Field(None, description="the stock whose release is meant")
     by: Literal["age", "cohort", "mean_age"] | None = None
