@@ -170,7 +170,10 @@ def started(rule):
 
 
 def prescribed(answer):
-    """Return a stock that follows an uncertain level, faster than its cohorts leave."""
+    """Return a stock that follows an uncertain level, faster than its cohorts leave.
+
+    Of the answer ``report`` an uncertain inflow feeds it first.
+    """
     own = {
         "level": uncertain("t", by_year(_LEVEL), "year", kind="normal", cv=0.05),
         "pace": uncertain("1", by_year([1.5, 1, 0.6, 0.6, 2, 1, 1]), "year", cv=0.05),
@@ -187,7 +190,12 @@ def prescribed(answer):
         initial={"value": "before", "age": "stationary"},
         removals={"lost": "0.03"},
     )
-    del data["parameters"]["given"]
+    if answer == "report":
+        data["parameters"]["given"] = uncertain("t/yr", by_year(_INFLOW), "year")
+        data["flows"]["sales"] |= {"value": "given", "until": 2002}
+        data["stocks"]["held"]["prescribed_from"] = 2003
+    else:
+        del data["parameters"]["given"]
     return data | {"indicators": looks()}
 
 

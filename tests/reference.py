@@ -347,10 +347,11 @@ def _kept(removals, age):
 
 
 def whole_stock(
-    share, years, *, inflow=None, level=None, answer="report", before=None, removals=()
+    share, years, *, inflow=None, level=None, since=0, answer="report", before=None, removals=()
 ):
     """Return a stock cohort by cohort, year by year: everything that there is to know of it.
 
+    It follows its level ``since`` a year, and is fed by its inflow before or where there is none.
     ``share(cohort, year)`` is left at the end of the year of the inflow of a cohort, ``before``
     maps cohorts before the first to their inflow, ``removals`` are functions of the age.
     """
@@ -361,7 +362,7 @@ def whole_stock(
     found["removed"] = np.zeros((len(removals), years))
     found["left"], found["gone"] = {}, {}
     for year in range(years):
-        if level is None:
+        if level is None or year < since:
             amount[year] = inflow[year]
         else:
             missing = level[year] - sum(
@@ -382,7 +383,8 @@ def whole_stock(
             still[cohort] *= 1 - sum(rate(age) for rate in removals)
             found["left"][cohort, year] = amount[cohort] * still[cohort] * now
         total = sum(found["left"][cohort, year] for cohort in amount)
-        if level is not None and answer == "early_retirement" and total > level[year]:
+        driven = level is not None and year >= since
+        if driven and answer == "early_retirement" and total > level[year]:
             for cohort in amount:
                 kept = found["left"][cohort, year] * level[year] / total
                 found["gone"][cohort, year] += found["left"][cohort, year] - kept

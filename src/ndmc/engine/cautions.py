@@ -30,7 +30,7 @@ def cautions(scenario: Scenario, plan: Plan, central: Central) -> Iterator[tuple
     """Yield what to be warned of, and where it stands in the file; of what is computed at all."""
     values = _in_model_units(plan, central)
     for step in members_of(plan):
-        if isinstance(step, Cohort) and step.level is not None and step.initial is None:
+        if isinstance(step, Cohort) and step.level is not None:
             message = _bought_at_once(scenario, step, values)
             if message:
                 yield message, scenario.document.where("stocks", step.target)
@@ -62,18 +62,28 @@ def _bought_at_once(scenario: Scenario, step: Cohort, values: Mapping[str, Float
 
     A stock that really starts grows by more in some later year than in the first.
     """
-    names, years = [term.name for term in step.inflows], len(scenario.dims.years)
-    if years < 2 or not {step.target, *names} <= values.keys():
+    flows, years = scenario.file.flows, scenario.dims.years
+    process = scenario.file.stocks[step.target].process
+    names = sorted(name for name, flow in flows.items() if flow.target == process)
+    if len(years) < step.start + 2 or not {step.target, *names} <= values.keys():
         return ""
-    inflow = sum((_by_year(values[name], years) for name in names), np.zeros(years))
-    first, second = float(inflow[0]), float(inflow[1])
-    if not (first > _STEEP * max(second, 0.0) and first > inflow[1:].max()):
+    inflow = sum((_by_year(values[name], len(years)) for name in names), np.zeros(len(years)))
+    first, second = inflow[step.start : step.start + 2].tolist()
+    if not (first > _STEEP * max(second, 0.0) and first > np.delete(inflow, step.start).max()):
         return ""
-    unit, held = scenario.units.unit, _by_year(values[step.target], years)[0]
+    unit, held = scenario.units.unit, _by_year(values[step.target], len(years))
+    amounts = f"{rounded(first)} {unit}/yr flow in then and {rounded(second)} in the next"
+    what = f"the prescribed stock {step.target!r} is {rounded(held[step.start])} {unit} in"
+    if step.start:
+        return (
+            f"{what} {years[step.start]}, where {rounded(held[step.start - 1])} {unit} were fed "
+            f"before, so that {amounts}; look whether both count the same"
+        )
+    if step.initial is not None:
+        return ""
     return (
-        f"the prescribed stock {step.target!r} is {rounded(held)} {unit} in the first year and "
-        f"starts empty, so that {rounded(first)} {unit}/yr flow in then and {rounded(second)} in "
-        "the next; give `initial` (age: stationary, growing, spin_up or given)"
+        f"{what} the first year and starts empty, so that {amounts}; give `initial` (age: "
+        "stationary, growing, spin_up or given)"
     )
 
 

@@ -150,12 +150,13 @@ def _mark_other(call: Other, found: Marks, code: RowCode) -> None:
     cells, years = code.dims.size(step.dims[:-1]), len(code.dims.years)
     rest = [e for e in step.expressions if e is not step.level]
     lives = _by_cell(rest, step.dims[:-1], found, code)
-    if step.level is None:
-        inflow = found[call.inflow : call.inflow + cells * years].reshape(cells, years)
-    else:
+    came = np.zeros((cells, years), dtype=object)
+    if step.reads_inflow:
+        came[:] = found[call.inflow : call.inflow + cells * years].reshape(cells, years)
+    if step.level is not None:
         level = _over(_marks_of(step.level, found, code), step.level.dims, step.dims, code)
-        inflow = level.reshape(cells, years)
-    marks = (_up_to(inflow) | lives[:, np.newaxis]).reshape(-1)
+        came[:, step.start :] = level.reshape(cells, years)[:, step.start :]
+    marks = (_up_to(came) | lives[:, np.newaxis]).reshape(-1)
     for first in call.targets.values():
         found[first : first + len(marks)] = marks
 

@@ -266,7 +266,7 @@ class _RowCompiler(Writer[Call]):
 
     def _other(self, step: Cohort | Profile) -> None:
         inflow, certain = -1, False
-        if isinstance(step, Cohort) and step.level is None:
+        if isinstance(step, Cohort) and step.reads_inflow:
             inflow = self.solid(self._sum(step.inflows, step.dims, self.take))
             certain = self._is_certain(step)
         targets = {}

@@ -50,14 +50,16 @@ class Driven:
     first: Floats
 
 
-def driven(members: Members, level: Floats, answer: str) -> Driven:
-    """Return the stock that follows ``level`` [cell, year, draw]."""
-    out, inflow, kept = initial_amounts(members), np.empty_like(level), np.ones_like(level)
+def driven(members: Members, level: Floats, fed: Floats) -> Driven:
+    """Return the stock that follows ``level`` [cell, year, draw] once it is no more ``fed``."""
+    step = members.step
+    out, inflow, kept = initial_amounts(members), np.array(fed), np.ones_like(level)
     shortfall = np.zeros((members.cells, members.width))
     first = np.ones_like(shortfall)
     for year, shares in members.each_cohort():
-        np.minimum(first, shares[0, :, 0], out=first)
-        drive(year, level, shares, _ANSWERS[answer], inflow, kept, out, shortfall)
+        if year >= step.start:
+            np.minimum(first, shares[0, :, 0], out=first)
+            drive(year, level, shares, _ANSWERS[step.answer], inflow, kept, out, shortfall)
         spread(year, inflow, shares, out)
     return Driven(out, inflow, kept, shortfall, first)
 

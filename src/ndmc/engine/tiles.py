@@ -212,15 +212,15 @@ class Tile(Mapping[str, Floats]):
         dims, width = self.code.dims, self.width
         members = Members(step, self, dims, width)
         grid = (members.cells, members.years, width)
+        inflow = self._block(call.inflow, *grid[:2]) if step.reads_inflow else np.empty(grid)
         if step.level is None:
-            inflow = self._block(call.inflow, *grid[:2])
             if call.certain and step.target not in self._shares:
                 self._shares[step.target] = members.shares_by_fate()
             amounts = fed(members, inflow, self._shares.get(step.target))
         else:
             level = evaluate_expression(step.level, self)
             level = flat(align(level, step.level.dims, step.dims, dims), width).reshape(grid)
-            found = driven(members, level, step.answer)
+            found = driven(members, level, inflow)
             amounts, inflow = found.amounts, found.inflow
             self._keep(hidden(step.target, "kept"), found.kept, call.targets)
             self._others[hidden(step.target, "shortfall")] = found.shortfall

@@ -61,7 +61,9 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
     open_flows = [
         name
         for name, flow in file.flows.items()
-        if flow.value is None and flow.share is None and name not in names.claims
+        if (flow.value is None or flow.until is not None)
+        and flow.share is None
+        and name not in names.claims
     ]
     places = {name: place for place, name in enumerate(open_flows)}
     splits = {process: split_of(names, process) for process in file.processes}
@@ -121,8 +123,10 @@ def _check_crossed(names: Vocabulary, process: str, index: int) -> None:
 def _closings(names: Vocabulary, process: str, places: Mapping[str, int]) -> Iterable[Closing]:
     """Yield the equations of a process, with the open flows that each could close."""
 
-    def opened(*terms: Term) -> tuple[str, ...]:
-        return tuple(sorted({t.name for t in terms if t.name in places}, key=places.__getitem__))
+    def opened(*terms: Term, ended: bool = False) -> tuple[str, ...]:
+        """Return open flows: those that are given until a year, or the others."""
+        some = {t.name for t in terms if (names.file.flows[t.name].until is not None) == ended}
+        return tuple(sorted(some & places.keys(), key=places.__getitem__))
 
     into, out = names.inflows(process), names.outflows(process)
     stock = names.file.stocks.get(names.holders.get(process, ""))
@@ -131,7 +135,8 @@ def _closings(names: Vocabulary, process: str, places: Mapping[str, int]) -> Ite
     elif stock.kind == "lifetime":
         yield Closing(process, "release", opened(*out))
         if stock.value is not None:
-            yield Closing(process, "inflow", opened(*into))
+            ended = stock.prescribed_from is not None
+            yield Closing(process, "inflow", opened(*into, ended=ended))
 
 
 def _match(

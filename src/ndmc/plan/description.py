@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ndmc.plan.formulas import in_words
 from ndmc.plan.steps import Balance, Cohort, Plan, Profile, Share, Single, Step, one_by_one
 from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.schema import FlowEntry
 
 __all__ = ["describe", "members_of", "steps_of"]
 
@@ -40,7 +41,7 @@ def describe(step: Single, name: str, scenario: Scenario) -> str:
         case Balance(process=process, kind=kind):
             return _CLOSINGS[kind].format(process)
         case _ if name in flows and flows[name].value is not None:
-            return f"given: {in_words(flows[name].value)}"
+            return _given_in_words(flows[name])
         case _ if name in flows:
             return "what the buffer cannot cover"
         case _ if name in file.stocks:
@@ -56,8 +57,16 @@ _CLOSINGS = {
 }
 
 
+def _given_in_words(flow: FlowEntry) -> str:
+    if flow.until is None:
+        return f"given: {in_words(flow.value)}"
+    then = _CLOSINGS["inflow"].format(flow.target)
+    return f"given until {flow.until}: {in_words(flow.value)}; then {then}"
+
+
 def _lifetime_in_words(step: Cohort, scenario: Scenario) -> str:
     stock = scenario.file.stocks[step.target]
-    given = f"given: {in_words(stock.value)}; " if stock.value is not None else ""
+    since = f" from {stock.prescribed_from} on" if stock.prescribed_from is not None else ""
+    given = f"given{since}: {in_words(stock.value)}; " if stock.value is not None else ""
     at = "" if step.lifetime.kind == "survival" else f", inflow at {stock.inflow_at}"
     return f"{given}{stock.lifetime}{at}"

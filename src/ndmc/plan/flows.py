@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ndmc.plan.closing import Closing, close_flows
 from ndmc.plan.formulas import Given
+from ndmc.plan.prescribed import two_parts
 from ndmc.plan.splits import check_share_sums, share_step
 from ndmc.plan.steps import Balance, Formula, Share, Single, Term, hidden
 from ndmc.plan.vocabulary import Vocabulary
@@ -35,8 +36,11 @@ def _flow(names: Vocabulary, name: str, closing: Closing | None) -> list[Single]
     flow = names.file.flows[name]
     if flow.value is not None and flow.share is not None:
         names.fail("give either value or share, not both", "flows", name, "share")
-    if flow.value is not None:
+    if flow.value is not None and flow.until is None:
         return [Formula(name, names.flow_dims(name), flow_value(names, name, flow.value))]
+    if flow.value is not None:
+        value = flow_value(names, name, flow.value)
+        return two_parts(names, name, value, _balance(names, name, closing)) if closing else []
     if flow.share is not None:
         return [share_step(names, name, flow.share)]
     return [_balance(names, name, closing)] if closing else []

@@ -40,7 +40,8 @@ def initial_amount(names: Vocabulary, stock: str) -> Expression | None:
 
 def check_not_negative(names: Vocabulary, expression: Expression, what: str, *key: str) -> None:
     """Refuse an expression that is below nothing where parameters alone decide it."""
-    values = names.central(expression)
+    with np.errstate(invalid="ignore"):  # what is no number in years that are not read
+        values = names.central(expression)
     if values is not None and values.min() < 0:
         names.fail(f"{what} cannot be negative, found {values.min():g}", *key)
 

@@ -98,6 +98,12 @@ class Rules:
                     "removals) cannot depend on what it releases"
                 )
                 raise LoopError(message, [step.target])
+        if step.level is not None:
+            message = (
+                f"what flows into the stock {step.target!r} before it is prescribed cannot depend "
+                "on what it releases"
+            )
+            raise LoopError(message, [step.target])
         inflow = step.inflow or f"{step.target} inflow"
         self._name(inflow, step.dims, Balance(inflow, step.dims, "", "balance", step.inflows))
         removals = [flow for flow, _ in step.removals]

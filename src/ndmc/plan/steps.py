@@ -163,8 +163,9 @@ class Initial:
 class Cohort:
     """A stock with a lifetime: what remains of every inflow, and what leaves.
 
-    The names of what nothing reads are empty. With a ``level`` the stock is prescribed and the
-    inflow follows; ``answer`` says what happens if it would be negative.
+    The names of what nothing reads are empty. With a ``level`` the stock is prescribed from the
+    year at ``start`` on and the inflow follows; ``answer`` says what happens if it would be
+    negative. Before, its inflows feed it.
     """
 
     target: str
@@ -178,6 +179,12 @@ class Cohort:
     inflow: str
     release: str
     kept: str
+    start: int = 0
+
+    @property
+    def reads_inflow(self) -> bool:
+        """Whether its inflow is given, in some years at least."""
+        return self.level is None or self.start > 0
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -197,7 +204,7 @@ class Cohort:
     def inputs(self) -> frozenset[str]:
         """The names this step reads."""
         names = frozenset[str]().union(*(e.names for e in self.expressions))
-        return names if self.level else names | {term.name for term in self.inflows}
+        return names | {term.name for term in self.inflows} if self.reads_inflow else names
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ndmc.dims import align
 from ndmc.errors import nearest
-from ndmc.plan.formulas import Given
 from ndmc.plan.initial_stocks import check_not_negative, initial_amount, initial_cohorts
+from ndmc.plan.prescribed import check_prescribed_from, check_until, feeding, from_then_on
 from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
 from ndmc.plan.vocabulary import Vocabulary, plain
@@ -25,6 +25,9 @@ def stock_steps(names: Vocabulary) -> list[Single]:
     What does not fit together is added to the mistakes, with file and line.
     """
     steps: list[Single] = []
+    for name in names.file.flows:
+        with names.mistakes.apart():
+            check_until(names, name)
     for name, stock in names.file.stocks.items():
         with names.mistakes.apart():
             steps += _stock(names, name, stock)
@@ -43,7 +46,9 @@ def _stock(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
 
 
 _ONLY: dict[str, tuple[str, ...]] = {
-    "lifetime": ("lifetime", "lifetime_factor", "value", "negative_inflow", "removals"),
+    "lifetime": (
+        *("lifetime", "lifetime_factor", "value", "prescribed_from", "negative_inflow", "removals"),
+    ),
     "buffer": ("remainder", "carry_over"),
     "sink": (),
 }
@@ -65,6 +70,7 @@ def _check_keys(names: Vocabulary, name: str, stock: StockEntry) -> None:
     if stock.negative_inflow is not None and stock.value is None:
         message = "negative_inflow only concerns a stock with a value, from which inflow follows"
         names.fail(message, "stocks", name, "negative_inflow")
+    check_prescribed_from(names, name, stock)
     if stock.kind != "lifetime" and stock.initial is not None and stock.initial.age is not None:
         message = f"a stock of kind: {stock.kind} has no ages; give initial as one value"
         names.fail(message, "stocks", name, "initial", "age")
@@ -175,21 +181,26 @@ def _cohort(names: Vocabulary, name: str, stock: StockEntry) -> Cohort:
     return Cohort(
         target=name,
         dims=names.stock_dims(name),
-        inflows=names.inflows(stock.process),
+        inflows=feeding(names, stock),
         lifetime=lifetime,
         initial=initial_cohorts(names, name, lifetime),
         removals=removals,
-        level=_level(names, name, stock.value) if stock.value is not None else None,
+        level=_level(names, name, stock) if stock.value is not None else None,
         answer=stock.negative_inflow or "report",
         inflow=hidden(name, "inflow"),
         release=hidden(name, "release"),
         kept=hidden(name, "kept") if stock.value is not None else "",
+        start=names.dims.years.index(stock.prescribed_from) if stock.prescribed_from else 0,
     )
 
 
-def _level(names: Vocabulary, name: str, given: Given) -> Expression:
+def _level(names: Vocabulary, name: str, stock: StockEntry) -> Expression:
+    """Return what a stock is prescribed to be; 0 before it is."""
     key, dims = ("stocks", name, "value"), names.stock_dims(name)
+    given = stock.value if stock.value is not None else ""
     level = names.read(given, *key, of=name, wants=names.amount("a stock"), dims=dims)
+    if stock.prescribed_from is not None:
+        level = from_then_on(names, stock.prescribed_from, level, names.compose.number(0.0))
     check_not_negative(names, level, "a stock", *key)
     return level
 

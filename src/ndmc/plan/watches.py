@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ndmc.plan.findings import Watch
 from ndmc.plan.ordering import cycle_through
+from ndmc.plan.prescribed import from_then_on, given_part
 from ndmc.plan.samplers import Sampler
 from ndmc.plan.steps import Balance, Cohort, Formula, March, Share, Step
 from ndmc.plan.vocabulary import Vocabulary
@@ -21,7 +22,8 @@ def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
             if step.kind != "inflow":  # of those the stock's own watch tells more
                 yield Watch(step.target, "negative", dims=step.dims, unit=flow)
         elif isinstance(step, Formula | Share) and step.target in names.file.flows:
-            yield Watch(step.target, "given_negative", dims=step.dims, unit=flow)
+            given = given_part(names, step.target)
+            yield Watch(given, "given_negative", dims=step.dims, unit=flow)
         if isinstance(step, Cohort) and step.level:
             yield from _level_watches(names, step, step.level)
         if isinstance(step, Formula | Share):
@@ -32,10 +34,12 @@ def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
 def _level_watches(names: Vocabulary, step: Cohort, level: Expression) -> Iterator[Watch]:
     """Yield what is counted of a prescribed stock."""
     name, units = step.target, names.scenario.units
+    first = names.file.stocks[name].prescribed_from
+    asked = level if first is None else from_then_on(names, first, level, names.compose.name(name))
     stock, flow = units.name(units.stock), units.name(units.flow)
     yield {
         "report": Watch(name, "negative_inflow", dims=step.dims, unit=flow),
-        "clip": Watch(name, "clipped_inflow", value=level, dims=step.dims, unit=stock),
+        "clip": Watch(name, "clipped_inflow", value=asked, dims=step.dims, unit=stock),
         "early_retirement": Watch(name, "early_retirement", dims=step.dims[:-1], unit=stock),
     }[step.answer]
     yield Watch(name, "negative_stock", value=level, dims=level.dims, unit=stock)

@@ -191,6 +191,12 @@ class _Relations:
     def _rules(self, flow: str) -> Iterator[Relation]:
         """Yield the value or the share of a flow."""
         entry, units = self.file.flows[flow], self.scenario.units
+        if entry.until is not None:
+            message = (
+                f"{flow!r} is given until {entry.until} alone, so that no equation of it holds in "
+                "every year; reconcile processes that it neither enters nor leaves"
+            )
+            self.names.fail(message, "flows", flow, "until")
         if entry.value is not None:
             word, rule = "value", flow_value(self.names, flow, entry.value)
         elif entry.share is not None:
@@ -253,7 +259,7 @@ class _Relations:
         given = {
             name: flow_value(self.names, name, flow.value)
             for name, flow in self.file.flows.items()
-            if flow.value is not None
+            if flow.value is not None and flow.until is None
         }
         parameters = set(self.scenario.parameters)
         return {n: e for n, e in {**given, **self.measured}.items() if e.names <= parameters}

@@ -116,6 +116,12 @@ def _score(given: Any) -> Any:
     return given
 
 
+def _year(given: Any) -> Any:
+    if isinstance(given, bool) or not re.fullmatch(r"\d{1,4}(\.0)?", str(given)):
+        raise ValueError(f"a year must be a whole number such as 2021, found {given!r}")
+    return int(float(given))
+
+
 def _sensitivity(given: Any) -> Any:
     levels = given if isinstance(given, dict) else {"": given} if given is not None else {}
     for name, level in levels.items():
@@ -158,6 +164,8 @@ Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | float)
 
 #: A formula for all labels, or one for each: several dims nest.
 Texts = Text | dict[str, Text | dict[str, Text | dict[str, Text]]]
+
+Year = Annotated[int, BeforeValidator(_year, json_schema_input_type=int)]
 
 Years = Annotated[str, BeforeValidator(_years, json_schema_input_type=str | float)]
 

@@ -30,6 +30,7 @@ from ndmc.scenario.field_types import (
     Text,
     Texts,
     Words,
+    Year,
     Years,
 )
 
@@ -131,6 +132,9 @@ class FlowEntry(_Entry):
     dims: list[str] = []
     value: Texts | None = Field(None, examples=["{car: production * content, else: 0}"])
     share: Texts | None = None
+    until: Year | None = Field(
+        None, description="last year of the value; a stock that is prescribed then closes the flow"
+    )
     title: Line = ""
     note: Line = ""
 
@@ -159,6 +163,9 @@ class StockEntry(_Entry):
         None, description="factor on lifetimes in each year, for products in use too"
     )
     value: Texts | None = Field(None, description="a prescribed stock, from which inflow follows")
+    prescribed_from: Year | None = Field(
+        None, description="first year of the value; before it a flow that is given feeds the stock"
+    )
     negative_inflow: Literal["report", "clip", "early_retirement"] | None = None
     removals: dict[Name, Text] = Field(
         {},
