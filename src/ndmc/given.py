@@ -18,6 +18,7 @@ __all__ = [
     "as_precision",
     "as_shares",
     "as_text",
+    "as_variant",
     "names_in",
     "wrong",
 ]
@@ -78,6 +79,17 @@ def as_names(value: Any, name: str) -> tuple[str, ...]:
         if all(isinstance(one, str) for one in found):
             return found
     raise wrong(name, value, "a text, or a list of texts")
+
+
+def as_variant(value: Any, name: str) -> str:
+    """Return variants, given as a text or as a list of them, as one text; none are empty.
+
+    Examples
+    --------
+    >>> as_variant(["long_lives", "less_waste"], "variant"), as_variant(None, "variant")
+    ('long_lives,less_waste', '')
+    """
+    return ",".join(() if value is None else as_names(value, name))
 
 
 def names_in(text: str) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "quoted",
     "read_change",
     "read_labels",
+    "split_labels",
     "such_years",
     "unknown_label",
 ]
@@ -121,10 +122,50 @@ def read_change(text: str) -> tuple[str, str]:
     --------
     >>> read_change("parameters.content.value.'a=b' = 5")
     ("parameters.content.value.'a=b'", '5')
+    >>> read_change("content[product=car year=2021] = x1.2")
+    ('content[product=car year=2021]', 'x1.2')
     """
+    _, labels, rest = split_labels(text)
+    if labels is not None and rest.startswith("="):
+        return text[: -len(rest)].strip(), rest[1:].strip()
     ends = (one.end() for one in _OF_CHANGE.finditer(f"{text}=") if one["end"] == "=")
     end = next(ends)
     return (text[: end - 1].strip(), text[end:].strip()) if end <= len(text) else ("", "")
+
+
+def split_labels(text: str) -> tuple[str, str | None, str]:
+    """Return the path of a parameter, the labels in brackets behind it, and what is behind them.
+
+    Where there are none the path is the whole text.
+
+    Examples
+    --------
+    >>> split_labels("parameters.content[product='a]b' year=2001..2010]")
+    ('parameters.content', "product='a]b' year=2001..2010", '')
+    >>> split_labels("parameters.content.value.'1.10'")
+    ("parameters.content.value.'1.10'", None, '')
+    """
+    found = _BEFORE_LABELS.match(text)
+    end = _closing(text, found.end()) if found else -1
+    if not found or end < 0:
+        return text, None, ""
+    return found[1], text[found.end() : end].strip(), text[end + 1 :].lstrip()
+
+
+_BEFORE_LABELS = re.compile(
+    r"\s*((?:parameters\.)?[A-Za-z][A-Za-z0-9_]*(?:\.value)?)\s*\[", re.ASCII
+)
+
+
+def _closing(text: str, at: int) -> int:
+    """Return where a bracket closes that holds labels, -1 if it does not; quotes may hold one."""
+    begins = True
+    while at < len(text) and text[at] != "]":
+        if begins and text[at] in "'\"" and (end := text.find(text[at], at + 1)) > 0:
+            at = end
+        begins = text[at] in "=, "
+        at += 1
+    return at if at < len(text) else -1
 
 
 def _of_quotes(found: re.Match[str]) -> str | None:

@@ -1,27 +1,25 @@
 """Changes beside the file: what can be set, and what would not mean what it seems to."""
 
+import re
+
 import numpy as np
 import pytest
 from tiny import write_scenario
 
 import ndmc
 from ndmc import InputError
+from ndmc.label import read_change
 from ndmc.scenario.load import same_changes
+from ndmc.scenario.scenario import hash_of
 
-RELATIVE = [
-    "+20%",
-    "+20 %",
-    "+20",
-    "+.5",
-    "*1.2",
-    "* 1.2",
-    "x1.2",
-    "/2",
-    "1.2x",
-    "+=1",
-    "-=1",
-]
-RELATIVE += ["-20%", "-20 %", "60*1.2", "60 * 1.2"]
+#: What is unclear, and none of the ways in which a change of a number is written.
+UNCLEAR = ["/2", "1.2x", "+=1", "-=1", "60*1.2", "60 * 1.2", "+20 % 3"]
+
+#: Changes of 60 %, and what they make of it.
+RELATIVE = {
+    **dict.fromkeys(["x1.2", "*1.2", "* 1.2", "\u00d71.2", "+20 %", "+20%", "+12", "+12.0"], 0.72),
+    **dict.fromkeys(["x.5", "-50 %", "x5e-1", '"-30"', "-0.3 1"], 0.3),
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +28,151 @@ def tiny(tmp_path_factory):
     return write_scenario(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.mark.parametrize("text", RELATIVE)
-def test_what_reads_like_a_change_of_a_value_is_refused(tiny, text):
-    """With +20 % people mean 1.2 times what there is, and it would be 0.2."""
-    with pytest.raises(InputError, match="reads like a change of the value, which is 60;") as found:
+def means(scenario, name):
+    """Return the central values of a parameter, in its own unit."""
+    parameter = scenario.parameters[name]
+    return np.round(parameter.marginals.central / parameter.factor, 9).tolist()
+
+
+@pytest.mark.parametrize("text", UNCLEAR)
+def test_what_reads_like_a_change_is_no_value(tiny, text):
+    """It is told how a change is written."""
+    with pytest.raises(InputError, match="reads like a change of the number there is;") as found:
         ndmc.load(tiny, changes={"collection": text})
     assert str(found.value).startswith(f"--set collection={text}: ")
-    assert str(found.value).endswith("write the new one itself, as a plain number in its unit (%)")
+    assert str(found.value).endswith("write x1.2, +20 %, -20 %, +5 kt or -5 kt")
 
 
-@pytest.mark.parametrize("path", ["collection.value", "collection.cv", "scale.value.car"])
-def test_any_number_of_a_parameter_is_held_to_it(tiny, path):
-    """Not only values are read so."""
-    with pytest.raises(InputError, match="reads like a change of the"):
-        ndmc.load(tiny, changes={f"parameters.{path}": "+20%"})
+@pytest.mark.parametrize(("text", "share"), RELATIVE.items())
+def test_a_number_is_changed_by_what_it_is(tiny, text, share):
+    """By a factor, a share of it, or what is added in its unit or another; its cv stays."""
+    found = ndmc.load(tiny, changes={"collection": text}).parameters["collection"].marginals
+    plain = ndmc.load(tiny, changes={"collection": 100 * share}).parameters["collection"].marginals
+    assert found.central == pytest.approx(share, rel=1e-15)
+    assert np.allclose(found.numbers, plain.numbers, rtol=1e-12)
 
 
-def test_a_variant_is_held_to_it(tmp_path):
-    """A text of the file is misread as easily."""
-    changes = {"scale.value.phone: 8": 'scale.value.phone: "+20 %"'}
-    with pytest.raises(InputError, match=r"scenario.yaml:\d+: '\+20 %' reads like a change"):
-        ndmc.load(write_scenario(tmp_path, changes), variant="long_lives")
+@pytest.mark.parametrize("text", ["-5", " -5.0", "-5e0"])
+def test_a_negative_number_is_a_value(tiny, text):
+    """As YAML has it: what has no unit and is not in quotes is a number."""
+    changes = {"shape": text, "parameters.shape.unit": "1", "stocks.in_use.lifetime": "fixed(8 yr)"}
+    assert means(ndmc.load(tiny, changes=changes), "shape") == [-5]
+
+
+@pytest.mark.parametrize(
+    ("path", "numbers"),
+    [
+        ("loss_rate", {"low": 4, "mode": 8, "high": 20}),
+        ("parameters.loss_rate", {"low": 4, "mode": 8, "high": 20}),
+        ("parameters.loss_rate.high", {"low": 2, "mode": 4, "high": 20}),
+    ],
+)
+def test_all_numbers_of_a_distribution_are_changed_together(tiny, path, numbers):
+    """Or one of them, by its key."""
+    found = ndmc.load(tiny, changes={path: "x2"}).parameters["loss_rate"].marginals
+    assert np.allclose(found.numbers[0], [n / 100 for n in numbers.values()], rtol=1e-12)
+
+
+@pytest.mark.parametrize("path", ["collection.cv", "grades.survey.cv", "collection.sd"])
+def test_a_spread_is_changed(tiny, path):
+    """By its key, of grades too; only where there is one."""
+    path = path if path.startswith("grades") else f"parameters.{path}"
+    if path.endswith("sd"):
+        with pytest.raises(InputError, match=r"'parameters\.collection\.sd' is not there"):
+            ndmc.load(tiny, changes={path: "+20 %"})
+        return
+    found, plain = ndmc.load(tiny, changes={path: "+20 %"}).file, ndmc.load(tiny).file
+    keys = path.split(".")
+    cvs = [getattr(one, keys[0])[keys[1]].cv for one in (found, plain)]
+    assert cvs[0] == pytest.approx(1.2 * cvs[1])
+
+
+CELLS = {
+    "content=x2": [2, 12],
+    "content[phone]=x2": [2, 6],
+    "content[product=large]=5": [1, 5],
+    "content[phone, car]=+500 g": [1.5, 6.5],
+    "parameters.content.value.car=+50 %": [1, 9],
+    "parameters.content.value[product=car] = 100 g": [1, 0.1],
+}
+
+
+@pytest.mark.parametrize(("change", "values"), CELLS.items())
+def test_single_labels_are_changed(cli, tiny, change, values):
+    """Of a dim or a group, by a value or relative to it; in Python as on the command line."""
+    path, value = read_change(change)
+    assert means(ndmc.load(tiny, changes={path: value}), "content") == values
+    assert cli("check", tiny, "--set", change).code == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "changed"),
+    [
+        ("", range(8)),
+        ("[product=car year=2002..2003]", [5, 6]),
+        ("[year=2001,2004]", [0, 3, 4, 7]),
+        ("[2001 product=small]", [0]),
+    ],
+)
+@pytest.mark.parametrize(("text", "factor"), [("x1.5", 1.5), ("600000 1/yr", None)])
+def test_tables_are_changed_cell_by_cell(tiny, labels, changed, text, factor):
+    """All of a table, or some labels, periods and years of it, whatever their errors."""
+    if not labels and factor is None:
+        return
+    plain = ndmc.load(tiny).parameters["production"].marginals
+    found = ndmc.load(tiny, changes={f"production{labels}": text}).parameters["production"]
+    expected = plain.central.copy()
+    expected[[*changed]] = expected[[*changed]] * factor if factor else 600000
+    assert found.marginals.central.tolist() == expected.tolist()
+    assert np.allclose(found.marginals.numbers[:, 1], expected * 0.03, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("content[product=bus]", "x2", "product has no label 'bus'"),
+        ("content[year=2001]", "x2", "parameter 'content' has no dim 'year'; its dims are product"),
+        ("collection[2001]", "x2", "no dim has a label '2001'"),
+        ("content[]", "x2", "no labels stand in the brackets"),
+        ("production[year=2004..2001]", "x2", "runs backwards; write 2001..2004"),
+        ("production[2010]", "x2", "2010 lies after the years of the scenario"),
+        ("content[car]", "+5 t/yr", "cannot be converted to the parameter's unit 'kg'"),
+        ("content[car]", "[1, 2]", "expected a number, found [1, 2]"),
+        ("content[car]", "many", "'many' is not a number with a unit"),
+        ("loss_rate[]", "5", "no labels stand"),
+        ("parameters.gone[car]", "x2", "no parameter 'gone'"),
+        ("parameters.scale.value.bus", "x2", "product has no label 'bus'"),
+        ("collection[]", "x2", "no labels stand"),
+        ("collection", "x2", "a beta distribution is 1.2 but must lie in [0, 1]"),
+        ("parameters.collection.cv", "+5 kg", "is in another unit than 'parameters.collection.cv'"),
+    ],
+)
+def test_what_cannot_be_changed_is_refused(tiny, path, value, message):
+    """Where the change stands, whatever is wrong with it."""
+    with pytest.raises(InputError, match=re.escape(message)) as found:
+        ndmc.load(tiny, changes={path: value})
+    assert str(found.value).startswith(f"--set {path}={value}: ")
+
+
+def test_only_what_has_a_value_is_set_to_one(tiny, tmp_path):
+    """A range is changed by a factor, or key by key."""
+    with pytest.raises(InputError, match="'loss_rate' has no single value to set"):
+        ndmc.load(tiny, changes={"loss_rate": 5})
+    with pytest.raises(InputError, match="'loss_rate' has no value there to set; say how its"):
+        ndmc.load(tiny, changes={"loss_rate[car]": 5, "parameters.loss_rate.dims": ["product"]})
+    change = {"parameters.scale.value.phone: 8": '"content[car]": 8'}
+    with pytest.raises(InputError, match="only values of parameters are set by their labels"):
+        ndmc.load(write_scenario(tmp_path, change), variant="long_lives")
+
+
+@pytest.mark.parametrize(("text", "value"), [("+20 %", 4.8), ("+2", 6), ('"+2"', 6), ("2", 2)])
+def test_a_variant_changes_numbers(tmp_path, text, value):
+    """A text that reads like a change is one, and so is a number with a plus before it."""
+    changes = {"scale.value.phone: 8": f"scale.value.phone: {text}"}
+    if text == "+20 %":
+        changes = {"scale.value.phone: 8": 'scale.value.phone: "+20 %"'}
+    found = ndmc.load(write_scenario(tmp_path, changes), variant="long_lives")
+    assert means(found, "scale") == [value, 12]
 
 
 @pytest.mark.parametrize("text", ["20%", "20 %", "20", "2e1", " 20.0"])
@@ -60,10 +182,10 @@ def test_a_value_is_read(tiny, text):
     assert found.parameters["collection"].marginals.central == 0.2
 
 
-def test_a_table_is_scaled_where_it_is_used(tiny):
-    """A parameter of many values has none to be set; a rule says how they are used."""
-    with pytest.raises(InputError, match=r"such as flows.NAME.value='1.2 \* production'"):
-        ndmc.load(tiny, changes={"production": "+20%"})
+def test_a_table_has_no_single_value(tiny):
+    """All of it is changed, or cells of it are set, or a rule says how it is used."""
+    with pytest.raises(InputError, match=r"production=x1.2 or 'production\[...\]=5'"):
+        ndmc.load(tiny, changes={"production": 20})
     changes = {"flows.sales.value": "1.2 * production * content"}
     assert ndmc.load(tiny, changes=changes).file.flows["sales"].value == changes.popitem()[1]
 
@@ -127,11 +249,190 @@ def test_a_change_is_a_number_a_text_a_list_or_a_dict(tiny, value):
         ndmc.load(tiny, changes={"collection": value})
 
 
-@pytest.mark.parametrize("variant", [["long_lives"], ["long_lives", "other"], 3])
-def test_one_variant_is_taken(tiny, variant):
-    """Several are not composed, nor is the last of them taken."""
-    with pytest.raises(InputError, match=r"^variant is .* but must be a text"):
-        ndmc.load(tiny, variant=variant)
+# --- variants that are composed -------------------------------------------------------------------
+
+VARIANTS = {
+    "long": "parameters.scale.value.phone: 8",
+    "dear": "parameters.content: x2",
+    "more": "'parameters.production[product=car]': x1.5",
+    "late": "stocks.in_use.inflow_at: end",
+}
+
+
+def composed(folder, variants, **more):
+    """Return the folder of a tiny scenario with variants: what each sets, or all it says."""
+    texts = {
+        name: text if text.startswith("{") else f"{{set: {{{text}}}}}"
+        for name, text in {**VARIANTS, **variants}.items()
+    }
+    lines = "".join(f"  {name}: {text}\n" for name, text in texts.items())
+    return write_scenario(folder, {"variants:\n": f"variants:\n{lines}", **more})
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory):
+    """Return the folder of a scenario whose variants are made of others."""
+    return composed(
+        tmp_path_factory.mktemp("varied"),
+        {
+            "both": "{variants: [more, long], set: {parameters.scale.value.phone: 9}}",
+            "all": "{variants: 'both, dear, long'}",
+        },
+    )
+
+
+def test_variants_add_up_in_any_order(varied, tmp_path, cli):
+    """As one text, a list, or options one after the other: it is the same run."""
+    ways = ["long,more", "more, long", ["long", "more"], ("more", "long")]
+    assert len({ndmc.load(varied, variant=way).hash for way in ways}) == 1
+    found = ndmc.load(varied, variant="more,long")
+    assert found.variant == "long,more"
+    assert means(found, "scale") == [8, 12]
+    assert means(found, "production")[4] == 750000
+    out = tmp_path / "run.zarr"
+    ndmc.run(varied, 10, out=out, variant=["more", "long"], keep=["none"])
+    for options in (["--variant", "long,more"], ["--variant", "more", "--variant", "long"]):
+        done = cli("run", varied, "-n", "10", "--out", out, "--keep", "none", *options)
+        assert (done.code, done.err) == (0, "")
+    assert ndmc.info(out).variant == "long,more"
+    assert cli("run", varied, "-n", "20", "--out", out, "--variant", "long").code == 2
+
+
+def test_one_variant_is_the_run_it_was(varied):
+    """Its name alone is what a store has of it."""
+    found = ndmc.load(varied, variant=["long"])
+    tables = {"production.csv": (varied / "production.csv").read_text()}
+    text = (varied / "scenario.yaml").read_text()
+    assert found.hash == hash_of(text, tables, "long", {})
+
+
+def test_a_variant_is_made_of_others(varied, cli):
+    """What it sets itself stands above its parts, which may be made of others, too."""
+    found = ndmc.load(varied, variant="all")
+    assert means(found, "scale") == [9, 12]
+    assert means(found, "content") == [2, 12]
+    assert means(found, "production")[4] == 750000
+    assert means(ndmc.load(varied, variant="all,late"), "scale") == [9, 12]
+    done = cli("check", varied)
+    assert done.code == 0
+    assert "variant both: more and long, and changes of its own" in done.out
+    assert "variant all: both, dear and long\n" in done.out
+
+
+def test_what_is_set_beside_the_file_stands_above_variants(varied):
+    """A value puts an end to what a variant does to it, a change goes on from there."""
+    change = {"parameters.content.value.car": 5}
+    assert means(ndmc.load(varied, variant="dear", changes=change), "content") == [2, 5]
+    assert means(ndmc.load(varied, variant="dear", changes={"content": "x2"}), "content") == [4, 24]
+    change = {"content[car]": 5}
+    assert means(ndmc.load(varied, variant="dear", changes=change), "content") == [2, 5]
+
+
+COLLISIONS = {
+    "parameters.scale.value.phone: 9": "both set 'parameters.scale.value.phone', here and at ",
+    "parameters.scale.value: {phone: 9, car: 12}": "the other as 'parameters.scale.value'",
+    "parameters.scale: x2": "both set 'parameters.scale.value.phone' (the other as",
+    "'parameters.scale[phone]': x2": "(the other as 'parameters.scale[phone]')",
+    "'parameters.scale[small]': 8": "(the other as 'parameters.scale[small]')",
+}
+
+
+@pytest.mark.parametrize(("other", "message"), COLLISIONS.items())
+def test_two_that_set_the_same_thing_are_refused(tmp_path, other, message):
+    """By name, with both places, in either order."""
+    folder = composed(tmp_path, {"other": other})
+    for variant in ("long,other", "other,long"):
+        with pytest.raises(InputError, match=re.escape(message)) as found:
+            ndmc.load(folder, variant=variant)
+        assert "the variants 'long' and 'other'" in str(found.value)
+        assert "say what holds in a variant made of both" in str(found.value)
+        assert str(found.value).count("scenario.yaml:") == 2
+
+
+def test_cells_that_overlap_are_refused(tmp_path):
+    """However little, and whatever they become; others are not."""
+    folder = composed(
+        tmp_path,
+        {
+            "early": "'parameters.production[2001,2002]': x1.5",
+            "phones": "'parameters.production[phone, 2003..2004]': 5",
+            "twice": "parameters.content: x2, 'parameters.content[car]': x3",
+        },
+    )
+    assert means(ndmc.load(folder, variant="early,phones"), "production")[:4] == [
+        *(1.5e6, 1.65e6, 5, 5)
+    ]
+    with pytest.raises(InputError, match="'more' and 'early' both set"):
+        ndmc.load(folder, variant="more,early")
+    with pytest.raises(InputError, match="the variant 'twice' sets it twice"):
+        ndmc.load(folder, variant="twice")
+
+
+@pytest.mark.parametrize(
+    "other", ["parameters.scale.value.phone: 8", "parameters.scale.value.phone: 8.0"]
+)
+def test_two_that_say_the_same_agree(tmp_path, other):
+    """The same value is no contradiction."""
+    folder = composed(tmp_path, {"other": other})
+    assert means(ndmc.load(folder, variant="long,other"), "scale") == [8, 12]
+
+
+@pytest.mark.parametrize(
+    ("own", "values"), [("parameters.scale.value.phone: 7", 7), ("'parameters.scale[phone]': 7", 7)]
+)
+def test_what_is_made_of_both_says_what_holds(tmp_path, own, values):
+    """Then its parts may set the same thing."""
+    parts = {"other": "parameters.scale.value.phone: 9"}
+    if "[" in own:
+        parts = {"long": "'parameters.scale[phone]': 8", "other": "parameters.scale: x2"}
+    folder = composed(tmp_path, {**parts, "whole": f"{{variants: [long, other], set: {{{own}}}}}"})
+    assert means(ndmc.load(folder, variant="whole"), "scale") == [values, 12 * (1 + ("[" in own))]
+
+
+WRONG = {
+    "a: {variants: [b]}, b: {variants: [c]}, c: {variants: a}": "variants in a circle: ",
+    "a: {variants: [a]}": "variants in a circle: a -> a; leave one of them out",
+    "a: {variants: [lon]}": "no variant 'lon'; did you mean 'long'?",
+    "a: {title: x}": "say what it changes under 'set', or what it is made of: 'variants'",
+    "a: {variants: []}": "write at least 1 in the list",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.items())
+def test_variants_made_of_what_is_none_are_refused(tmp_path, text, message):
+    """In a circle with its path, at the line where they stand."""
+    variants = yaml_of(text)
+    with pytest.raises(InputError, match=re.escape(message)) as found:
+        ndmc.check(composed(tmp_path, variants))
+    assert re.search(r"scenario.yaml:\d+: ", str(found.value))
+
+
+def yaml_of(text):
+    """Return variants by name, each as it is written."""
+    return {one[0]: one[3:] for one in re.findall(r"\w: {.*?}", text)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        (3, "variant is 3 but must be a text, or a list of texts"),
+        ([3], "must be a text, or a list of texts"),
+        ("long,long", "the variant 'long' is named twice; leave one out"),
+        (["long", "lat"], "tiny has no variant 'lat'; did you mean 'late'?"),
+    ],
+)
+def test_variants_are_named(varied, variant, message):
+    """Each by a text, and once."""
+    with pytest.raises(InputError, match=re.escape(message)):
+        ndmc.load(varied, variant=variant)
+
+
+def test_figures_are_published_of_variants(tmp_path):
+    """Of several together, too."""
+    more = {"  tolerance: {t": "  variant: late, long\n  tolerance: {t"}
+    folder = composed(tmp_path, {}, **more)
+    assert ndmc.validate(folder, draws=20).attrs["variant"] == "long,late"
+    assert ndmc.validate(folder, draws=20, variant=["dear", "late"]).attrs["variant"] == "dear,late"
 
 
 def test_a_name_is_set_once(cli, tiny):

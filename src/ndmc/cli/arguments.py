@@ -38,7 +38,7 @@ ScenarioArgument = Annotated[str, typer.Argument(help=_help("scenario"))]
 
 StoreArgument = Annotated[str, typer.Argument(help="A store written by ndmc run.")]
 
-VariantOption = Annotated[str, typer.Option("--variant", help=_help("variant"))]
+VariantOption = Annotated[list[str], typer.Option("--variant", help=_help("variant"))]
 
 SetOption = Annotated[list[str], typer.Option("--set", help=_help("changes"))]
 

@@ -16,7 +16,7 @@ class Command(TyperCommand):
         """Read the words of a command; what is wrong with them is said of this command."""
         try:
             values, _, given = self.make_parser(ctx).parse_args([*args])
-            for option in filter(_takes_one, given):
+            for option in filter(_takes_text, given):
                 _check_given(option, values[option.name], given.count(option))
             found: list[str] = super().parse_args(ctx, args)
         except Exception as wrong:
@@ -26,13 +26,13 @@ class Command(TyperCommand):
         return found
 
 
-def _check_given(option: Any, value: str, times: int) -> None:
+def _check_given(option: Any, value: Any, times: int) -> None:
     flag = max(option.opts, key=len)
-    if times > 1:
+    if times > 1 and not option.multiple:
         raise InputError("given twice, but takes one value; leave one out", flag)
-    if not value:
+    if not all(value if option.multiple else [value]):
         raise InputError("given without a value; say one, or leave it out", flag)
 
 
-def _takes_one(option: Any) -> bool:
-    return option.param_type_name == "option" and not (option.multiple or option.is_flag)
+def _takes_text(option: Any) -> bool:
+    return option.param_type_name == "option" and not option.is_flag

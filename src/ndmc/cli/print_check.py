@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 
 from ndmc.cli.tables import console, counted, number, plain_table, print_lines, print_table
+from ndmc.errors import shortened
 from ndmc.label import pairs
 from ndmc.legible import command_line
+from ndmc.scenario.schema import ScenarioFile
 from ndmc.studies.checking import Checked
 
 
@@ -41,7 +43,15 @@ def print_check(found: Checked) -> None:
         _print_qualities(page, found)
     for loop in found.loops:
         page.print(loop, soft_wrap=True, highlight=False)
-    print_lines(_summary(found))
+    print_lines(*_composed(found.scenario.file), _summary(found))
+
+
+def _composed(file: ScenarioFile) -> Iterator[str]:
+    """Yield of each variant that is made of others which these are."""
+    for name, variant in file.variants.items():
+        if variant.variants:
+            own = ", and changes of its own" if variant.changes else ""
+            yield f"variant {name}: {shortened(variant.variants, last=' and ')}{own}"
 
 
 def _explain_dashes(found: Checked) -> None:

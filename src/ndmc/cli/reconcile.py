@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def reconcile(
     scenario: ScenarioArgument,
-    variant: VariantOption = "",
+    variant: VariantOption = [],  # noqa: B006
     set_: SetOption = [],  # noqa: B006
     csv: Annotated[str, csv_option("Also write every cell to this file.")] = "",
     covariance: Annotated[

@@ -38,7 +38,7 @@ def scenarios() -> None:
 
 def check(
     scenario: ScenarioArgument,
-    variant: VariantOption = "",
+    variant: VariantOption = [],  # noqa: B006
     set_: SetOption = [],  # noqa: B006
     sel: SelOption = [],  # noqa: B006
     graph: Annotated[

@@ -86,11 +86,12 @@ def validate(
     ] = "10000",
     seed: SeedOption = "1",
     variant: Annotated[
-        str | None,
+        list[str],
         typer.Option(
-            help="Variant to compare; what the scenario says if not given, 'none' for none."
+            help="Variant to compare, or several: a,b; what the scenario says if not given, 'none' "
+            "for none. Repeatable."
         ),
-    ] = None,
+    ] = [],  # noqa: B006
     csv: Annotated[str, csv_option("Also write every figure to this file.")] = "",
 ) -> None:
     """Compare the model with published figures; exit 1 if a target is missed or unobservable.
@@ -103,7 +104,7 @@ def validate(
     from ndmc.cli.tables import write_csv
     from ndmc.studies.validation import compare_source
 
-    chosen = "" if variant == "none" else variant
+    chosen = ("" if variant == ["none"] else variant) if variant else None
     found = compare_source(source, read_count(draws, "-n"), read_count(seed, "--seed"), chosen)
     print_validation(found)
     if csv:

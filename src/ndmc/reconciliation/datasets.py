@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def reconcile(
     covariance: bool = False,
     method: DrawMethod = "projected",
     seed: int = 1,
-    variant: str = "",
+    variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Reconcile the measurements of a scenario with its balances.
@@ -199,7 +199,7 @@ def reconciled_draws(
     method: DrawMethod = "projected",
     seed: int = 1,
     out: str | Path | None = None,
-    variant: str = "",
+    variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Draw all that a scenario reconciles, so that every draw satisfies its equations.

@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
-from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
+from ndmc.given import as_count, as_flag, as_names, as_path, as_text, as_variant, wrong
 from ndmc.option import (
     as_part,
     as_size,
@@ -103,11 +103,14 @@ class Options(Identity):
             after="until",
         ),
     )
-    variant: str = field(
+    variant: str | Sequence[str] = field(
         default="",
         metadata=option(
-            "One of the scenario's variants.",
+            "One of the scenario's variants, or several: a,b. Repeatable.",
             python="As in `load`; only where ``scenario`` is not loaded yet.",
+            text=[],
+            read=as_variant,
+            take=as_variant,
         ),
     )
     workers: int | None = field(

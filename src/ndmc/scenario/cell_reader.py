@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.errors import InputError, nearest
+from ndmc.scenario.cell_changes import CellChanges, cell_changes
 from ndmc.scenario.coded import Coded, alike, groups
 from ndmc.scenario.distributions import KEYS, SPREAD, MarginalError, marginals, superfluous
 from ndmc.scenario.marginals import Marginals, joined
@@ -59,11 +60,17 @@ class CellReader:
     table: Table | None
     origins: Origins
 
+    @property
+    def changes(self) -> CellChanges | None:
+        """What is changed of single cells."""
+        return self.origins.changes
+
     @classmethod
     def of(cls, parameter: WrittenParameter, factor: float) -> CellReader:
         """Return the reader of what a parameter gives of its cells."""
         given, table = read_values(parameter)
-        origins = Origins(parameter, table.path if table else None, given.lines)
+        path = table.path if table else None
+        origins = Origins(parameter, path, given.lines, cell_changes(parameter))
         return cls(parameter, factor, given, table, origins)
 
     @property
@@ -171,11 +178,16 @@ class CellReader:
         if scorer:
             ratings = _called(scorer.rate(self.given, cells, self.origins), said)
             numbers |= _spreads(ratings)
-        scale = self.factor * self._row_scale(int(cells[0]))
+        row_scale = self._row_scale(int(cells[0]))
+        scale = self.factor * row_scale
+        if self.changes:
+            numbers = self.changes.replaced(numbers, cells, row_scale)
         parts, of_zero = list[tuple[Integers, Marginals]](), np.zeros(len(cells), dtype=np.bool_)
         for distribution, members in self._distributions(said, numbers, len(cells)).items():
             of_these = {key: n[members] for key, n in numbers.items()}
             final = self._numbers(grade, of_these, scale, distribution, len(members))
+            if self.changes:
+                final = self.changes.moved(final, cells[members], distribution, self.factor)
             found = self._marginals(distribution, final, cells[members])
             of_zero[members] = found.certain & (final.get("cv", 0.0) != 0)
             parts.append((members, found))
@@ -183,15 +195,12 @@ class CellReader:
 
     def _row_scale(self, cell: int) -> float:
         """Return what the unit of a row is in that of the parameter."""
-        words, own, units = self.given.words, self.entry.unit, self.parameter.within.units
+        words = self.given.words
         unit = words["unit"][cell] if "unit" in words else ""
-        if not unit or unit == own:
+        if not unit or unit == self.entry.unit:
             return 1.0
         try:
-            if units.dimension(unit) != units.dimension(own):
-                wanted = f"the parameter's unit {units.as_read(own)}"
-                raise UnitError(f"{units.as_read(unit)} cannot be converted to {wanted}")
-            return float(f"{units.factor(unit) / units.factor(own):.15g}")
+            return float(f"{self.parameter.scale_of(unit):.15g}")
         except UnitError as wrong:
             raise InputError(str(wrong), self.origins.where(cell)) from None
 
@@ -244,7 +253,9 @@ class CellReader:
     ) -> Marginals:
         lists: dict[str, list[float]] = {}
         if self.entry.values:
-            lists["values"] = [value * self.factor for value in self.entry.values]
+            values = [value * self.factor for value in self.entry.values]
+            moved = self.changes.moved_choices(values, self.factor) if self.changes else values
+            lists["values"] = moved
         if self.entry.weights is not None:
             lists["weights"] = self.entry.weights
         try:

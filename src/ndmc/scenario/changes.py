@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, nearest
-from ndmc.label import keys_of
-from ndmc.scenario.distributions import KEYS, WITHOUT_UNIT
+from ndmc.label import keys_of, split_labels
+from ndmc.scenario.distributions import KEYS
 from ndmc.scenario.document import Document, parse_document, whole
+from ndmc.scenario.relative import Change, Relative, is_change, is_number, read_change_of
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
-
-#: What reads like a change of the number there is: a sign or a factor before one or behind it, and
-#: a share less; a negative value is written as a number.
-_RELATIVE = re.compile(
-    r"\s*([+*/x\u00d7]\s*[\d.]|[-+*/]=|-[^a-z]*%\s*$|[\d.]+\s*([x\u00d7]\s*$|[*x\u00d7]\s*[\d.]))"
-)
+from ndmc.scenario.units import UnitError, parse_amount
+from ndmc.scenario.variants import changes_of
 
 #: Where a name may stand that is given without its path.
 _SECTIONS = ("parameters", "flows", "stocks", "indicators", "grades", "dims")
@@ -65,9 +61,14 @@ def changed(document: Document, file: ScenarioFile, name: str, text: str) -> Doc
     InputError
         If there is no such thing to change, or the text is no value.
     """
-    where, path = f"--set {name}={text}", full_path(file, name)
-    _refuse_relative(document, path, text, where)
-    return change(document, path, plain_value(text, where), where)
+    where = f"--set {name}={text}"
+    path, labels, _ = split_labels(name)
+    keys = tuple(keys_of(full_path(file, path)))
+    moved = is_number(keys) and is_change(text)
+    if path in file.parameters and labels is None and not moved:
+        _check_has_value(file, path)
+    value = text if moved else plain_value(text, where)
+    return change(document, read_change_of(keys, labels, value, where))
 
 
 def plain_value(text: str, where: str) -> Any:
@@ -81,7 +82,6 @@ def full_path(file: ScenarioFile, path: str) -> str:
     """Return the dotted path; the name of a parameter means its value."""
     first = path.partition(".")[0]
     if path in file.parameters:
-        _check_has_value(file, path)
         return f"parameters.{path}.value"
     if first in type(file).model_fields:
         return path
@@ -117,57 +117,82 @@ def _check_has_value(file: ScenarioFile, name: str) -> None:
     remedy = f"change a key of it, such as parameters.{name}.{given}"
     if entry.table:
         message += f", but those in {entry.table}"
-        remedy += f", or scale it where it is used, such as flows.NAME.value='1.2 * {name}'"
+        remedy += f", or change all or some of them, such as {name}=x1.2 or '{name}[...]=5'"
     raise InputError(f"{message}; {remedy}", f"--set {name}")
 
 
-def _refuse_relative(document: Document, path: str, value: Any, where: str) -> None:
-    """Refuse a text that reads like a change of the number that stands there."""
-    section, *keys = keys_of(path)
-    if section != "parameters" or len(keys) < 2 or keys[1] not in KEYS:
-        return
-    if not isinstance(value, str) or not _RELATIVE.match(value):
-        return
-    found: list[Any] = [document.data]
-    for key in (section, *keys):
-        found.append(found[-1].get(key) if isinstance(found[-1], dict) else None)
-    unit = found[2].get("unit") if isinstance(found[2], dict) else None
-    now = f", which is {found[-1]}" if isinstance(found[-1], int | float | str) else ""
-    how = f" in its unit ({unit})" if unit and keys[1] not in WITHOUT_UNIT else ""
-    message = f"{value!r} reads like a change of the {keys[1]}{now}; write the new one itself"
-    raise InputError(f"{message}, as a plain number{how}", where)
-
-
-def varied(document: Document, file: ScenarioFile, variant: str) -> Document:
-    """Return the document with the changes of a variant."""
-    for path, value in file.variants[variant].changes.items():
-        where = document.where("variants", variant, "set", path)
-        _refuse_relative(document, path, value, where)
-        document = change(document, path, value, where)
+def varied(document: Document, file: ScenarioFile, names: Sequence[str]) -> Document:
+    """Return the document with the changes of variants."""
+    for made in changes_of(document, file, names):
+        document = change(document, made)
     return document
 
 
-def change(document: Document, path: str, value: Any, where: str) -> Document:
-    """Return the document with the entry at a dotted path replaced; its parents must exist."""
-    keys = keys_of(path)
+def change(document: Document, made: Change) -> Document:
+    """Return the document with a change; the parents of what it sets must exist."""
+    if made.labels is not None or made.of_cells:
+        _check_parameter(document, made)
+    if not made.of_cells:
+        value = made.value if made.relative is None else _moved(document, made)
+        document = _replaced(document, [*made.keys], value, made.where)
+    if made.of_value:  # what was said of its cells before does not hold of another value
+        document = replace(document, cells=(*document.cells, made))
+    return document
+
+
+def _check_parameter(document: Document, made: Change) -> None:
+    """Refuse labels of anything but the value of a parameter that there is."""
+    known = document.data.get("parameters", {})
+    if made.name and made.name not in known:
+        raise InputError(f"no parameter {made.name!r}; {nearest(made.name, known)}", made.where)
+    if not made.of_value:
+        message = f"only values of parameters are set by their labels, not {made.path!r}"
+        raise InputError(f"{message}; write parameters.NAME[dim=label]", made.where)
+
+
+def _moved(document: Document, made: Change) -> Any:
+    """Return a number of the file with a relative change made to it."""
+    found: Any = document.data
+    for key in made.keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    change, path = made.relative or Relative(), ".".join(made.keys)
+    if found is None:
+        message = f"{path!r} is not there to be changed; write the new number itself"
+        raise InputError(message, made.where)
+    try:
+        number, unit = parse_amount(found)
+    except UnitError as wrong:
+        raise InputError(f"{path!r} cannot be changed: {wrong}", made.where) from None
+    if change.unit not in ("", unit):
+        message = f"{made.value!r} is in another unit than {path!r}, which is {found}"
+        raise InputError(f"{message}; write it in the same", made.where)
+    number = number * change.factor + change.shift
+    return f"{number!r} {unit}" if unit else number
+
+
+def _replaced(document: Document, keys: Sequence[str], value: Any, where: str) -> Document:
+    """Return the document with the entry at a path replaced; its parents must exist."""
     data = dict(document.data)
     inner = data
     for depth, key in enumerate(keys[:-1]):
         if not isinstance(inner.get(key), dict):
-            known = [name for name in inner if isinstance(inner[name], dict)]
-            message = f"nothing to set at {'.'.join(keys[: depth + 1])!r}; {nearest(key, known)}"
-            message = ("" if depth else _in_full(document.data, path)) or message
-            if key in inner:
-                found = f"{'.'.join(keys[: depth + 1])} is {inner[key]!r}, one value for all"
-                message = f"{found}; set it as a whole"
-            elif not known:
-                rest = ".".join(keys[depth:])
-                message = (
-                    f"there is no {rest!r}; {nearest(rest, inner)} (in quotes, if it has dots)"
-                )
-            raise InputError(message, where)
+            raise InputError(_not_there(document, inner, keys, depth), where)
         inner[key] = dict(inner[key])
         inner = inner[key]
     inner[keys[-1]] = value
     overrides = {**document.overrides, tuple(keys): where}
     return replace(document, data=data, overrides=overrides)
+
+
+def _not_there(
+    document: Document, inner: Mapping[str, Any], keys: Sequence[str], depth: int
+) -> str:
+    """Return what is wrong with a path of which a part does not lead on."""
+    key, rest, path = keys[depth], ".".join(keys[depth:]), ".".join(keys[: depth + 1])
+    known = [name for name in inner if isinstance(inner[name], dict)]
+    if key in inner:
+        return f"{path} is {inner[key]!r}, one value for all; set it as a whole"
+    if not known:
+        return f"there is no {rest!r}; {nearest(rest, inner)} (in quotes, if it has dots)"
+    in_full = "" if depth else _in_full(document.data, ".".join(keys))
+    return in_full or f"nothing to set at {path!r}; {nearest(key, known)}"

@@ -11,10 +11,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError, together
 from ndmc.scenario.yaml_problems import yaml_problem
+
+if TYPE_CHECKING:
+    from ndmc.scenario.relative import Change
 
 __all__ = ["parse_document", "read_document"]
 
@@ -30,13 +33,18 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data from a YAML text, and the line of every key and item in it."""
+    """Plain data from a YAML text, and the line of every key and item in it.
+
+    Of changes made to it ``overrides`` are where they are made, by key; ``cells`` are those that
+    are made where the numbers of a parameter are read, in their order.
+    """
 
     path: Path
     text: str
     data: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
     overrides: dict[Key, str] = field(default_factory=dict)
+    cells: tuple[Change, ...] = ()
 
     def where(self, *key: str | int) -> str:
         """Return ``file:line`` of the nearest enclosing entry of ``key``."""

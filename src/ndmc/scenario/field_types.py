@@ -184,6 +184,10 @@ Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
 
 Kept = Annotated[list[str], BeforeValidator(_kept, json_schema_input_type=list[str] | str)]
 
+Parts = Annotated[
+    list[str], BeforeValidator(_kept, json_schema_input_type=list[str] | str), Field(min_length=1)
+]
+
 #: A group of parameters: a text that a table and a picture have room for.
 GroupName = Annotated[str, Field(min_length=1, max_length=200)]
 

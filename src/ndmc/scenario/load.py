@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, Mistakes, nearest
-from ndmc.given import as_path, as_text
+from ndmc.given import as_path, as_variant
 from ndmc.scenario.changes import as_texts, changed, varied
 from ndmc.scenario.checks import (
     read_correlations,
@@ -30,6 +30,7 @@ from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.unused import warn_of_unused
+from ndmc.scenario.variants import named_variants
 from ndmc.scenario.written import BY_CONFIDENCE, Written
 
 __all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each", "same_changes"]
@@ -82,7 +83,10 @@ def find(source: str | Path) -> Path:
 
 
 def load(
-    source: str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
+    source: str | Path,
+    *,
+    variant: str | Iterable[str] = "",
+    changes: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """Read and check a scenario.
 
@@ -91,11 +95,14 @@ def load(
     source
         Name of a bundled scenario, or path of a scenario folder or file.
     variant
-        Name of one of the scenario's variants; the scenario as it stands if empty.
+        Name of one of the scenario's variants, or of several, ``"a,b"`` or a list, whose order is
+        the same; the scenario as it stands if empty.
     changes
         Further changes, ``{"name": 12}`` for the value of a parameter or
         ``{"stocks.in_use.inflow_at": "end"}`` for any key of the file: numbers, lists and dicts,
-        or texts as the file has them, such as ``"12 %"``.
+        or texts as the file has them, such as ``"12 %"``. Of numbers of parameters also how they
+        change, ``"x1.2"``, ``"+20 %"`` or ``"-5 kt"``, and of single labels:
+        ``{"content[product=car year=2022..2030]": "x1.2"}``.
 
     Returns
     -------
@@ -128,7 +135,10 @@ def _whole(scenario: Scenario) -> Scenario:
 
 
 def load_each(
-    source: str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
+    source: str | Path,
+    *,
+    variant: str | Iterable[str] = "",
+    changes: Mapping[str, Any] | None = None,
 ) -> Iterator[Scenario]:
     """Yield a scenario as it was read, then each of its variants; its file is read once.
 
@@ -145,7 +155,7 @@ def load_each(
     ['']
     """
     path = find(source)
-    given, variant = as_texts(changes), as_text(variant or "", "variant")
+    given, variant = as_texts(changes), as_variant(variant, "variant")
     document = read_document(path)
     loaded = _read(document, path.parent, variant, given)
     if not loaded.mistakes:
@@ -157,7 +167,10 @@ def load_each(
 
 
 def as_scenario(
-    source: Scenario | str | Path, *, variant: str = "", changes: Mapping[str, Any] | None = None
+    source: Scenario | str | Path,
+    *,
+    variant: str | Iterable[str] = "",
+    changes: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """Return a scenario that is loaded already as it is, and load any other.
 
@@ -186,7 +199,7 @@ def build(document: Document, folder: Path, variant: str, changes: dict[str, str
 def _read(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
     """Return the same, and what could not be read as its mistakes."""
     unchanged = document
-    document, file = _with_changes(document, variant, changes)
+    document, file, variant = _with_changes(document, variant, changes)
     written = _written(folder, unchanged, document, file)
     mistakes = Mistakes()
     mistakes.add(wrong_names(document, file, written.dims))
@@ -228,26 +241,28 @@ def same_changes(scenario: Scenario, changes: Mapping[str, str]) -> bool:
         return True
     document = parse_document(scenario.document.text, scenario.document.path)
     try:
-        return _with_changes(document, scenario.variant, changes)[1] == scenario.file
+        other, file, _ = _with_changes(document, scenario.variant, changes)
+        cells = [[one.what for one in each.cells] for each in (other, scenario.document)]
+        return file == scenario.file and cells[0] == cells[1]
     except InputError:
         return False
 
 
 def _with_changes(
     document: Document, variant: str, changes: Mapping[str, str]
-) -> tuple[Document, ScenarioFile]:
-    """Return a document with a variant's changes and others made to it, and what it says then."""
+) -> tuple[Document, ScenarioFile, str]:
+    """Return a document with changes of variants and others, what it says then, and the variants.
+
+    These are in the order of the file, in which they are the same however they are asked for.
+    """
     file = validate_document(document, ScenarioFile)
     if not (variant or changes):
-        return document, file
-    if variant:
-        if variant not in file.variants:
-            message = f"{file.name} has no variant {variant!r}; {nearest(variant, file.variants)}"
-            raise InputError(message, "--variant")
-        document = varied(document, file, variant)
+        return document, file, ""
+    names = named_variants(file, variant, "--variant")
+    document = varied(document, file, names)
     for name, text in changes.items():
         document = changed(document, file, name, text)
-    return document, validate_document(document, ScenarioFile)
+    return document, validate_document(document, ScenarioFile), ",".join(names)
 
 
 def _written(folder: Path, unchanged: Document, document: Document, file: ScenarioFile) -> Written:
@@ -288,10 +303,9 @@ def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
     document, published = written.document, written.file.published
     if published is None:
         return
-    if published.variant and published.variant not in written.file.variants:
-        hint = nearest(published.variant, written.file.variants)
-        message = f"unknown variant {published.variant!r}; {hint}"
-        mistakes.add([document.error(message, "published", "variant")])
+    with mistakes.apart():
+        where = document.where("published", "variant")
+        named_variants(written.file, published.variant or "", where)
     within = () if isinstance(document.data["published"], list) else ("figures",)
     for index, entry in enumerate(published.figures):
         yield Figure(entry, document.where("published", *within, index))

@@ -167,17 +167,12 @@ def _by_label(parameter: WrittenParameter, found: Any, depth: int) -> str:
 
 def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
     """Return the number found at a key, in the unit of the parameter."""
-    entry, units = parameter.entry, parameter.within.units
     if isinstance(found, bool) or not isinstance(found, int | float | str):
         message = f"expected a number, found {found!r}{_by_label(parameter, found, len(at))}"
         raise parameter.error(message, "value", *at)
     try:
         number, unit = parse_amount(found)
-        scale = units.factor(unit) / units.factor(entry.unit) if unit else 1.0
-        if unit and units.dimension(unit) != units.dimension(entry.unit):
-            read = units.as_read
-            own = f"the parameter's unit {read(entry.unit)}"
-            raise UnitError(f"{read(unit)} cannot be converted to {own}")
+        scale = parameter.scale_of(unit) if unit else 1.0
     except UnitError as wrong:
         raise parameter.error(str(wrong), "value", *at) from None
     if not math.isfinite(number):

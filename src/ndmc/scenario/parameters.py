@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.scenario.cell_changes import CellChanges
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.dependence import Errors
 from ndmc.scenario.marginals import Marginals
@@ -21,11 +22,15 @@ __all__ = ["Parameter"]
 
 @dataclass(frozen=True)
 class Origins:
-    """Where the cells of a parameter are written: in a table, on ``lines``, or in the file."""
+    """Where the cells of a parameter are written: in a table, on ``lines``, or in the file.
+
+    Of those that are changed by themselves it is where the change is.
+    """
 
     parameter: WrittenParameter
     table: Path | None
     lines: Integers
+    changes: CellChanges | None = None
 
     def name(self, cell: int) -> str:
         """Return the name of the parameter with the labels of a cell."""
@@ -34,6 +39,8 @@ class Origins:
 
     def where(self, cell: int) -> str:
         """Return ``file:line`` of a cell."""
+        if changed := self.changes.where(cell) if self.changes else "":
+            return changed
         if self.table:
             return f"{self.table}:{self.lines[cell]}"
         labels, parameter = self._labels(cell), self.parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ndmc.scenario.document import as_it_stands
 from ndmc.scenario.field_types import (
@@ -20,6 +20,7 @@ from ndmc.scenario.field_types import (
     Method,
     Name,
     Number,
+    Parts,
     PickedLabels,
     PublishedShare,
     Range,
@@ -34,7 +35,14 @@ from ndmc.scenario.field_types import (
     Years,
 )
 
-__all__ = ["FlowEntry", "IndicatorEntry", "InitialEntry", "StockEntry", "json_schema"]
+__all__ = [
+    "FlowEntry",
+    "IndicatorEntry",
+    "InitialEntry",
+    "ScenarioFile",
+    "StockEntry",
+    "json_schema",
+]
 
 #: What YAML makes of an expression.
 _PLAIN = (str, int, float)
@@ -234,10 +242,22 @@ class SensitivityEntry(_Entry):
 
 
 class VariantEntry(_Entry):
-    """A named set of changes to this file."""
+    """A named set of changes to this file, on top of other variants if it names some."""
 
     title: Line = ""
-    changes: dict[str, Any] = Field(alias="set")
+    variants: Parts = Field([], description="variants that it is made of")
+    changes: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="set",
+        description="new values, or changes of numbers, by their paths",
+        examples=["{parameters.scale.cv: 20 %, 'parameters.content[product=car]': x1.2}"],
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> VariantEntry:
+        if self.model_fields_set.isdisjoint({"variants", "changes"}):
+            raise ValueError("say what it changes under 'set', or what it is made of: 'variants'")
+        return self
 
 
 class FigureEntry(_Entry):

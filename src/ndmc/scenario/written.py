@@ -17,7 +17,7 @@ from ndmc.scenario.document import Document
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.tables import Table, read_table
-from ndmc.scenario.units import UnitSystem
+from ndmc.scenario.units import UnitError, UnitSystem
 
 #: The grade of a parameter whose cells each have that of their confidence.
 BY_CONFIDENCE = "by_confidence"
@@ -51,7 +51,7 @@ class Written:
         yield file
         for name in file.variants:
             with contextlib.suppress(InputError):  # a wrong one is told where it is asked for
-                yield validate_document(varied(self.unchanged, file, name), ScenarioFile)
+                yield validate_document(varied(self.unchanged, file, [name]), ScenarioFile)
 
     def _path(self, name: str, *key: str | int) -> Path:
         """Return the path of a file of the scenario; nothing outside its folder is ever read."""
@@ -120,6 +120,20 @@ class WrittenParameter:
     def error(self, message: str, *key: str) -> InputError:
         """Return an error at a key of it."""
         return self.within.document.error(message, *self.key, *key)
+
+    def scale_of(self, unit: str) -> float:
+        """Return what a unit is in that of the parameter.
+
+        Raises
+        ------
+        UnitError
+            If it is none, or of another dimension.
+        """
+        units, own = self.within.units, self.entry.unit
+        if units.dimension(unit) != units.dimension(own):
+            wanted = f"the parameter's unit {units.as_read(own)}"
+            raise UnitError(f"{units.as_read(unit)} cannot be converted to {wanted}")
+        return units.factor(unit) / units.factor(own)
 
     @functools.cached_property
     def dims(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Checked:
 def check(
     scenario: Scenario | str | Path,
     *,
-    variant: str = "",
+    variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
     sel: Labels | None = None,
 ) -> Checked:

@@ -48,7 +48,7 @@ def linear_shares(
     seed: int = 1,
     outputs: str | Iterable[str] | None = None,
     *,
-    variant: str = "",
+    variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Share the variance of every output out among all single inputs.
@@ -126,7 +126,7 @@ def _asked(
     draws: int,
     seed: int,
     outputs: Any,
-    variant: str,
+    variant: str | Iterable[str],
     changes: Mapping[str, Any] | None,
 ) -> _Asked:
     names = None if outputs is None else as_names(outputs, "outputs")

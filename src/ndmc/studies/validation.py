@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ def validate(
     *,
     draws: int = 10_000,
     seed: int = 1,
-    variant: str | None = None,
+    variant: str | Iterable[str] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compare the model with every published figure of a scenario.
@@ -94,7 +94,8 @@ def validate(
     draws, seed
         Draws to compute, for a scenario that is not reconciled. A store is judged by its own.
     variant
-        Variant to compare; the one the scenario names for this if None, ``""`` for none.
+        Variant to compare, or several, as in `load`; the one the scenario names for this if None,
+        ``""`` for none.
     changes
         As in `load`; like ``variant`` only where ``source`` is a scenario that is not loaded yet.
 
@@ -135,7 +136,7 @@ def compare_source(
     source: Scenario | str | Path,
     draws: int,
     seed: int,
-    variant: str | None = None,
+    variant: str | Iterable[str] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Validation:
     """Compare a store or a scenario with its published figures."""
