@@ -76,6 +76,9 @@ def test_a_stock_that_starts_is_not_warned_of(tmp_path, data):
         ("old > half * sales", False),
         ("sales >= half * given", True),
         ("year >= 2003 + half", False),
+        ("old >= half * sales and year > 1990", True),
+        ("not half * old > 0 t/yr or year > 2003", False),
+        ("old >= half * sales, from=2002", False),
     ],
 )
 def test_an_event_of_nothing_is_warned_of(tmp_path, condition, warned):

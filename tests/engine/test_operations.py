@@ -1,8 +1,11 @@
 """The table of operations: what reads, computes, solves and differentiates agrees on each."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from along_dims import ALONG_YEARS, GRID, WITHIN_LOOPS, model_along
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import ULPS
 from strategies import scenario
@@ -15,7 +18,7 @@ from ndmc.reconciliation.derivatives import Slope, differentiate
 from ndmc.scenario.expressions import Variable
 from ndmc.scenario.grammar import compile_expression
 from ndmc.scenario.operations import FUNCTIONS, OPERATIONS, evaluate_expression
-from ndmc.scenario.units import NONE
+from ndmc.scenario.units import NONE, UnitSystem
 from ndmc_kernels.operations import Operation
 
 EPS = np.finfo(np.float64).eps
@@ -143,3 +146,39 @@ def test_slopes_are_those_of_differences(name):
         for moved in (point[:, np.newaxis] - step * unit, point[:, np.newaxis] + step * unit)
     )
     assert_allclose(found, (more - less) / (2 * step), atol=1e-8)
+
+
+# --- along a dim ---------------------------------------------------------------------------------
+
+
+def grid(text):
+    """Return an expression over the names of the grid."""
+    known = {name: Variable(("k", "year"), NONE) for name in "wv"}
+    return compile_expression(text, known, GRID, UnitSystem("t"))
+
+
+def test_rows_along_a_dim_have_the_bits_of_numpy():
+    """Every function along a dim as row code; ties, events that never come and labels included."""
+    texts = [*WITHIN_LOOPS.values(), *ALONG_YEARS.values()]
+    names = [f"i_{n}" for n in range(len(texts))]
+    found = evaluate(compile_plan(scenario(model_along(texts)), ["w", "v", *names]), 1, range(300))
+    for name, text in zip(names, texts, strict=True):
+        expected = evaluate_expression(grid(text), found)
+        assert_array_equal(found[name], np.broadcast_to(expected, found[name].shape), text)
+
+
+def test_loops_along_a_dim_equal_numpy():
+    """The same of what a flow was the year before, in a loop of its own each."""
+    texts = [*WITHIN_LOOPS.values()]
+    flows = []
+    for n, text in enumerate(texts):
+        held = re.sub(r"\bw\b", f"(lag(made_{n}) * step / (1 t) + w)", text)
+        flows.append(f"({held}) * 1 t / step")
+    names = [f"made_{n}" for n in range(len(texts))]
+    plan = compile_plan(scenario(model_along([], flows)), ["w", "v", *names])
+    assert sum(isinstance(step, March) for step in plan.steps) == len(texts)
+    found = evaluate(plan, 1, range(300))
+    for name, text in zip(names, texts, strict=True):
+        before = np.concatenate([0 * found[name][:, :1], found[name][:, :-1]], axis=1)
+        expected = evaluate_expression(grid(text), {"w": before + found["w"], "v": found["v"]})
+        assert_allclose(found[name], np.broadcast_to(expected, found[name].shape), 4 * EPS)

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from along_dims import ALONG_YEARS, WITHIN_LOOPS, model_along
 from numpy.testing import assert_array_equal
+from strategies import scenario
 
 from ndmc.engine.evaluation import code_of, swaps
 from ndmc.engine.swaps import reach
@@ -41,10 +43,9 @@ def exchanged(plan, group, width, seed=1):
     return tile
 
 
-@pytest.mark.parametrize("name", [*SCENARIOS, *LONG])
-def test_a_swap_equals_the_whole_model_with_inputs_exchanged(name):
-    """Cells that are reached have its bits; the others did not change, nor did the tile itself."""
-    plan, width = studied(name), 64
+def same_as_exchanged(plan):
+    """Demand that cells that are reached have the bits of the whole model, and others did not."""
+    width = 64
     found, code = swaps(plan), code_of(plan)
     with np.errstate(all="ignore"):
         tile = Tile(code, width, 2)
@@ -60,6 +61,20 @@ def test_a_swap_equals_the_whole_model_with_inputs_exchanged(name):
             got = np.where(hit, tile.rows[cells + code.rows], tile.rows[cells])
             assert_array_equal(got, exchanged(plan, group, width).rows[cells], group.name)
     assert_array_equal(tile.rows[: code.rows], before)
+
+
+@pytest.mark.parametrize("name", [*SCENARIOS, *LONG])
+def test_a_swap_equals_the_whole_model_with_inputs_exchanged(name):
+    """Cells that are reached have its bits; the others did not change, nor did the tile itself."""
+    same_as_exchanged(studied(name))
+
+
+def test_a_swap_of_one_error_reaches_what_is_made_of_it_along_a_dim():
+    """Reductions, peaks, events and labels that are picked: each error of a cell on its own."""
+    plan = studied(scenario(model_along([*WITHIN_LOOPS.values(), *ALONG_YEARS.values()])))
+    streams = [stream for group in plan.study.groups for stream in group.streams][::7]
+    alone = tuple(InputGroup(str(stream), (), (stream,)) for stream in streams)
+    same_as_exchanged(replace(plan, study=replace(plan.study, groups=alone)))
 
 
 def test_a_swap_of_all_is_a_tile_of_exchanged_draws():

@@ -391,7 +391,9 @@ def test_a_first_year_of_a_loop_is_refused_inside_it(rule):
     """All years of a loop must be known before its first year can be asked for, lagged or not."""
     data = two_processes({**RETURNING, "d": ("q", "p", {"value": rule})})
     data["years"] = "2000..2003"
-    with pytest.raises(InputError, match=r"d -> b.* cannot be solved: .*, or a first year, is not"):
+    with pytest.raises(
+        InputError, match=r"d -> b.* cannot be solved: .*, or a first, last or peak year"
+    ):
         compile_plan(scenario(data))
 
 

@@ -13,7 +13,7 @@ from ndmc.plan.description import members_of
 from ndmc.plan.findings import rounded
 from ndmc.plan.steps import Cohort, Formula, Plan, Share
 from ndmc.scenario.expressions import EVERYWHERE, Expression, Within
-from ndmc.scenario.operations import COMPARISONS, evaluate_expression
+from ndmc.scenario.operations import ALONG, COMPARISONS, evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 
@@ -37,10 +37,9 @@ def cautions(scenario: Scenario, plan: Plan, central: Central) -> Iterator[tuple
         if isinstance(step, Formula | Share):
             kind = "flows" if step.target in scenario.file.flows else "indicators"
             for part, within in step.expression.placed("first_year", EVERYWHERE):
-                ((condition, inside),) = part.needed(within)
-                if _holds_of_nothing(condition, inside, values):
+                if _holds_of_nothing(part, within, plan, values):
                     message = (
-                        f"a first_year() in {step.target!r} is {plan.dims.years[0]} because both "
+                        f"a first_year() in {step.target!r} is {part.positions[0]} because both "
                         "sides of its comparison are still 0 then; compare with > or <, or begin "
                         "with a year in which there is something"
                     )
@@ -94,15 +93,30 @@ def _by_year(values: Floats, years: int) -> Floats:
 # --- an event that is only nothing against nothing ----------------------------------------------
 
 
-def _holds_of_nothing(condition: Expression, within: Within, values: Mapping[str, Floats]) -> bool:
-    """Whether a comparison holds in the first year of some cell, where both of its sides are 0."""
-    if condition.operation not in COMPARISONS or "year" not in condition.dims:
-        return False
+def _holds_of_nothing(
+    event: Expression, within: Within, plan: Plan, values: Mapping[str, Floats]
+) -> bool:
+    """Whether a condition holds in the first year that counts, of a comparison of 0 with 0."""
+    ((condition, inside),) = event.needed(within)
     if not condition.names <= values.keys():
         return False
-    first = {**within, "year": (0,)}
-    holds, *amounts = (
-        expand(evaluate_expression(one, values, first), one.dims, condition.dims)
-        for one in (condition, *condition.arguments)
-    )
-    return bool(((holds != 0) & (amounts[0] == 0) & (amounts[1] == 0)).any())
+    first = {**inside, "year": (len(plan.dims.years) - len(event.positions),)}
+
+    def at_first(part: Expression) -> Floats:
+        return expand(evaluate_expression(part, values, first), part.dims, condition.dims)
+
+    def nothing(part: Expression) -> npt.NDArray[np.bool_]:
+        one, other = map(at_first, part.arguments)
+        return np.asarray((at_first(part) != 0) & (one == 0) & (other == 0))
+
+    holds = at_first(condition) != 0
+    return any(bool((holds & nothing(part)).any()) for part in _comparisons(condition))
+
+
+def _comparisons(condition: Expression) -> list[Expression]:
+    """Return the comparisons that a condition is made of, cell by cell."""
+    if condition.operation in COMPARISONS:
+        return [condition]
+    if condition.operation in ALONG:
+        return []
+    return [found for part in condition.arguments for found in _comparisons(part)]

@@ -64,21 +64,25 @@ class ExpressionRows:
             by_label[list(places)] = np.moveaxis(rows, expression.axis, 0)
         return found
 
-    def _added(self, parts: Sequence[Any], room: Room) -> Places:
+    def _folded(self, pairwise: str, parts: Sequence[Any], room: Room) -> Places:
+        """Return what an operation of two makes of some rows, one after the other."""
         if len(parts) == 1:
             return np.asarray(parts[0])
         total = room(parts[0].shape)
-        self.write.do("add", total, parts[0], parts[1])
+        self.write.do(pairwise, total, parts[0], parts[1])
         for part in parts[2:]:
-            self.write.do("gain", total, part)
+            if pairwise == "add":
+                self.write.do("gain", total, part)
+            else:
+                self.write.do(pairwise, total, total, part)
         return total
 
-    def _total(self, inner: Places, expression: Expression, room: Room) -> Places:
+    def _reduced(self, inner: Places, expression: Expression, room: Room) -> Places:
         parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
-        return self._added(parts, room)
+        return self._folded(ALONG[expression.operation].pairwise, parts, room)
 
     def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
-        total = self._total(inner, expression, self.write.scratch)
+        total = self._reduced(inner, expression, self.write.scratch)
         target = room(total.shape)
         self.write.do(
             "divide", target, total, self.write.number(float(inner.shape[expression.axis]))
@@ -87,7 +91,22 @@ class ExpressionRows:
 
     def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
         parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
-        return self._added(parts, room)
+        return self._folded("add", parts, room)
+
+    def _argmax(self, inner: Places, expression: Expression, room: Room) -> Places:
+        first, *others = np.moveaxis(inner, expression.axis, 0)
+        highest, higher = self.write.scratch(first.shape), self.write.scratch(first.shape)
+        target = room(first.shape)
+        number, *numbers = (self.write.number(float(n)) for n in expression.positions)
+        self.write.do("copy", highest, first)
+        self.write.do("copy", target, number)
+        for number, values in zip(numbers, others, strict=True):
+            self.write.do("greater", higher, values, highest)
+            self.write.do("since", target, higher, number)
+            self.write.do("max", highest, highest, values)
+        self.write.do("equal", higher, highest, highest)  # no nan
+        self.write.do("where", target, higher, target, highest)
+        return target
 
     def _lagged(self, inner: Places, expression: Expression, room: Room) -> Places:
         years = min(int(expression.value), inner.shape[expression.axis])
@@ -97,7 +116,7 @@ class ExpressionRows:
         return both.take(range(size - years, 2 * size - years), axis=expression.axis)
 
     def _running(self, inner: Places, expression: Expression, room: Room) -> Places:
-        """Return the sums up to each year, or what is carried over from year to year."""
+        """Return sums or products up to each year, or what is carried over from year to year."""
         axis, carried = expression.axis, expression.operation == "carry"
         target, size = room(inner.shape), inner.shape[axis]
         start = (target.take([0], axis=axis), inner.take([0], axis=axis))
@@ -107,26 +126,38 @@ class ExpressionRows:
             self.write.do("copy", *start)
         later, before = (target.take(range(n, size - 1 + n), axis=axis) for n in (1, 0))
         rest = inner.take(range(1, size), axis=axis)
-        self.write.do("hold" if carried else "add", later, before, rest)
+        self.write.do(_RUNNING[expression.operation], later, before, rest)
         return target
 
-    def _first_year(self, inner: Places, expression: Expression, room: Room) -> Places:
-        condition = np.moveaxis(inner, expression.axis, 0)
+    def _dated(self, inner: Places, expression: Expression, room: Room) -> Places:
+        """Return the first or the last year in which something holds."""
+        years = expression.positions
+        condition = np.moveaxis(inner, expression.axis, 0)[-len(years) :]
         target = room(condition.shape[1:])
         self.write.do("copy", target, self.write.number(np.inf))
-        for year, holds in zip(expression.positions[::-1], condition[::-1], strict=True):
+        order = -1 if expression.operation == "first_year" else 1
+        for year, holds in zip(years[::order], condition[::order], strict=True):
             self.write.do("since", target, holds, self.write.number(float(year)))
         return target
 
 
+#: What is done to the result of the year before and the value of a year.
+_RUNNING = {"cumsum": "add", "cumprod": "multiply", "carry": "hold"}
+
 _ALONG: dict[str, Callable[[ExpressionRows, Places, Expression, Room], Places]] = {
-    "sum": ExpressionRows._total,
+    "sum": ExpressionRows._reduced,
+    "prod": ExpressionRows._reduced,
+    "lowest": ExpressionRows._reduced,
+    "highest": ExpressionRows._reduced,
     "mean": ExpressionRows._mean,
     "at": ExpressionRows._picked,
     "lag": ExpressionRows._lagged,
     "cumsum": ExpressionRows._running,
+    "cumprod": ExpressionRows._running,
     "carry": ExpressionRows._running,
-    "first_year": ExpressionRows._first_year,
+    "argmax": ExpressionRows._argmax,
+    "first_year": ExpressionRows._dated,
+    "last_year": ExpressionRows._dated,
 }
 
 

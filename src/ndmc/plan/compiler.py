@@ -37,7 +37,7 @@ from ndmc.plan.stocks import profile_steps, stock_steps
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.plan.watches import loop_watches, range_watches, step_watches
 from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import COMPARISONS
+from ndmc.scenario.operations import COMPARISONS, EVENTS
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import NONE, Dimension, UnitError
 
@@ -273,7 +273,7 @@ def _accounts(names: Vocabulary) -> list[Account]:
 
 
 def _events(steps: Iterable[Step]) -> frozenset[str]:
-    """Return the names that may be infinite because of a first year; steps come in their order."""
+    """Return the names that may be infinite because of an event; steps come in their order."""
     found: set[str] = set()
     for step in steps:
         dated = any(_may_be_never(part, found) for part in _expressions(step))
@@ -284,11 +284,14 @@ def _events(steps: Iterable[Step]) -> frozenset[str]:
 
 
 def _may_be_never(part: Expression, events: Set[str]) -> bool:
-    """Whether an expression is infinite where an event never happens; comparisons are not."""
-    if part.operation in COMPARISONS:
+    """Whether an expression is infinite where an event never happens.
+
+    Comparisons are not, and the largest has a year, even if it is infinite.
+    """
+    if part.operation in (*COMPARISONS, "argmax"):
         return False
     arguments = part.arguments[1:] if part.operation == "where" else part.arguments
-    own = part.operation == "first_year" or (part.operation == "name" and part.name in events)
+    own = part.operation in EVENTS or (part.operation == "name" and part.name in events)
     return own or any(_may_be_never(argument, events) for argument in arguments)
 
 

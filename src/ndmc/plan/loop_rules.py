@@ -117,20 +117,20 @@ class Rules:
         """Return the expression with running sums and lags of the loop as its quantities."""
         if not expression.names & self.members:
             return expression
-        if expression.operation in ("sum", "mean", "at", "first_year") and (
-            "year" in expression.arguments[0].dims and "year" not in expression.dims
+        if any("year" in part.dims for part in expression.arguments) and (
+            "year" not in expression.dims
         ):
             message = (
-                "a sum over years, or the value of one year, or a first year, is not known inside "
-                "the loop; lag(cumsum(...)) sums the years before, or counts those in which a "
-                "comparison held"
+                "a sum over years, or the value of one year, or a first, last or peak year, is not "
+                "known inside the loop; lag(cumsum(...)) sums the years before, or counts those "
+                "in which a comparison held"
             )
             raise LoopError(message, sorted(expression.names & self.members))
         arguments = tuple(self._without_memory(part) for part in expression.arguments)
         expression = replace(expression, arguments=arguments)
         if expression.operation == "lag":
             return self._lagged(expression)
-        if expression.operation in ("cumsum", "carry"):
+        if expression.operation in ("cumsum", "cumprod", "carry"):
             return self._accumulated(expression)
         return expression
 
@@ -143,16 +143,24 @@ class Rules:
         return replace(expression, arguments=(inner,))
 
     def _accumulated(self, expression: Expression) -> Expression:
-        """Rewrite a running sum C as C = lag(C) + x, what is carried over as max(that, 0)."""
-        name = f"_{len(self.of)}"
+        """Rewrite a running sum C as C = lag(C) + x, what is carried over as max(that, 0).
+
+        A running product is C = (lag(C) + 1 in the first year) * x.
+        """
+        name, (x,) = f"_{len(self.of)}", expression.arguments
         own = Expression(expression.dims, expression.dimension, "name", name=name)
+
+        def both(operation: str, left: Expression, right: Expression) -> Expression:
+            return Expression(own.dims, own.dimension, operation, (left, right))
+
         before = replace(expression, operation="lag", arguments=(own,), value=1.0)
-        total = replace(
-            expression, operation="add", arguments=(before, expression.arguments[0]), axis=-1
-        )
+        if expression.operation == "cumprod":
+            starts = (1, *[0] * (len(expression.positions) - 1))
+            start = Expression(("year",), own.dimension, "series", positions=starts, axis=0)
+            return self._remembered(name, both("multiply", both("add", before, start), x))
+        total = both("add", before, x)
         if expression.operation == "carry":
-            zero = Expression((), None, "number", value=0.0)
-            total = replace(total, operation="max", arguments=(total, zero))
+            total = both("max", total, Expression((), None, "number", value=0.0))
         return self._remembered(name, total)
 
     def _remembered(self, name: str, rule: Expression) -> Expression:

@@ -7,6 +7,7 @@ loop within a year; anything may close one through `lag`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, c
 from ndmc.plan.loop_rules import Fate, LoopError, Rules
 from ndmc.plan.steps import Balance, March, Program, Share, Single, Term
 from ndmc.scenario.expressions import BY_LABEL, Expression
-from ndmc.scenario.operations import OPERATIONS
+from ndmc.scenario.operations import ALONG, OPERATIONS
 
 
 def compile_loop(members: Sequence[Single], dims: Dims) -> March:
@@ -177,20 +178,17 @@ class _LoopCompiler:
             case "lag":
                 row = self._series_row(arguments[0].name, cell)
                 return Linear(self.write.do("lag", row, Row(int(expression.value))))
-            case "sum" | "mean" | "at":
+            case reduction if reduction in ALONG:
                 return self._reduced(expression, cell)
             case "negative":
                 return self.write.scaled(self._visit(arguments[0], cell), -1.0)
-            case "add" | "subtract":
-                left, right = (self._visit(argument, cell) for argument in arguments)
-                return self.write.plus(left, right, -1.0 if operation == "subtract" else 1.0)
-            case "multiply" | "divide":
-                return self._product(expression, cell)
             case "where":
                 return self._chosen(expression, cell)
             case operation if operation == BY_LABEL:
                 return self._by_label(expression, cell)
         values = [self._visit(argument, cell) for argument in arguments]
+        if len(values) == 2:
+            return self._combined(operation, *values)
         self._refuse_unknowns(operation, values)
         return Linear(self.write.do(operation, *(value.constant for value in values)))
 
@@ -209,23 +207,35 @@ class _LoopCompiler:
         dim = inner.dims[expression.axis]
         count = len(self.dims.labels[dim])
         chosen = expression.positions if expression.operation == "at" else range(count)
-        total = Linear(0.0)
-        for position in chosen:
-            total = self.write.plus(total, self._visit(inner, {**cell, dim: position}), 1.0)
+        pairwise = ALONG[expression.operation].pairwise
+        parts = (self._visit(inner, {**cell, dim: position}) for position in chosen)
+        total = functools.reduce(functools.partial(self._combined, pairwise), parts)
         return self.write.scaled(total, 1.0 / count) if expression.operation == "mean" else total
 
-    def _product(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
-        left, right = (self._visit(argument, cell) for argument in expression.arguments)
-        if expression.operation == "divide":
-            self._refuse_unknowns("divide", [right])
-            if not left.unknowns:
-                return Linear(self.write.do("divide", left.constant, right.constant))
-            return self.write.scaled(left, self.write.do("divide", 1.0, right.constant))
+    def _combined(self, operation: str, left: Linear, right: Linear) -> Linear:
+        """Return what an operation makes of two quantities."""
+        match operation:
+            case "add" | "subtract":
+                return self.write.plus(left, right, -1.0 if operation == "subtract" else 1.0)
+            case "multiply":
+                return self._product(left, right)
+            case "divide":
+                return self._quotient(left, right)
+        self._refuse_unknowns(operation, [left, right])
+        return Linear(self.write.do(operation, left.constant, right.constant))
+
+    def _product(self, left: Linear, right: Linear) -> Linear:
         if left.unknowns and right.unknowns:
             self._refuse_unknowns("multiply", [left, right])
         if right.unknowns:
             left, right = right, left
         return self.write.scaled(left, right.constant)
+
+    def _quotient(self, left: Linear, right: Linear) -> Linear:
+        self._refuse_unknowns("divide", [right])
+        if not left.unknowns:
+            return Linear(self.write.do("divide", left.constant, right.constant))
+        return self.write.scaled(left, self.write.do("divide", 1.0, right.constant))
 
     def _chosen(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
         test, yes, no = (self._visit(argument, cell) for argument in expression.arguments)

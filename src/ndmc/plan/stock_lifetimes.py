@@ -148,7 +148,8 @@ def _argument(names: Vocabulary, name: str, kind: str, argument: Argument, text:
     key, dims = ("stocks", name, "lifetime"), names.stock_dims(name)
 
     def misfit(found: Expression) -> str:
-        if found.dimension == argument.dimension or found.operation == "number":  # years, or 1/yr
+        bare = found.operation == "number" and found.dimension in (NONE, None)  # years, or 1/yr
+        if bare or found.dimension == argument.dimension:
             return ""
         wanted = f"the {argument.name} of a {kind} lifetime must be [{argument.dimension}]"
         return f"{wanted}, not [{found.dimension or NONE}]"

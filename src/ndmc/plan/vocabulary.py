@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import itertools
 from collections import Counter
@@ -20,7 +19,7 @@ from ndmc.scenario.grammar import compile_expression
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.schema import IndicatorEntry
-from ndmc.scenario.syntax import parse
+from ndmc.scenario.syntax import names_in, parse
 from ndmc.scenario.units import NONE, TIME, Dimension
 from ndmc.typing import Floats
 
@@ -59,7 +58,7 @@ class Vocabulary:
         self.where, self.wrong = scenario.document.where, scenario.document.error
         self.holders = scenario.holders
         self.variables = self._variables()
-        self.compose = Composer(self.variables, self.dims)
+        self.compose = Composer(self.variables, self.dims, self.scenario.units)
         self.indicators: dict[str, Formula] = {}
         self.unread = set(self.file.parameters) - set(scenario.parameters)
         for name in self.file.indicators:
@@ -125,9 +124,9 @@ class Vocabulary:
     def quantity(self, text: str, where: str) -> Expression:
         """Return an expression that stands elsewhere."""
         try:
-            return compile_expression(text, self.variables, self.dims)
+            return compile_expression(text, self.variables, self.dims, self.scenario.units)
         except ExpressionError as wrong:
-            kind = InputError if self.unread.isdisjoint(_names(text)) else ConsequentError
+            kind = InputError if self.unread.isdisjoint(self._names(text)) else ConsequentError
             raise kind(str(wrong), where) from None
 
     def read(
@@ -172,7 +171,7 @@ class Vocabulary:
         entry = self.file.stocks[stock].initial
         if entry is None:
             return None
-        hint = "; a number with a unit is a parameter, to be named here"
+        hint = "; a number has its unit behind it, such as 5 kt"
         return self.read(
             entry.value,
             *("stocks", stock, "initial", "value"),
@@ -231,6 +230,13 @@ class Vocabulary:
         stocks = {n: self.variable(self.stock_dims(n), units.stock) for n in self.file.stocks}
         return {**parameters, **flows, **stocks}
 
+    def _names(self, text: str) -> set[str]:
+        """Return the names in a text; none if it cannot be read, which its compiler reports."""
+        try:
+            return names_in(parse(text), self.dims.labels)
+        except ExpressionError:
+            return set()
+
     # --- indicators ------------------------------------------------------------------------
 
     def _indicator(self, name: str) -> None:
@@ -271,7 +277,7 @@ class Vocabulary:
         for key in ("stock", "outflow", "by"):
             if getattr(entry, key) is not None:
                 self.fail(f"give either value or {key}, not both", "indicators", name, key)
-        read = set[str]().union(*map(_names, texts_of(entry.value)))
+        read = set[str]().union(*map(self._names, texts_of(entry.value)))
         return sorted(read & self.file.indicators.keys(), reverse=True)
 
     def _define(self, name: str) -> None:
@@ -309,11 +315,3 @@ class Vocabulary:
         units = self.scenario.units
         amount = units.stock if word == "stock" else units.flow
         return self.variable(left, TIME if entry.by == "mean_age" else amount)
-
-
-def _names(text: str) -> set[str]:
-    try:
-        tree = parse(text)
-    except ExpressionError:
-        return set()  # reported by the compiler of the expression
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

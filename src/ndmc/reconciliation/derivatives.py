@@ -52,7 +52,7 @@ def differentiate(
     Raises
     ------
     NotSmoothError
-        For ``carry`` and ``first_year``.
+        For ``carry``, ``argmax``, ``first_year`` and ``last_year``.
 
     Examples
     --------
@@ -179,15 +179,11 @@ class _Differentiator:
         return Slope(value, sp.csr_array(sp.vstack(found))[order])
 
     def _along(self, node: Expression, within: Within) -> Slope:
-        """Sum, pick and shift: the matrix that does it is what they make of a unit matrix."""
         along, ((argument, inside),) = ALONG[node.operation], node.needed(within)
         part = self.visit(argument, inside)
-        if not along.linear:
+        if along.slopes is None:
             raise NotSmoothError(node.operation)
-        shape = self._shape(argument.dims, inside)
-        size = math.prod(shape)
-        unit = np.eye(size).reshape(*shape, size)
-        matrix = sp.csr_array(along.values(unit, node).reshape(-1, size))
+        matrix = sp.csr_array(along.slopes(part.value, node).reshape(-1, part.by.shape[0]))
         whole = Slope(along.values(part.value, node), sp.csr_array(matrix @ part.by))
         return self._picked(whole, node.dims, inside, node.untaken(within))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
@@ -15,8 +15,8 @@ from ndmc.scenario.expressions import (
     ExpressionError,
     Variable,
 )
-from ndmc.scenario.operations import OPERATIONS
-from ndmc.scenario.units import NONE, TIME
+from ndmc.scenario.operations import COMPARISONS, EVENTS, OPERATIONS
+from ndmc.scenario.units import NONE, TIME, Dimension, UnitSystem
 
 __all__ = ["Composer"]
 
@@ -26,6 +26,19 @@ _MOST_NAMED = 6
 STEP = "step"
 
 YEAR = "year"
+
+#: What is taken over a dim, as it is written: the operation, and what messages say of it.
+REDUCTIONS = {
+    "sum": ("sum", "sum"),
+    "mean": ("mean", "take the mean"),
+    "prod": ("prod", "take the product"),
+    "min": ("lowest", "take the min"),
+    "max": ("highest", "take the max"),
+    "argmax": ("argmax", "take the argmax"),
+}
+
+#: What is made of 0 and 1 alone by these is 0 or 1.
+_OF_CONDITIONS = ("multiply", "min", "max", "prod", "lowest", "highest", "lag")
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Composer:
 
     variables: Mapping[str, Variable]
     dims: Dims
+    units: UnitSystem | None = None
 
     def name(self, name: str) -> Expression:
         """Return what a name stands for."""
@@ -71,7 +85,9 @@ class Composer:
             dimension = OPERATIONS[operation].dimension(arguments)
         except DimensionError as wrong:
             number = any(part.operation == "number" and part.value for part in arguments)
-            hint = "; a number with a unit is a parameter" * (number and "cannot" in str(wrong))
+            hint = "; write a number with its unit, such as 5 kt" * (
+                number and "cannot" in str(wrong)
+            )
             raise DimensionError(f"{wrong}{self.as_read(*arguments)}{hint}") from None
         return Expression(dims, dimension, operation, arguments)
 
@@ -85,45 +101,83 @@ class Composer:
         return f": {', '.join(said)}{more}" if said else ""
 
     def over(self, name: str, inner: Expression, dim: str) -> Expression:
-        """Return the sum or the mean over a dim."""
-        if dim not in inner.dims:
-            raise ExpressionError(
-                f"cannot {name} over {dim!r}: {described_dims(inner.dims)}; "
-                f"{nearest(dim, inner.dims)}"
-            )
+        """Return what a reduction makes of a dim: ``sum``, ``mean``, ``min``, ``max``, ..."""
+        operation, verb = REDUCTIONS[name]
+        axis = self._axis(f"{verb} over {dim!r}", inner, dim)
+        dimension = inner.dimension or NONE
+        if dim == YEAR and name == "sum":
+            dimension = dimension * TIME
+        if name == "prod":
+            dimension = self._plain(name, inner)
+        numbers: tuple[int, ...] = ()
+        if name == "argmax":
+            dimension, numbers = NONE, self._numbers(dim)
         rest = tuple(d for d in inner.dims if d != dim)
-        dimension = inner.dimension or NONE
-        if dim == "year" and name == "sum":
-            dimension = dimension * TIME
-        return Expression(rest, dimension, name, (inner,), axis=inner.dims.index(dim))
+        return Expression(rest, dimension, operation, (inner,), axis=axis, positions=numbers)
 
-    def along(self, name: str, inner: Expression, years: int = 1) -> Expression:
-        """Return what runs along the years: ``lag``, ``carry``, ``cumsum`` or ``first_year``."""
-        if "year" not in inner.dims:
-            raise ExpressionError(f"{name}() runs along the years: {described_dims(inner.dims)}")
-        dimension = inner.dimension or NONE
-        axis = inner.dims.index("year")
-        if name == "first_year":
-            if dimension != NONE:
-                raise ExpressionError("the argument of first_year() must be a comparison")
-            rest = tuple(dim for dim in inner.dims if dim != "year")
-            return Expression(rest, NONE, name, (inner,), axis=axis, positions=self.dims.years)
-        if name != "lag":
-            dimension = dimension * TIME
-        return Expression(inner.dims, dimension, name, (inner,), value=float(years), axis=axis)
-
-    def pick(self, inner: Expression, dim: str, label: str) -> Expression:
-        """Return what stands at a label of a dim; at a group, the sum of its labels."""
+    def _axis(self, what: str, inner: Expression, dim: str) -> int:
         if dim not in inner.dims:
-            message = f"cannot pick {dim}={label}: {described_dims(inner.dims)}"
+            message = f"cannot {what}: {described_dims(inner.dims)}"
             raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
+        return inner.dims.index(dim)
+
+    def _plain(self, name: str, inner: Expression) -> Dimension:
+        if inner.dimension not in (NONE, None):
+            message = f"{name}() wants a plain number, not [{inner.dimension}]; divide first"
+            raise DimensionError(f"{message}{self.as_read(inner)}")
+        return NONE
+
+    def _numbers(self, dim: str) -> tuple[int, ...]:
+        """Return the labels of a dim, if they are years or ages."""
+        numbers = tuple(label for label in self.dims.coordinate(dim) if isinstance(label, int))
+        if not numbers:
+            message = f"argmax() gives a year or an age, and a label of {dim!r} is no number"
+            raise ExpressionError(f"{message}; x == max(x, over={dim}) is 1 where x is largest")
+        return numbers
+
+    def along(self, name: str, inner: Expression, years: int = 1, start: str = "") -> Expression:
+        """Return what runs along the years, such as ``lag``, ``carry``, ``cumsum``.
+
+        A ``first_year`` or a ``last_year`` is that of a condition, from the year ``start`` on.
+        """
+        if YEAR not in inner.dims:
+            raise ExpressionError(f"{name}() runs along the years: {described_dims(inner.dims)}")
+        dimension, axis = inner.dimension or NONE, inner.dims.index(YEAR)
+        if name == "peak_year":
+            return self.over("argmax", inner, YEAR)
+        if name in EVENTS:
+            if dimension != NONE:
+                raise ExpressionError(f"the argument of {name}() must be a comparison")
+            counted = self.dims.years[self.positions(YEAR, [start])[0] if start else 0 :]
+            rest = tuple(dim for dim in inner.dims if dim != YEAR)
+            return Expression(rest, NONE, name, (inner,), axis=axis, positions=counted)
+        if name == "cumprod":
+            dimension = self._plain(name, inner)
+        elif name != "lag":
+            dimension = dimension * TIME
+        positions = self.dims.years
+        return Expression(inner.dims, dimension, name, (inner,), float(years), "", axis, positions)
+
+    def pick(self, inner: Expression, dim: str, *labels: str) -> Expression:
+        """Return what stands at a label of a dim; of several, at a group or a period the sum.
+
+        Amounts per year that are summed over years are amounts.
+        """
+        axis = self._axis(f"pick {dim}={', '.join(labels)}", inner, dim)
+        positions = self.positions(dim, labels)
+        summed = dim == YEAR and (len(labels) > 1 or ".." in labels[0])
+        dimension = (inner.dimension or NONE) * TIME if summed else inner.dimension
+        rest = tuple(d for d in inner.dims if d != dim)
+        return Expression(rest, dimension, "at", (inner,), axis=axis, positions=positions)
+
+    def positions(self, dim: str, labels: Sequence[str]) -> tuple[int, ...]:
+        """Return where labels, groups and periods stand along a dim, each once."""
+        if not labels:
+            raise ExpressionError(f"an empty list picks nothing of {dim!r}")
         try:
-            positions = self.dims.positions(dim, label)
+            return self.dims.picked({dim: labels})[dim]
         except LabelError as wrong:
             raise ExpressionError(str(wrong)) from None
-        rest = tuple(d for d in inner.dims if d != dim)
-        axis = inner.dims.index(dim)
-        return Expression(rest, inner.dimension, "at", (inner,), axis=axis, positions=positions)
 
     def by_label(self, dim: str, taken: Sequence[int], *formulas: Expression) -> Expression:
         """Return one formula for some labels of a dim and another for others.
@@ -138,6 +192,56 @@ class Composer:
                 raise DimensionError(f"{message} [{other.dimension}]{self.as_read(*known)}")
         dimension, axis = known[0].dimension if known else None, dims.index(dim)
         return Expression(dims, dimension, BY_LABEL, formulas, axis=axis, positions=tuple(taken))
+
+    # --- conditions ----------------------------------------------------------------------------
+
+    def among(self, dim: str, labels: Sequence[str]) -> Expression:
+        """Return 1 at some labels of a dim and 0 at the others."""
+        found = set(self.positions(dim, labels))
+        size = len(self.dims.labels[dim])
+        holds = tuple(int(place in found) for place in range(size))
+        return Expression((dim,), NONE, "series", positions=holds, axis=0)
+
+    def joined(self, word: str, left: Expression, right: Expression) -> Expression:
+        """Return whether both conditions hold, or one or the other."""
+        left, right = self._condition(word, left), self._condition(word, right)
+        if left.operation == right.operation == "series" and left.dims == right.dims:
+            both = zip(left.positions, right.positions, strict=True)
+            holds = tuple(min(pair) if word == "and" else max(pair) for pair in both)
+            return replace(left, positions=holds)
+        return self.apply("multiply" if word == "and" else "max", left, right)
+
+    def opposite(self, inner: Expression) -> Expression:
+        """Return whether a condition does not hold."""
+        inner = self._condition("not", inner)
+        if inner.operation == "series":
+            return replace(inner, positions=tuple(1 - holds for holds in inner.positions))
+        return self.apply("subtract", self.number(1.0), inner)
+
+    def _condition(self, word: str, inner: Expression) -> Expression:
+        """Return a condition, 1 or 0; what has a name holds where it is not 0, as in where()."""
+        if _is_condition(inner):
+            return inner
+        if inner.operation in ("name", "at", "lag") and inner.dimension in (NONE, None):
+            return self.apply("not_equal", inner, self.number(0.0))
+        raise ExpressionError(
+            f"'{word}' is of conditions, such as x > 1, which are 1 where they hold and 0 "
+            "elsewhere; not of numbers and amounts"
+        )
+
+
+def _is_condition(part: Expression) -> bool:
+    """Whether an expression is nothing but 0 and 1."""
+    match part.operation, part.arguments:
+        case "number" | "series", _:
+            return {part.value, *part.positions} <= {0, 1}
+        case "subtract", (one, other):
+            return one.operation == "number" and one.value == 1.0 and _is_condition(other)
+        case "where", (_, *parts):
+            return all(map(_is_condition, parts))
+        case operation, parts if operation in _OF_CONDITIONS:
+            return bool(parts) and all(map(_is_condition, parts))
+    return part.operation in COMPARISONS
 
 
 def described_dims(dims: tuple[str, ...]) -> str:

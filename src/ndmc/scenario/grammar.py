@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
-from ndmc.scenario.composing import YEAR, Composer, described_dims
+from ndmc.scenario.composing import REDUCTIONS, STEP, YEAR, Composer, described_dims
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
-from ndmc.scenario.operations import FUNCTIONS
-from ndmc.scenario.syntax import no_function, no_grammar, parse
-from ndmc.scenario.units import NONE
+from ndmc.scenario.operations import EVENTS, FUNCTIONS
+from ndmc.scenario.syntax import AMOUNT, WORD, no_function, no_grammar, parse
+from ndmc.scenario.units import NONE, UnitError, UnitSystem
 
 __all__ = ["compile_expression"]
 
@@ -36,16 +36,27 @@ _BINARY: dict[type, str] = {
     ast.NotEq: "not_equal",
 }
 
-_OVER = ("sum", "mean")
-
-_YEARLY = ("cumsum", "lag", "carry", "first_year")
+_YEARLY = ("cumsum", "cumprod", "lag", "carry", "peak_year", *EVENTS)
 
 _PATHS = ("ramp", "logistic", "interpolate")
 
-_CALLABLE = (*FUNCTIONS, *_OVER, *_YEARLY, *_PATHS, "at")
+_CALLABLE = (*FUNCTIONS, *REDUCTIONS, *_YEARLY, *_PATHS, "at", "ratio")
 
 
-def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims) -> Expression:
+#: How functions along the years are called, if not of one argument.
+_EXAMPLES = {
+    "lag": "lag(x) or lag(x, 2)",
+    "first_year": "first_year(condition) or first_year(condition, from=2025)",
+    "last_year": "last_year(condition)",
+}
+
+
+def compile_expression(
+    text: str,
+    variables: Mapping[str, Variable],
+    dims: Dims,
+    units: UnitSystem | None = None,
+) -> Expression:
     """Return ``text`` as a checked expression.
 
     Parameters
@@ -56,6 +67,8 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
         The names that may be used.
     dims
         The dims and labels of the scenario.
+    units
+        The units of the scenario, for numbers with units.
 
     Raises
     ------
@@ -70,7 +83,7 @@ def compile_expression(text: str, variables: Mapping[str, Variable], dims: Dims)
     ('year',)
     """
     try:
-        return _Reader(variables, dims).visit(parse(text))
+        return _Reader(variables, dims, units).visit(parse(text))
     except OverflowError:
         raise ExpressionError("numbers must be finite") from None
 
@@ -85,7 +98,7 @@ class _Reader(Composer):
                     raise ExpressionError("numbers must be finite")
                 return self.number(float(value))
             case ast.Name(id=name):
-                return self.name(name)
+                return self._named(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = self.visit(operand)
                 if inner.operation == "number":
@@ -95,23 +108,35 @@ class _Reader(Composer):
                 return self.visit(operand)
             case ast.BinOp(op=operator, left=left, right=right) if type(operator) in _BINARY:
                 return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
-                type(operator) in _BINARY
-            ):
-                return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self.opposite(self.visit(operand))
+            case ast.BoolOp(op=operator, values=values):
+                word = "and" if isinstance(operator, ast.And) else "or"
+                return functools.reduce(
+                    functools.partial(self.joined, word), map(self.visit, values)
+                )
+            case ast.Compare(left=left, ops=operators, comparators=others):
+                terms = itertools.pairwise([left, *others])
+                compared = zip(operators, terms, strict=True)
+                pairs = (self._compared(operator, *two) for operator, two in compared)
+                return functools.reduce(functools.partial(self.joined, "and"), pairs)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
                 return self._call(name, arguments, keywords)
-        allowed = f"numbers, names, + - * / **, comparisons and {', '.join(sorted(_CALLABLE))}"
+        functions = ", ".join(sorted({*_CALLABLE}))
+        allowed = f"numbers, names, + - * / **, comparisons, and, or, not, and {functions}"
         hint = no_grammar(node) or f"allowed are {allowed}"
         raise ExpressionError(f"{ast.unparse(node)!r} is not part of the grammar; {hint}")
 
     def _call(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
     ) -> Expression:
-        if name in FUNCTIONS:
-            return self._function(name, [self.visit(a) for a in arguments], bool(keywords))
-        if name in _OVER:
+        over = name in REDUCTIONS and any(keyword.arg == "over" for keyword in keywords)
+        if name in FUNCTIONS and not over:
+            return self._function(name, arguments, bool(keywords))
+        if name in REDUCTIONS:
             return self._over(name, arguments, keywords)
+        if name == "ratio":
+            return self._ratio(arguments, keywords)
         if name in _YEARLY:
             return self._along(name, arguments, keywords)
         if name == "at":
@@ -122,22 +147,85 @@ class _Reader(Composer):
         if name in self.variables:
             hint = f"to multiply by it write {name} * (...)"
         elif hint.startswith("choose"):
-            hint = f"the functions are {', '.join(sorted(_CALLABLE))}"
+            hint = f"the functions are {', '.join(sorted({*_CALLABLE}))}"
         raise ExpressionError(f"unknown function {name!r}; {hint}")
 
-    def _function(self, name: str, arguments: list[Expression], named: bool) -> Expression:
+    def _named(self, name: str) -> Expression:
+        """Return what a name stands for, or a number with its unit."""
+        if amount := AMOUNT.fullmatch(name):
+            return self._amount(name, float(amount["number"]), amount["unit"])
+        if ".." in name:
+            where = f"at(x, year={name}) or year in {name}"
+            raise ExpressionError(f"{name!r} is a period and no number; write {where}")
+        if name in self.dims.labels and name != YEAR:
+            label = self.dims.labels[name][0]
+            hint = f"write {name} == {label} for one of its labels, sum(x, over={name}) over all"
+            raise ExpressionError(f"{name!r} is a dim and no quantity; {hint}")
+        return self.name(name)
+
+    def _amount(self, text: str, value: float, unit: str) -> Expression:
+        """Return a number with its unit, in the units of the model."""
+        names = [word for word in WORD.findall(unit) if word in self.variables or word == STEP]
+        if names:
+            message = f"{names[0]!r} stands for a unit in {text!r}, and is a name here"
+            hint = "write * between a number and a name, and blanks around a / before a name"
+            raise ExpressionError(f"{message}; {hint}")
+        if self.units is None:
+            raise ExpressionError(f"there are no units to read {text!r}")
+        try:
+            dimension, size = self.units.dimension(unit), self.units.factor(unit)
+        except UnitError as wrong:
+            raise ExpressionError(f"cannot read {text!r}: {wrong}") from None
+        return Expression((), dimension, "number", value=value * size)
+
+    def _compared(self, operator: ast.cmpop, left: ast.expr, right: ast.expr) -> Expression:
+        """Return a comparison: of two quantities, or of the labels of a dim with some of them."""
+        inside, equal = (ast.In, ast.NotIn), (ast.Eq, ast.NotEq)
+        if isinstance(operator, equal) and self._is_dim(right):
+            left, right = right, left
+        if isinstance(operator, inside) or (isinstance(operator, equal) and self._is_dim(left)):
+            dim = ast.unparse(left)
+            if dim not in self.dims.labels:
+                hint = f"write dim in [label, label]; {nearest(dim, self.dims.labels)}"
+                raise ExpressionError(f"{dim!r} is no dim; {hint}")
+            found = self.among(dim, _labels(right))
+            return self.opposite(found) if isinstance(operator, ast.NotIn | ast.NotEq) else found
+        if type(operator) not in _BINARY:
+            raise ExpressionError("write == and != to compare")
+        return self.apply(_BINARY[type(operator)], self.visit(left), self.visit(right))
+
+    def _is_dim(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id != YEAR and node.id in self.dims.labels
+
+    def _function(self, name: str, given: list[ast.expr], named: bool) -> Expression:
         count = FUNCTIONS[name].arity
+        dims = [one.id for one in given if isinstance(one, ast.Name) and one.id in self.dims.labels]
+        if len(given) == 2 and name in REDUCTIONS and dims and dims[-1] != YEAR:
+            example = f"{name}({ast.unparse(given[0])}, over={dims[-1]})"
+            raise ExpressionError(f"{dims[-1]!r} is a dim; write {example}")
+        arguments = [self.visit(one) for one in given]
         if not named and FUNCTIONS[name].pairwise and len(arguments) > count:
             first, *others = arguments
             return functools.reduce(functools.partial(self.apply, name), others, first)
         if named:
-            hint = "write == to compare; over a dim there are sum and mean"
+            hint = f"write == to compare; over a dim there are {', '.join(sorted(REDUCTIONS))}"
             raise ExpressionError(f"{name}() has no named arguments; {hint}")
         if len(arguments) != count:
             more = " or more" if FUNCTIONS[name].pairwise else ""
+            over = f", or over=dim behind one: {name}(x, over=year)" if name in REDUCTIONS else ""
             takes = f"{count} argument{'s'[: count > 1]}{more}"
-            raise ExpressionError(f"{name}() takes {takes}, not {len(arguments)}")
+            raise ExpressionError(f"{name}() takes {takes}, not {len(arguments)}{over}")
         return self.apply(name, *arguments)
+
+    def _ratio(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
+        """Compile a division that has a value where it is one by zero."""
+        match arguments, keywords:
+            case [above, below], [ast.keyword(arg="otherwise", value=otherwise)]:
+                divisor = self.visit(below)
+                nothing = self.apply("equal", divisor, self.number(0.0))
+                share = self.apply("divide", self.visit(above), divisor)
+                return self.apply("where", nothing, self.visit(otherwise), share)
+        raise ExpressionError("write ratio(a, b, otherwise=0): a / b, and 0 where b is 0")
 
     def _path(
         self, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
@@ -179,11 +267,20 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
                 return self.over(name, self.visit(inner), dim)
-            case [inner, *_], _:
+            case [inner], [ast.keyword(arg="over", value=ast.List(elts=[_, *_] as some))] if (
+                name != "argmax" and all(isinstance(dim, ast.Name) for dim in some)
+            ):
+                names = [ast.unparse(dim) for dim in some]
+                reduced = functools.partial(self.over, name)
+                return functools.reduce(reduced, names, self.visit(inner))
+            case [inner, *others], _:
                 dims = self.visit(inner).dims
-                example = f"{name}({ast.unparse(inner)}, over={dims[0] if dims else 'dim'})"
-                hint = f"write {example}; {described_dims(dims)}, and several are nested"
-                raise ExpressionError(f"{name}() runs over one dim; {hint}")
+                named = [ast.unparse(one) for one in others]
+                chosen = next(dim for dim in (*named, *dims, "dim") if dim in (*dims, "dim"))
+                hint = f"write {name}({ast.unparse(inner)}, over={chosen})"
+                several = f"; over=[{', '.join(dims)}] for several"
+                hint += several * (len(dims) > 1 and name != "argmax")
+                raise ExpressionError(f"{name}() runs over a dim; {hint}; {described_dims(dims)}")
         raise ExpressionError(f"write {name}(x, over=dim)")
 
     def _along(
@@ -192,22 +289,42 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner, ast.Constant(value=int() as years)], [] if name == "lag" and years >= 0:
                 return self.along(name, self.visit(inner), years)
+            case [inner], [ast.keyword(arg="from", value=ast.Constant(value=int() as start))] if (
+                name == "first_year"
+            ):
+                return self.along(name, self.visit(inner), start=str(start))
             case [inner], []:
                 return self.along(name, self.visit(inner))
-        raise ExpressionError("write lag(x) or lag(x, 2)" if name == "lag" else f"write {name}(x)")
+        raise ExpressionError(f"write {_EXAMPLES.get(name, f'{name}(x)')}")
 
     def _at(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
         match arguments, keywords:
-            case [inner], [ast.keyword(arg=str() as dim, value=ast.Name(id=label))]:
-                return self.pick(self.visit(inner), dim, label)
-            case [inner], [ast.keyword(arg=str() as dim, value=ast.Constant(value=label))]:
-                return self.pick(self.visit(inner), dim, str(label))
+            case [inner], [_, *_] if all(keyword.arg for keyword in keywords):
+                picked = self.visit(inner)
+                for keyword in keywords:
+                    picked = self.pick(picked, str(keyword.arg), *_labels(keyword.value))
+                return picked
             case [inner, *_], _:
                 dims = self.visit(inner).dims
                 example = f"at({ast.unparse(inner)}, {dims[0] if dims else 'dim'}=label)"
-                hint = f"write {example}; {described_dims(dims)}, and several are nested"
-                raise ExpressionError(f"at() takes a label of one dim; {hint}")
+                raise ExpressionError(
+                    f"at() takes labels by dim; write {example}, or [label, label] for several; "
+                    f"{described_dims(dims)}"
+                )
         raise ExpressionError("write at(x, dim=label), such as at(stock, year=2021)")
+
+
+def _labels(node: ast.expr) -> list[str]:
+    """Return the labels that stand for themselves, or in a list."""
+    match node:
+        case ast.List(elts=some) | ast.Tuple(elts=some):
+            return [label for one in some for label in _labels(one)]
+        case ast.Name(id=label):
+            return [label]
+        case ast.Constant(value=label, kind=written):
+            return [written or str(label)]
+    hint = "write a label, [label, label] or years such as 2022..2050, and labels in quotes"
+    raise ExpressionError(f"{ast.unparse(node)!r} is no label; {hint}")
 
 
 def _check_years(name: str, years: list[Expression]) -> None:

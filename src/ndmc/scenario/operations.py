@@ -6,7 +6,7 @@ A function that is added here is known to all of them; kernels know an operation
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ndmc.scenario.expressions import (
 from ndmc.scenario.units import NONE, Dimension
 from ndmc.typing import Array, Floats
 
-__all__ = ["ALONG", "COMPARISONS", "OPERATIONS", "evaluate_expression", "picked"]
+__all__ = ["ALONG", "COMPARISONS", "EVENTS", "OPERATIONS", "evaluate_expression", "picked"]
 
 _Rule = Callable[[str, tuple[Expression, ...]], Dimension | None]
 
@@ -50,12 +50,21 @@ class Operation:
         return self.rule(self.verb or self.name, arguments)
 
 
+_OfInner = Callable[[Floats, Expression], Floats]
+
+
 @dataclass(frozen=True)
 class Along:
-    """Something that is done along one dim; where it is ``linear`` a matrix does the same."""
+    """Something that is done along one dim, and its derivatives where it has any.
 
-    values: Callable[[Floats, Expression], Floats]
-    linear: bool = True
+    Of values [dims..., 1] ``slopes`` are [dims of the result..., cell], the cells in the order of
+    the values. A reduction takes its labels ``pairwise``, one after the other.
+    """
+
+    values: _OfInner
+    slopes: _OfInner | None = None
+    linear: bool = False
+    pairwise: str = ""
 
 
 # --- dimensions ----------------------------------------------------------------------------------
@@ -200,13 +209,37 @@ OPERATIONS = {**_OPERATORS, **FUNCTIONS}
 # --- along a dim ---------------------------------------------------------------------------------
 
 
+def _reduced(ufunc: np.ufunc, inner: Floats, expression: Expression) -> Floats:
+    result: Floats = ufunc.reduce(inner, axis=expression.axis)
+    return result
+
+
 def _sum(inner: Floats, expression: Expression) -> Floats:
-    total: Floats = np.add.reduce(inner, axis=expression.axis)
-    return total
+    return _reduced(np.add, inner, expression)
 
 
 def _mean(inner: Floats, expression: Expression) -> Floats:
     return np.asarray(_sum(inner, expression) / inner.shape[expression.axis])
+
+
+def _prod(inner: Floats, expression: Expression) -> Floats:
+    return _reduced(np.multiply, inner, expression)
+
+
+def _lowest(inner: Floats, expression: Expression) -> Floats:
+    return _reduced(np.minimum, inner, expression)
+
+
+def _highest(inner: Floats, expression: Expression) -> Floats:
+    return _reduced(np.maximum, inner, expression)
+
+
+def _argmax(inner: Floats, expression: Expression) -> Floats:
+    """Return the number of the label with the largest value, the first of equals; nan of nan."""
+    values = np.moveaxis(inner, expression.axis, 0)
+    numbers = np.array(expression.positions, dtype=np.float64)[values.argmax(axis=0)]
+    highest = values.max(axis=0)
+    return np.asarray(np.where(np.isnan(highest), highest, numbers))
 
 
 def _pick(inner: Floats, expression: Expression) -> Floats:
@@ -240,24 +273,85 @@ def _cumsum(inner: Floats, expression: Expression) -> Floats:
     return np.cumsum(inner, axis=expression.axis)
 
 
+def _cumprod(inner: Floats, expression: Expression) -> Floats:
+    result: Floats = np.multiply.accumulate(inner, axis=expression.axis)
+    return result
+
+
 def _first_year(inner: Floats, expression: Expression) -> Floats:
-    """Return the first year in which something holds, infinity for never; nan does not hold."""
-    condition = np.moveaxis(inner, expression.axis, 0)
-    first = np.full(condition.shape[1:], np.inf)
-    for year, value in zip(expression.positions[::-1], condition[::-1], strict=True):
-        np.copyto(first, year, where=(value != 0.0) & ~np.isnan(value))
-    return first
+    """Return the first of some last years in which something holds, infinity for never."""
+    return _last_of(inner, expression, slice(None, None, -1))
+
+
+def _last_year(inner: Floats, expression: Expression) -> Floats:
+    return _last_of(inner, expression, slice(None))
+
+
+def _last_of(inner: Floats, expression: Expression, order: slice) -> Floats:
+    """Return the last year, in some order, in which something holds; nan does not hold."""
+    years = expression.positions
+    condition = np.moveaxis(inner, expression.axis, 0)[-len(years) :]
+    found = np.full(condition.shape[1:], np.inf)
+    for year, value in zip(years[order], condition[order], strict=True):
+        np.copyto(found, year, where=(value != 0.0) & ~np.isnan(value))
+    return found
+
+
+# --- derivatives along a dim ---------------------------------------------------------------------
+
+
+def _unit(inner: Floats) -> Floats:
+    """Return 1 for each cell of some values and for itself, [dims..., cell]."""
+    return np.eye(inner.size).reshape(*inner.shape[:-1], inner.size)
+
+
+def _linear(values: _OfInner) -> Along:
+    return Along(values, lambda inner, node: values(_unit(inner), node), linear=True)
+
+
+def _adding(values: _OfInner) -> Along:
+    return replace(_linear(values), pairwise="add")
+
+
+def _of_others(product: _OfInner, total: _OfInner) -> _OfInner:
+    """Return the derivatives of products: those of all other factors, where a cell is one."""
+
+    def slopes(inner: Floats, node: Expression) -> Floats:
+        unit = _unit(inner)
+        return product(np.where(unit == 1.0, 1.0, inner), node) * total(unit, node)
+
+    return slopes
+
+
+def _of_lowest(inner: Floats, node: Expression) -> Floats:
+    """Return 1 for the cell that is the lowest, the first of equals: ranks know no equals."""
+    ranks = np.empty(inner.size)
+    ranks[np.argsort(inner.reshape(-1), kind="stable")] = np.arange(inner.size)
+    return np.equal(_lowest(ranks.reshape(inner.shape), node), ranks).astype(np.float64)
+
+
+def _of_highest(inner: Floats, node: Expression) -> Floats:
+    return _of_lowest(-inner, node)
 
 
 ALONG = {
-    "sum": Along(_sum),
-    "mean": Along(_mean),
-    "at": Along(_pick),
-    "lag": Along(_lag),
-    "cumsum": Along(_cumsum),
-    "carry": Along(_carry, linear=False),
-    "first_year": Along(_first_year, linear=False),
+    "sum": _adding(_sum),
+    "mean": _adding(_mean),
+    "at": _adding(_pick),
+    "prod": Along(_prod, _of_others(_prod, _sum), pairwise="multiply"),
+    "lowest": Along(_lowest, _of_lowest, pairwise="min"),
+    "highest": Along(_highest, _of_highest, pairwise="max"),
+    "lag": _linear(_lag),
+    "cumsum": _linear(_cumsum),
+    "cumprod": Along(_cumprod, _of_others(_cumprod, _cumsum)),
+    "carry": Along(_carry),
+    "argmax": Along(_argmax),
+    "first_year": Along(_first_year),
+    "last_year": Along(_last_year),
 }
+
+#: Years that are infinite where nothing ever happens.
+EVENTS = ("first_year", "last_year")
 
 
 def evaluate_expression(
@@ -296,7 +390,8 @@ def evaluate_expression(
         expand(evaluate_expression(part, values, within), part.dims, expression.dims)
         for part in expression.arguments
     ]
-    result: Floats = OPERATIONS[expression.operation].ufunc(*arguments)
+    with np.errstate(all="ignore"):  # of what where() does not take
+        result: Floats = OPERATIONS[expression.operation].ufunc(*arguments)
     return result if result.dtype == np.float64 else result.astype(np.float64)
 
 

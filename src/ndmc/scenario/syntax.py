@@ -11,22 +11,47 @@ import keyword
 import re
 import tokenize
 import warnings
+from collections.abc import Collection, Iterator
 
 from ndmc.scenario.expressions import ExpressionError
-from ndmc.scenario.known_units import is_unit
 
-__all__ = ["parse"]
+__all__ = ["names_in", "parse"]
 
 _MAX_CHARACTERS = 2000
 
 _MAX_DEPTH = 100
 
+_LINES = re.compile(r"\r\n|\r|\n")
+
 # Characters of a text in a message, before and behind the place where it breaks.
 _BEFORE, _BEHIND = 60, 30
 
-_AMOUNT = re.compile(r"(?<![\w.])(\d[\d.]*(?:[eE][-+]?\d+)?\s*([^\W\d]+|%))")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
-_BOTH = "multiply comparisons where both must hold, (a > 1) * (b > 2), and take max() for either"
+# What joins or chooses is no unit; nor is what is called, or x for times.
+_UNIT_WORD = r"(?!(?:and|or|not|in|is|if|else|for|lambda|x)\b)[^\W\d]+(?![^\W\d])%?|[%‰€£$]"
+
+_FACTOR = rf"(?:{_UNIT_WORD})(?:(?:\*\*|\^)-?[1-9]|[1-9])?"
+
+#: A number with its unit, which has no blanks: what follows a / without one belongs to it.
+AMOUNT = re.compile(
+    rf"(?<![\w.])(?P<number>{_NUMBER})(?![eE][-+]?\d)[ \t]*"
+    rf"(?P<unit>{_FACTOR}(?:/{_FACTOR})*)(?!\w|\s*\()"
+)
+
+#: The words of a unit.
+WORD = re.compile(r"[^\W\d]+")
+
+#: What Python has not: a number with its unit, years from one to another, an argument `from`.
+_OWN = re.compile(
+    rf"""'[^']*'|"[^"]*"|\#[^\n]*|(?P<own>(?<![\w.])\d+[ \t]*\.\.[ \t]*\d+(?![\w.])"""
+    rf"""|\bfrom(?=\s*=(?!=))|{AMOUNT.pattern})"""
+)
+
+#: Stands for a letter of these, so that what follows keeps its place: it may be one of a name.
+_MARK = "\u01c1"
+
+_BOTH = "write and where both conditions must hold, a > 1 and b > 2, and or for either"
 
 _CHOOSE = "write where(condition, a, b)"
 
@@ -40,7 +65,7 @@ _HABITS = (
     ("[\u00b2\u00b3]", "write ** for powers, such as a**2"),
     (r"&&|\|\|", _BOTH),
     (r"\bif\b|\?|(?i:\bif\s*\()", _CHOOSE),
-    (r"!(?!=)", "write 1 - (...) for what does not hold"),
+    (r"!(?!=)", "write not for what does not hold"),
     (r";", "write commas between arguments"),
     (r"(?<!\d)\d{1,3}( \d{3})+(?!\d)", "write numbers without separators"),
     (r"^[^(]*(?<![<>=!])=(?!=)", "write == to compare"),
@@ -51,11 +76,9 @@ _INSTEAD: dict[type[ast.AST], str] = {
     ast.BitXor: "write ** for powers",
     ast.BitAnd: _BOTH,
     ast.BitOr: _BOTH,
-    ast.And: _BOTH,
-    ast.Or: _BOTH,
-    ast.Not: "write 1 - (...) for what does not hold",
     ast.IfExp: _CHOOSE,
-    ast.Compare: "compare two at a time: (a < b) * (b < c)",
+    ast.List: "lists are of labels and dims: at(x, use=[tv, car]), sum(x, over=[use, year])",
+    ast.Mod: "write a number before %, such as 5 %",
     ast.Subscript: "write at(x, dim=label) for a label, and lag(x) for the year before",
     ast.Attribute: "functions and names have no dots: exp(x), sum(x, over=dim)",
     ast.Tuple: "write decimals with a point, and no commas between terms",
@@ -70,8 +93,13 @@ _FUNCTIONS = {
     **dict.fromkeys(("power", "pow", "square"), "write a**b"),
     **dict.fromkeys(("ln", "log1p"), "log(x) is the natural logarithm"),
     **dict.fromkeys(("log10", "log2"), "log(x) is the natural logarithm: write log(x) / log(10)"),
-    **dict.fromkeys(("minimum", "fmin"), "write min(a, b)"),
-    **dict.fromkeys(("maximum", "fmax"), "write max(a, b)"),
+    **dict.fromkeys(("minimum", "fmin", "amin"), "write min(a, b), or min(x, over=dim)"),
+    **dict.fromkeys(("maximum", "fmax", "amax"), "write max(a, b), or max(x, over=dim)"),
+    **dict.fromkeys(("any", "exists"), "write max(condition, over=dim)"),
+    **dict.fromkeys(("all", "every"), "write min(condition, over=dim)"),
+    **dict.fromkeys(("product", "nanprod"), "write prod(x, over=dim)"),
+    **dict.fromkeys(("round", "floor", "ceil", "int"), "numbers are rounded where they are shown"),
+    "argmin": "write argmax(-x, over=year)",
     **dict.fromkeys(("and", "or"), _BOTH),
     **dict.fromkeys(("shift", "previous", "prev", "delay"), "write lag(x) for the year before"),
     **dict.fromkeys(
@@ -94,17 +122,18 @@ def parse(text: str) -> ast.expr:
     ExpressionError
         For anything that is not one expression of Python's syntax, with the place where it breaks.
     """
+    text = text.strip()
     if len(text) > _MAX_CHARACTERS:
         raise ExpressionError(f"longer than {_MAX_CHARACTERS} characters; use indicators for parts")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numbers glued to words: they are refused below
-            tree = _with_labels(text.strip())
+            tree = _tree(text)
     except SyntaxError as broken:
-        raise ExpressionError(_broken(text.strip(), broken)) from None
+        raise ExpressionError(_broken(text, broken)) from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("nested too deeply, or not a text") from None
-    if comment := _comment(text.strip()):
+    if comment := _comment(_marked(text)):
         message = f"{comment!r} would be dropped: an expression has no comments"
         raise ExpressionError(f"{message}; write it behind the expression, outside of its quotes")
     level: list[ast.AST] = [tree]
@@ -123,16 +152,70 @@ def _comment(text: str) -> str:
     return next((token.string for token in tokens if token.type == tokenize.COMMENT), "")
 
 
-def _with_labels(text: str) -> ast.expr:
-    """Return a syntax tree with labels as they stand: 1.10 and true are texts, and no numbers."""
-    tree = ast.parse(text, mode="eval").body
+def _marked(text: str) -> str:
+    """Return a text with a name of the same length for what Python has not."""
+    return _OWN.sub(lambda found: _MARK * len(found[0]) if found["own"] else found[0], text)
+
+
+def _tree(text: str) -> ast.expr:
+    """Return a syntax tree with what is ours, and labels as they stand: 1.10 and true are texts.
+
+    A number with its unit and a period of years are names, as no name begins with a digit.
+    """
+    marked = _marked(text.replace(_MARK, " ? "))
+    tree = ast.parse(marked, mode="eval").body
+    lines = [*zip(_LINES.split(marked), _LINES.split(text), strict=True)]
+
+    def written(node: ast.expr | ast.keyword) -> str:
+        line, own = lines[node.lineno - 1]
+        ends = (node.col_offset, node.end_col_offset)
+        return own[slice(*(len(line.encode()[:end].decode()) for end in ends))]
+
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id="at"), keywords=[ast.keyword() as picked]):
-                label = picked.value
-                if isinstance(label, ast.Constant) and not isinstance(label.value, str):
-                    picked.value = ast.Constant(ast.get_source_segment(text, label))
+            case ast.Name(id=name) if name[0] == _MARK:
+                node.id = written(node)
+            case ast.keyword(arg=str() as name) if name[0] == _MARK:
+                node.arg = "from"
+        for label in _labels(node):
+            if isinstance(label, ast.Constant) and not isinstance(label.value, str):
+                label.kind = written(label)
     return tree
+
+
+def _labels(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what may be a label in an argument of a function, or in a comparison."""
+    match node:
+        case ast.keyword(value=found):
+            some = [found]
+        case ast.Compare(comparators=some):
+            pass
+        case _:
+            some = []
+    for one in some:
+        yield from one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+
+
+def names_in(tree: ast.expr, dims: Collection[str]) -> set[str]:
+    """Return the names in a tree that are not labels of some dims.
+
+    Examples
+    --------
+    >>> sorted(names_in(parse("where(metal == tin, at(ore, metal=lead), scrap)"), ["metal"]))
+    ['at', 'ore', 'scrap', 'where']
+    """
+    beside: set[int] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="at"), keywords=keywords):
+                beside.update(id(label) for keyword in keywords for label in _labels(keyword))
+            case ast.Compare(left=left, comparators=others) if any(
+                isinstance(one, ast.Name) and one.id in dims and one.id != "year"
+                for one in (left, *others)
+            ):
+                beside.update(map(id, (left, *_labels(node))))
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return {name.id for name in names if id(name) not in beside}
 
 
 def no_grammar(node: ast.AST) -> str:
@@ -202,12 +285,6 @@ def _hint(text: str) -> str:
     words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
     if words:
         return f"{words[0]!r} cannot be a name here, rename it"
-    amounts = [amount for amount, unit in _AMOUNT.findall(text) if is_unit(unit)]
-    if amounts and amounts[0].endswith("%"):
-        share = f"{float(amounts[0].rstrip(' %')) / 100:g}"
-        return f"a number with a unit is a parameter; write {share} for {amounts[0]}"
-    if amounts:
-        return f"a number with a unit is a parameter: define one of {amounts[0]} and name it here"
     if "at(" in text:
         return "labels stand in quotes: at(x, product='b c')"
     between = re.search(r"[\w)]\s+[\w(]", text)
