@@ -139,7 +139,10 @@ def looks(**key):
 
 
 def started(rule):
-    """Return a stock that was there before, lost and sold from, of uncertain lives by cohort."""
+    """Return a stock that was there before, lost and sold from, of uncertain lives by cohort.
+
+    That of the rule ``growing`` is what a past inflow left.
+    """
     starts = {
         "stationary": {"age": "stationary"},
         "growing": {"age": "growing", "growth": "g"},
@@ -157,12 +160,15 @@ def started(rule):
     }
     unread = {"g"} if rule in ("stationary", "given") else {"shares"}
     unread |= {"shares"} if rule != "given" else set()
+    first = {"value": "before"}
+    if rule == "growing":
+        own["before"], first = uncertain("t/yr", 40.0), {"inflow": "before"}
     data = model(
         "weibull(life, 2)",
         _INFLOW,
         parameters={name: one for name, one in own.items() if name not in unread},
         dims={"age": [*ages]},
-        initial={"value": "before", **starts[rule]},
+        initial={**first, **starts[rule]},
         removals={"lost": "lost_share", "sold": "export"},
     )
     data["parameters"]["given"] = uncertain("t/yr", by_year(_INFLOW), "year")

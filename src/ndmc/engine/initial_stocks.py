@@ -9,6 +9,7 @@ import numpy as np
 
 from ndmc.engine.cohorts import Members, writeable
 from ndmc.plan.steps import Initial
+from ndmc.scenario.expressions import Expression
 from ndmc.scenario.lifetimes import canonical
 from ndmc.typing import Floats
 from ndmc_kernels.cohort import correlate
@@ -66,24 +67,44 @@ def _weights(members: Members, initial: Initial) -> tuple[Floats, Floats, Floats
     survivors = _steady(members, initial)
     left = members.split(survivors)[0]
     number = _number(members, initial)
-    ages = np.arange(float(initial.ages))[:, np.newaxis]
     lost = np.zeros_like(left)
-    match initial.rule:
-        case "stationary":
-            inflow = np.ones_like(left)
-        case "growing":
-            inflow = np.exp(-number * ages) * np.ones_like(left)
-        case "spin_up":
-            inflow = (1.0 + number) ** -ages * (survivors >= _SPIN_UP)
-        case _:
-            present = np.zeros_like(left)
-            present[:, : number.shape[1]] = number
-            alive = left > _NOTHING
-            inflow = np.divide(present, left, out=np.zeros_like(left), where=alive)
-            lost[:] = np.where(alive, 0.0, present)
+    if initial.rule == "given":
+        present = np.zeros_like(left)
+        present[:, : number.shape[1]] = number
+        alive = left > _NOTHING
+        inflow = np.divide(present, left, out=np.zeros_like(left), where=alive)
+        lost[:] = np.where(alive, 0.0, present)
+    else:
+        inflow = _ago(initial, number, np.arange(float(initial.ages))) * np.ones_like(left)
+        inflow *= survivors >= _SPIN_UP if initial.rule == "spin_up" else 1.0
     total = _summed(inflow * left + lost)
     stock = members.full(members.over(initial.value)[:, np.newaxis], 1)
     return stock, writeable(inflow / total), lost / total
+
+
+def amount_before(members: Members, inflow: Expression) -> Floats:
+    """Return what the inflow that led up to one of the first year has left, [cell, 1, draw].
+
+    What is weighed is what `_weights` spreads the amount over, so that cohorts are those inflows.
+    """
+    initial = members.step.initial
+    assert initial is not None
+    survivors = _steady(members, initial)
+    past = _ago(initial, _number(members, initial), np.arange(1.0, initial.ages + 1))
+    past = past * (survivors >= _SPIN_UP if initial.rule == "spin_up" else 1.0)
+    left = _summed(past * members.split(survivors)[0])
+    return members.full(members.over(inflow)[:, np.newaxis] * left, 1)
+
+
+def _ago(initial: Initial, number: Floats, years: Floats) -> Floats:
+    """Return the inflow of some years ago, [cell, age, draw], as a share of that of now."""
+    years = years[:, np.newaxis]
+    match initial.rule:
+        case "growing":
+            return np.asarray(np.exp(-number * years))
+        case "spin_up":
+            return np.asarray((1.0 + number) ** -years)
+    return np.ones_like(years)[np.newaxis]
 
 
 def _number(members: Members, initial: Initial) -> Floats:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Lives, Loop, Other, RowCode
-from ndmc.plan.steps import Cohort, Profile
+from ndmc.plan.steps import Before, Cohort, Profile
 from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression
 from ndmc.scenario.operations import ALONG
 from ndmc_kernels.operations import Operation
@@ -144,6 +144,11 @@ def _mark_loop(call: Loop, found: Marks, code: RowCode) -> None:
 
 def _mark_other(call: Other, found: Marks, code: RowCode) -> None:
     step = call.step
+    if isinstance(step, Before):
+        marks = _by_cell((step.inflow, *step.expressions), step.dims, found, code)
+        (first,) = call.targets.values()
+        found[first : first + len(marks)] = marks
+        return
     if isinstance(step, Profile):
         _mark_profile(call, step, found, code)
         return

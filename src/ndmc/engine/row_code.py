@@ -16,6 +16,7 @@ from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
     Account,
     Balance,
+    Before,
     Cohort,
     Conditioning,
     Formula,
@@ -74,7 +75,7 @@ class Other:
     the same in every draw and for every cohort.
     """
 
-    step: Cohort | Profile
+    step: Cohort | Profile | Before
     targets: dict[str, int]
     inflow: int = -1
     certain: bool = False
@@ -185,7 +186,7 @@ class _RowCompiler(Writer[Call]):
                     self._loop(step)
                 case Cohort() if is_fed(step) and not self._is_certain(step):
                     self._fed(step)
-                case Cohort() | Profile():
+                case Cohort() | Profile() | Before():
                     self._other(step)
         return self.taken()
 
@@ -264,7 +265,7 @@ class _RowCompiler(Writer[Call]):
         self.calls.append(Lives(step, self.dims.size(cells), scale, shape))
         return scale, shape
 
-    def _other(self, step: Cohort | Profile) -> None:
+    def _other(self, step: Cohort | Profile | Before) -> None:
         inflow, certain = -1, False
         if isinstance(step, Cohort) and step.reads_inflow:
             inflow = self.solid(self._sum(step.inflows, step.dims, self.take))

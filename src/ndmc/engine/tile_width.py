@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ndmc.dims import Dims
 from ndmc.engine.row_code import is_fed
-from ndmc.plan.steps import Cohort, March, Plan, Profile, Step
+from ndmc.plan.steps import Before, Cohort, March, Plan, Profile, Step
 
 __all__ = ["TILE", "held_beside", "tile_width"]
 
@@ -51,6 +51,8 @@ def _beside(step: Step, dims: Dims, drawn: frozenset[str]) -> int:
         case March(members=members):
             cohorts = (member for member in members if isinstance(member, Cohort))
             return max((_of_cohorts(cohort, dims) for cohort in cohorts), default=0)
+        case Before(cohort=cohort):
+            return _of_cohorts(cohort, dims)
         case Profile(cohort=cohort):
             return dims.size(step.dims) + _of_cohorts(cohort, dims)
         case Cohort() if not (is_fed(step) and any(e.names & drawn for e in step.expressions)):

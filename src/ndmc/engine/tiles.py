@@ -13,13 +13,13 @@ import numpy as np
 
 from ndmc.dims import align, flat
 from ndmc.engine.cohorts import Members, log_nodes
-from ndmc.engine.initial_stocks import initial_amounts
+from ndmc.engine.initial_stocks import amount_before, initial_amounts
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Call, Fed, Lives, Loop, Other, RowCode
 from ndmc.engine.stocks import driven, fed, profiled
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.plan.samplers import Group, Sampler
-from ndmc.plan.steps import Cohort, Conditioning, Profile, hidden
+from ndmc.plan.steps import Before, Cohort, Conditioning, Profile, hidden
 from ndmc.scenario.lifetimes import canonical
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.typing import Floats
@@ -157,6 +157,9 @@ class Tile(Mapping[str, Floats]):
                 case Other(step=Profile() as step):
                     self._profile(step, call.targets)
                     timer.lap("stocks")
+                case Other(step=Before() as step):
+                    self._before(step, call.targets)
+                    timer.lap("stocks")
                 case Other(step=Cohort() as step):
                     self._cohort(call, step)
                     timer.lap("stocks")
@@ -228,6 +231,10 @@ class Tile(Mapping[str, Floats]):
         names = [step.target, step.release, *(flow for flow, _ in step.removals)]
         for name, values in (*zip(names, amounts, strict=False), (step.inflow, inflow)):
             self._keep(name, values, call.targets)
+
+    def _before(self, step: Before, targets: Mapping[str, int]) -> None:
+        members = Members(step.cohort, self, self.code.dims, self.width)
+        self._keep(step.target, amount_before(members, step.inflow), targets)
 
     def _profile(self, step: Profile, targets: Mapping[str, int]) -> None:
         dims, width = self.code.dims, self.width

@@ -20,6 +20,7 @@ from ndmc.plan.ordering import cycle_through, in_order
 from ndmc.plan.samplers import samplers
 from ndmc.plan.steps import (
     Account,
+    Before,
     Cohort,
     Conditioning,
     Formula,
@@ -304,6 +305,8 @@ def _expressions(step: Step) -> tuple[Expression, ...]:
             return step.expressions
         case Profile():
             return step.cohort.expressions
+        case Before():
+            return (step.inflow, *step.expressions)
         case March():
             return tuple(part for member in step.members for part in _expressions(member))
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ndmc.plan.steps import Initial, Lifetime
+from ndmc.plan.steps import Before, Cohort, Initial, Lifetime, hidden
 from ndmc.plan.stock_lifetimes import central_numbers, some_of
 from ndmc.plan.vocabulary import Vocabulary, plain
 from ndmc.scenario.expressions import Expression
@@ -55,7 +55,12 @@ def initial_cohorts(names: Vocabulary, name: str, lifetime: Lifetime) -> Initial
         With file and line, for anything about it that does not fit together.
     """
     key = ("stocks", name, "initial")
-    initial, value = names.file.stocks[name].initial, initial_amount(names, name)
+    initial = names.file.stocks[name].initial
+    if initial and initial.inflow is not None:
+        for other in ("value", "shares"):
+            if getattr(initial, other) is not None:
+                names.fail(f"what the inflow left needs no {other}; give one of both", *key, other)
+    value = initial_amount(names, name)
     if initial is None or value is None:
         return None
     if initial.age is None:
@@ -66,6 +71,8 @@ def initial_cohorts(names: Vocabulary, name: str, lifetime: Lifetime) -> Initial
         )
     if lifetime.convention == "pdf_integer":
         names.fail("an initial stock needs a convention that conserves mass", *key)
+    if initial.age == "given" and initial.inflow is not None:
+        names.fail("age: given needs a value; an inflow leaves ages of its own", *key, "inflow")
     wanted = {"growing": "growth", "spin_up": "growth", "given": "shares"}.get(initial.age)
     for other in ("growth", "shares"):
         given = getattr(initial, other) is not None
@@ -78,6 +85,24 @@ def initial_cohorts(names: Vocabulary, name: str, lifetime: Lifetime) -> Initial
     _check_survivors(names, name, initial, lifetime, slowest)
     ages = _ages(names, initial, lifetime, slowest)
     return Initial(value, initial.age, growth or shares, ages)
+
+
+def before_step(names: Vocabulary, name: str, cohort: Cohort) -> list[Before]:
+    """Return the step that finds what a past inflow left in a stock, if that is how it starts."""
+    entry, dims = names.file.stocks[name].initial, cohort.dims[:-1]
+    if entry is None or entry.inflow is None:
+        return []
+    key, units = ("stocks", name, "initial", "inflow"), names.scenario.units
+
+    def misfit(found: Expression) -> str:
+        if found.dimension in (None, units.flow):
+            return ""
+        wanted = f"an inflow must be [{units.flow}] ({units.name(units.flow)})"
+        return f"{wanted}, not [{found.dimension}]"
+
+    inflow = names.read(entry.inflow, *key, of=name, wants=misfit, dims=dims)
+    check_not_negative(names, inflow, "an inflow", *key)
+    return [Before(hidden(name, "before"), dims, inflow, cohort)]
 
 
 def _growth(names: Vocabulary, name: str, text: str) -> Expression:

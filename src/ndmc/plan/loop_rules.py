@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ndmc.plan.ordering import in_order
-from ndmc.plan.steps import Balance, Cohort, Formula, Share, Single
+from ndmc.plan.steps import Balance, Before, Cohort, Formula, Share, Single
 from ndmc.scenario.expressions import Expression
 
 
@@ -78,6 +78,8 @@ class Rules:
                 self._name(step.target, step.dims, step)
             case Cohort():
                 self._add_cohort(step)
+            case Before(cohort=cohort):
+                raise LoopError(_made_of(cohort), [cohort.target])
             case _:
                 message = (
                     f"{step.targets[0]!r} is known only when all years of a stock of the loop are; "
@@ -93,11 +95,7 @@ class Rules:
         number = self.cohorts.index(step)
         for expression in step.expressions:
             if expression.names & self.members:
-                message = (
-                    f"what the stock {step.target!r} itself is made of (lifetime, value, initial, "
-                    "removals) cannot depend on what it releases"
-                )
-                raise LoopError(message, [step.target])
+                raise LoopError(_made_of(step), [step.target])
         if step.level is not None:
             message = (
                 f"what flows into the stock {step.target!r} before it is prescribed cannot depend "
@@ -167,6 +165,13 @@ class Rules:
         self._name(name, rule.dims, rule)
         self.members.add(name)
         return Expression(rule.dims, rule.dimension, "name", name=name)
+
+
+def _made_of(step: Cohort) -> str:
+    return (
+        f"what the stock {step.target!r} itself is made of (lifetime, value, initial, removals) "
+        "cannot depend on what it releases"
+    )
 
 
 def _now(expression: Expression) -> set[str]:

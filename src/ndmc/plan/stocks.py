@@ -10,7 +10,12 @@ import numpy as np
 
 from ndmc.dims import align
 from ndmc.errors import nearest
-from ndmc.plan.initial_stocks import check_not_negative, initial_amount, initial_cohorts
+from ndmc.plan.initial_stocks import (
+    before_step,
+    check_not_negative,
+    initial_amount,
+    initial_cohorts,
+)
 from ndmc.plan.prescribed import check_prescribed_from, check_until, feeding, from_then_on
 from ndmc.plan.steps import Balance, Cohort, Formula, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
@@ -38,7 +43,8 @@ def _stock(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
     _check_keys(names, name, stock)
     match stock.kind:
         case "lifetime":
-            return [_cohort(names, name, stock)]
+            cohort = _cohort(names, name, stock)
+            return [*before_step(names, name, cohort), cohort]
         case "sink":
             return _sink(names, name, stock)
         case "buffer":
@@ -71,9 +77,10 @@ def _check_keys(names: Vocabulary, name: str, stock: StockEntry) -> None:
         message = "negative_inflow only concerns a stock with a value, from which inflow follows"
         names.fail(message, "stocks", name, "negative_inflow")
     check_prescribed_from(names, name, stock)
-    if stock.kind != "lifetime" and stock.initial is not None and stock.initial.age is not None:
-        message = f"a stock of kind: {stock.kind} has no ages; give initial as one value"
-        names.fail(message, "stocks", name, "initial", "age")
+    for key in ("age", "inflow"):
+        if stock.kind != "lifetime" and getattr(stock.initial, key, None) is not None:
+            message = f"a stock of kind: {stock.kind} has no ages; give initial as one value"
+            names.fail(message, "stocks", name, "initial", key)
     _check_inflows(names, name, stock)
 
 

@@ -12,7 +12,7 @@ from ndmc.errors import ConsequentError, InputError, Mistakes
 from ndmc.plan.formulas import Compile, Compiler, Given, texts_of
 from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.plan.samplers import central_values
-from ndmc.plan.steps import Formula, Term
+from ndmc.plan.steps import Formula, Term, hidden
 from ndmc.scenario.composing import Composer
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
 from ndmc.scenario.grammar import compile_expression
@@ -168,17 +168,18 @@ class Vocabulary:
 
     def initial(self, stock: str) -> Expression | None:
         """Return what a stock holds before the first year, if that is said."""
-        entry = self.file.stocks[stock].initial
+        entry, dims = self.file.stocks[stock].initial, self.stock_dims(stock)[:-1]
+        before = hidden(stock, "before")
         if entry is None:
             return None
+        if entry.inflow is not None:
+            self.variables[before] = self.variable(dims, self.scenario.units.stock)
+            return self.compose.name(before)
         hint = "; a number has its unit behind it, such as 5 kt"
-        return self.read(
-            entry.value,
-            *("stocks", stock, "initial", "value"),
-            of=stock,
-            wants=self.amount("an initial stock", hint),
-            dims=self.stock_dims(stock)[:-1],
-        )
+        key, wants = ("stocks", stock, "initial"), self.amount("an initial stock", hint)
+        if entry.value is None:
+            self.fail("an initial stock needs a value, or the inflow that left it", *key)
+        return self.read(entry.value, *key, "value", of=stock, wants=wants, dims=dims)
 
     def in_first_year(self, value: Expression, otherwise: Expression) -> Expression:
         """Return one thing for the first year and another for the others."""

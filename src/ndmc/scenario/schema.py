@@ -150,7 +150,12 @@ class FlowEntry(_Entry):
 class InitialEntry(_Entry):
     """What a stock holds at the end of the year before the first."""
 
-    value: Texts
+    value: Texts | None = None
+    inflow: Texts | None = Field(
+        None,
+        description="that of the first year, which the past one led up to: what it left is held",
+        examples=["at(sales, year=1990)"],
+    )
     age: Literal["stationary", "growing", "spin_up", "given"] | None = Field(
         None, description="how old it is; a stock with a lifetime must say so"
     )
