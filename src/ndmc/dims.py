@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.errors import nearest
+from ndmc.errors import nearest, shortened
 from ndmc.label import YEARLY, LabelError, Labels, listed, plain_label, read_labels, unknown_label
 from ndmc.typing import Floats
 
-__all__ = ["Dims", "align", "expand", "flat", "rows_in", "rows_of"]
+__all__ = ["Dims", "align", "expand", "flat", "rows_in"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,16 @@ class Dims:
 
     Arrays carry their dims in this order and the draws last, so that a year's draws are
     contiguous and every kernel sees ``[cell, year, draw]``.
+
+    Each label of a dim may belong to one of another, its parent: ``belongs`` says to which, by
+    position, for all ancestors of a dim, and ``of`` names its parent. Labels of such a dim may
+    repeat: a cell is known by the labels of all. The dims of an array have no ancestor of another.
     """
 
     labels: dict[str, tuple[str, ...]]
     groups: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    of: dict[str, str] = field(default_factory=dict)
+    belongs: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         own = [f"{dim} ({len(some)})" for dim, some in self.labels.items() if dim != "year"]
@@ -44,10 +50,49 @@ class Dims:
             return tuple(int(label) for label in labels)
         return labels
 
-    def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return ``names`` in the order arrays carry them."""
+    def full(self, names: Iterable[str]) -> set[str]:
+        """Return some dims and all that they belong to.
+
+        Examples
+        --------
+        >>> dims = Dims(
+        ...     {"metal": ("Li", "Co"), "use": ("car", "car")},
+        ...     of={"use": "metal"},
+        ...     belongs={"use": {"metal": (0, 1)}},
+        ... )
+        >>> sorted(dims.full(["use"])), dims.ordered(["metal", "use"])
+        (['metal', 'use'], ('use',))
+        """
         wanted = set(names)
+        return wanted.union(*(self.belongs.get(name, ()) for name in wanted))
+
+    def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return ``names`` in the order arrays carry them, without what others belong to."""
+        wanted = set(names)
+        if self.belongs:
+            wanted -= set().union(*(self.belongs.get(name, ()) for name in wanted))
         return tuple(name for name in self.labels if name in wanted)
+
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the dims whose labels name a cell: some and their parents, in order."""
+        wanted = set(names)
+        for name in tuple(wanted):
+            while name in self.of:
+                name = self.of[name]
+                wanted.add(name)
+        return tuple(name for name in self.labels if name in wanted)
+
+    def members(self, dim: str, parent: str) -> tuple[tuple[int, ...], ...]:
+        """Return where the labels of a dim stand that belong to each label of another."""
+        found: list[list[int]] = [[] for _ in self.labels[parent]]
+        for place, at in enumerate(self.belongs[dim][parent]):
+            found[at].append(place)
+        return tuple(map(tuple, found))
+
+    def parents(self, wants: Iterable[str], dim: str) -> tuple[str, tuple[int, ...]]:
+        """Return which of some dims belongs to another, and the position of each of its labels."""
+        child = next(name for name in wants if dim in self.belongs.get(name, ()))
+        return child, self.belongs[child][dim]
 
     def shape(self, names: Iterable[str]) -> tuple[int, ...]:
         """Return the number of labels of each of ``names``."""
@@ -60,6 +105,8 @@ class Dims:
     def positions(self, dim: str, label: str) -> tuple[int, ...]:
         """Return where ``label`` stands along ``dim``; a group stands where its labels do.
 
+        A label that belongs to several parents stands once for each.
+
         Raises
         ------
         LabelError
@@ -67,9 +114,19 @@ class Dims:
         """
         label = plain_label(dim, label)
         members = self.groups.get(dim, {}).get(label, (label,))
-        if members[0] not in self.labels[dim]:
+        places = self._places[dim]
+        if members[0] not in places:
             raise LabelError(unknown_label(label, dim, self.labels, self.groups))
-        return tuple(self.labels[dim].index(member) for member in members)
+        return tuple(place for member in members for place in places[member])
+
+    @functools.cached_property
+    def _places(self) -> dict[str, dict[str, list[int]]]:
+        """Where each label of each dim stands."""
+        found: dict[str, dict[str, list[int]]] = {dim: {} for dim in self.labels}
+        for dim, labels in self.labels.items():
+            for place, label in enumerate(labels):
+                found[dim].setdefault(label, []).append(place)
+        return found
 
     def chosen(self, dim: str, label: str) -> tuple[int, ...]:
         """Return the same, and where years from one to another stand: 2001..2021.
@@ -102,7 +159,30 @@ class Dims:
                 raise LabelError(f"there is no dim {dim!r}; {nearest(dim, self.labels)}")
             each = (self.chosen(dim, label) for label in listed(some))
             found[dim] = tuple(dict.fromkeys(at for places in each for at in places))
-        return found
+        return {dim: self._within(dim, places, found) for dim, places in found.items()}
+
+    def along(self, dim: str, picked: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        """Return which labels of ``dim`` are picked, themselves and by what they belong to.
+
+        Raises
+        ------
+        LabelError
+            If there are none.
+        """
+        return self._within(dim, picked.get(dim, tuple(range(len(self.labels[dim])))), picked)
+
+    def _within(
+        self, dim: str, places: tuple[int, ...], picked: Mapping[str, tuple[int, ...]]
+    ) -> tuple[int, ...]:
+        """Return those of some labels whose parents are picked, too."""
+        for parent, positions in self.belongs.get(dim, {}).items():
+            if parent in picked:
+                inside = {*picked[parent]}
+                places = tuple(at for at in places if positions[at] in inside)
+                if not places:
+                    some = shortened(self.labels[parent][at] for at in picked[parent])
+                    raise LabelError(f"no such {dim} belongs to the {parent} {some}")
+        return places
 
     def read(self, text: str, among: Iterable[str]) -> dict[str, list[str]]:
         """Return the labels of some dims that a text names, by dim, as `read_labels` does."""
@@ -116,8 +196,26 @@ class Dims:
         """Return the labels of every cell spanned by ``names``, in array order."""
         cells: list[dict[str, str]] = [{}]
         for name in names:
-            cells = [{**cell, name: label} for cell in cells for label in self.labels[name]]
+            along = self._labels_along(name)
+            cells = [{**cell, **labels} for cell in cells for labels in along]
         return cells
+
+    def _labels_along(self, name: str) -> list[dict[str, str]]:
+        """Return the labels that name each position along a dim: those of its parents first."""
+        chain = self.named([name])
+        columns = [self.named_at(name, dim) for dim in chain]
+        return [dict(zip(chain, labels, strict=True)) for labels in zip(*columns, strict=True)]
+
+    def repeats(self, name: str) -> bool:
+        """Whether a dim has a label more than once, for several parents."""
+        return len(self._places[name]) < len(self.labels[name])
+
+    def named_at(self, name: str, parent: str) -> tuple[str, ...]:
+        """Return the label of a dim, or of one it belongs to, at each position along it."""
+        labels = self.labels[parent]
+        if name == parent:
+            return labels
+        return tuple(labels[at] for at in self.belongs[name][parent])
 
     def cell(self, names: Sequence[str], number: int) -> dict[str, str]:
         """Return the labels of one of the cells spanned by ``names``.
@@ -128,7 +226,11 @@ class Dims:
         {'year': '2002'}
         """
         places = np.unravel_index(number, self.shape(names)) if names else ()
-        return {name: self.labels[name][n] for name, n in zip(names, places, strict=True)}
+        return {
+            dim: self.labels[dim][n if dim == name else self.belongs[name][dim][n]]
+            for name, n in zip(names, map(int, places), strict=True)
+            for dim in self.named([name])
+        }
 
 
 def expand(array: Floats, has: tuple[str, ...], wants: tuple[str, ...]) -> Floats:
@@ -141,7 +243,11 @@ def expand(array: Floats, has: tuple[str, ...], wants: tuple[str, ...]) -> Float
 
 def align(array: Floats, has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> Floats:
     """Broadcast ``array`` over ``wants``, keeping its draws (one, if it is the same in all)."""
-    return np.broadcast_to(expand(array, has, wants), (*dims.shape(wants), array.shape[-1]))
+    shape = (*dims.shape(wants), array.shape[-1])
+    if set(has) <= set(wants):
+        return np.broadcast_to(expand(array, has, wants), shape)
+    full = np.broadcast_to(array, (*dims.shape(has), array.shape[-1]))
+    return full.reshape(-1, array.shape[-1])[rows_in(has, wants, dims)].reshape(shape)
 
 
 def flat(array: Floats, width: int) -> Floats:
@@ -151,21 +257,12 @@ def flat(array: Floats, width: int) -> Floats:
     return np.require(array, requirements=["C", "W"]).reshape(-1, width)
 
 
-def rows_of(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
-    """Return, for each cell of ``has``, its row among the cells of the dims that are wanted."""
-    return _rows(dims.shape(has), tuple(dim in wants for dim in has))
-
-
 def rows_in(has: tuple[str, ...], wants: tuple[str, ...], dims: Dims) -> npt.NDArray[np.int64]:
     """Return, for each cell of the dims that are wanted, the cell of ``has`` that it lies in."""
-    sizes = iter(dims.shape(has))
-    shape = tuple(next(sizes) if dim in has else 1 for dim in wants)
-    numbers = np.arange(dims.size(has), dtype=np.int64).reshape(shape)
-    return np.broadcast_to(numbers, dims.shape(wants)).reshape(-1)
-
-
-@functools.lru_cache(maxsize=1024)
-def _rows(shape: tuple[int, ...], kept: tuple[bool, ...]) -> npt.NDArray[np.int64]:
-    inner = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
-    rows = np.arange(math.prod(inner), dtype=np.int64).reshape(inner)
-    return np.broadcast_to(rows, shape).copy().reshape(-1)
+    rows: npt.NDArray[np.int64] = np.zeros((1,) * len(wants), dtype=np.int64)
+    for dim in has:
+        child, places = (dim, None) if dim in wants else dims.parents(wants, dim)
+        along = np.arange(len(dims.labels[dim])) if places is None else np.array(places)
+        shape = [-1 if name == child else 1 for name in wants]
+        rows = rows * len(dims.labels[dim]) + along.reshape(shape)
+    return np.array(np.broadcast_to(rows, dims.shape(wants))).reshape(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,16 +78,47 @@ class ExpressionRows:
         return total
 
     def _reduced(self, inner: Places, expression: Expression, room: Room) -> Places:
+        if expression.members:
+            return self._by_member(inner, expression, room)
         parts = [inner.take(n, axis=expression.axis) for n in range(inner.shape[expression.axis])]
         return self._folded(ALONG[expression.operation].pairwise, parts, room)
+
+    def _by_member(self, inner: Places, expression: Expression, room: Room) -> Places:
+        """Return what is made of the members of each label of a dim: of the first of all, ..."""
+        if all(len(some) == 1 for some in expression.members):
+            one = inner.take([at for (at,) in expression.members], axis=expression.axis)
+            return np.moveaxis(one, expression.axis, expression.into)
+        target = room(self.write.shape(expression.dims))
+        along = np.moveaxis(inner, expression.axis, 0)
+        into = np.moveaxis(target, expression.into, 0)
+        pairwise = ALONG[expression.operation].pairwise
+        for turn, (labels, places) in enumerate(by_turn(expression.members)):
+            if not turn:
+                self.write.do("copy", into[labels], along[places])
+            elif pairwise == "add":
+                self.write.do("gain", into[labels], along[places])
+            else:
+                self.write.do(pairwise, into[labels], into[labels], along[places])
+        if empty := [at for at, some in enumerate(expression.members) if not some]:
+            self.write.do("copy", into[empty], self.write.number(0.0))
+        return target
 
     def _mean(self, inner: Places, expression: Expression, room: Room) -> Places:
         total = self._reduced(inner, expression, self.write.scratch)
         target = room(total.shape)
-        self.write.do(
-            "divide", target, total, self.write.number(float(inner.shape[expression.axis]))
-        )
+        self.write.do("divide", target, total, self._counts(inner, expression))
         return target
+
+    def _counts(self, inner: Places, expression: Expression) -> Places:
+        """Return the rows that hold how many labels a mean is of."""
+        if not expression.members:
+            return self.write.number(float(inner.shape[expression.axis]))
+        counts = np.array([int(self.write.number(float(len(m)))) for m in expression.members])
+        return counts.reshape([-1 if at == expression.into else 1 for at in range(inner.ndim)])
+
+    def _each(self, inner: Places, expression: Expression, room: Room) -> Places:
+        found = inner.take(expression.positions, axis=expression.axis)
+        return np.moveaxis(found, expression.axis, expression.into)
 
     def _picked(self, inner: Places, expression: Expression, room: Room) -> Places:
         parts = [inner.take(n, axis=expression.axis) for n in expression.positions]
@@ -151,6 +182,7 @@ _ALONG: dict[str, Callable[[ExpressionRows, Places, Expression, Room], Places]] 
     "highest": ExpressionRows._reduced,
     "mean": ExpressionRows._mean,
     "at": ExpressionRows._picked,
+    "each": ExpressionRows._each,
     "lag": ExpressionRows._lagged,
     "cumsum": ExpressionRows._running,
     "cumprod": ExpressionRows._running,
@@ -159,6 +191,13 @@ _ALONG: dict[str, Callable[[ExpressionRows, Places, Expression, Room], Places]] 
     "first_year": ExpressionRows._dated,
     "last_year": ExpressionRows._dated,
 }
+
+
+def by_turn(members: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the labels that have a first member with where it stands, then a second, ..."""
+    for turn in range(max(map(len, members), default=0)):
+        labels = [at for at, some in enumerate(members) if turn < len(some)]
+        yield labels, [members[at][turn] for at in labels]
 
 
 def _merged(expression: Expression) -> tuple[str, tuple[Expression, ...]]:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import Dims
+from ndmc.dims import Dims, rows_in
 from ndmc.plan.memory import MACHINE, Memory, size_text
 from ndmc.typing import Floats
 from ndmc_kernels.operations import Operation
@@ -100,6 +100,9 @@ class Writer(Generic[_Call]):
 
     def spread(self, places: Places, has: tuple[str, ...], wants: tuple[str, ...]) -> Places:
         """Return rows over more dims."""
+        if not set(has) <= set(wants):
+            full = np.broadcast_to(places, self.shape(has)).reshape(-1)
+            return full[rows_in(has, wants, self.dims)].reshape(self.shape(wants))
         return np.broadcast_to(expanded(places, has, wants), self.shape(wants))
 
     def solid(self, places: Places) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.dims import Dims
-from ndmc.engine.expression_rows import ExpressionRows
+from ndmc.engine.expression_rows import ExpressionRows, by_turn
 from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
 from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
@@ -192,29 +192,52 @@ class _RowCompiler(Writer[Call]):
 
     def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: Room) -> Places:
         """Add up quantities over the dims that are not wanted."""
-        summands = [(term.sign, rows) for term in terms for rows in self._members(term, wants)]
+        summands = [
+            (term.sign, where, rows)
+            for term in terms
+            for where, rows in self._summands(self.names[term.name], term.dims, wants)
+        ]
         if not summands:
             return np.broadcast_to(self.number(0.0), self.shape(wants))
         summands.sort(key=lambda summand: -summand[0])  # what enters first
-        (sign, first), *others = summands
+        (sign, _, first), *others = summands
         if not others and sign > 0:
             return np.asarray(first)
         total = room(self.shape(wants))
-        if not others or sign < 0:
+        if sign < 0:
             self.do("negative", total, first)
-        else:
-            (sign, second), *others = others
+        elif others[0][1] is ...:
+            (sign, _, second), *others = others
             self.do("add" if sign > 0 else "subtract", total, first, second)
-        for sign, rows in others:
-            self.do("gain" if sign > 0 else "lose", total, rows)
+        else:
+            self.do("copy", total, first)
+        for sign, where, rows in others:
+            self.do("gain" if sign > 0 else "lose", total[where], rows)
         return total
 
-    def _members(self, term: Term, wants: tuple[str, ...]) -> Places:
-        """Return the rows of a quantity [label, wants...], for each label that is added up."""
-        extra = [n for n, dim in enumerate(term.dims) if dim not in wants]
-        places: Places = np.moveaxis(self.names[term.name], extra, range(len(extra)))
-        members: Places = places.reshape(-1, *places.shape[len(extra) :])
-        return members
+    def _summands(
+        self, places: Places, has: tuple[str, ...], wants: tuple[str, ...]
+    ) -> Iterator[tuple[Any, Places]]:
+        """Yield rows that are added up over what is not wanted, and where: the first everywhere."""
+        extra = next((at for at, dim in enumerate(has) if dim not in wants), None)
+        if extra is None:
+            order = sorted(range(len(has)), key=lambda at: wants.index(has[at]))
+            yield ..., places.transpose(order)
+            return
+        dim, rest = has[extra], (*has[:extra], *has[extra + 1 :])
+        parent = next((one for one in wants if one in self.dims.belongs.get(dim, ())), "")
+        if not parent:
+            for label in range(places.shape[extra]):
+                along = np.asarray(places.take(label, axis=extra))
+                yield from self._summands(along, rest, wants)
+            return
+        along = np.moveaxis(places, extra, 0)
+        for labels, at in by_turn(self.dims.members(dim, parent)):
+            for where, rows in self._summands(along[at], (parent, *rest), wants):
+                assert where is ..., "a sum over two dims that belong to others"
+                axis = wants.index(parent)
+                here = (slice(None),) * axis + (labels,)
+                yield (... if len(labels) == len(self.dims.labels[parent]) else here), rows
 
     def _share(self, step: Share) -> Places:
         # All shares of a process have the same terms: of 600 out of 600, added up for each, a check
@@ -333,14 +356,18 @@ class _RowCompiler(Writer[Call]):
         self.scratch_rows = 0
         net = self.take(self.shape(account.dims))
         self.do("copy", net, self.number(0.0))
+        wants = account.dims
         summands = [
-            (t.sign, rows) for t in account.terms for rows in self._members(t, account.dims)
+            (term.sign, where, rows)
+            for term in account.terms
+            for where, rows in self._summands(self.names[term.name], term.dims, wants)
         ]
         if account.stock:
-            for held in self._members(Term(account.stock, account.stock_dims), account.dims):
-                summands += [(-1.0, held), (1.0, self._year_before(held))]
-        for sign, rows in summands:
-            self.do("gain" if sign > 0 else "lose", net, rows)
+            stock = self.names[account.stock]
+            for where, held in self._summands(stock, account.stock_dims, wants):
+                summands += [(-1.0, where, held), (1.0, where, self._year_before(held))]
+        for sign, where, rows in summands:
+            self.do("gain" if sign > 0 else "lose", net[where], rows)
         if account.before is not None:
             self._add_before(net, account.before, account.stock_dims[:-1], account.dims[:-1])
         return net
@@ -354,10 +381,8 @@ class _RowCompiler(Writer[Call]):
     ) -> None:
         """Add the stock before the first year to the net of that year."""
         value = self.spread(self.expressions.rows(before, self.scratch), before.dims, cells)
-        extra = [n for n, dim in enumerate(cells) if dim not in wants]
-        value = np.moveaxis(value, extra, range(len(extra)))
-        for rows in value.reshape(-1, *value.shape[len(extra) :]):
-            self.do("gain", net[..., 0], rows)
+        for where, rows in self._summands(value, cells, wants):
+            self.do("gain", net[..., 0][where], rows)
 
 
 def is_fed(step: Cohort) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ndmc.engine.instructions import Arithmetic, Places, Writer
 from ndmc.plan.samplers import Group, Sampler
-from ndmc.scenario.dependence import Errors
+from ndmc.scenario.dependence import Axis, Mix
 
 #: Distributions made from normal scores; all others are made from uniforms.
 _SCORED = ("normal", "lognormal")
@@ -80,7 +80,7 @@ class Drawn:
         if not sampler.partners:
             if sampler.name not in self.fields:
                 own = self.raw["normals", sampler.name]
-                self.fields[sampler.name] = self._chained(own, sampler.errors)
+                self.fields[sampler.name] = self._chained(own, sampler.axes)
             return self.fields[sampler.name]
         writer = self.writer
         parts = [self._field(partner) for partner in sampler.partners]
@@ -91,25 +91,25 @@ class Drawn:
             writer.do("fused", total, before, part, writer.number(weight))
         return total
 
-    def _chained(self, scores: Places, errors: dict[str, Errors]) -> Places:
+    def _chained(self, scores: Places, axes: Sequence[Axis]) -> Places:
         """Turn independent scores into correlated ones, along one dim after the other."""
-        labels = self.writer.dims.labels
-        sizes = [error.common + len(labels[dim]) * error.own for dim, error in errors.items()]
-        field = scores.reshape(sizes)
-        for axis, error in enumerate(errors.values()):
-            if error.kind == "mixed":
-                field = self._mixed(field, axis, error.value)
-            elif error.kind == "ar1":
-                field = self._followed(field, axis, error.value)
+        field = scores.reshape([len(axis.keys) for axis in axes])
+        for at, axis in enumerate(axes):
+            for mix in axis.mixes:
+                field = self._mixed(field, at, mix)
+            if axis.errors[-1].kind == "ar1":
+                field = self._followed(field, at, axis.errors[-1].value)
         return field.reshape(-1)
 
-    def _mixed(self, field: Places, axis: int, weight: float) -> Places:
-        """Give the labels of an axis a part in its first score, which is common to them."""
+    def _mixed(self, field: Places, axis: int, mix: Mix) -> Places:
+        """Give the labels of an axis a part in the scores that are common to some."""
         writer = self.writer
-        common, own = np.split(field, [1], axis=axis)
+        commons, which = np.unique(mix.common, return_inverse=True)
+        common, own = field.take(commons, axis=axis), field.take(mix.own, axis=axis)
         shared, target = writer.take(common.shape), writer.take(own.shape)
-        writer.do("multiply", shared, common, writer.number(math.sqrt(weight)))
-        writer.do("fused", target, shared, own, writer.number(math.sqrt(1 - weight)))
+        writer.do("multiply", shared, common, writer.number(math.sqrt(mix.share)))
+        part = shared.take(which, axis=axis)
+        writer.do("fused", target, part, own, writer.number(math.sqrt(1 - mix.share)))
         return target
 
     def _followed(self, field: Places, axis: int, rho: float) -> Places:

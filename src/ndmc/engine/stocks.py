@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import rows_of
+from ndmc.dims import rows_in
 from ndmc.engine.cohorts import Members
 from ndmc.engine.initial_stocks import initial_amounts, initial_by_age
 from ndmc.plan.steps import Profile
@@ -76,9 +76,9 @@ def profiled(step: Profile, members: Members, inflow: Floats, kept: Floats | Non
     """Return a stock or its release by age or cohort, or its mean age, [cell, ..., year, draw]."""
     dims, cells = members.dims, members.cell_dims
     labels = 2 if step.by == "mean_age" else len(dims.labels[step.by])
-    wanted = tuple(dim for dim in cells if dim in step.dims)
+    wanted = tuple(dim for dim in step.dims if dim in dims.full(cells))
     out = np.zeros((dims.size(wanted), labels, members.years, members.width))
-    rows = rows_of(cells, wanted, dims)
+    rows = rows_in(wanted, cells, dims)
     kept = np.ones_like(inflow) if kept is None else kept
     mode, offset = _MODES[step.by], _OFFSETS[members.step.lifetime.convention]
     if step.of == "outflow":  # what leaves in a year is half a year younger than what it leaves

@@ -255,7 +255,7 @@ def _overdetermined(
 def _could_be_left(names: Vocabulary, process: str, flows: Sequence[str]) -> str:
     """Say which flows a balance can close: their dims are those that all others have, too."""
     file = names.file
-    common = set.intersection(*(set(names.flow_dims(flow)) for flow in flows))
+    common = set.intersection(*(names.dims.full(names.flow_dims(flow)) for flow in flows))
     fitting = [flow for flow in flows if common.issuperset(names.flow_dims(flow))]
     shares = [flow for flow in flows if file.flows[flow].share is not None]
     shares = [flow for flow in shares if file.flows[flow].origin == process]

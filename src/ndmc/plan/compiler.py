@@ -266,7 +266,8 @@ def _accounts(names: Vocabulary) -> list[Account]:
         terms = (*names.inflows(process), *leaving)
         stock = names.holders.get(process, "")
         held = names.stock_dims(stock) if stock else ()
-        spans = [set(term.dims) for term in terms] + ([set(held)] if stock else [])
+        spans = [names.dims.full(term.dims) for term in terms]
+        spans += [names.dims.full(held)] if stock else []
         dims = names.dims.ordered(set.intersection(*spans))
         before = names.initial(stock) if stock else None
         found.append(Account(process, dims, terms, stock, held, before, unit))

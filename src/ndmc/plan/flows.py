@@ -78,7 +78,7 @@ def _balance(names: Vocabulary, name: str, closing: Closing) -> Balance:
         terms.insert(0, Term(hidden(stock, closing.kind), names.stock_dims(stock)))
     terms = [term for term in terms if term.name != name]
     for term in terms:
-        missing = [dim for dim in dims if dim not in term.dims]
+        missing = [dim for dim in dims if dim not in names.dims.full(term.dims)]
         if missing:
             names.fail(
                 f"flow {name!r} is closed by {closing.text}, but {term.name!r} is not known "

@@ -255,7 +255,7 @@ def _by_label(drawn: _Drawn, dim: str) -> tuple[list[str], dict[str, Integers]]:
     if not having:
         message = f"no parameter has errors of its own for each label of {dim!r}; all are shared"
         raise InputError(f"{message}, or certain", "--groups")
-    names = [pairs({dim: label}) for label in labels[dim]]
+    names = [pairs({dim: label}) for label in dict.fromkeys(labels[dim])]
     for name in having:
         for number, label in enumerate(names):
             owner[name][drawn.names(name).read(label)] = number

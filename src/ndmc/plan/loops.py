@@ -8,6 +8,7 @@ loop within a year; anything may close one through `lag`.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -84,7 +85,7 @@ class _LoopCompiler:
 
     def _equations(self, names: Iterable[str]) -> dict[Unknown, Linear]:
         return {
-            (name, tuple(cell.values())): self._equation(name, cell)
+            (name, self._key(name, cell)): self._equation(name, cell)
             for name in names
             for cell in self._cells(name)
         }
@@ -92,7 +93,29 @@ class _LoopCompiler:
     def _cells(self, name: str) -> list[dict[str, int]]:
         dims = [dim for dim in self.rules.dims[name] if dim != "year"]
         shape = self.dims.shape(dims)
-        return [dict(zip(dims, labels, strict=True)) for labels in np.ndindex(*shape)]
+        return [
+            self._with_parents(dict(zip(dims, labels, strict=True)))
+            for labels in np.ndindex(*shape)
+        ]
+
+    def _with_parents(self, cell: Mapping[str, int]) -> dict[str, int]:
+        """Return a cell with the labels that its own belong to."""
+        if not self.dims.belongs:
+            return dict(cell)
+        above = {
+            parent: positions[at]
+            for dim, at in cell.items()
+            for parent, positions in self.dims.belongs.get(dim, {}).items()
+        }
+        return {**above, **cell}
+
+    def _inside(self, dim: str, cell: Mapping[str, int]) -> Iterable[int]:
+        """Return the labels of a dim that lie in a cell: all, or those that belong there."""
+        inside: Iterable[int] = range(len(self.dims.labels[dim]))
+        for parent, positions in self.dims.belongs.get(dim, {}).items():
+            if parent in cell:
+                inside = [at for at in inside if positions[at] == cell[parent]]
+        return inside
 
     def _finish(self, unknown: Unknown, equation: Linear) -> None:
         total = equation.constant
@@ -156,8 +179,8 @@ class _LoopCompiler:
         total = Linear(0.0)
         for term in terms:
             extra = [dim for dim in term.dims if dim not in wants]
-            for labels in np.ndindex(*(len(self.dims.labels[dim]) for dim in extra)):
-                full = {**cell, **dict(zip(extra, labels, strict=True))}
+            for labels in itertools.product(*(self._inside(dim, cell) for dim in extra)):
+                full = self._with_parents({**cell, **dict(zip(extra, labels, strict=True))})
                 total = self.write.plus(total, self._flow(term, full), term.sign)
         return total
 
@@ -178,6 +201,8 @@ class _LoopCompiler:
             case "lag":
                 row = self._series_row(arguments[0].name, cell)
                 return Linear(self.write.do("lag", row, Row(int(expression.value))))
+            case "each":
+                return self._visit(arguments[0], cell)
             case reduction if reduction in ALONG:
                 return self._reduced(expression, cell)
             case "negative":
@@ -205,12 +230,17 @@ class _LoopCompiler:
     def _reduced(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
         inner = expression.arguments[0]
         dim = inner.dims[expression.axis]
-        count = len(self.dims.labels[dim])
-        chosen = expression.positions if expression.operation == "at" else range(count)
+        chosen: Sequence[int] = range(len(self.dims.labels[dim]))
+        if expression.members:
+            chosen = expression.members[cell[expression.dims[expression.into]]]
+        elif expression.operation == "at":
+            chosen = expression.positions
         pairwise = ALONG[expression.operation].pairwise
-        parts = (self._visit(inner, {**cell, dim: position}) for position in chosen)
+        cells = (self._with_parents({**cell, dim: position}) for position in chosen)
+        parts = [self._visit(inner, inside) for inside in cells] or [Linear(0.0)]
         total = functools.reduce(functools.partial(self._combined, pairwise), parts)
-        return self.write.scaled(total, 1.0 / count) if expression.operation == "mean" else total
+        mean = expression.operation == "mean"
+        return self.write.scaled(total, 1.0 / len(chosen)) if mean else total
 
     def _combined(self, operation: str, left: Linear, right: Linear) -> Linear:
         """Return what an operation makes of two quantities."""
@@ -274,8 +304,10 @@ class _LoopCompiler:
     def _read(self, name: str, cell: Mapping[str, int]) -> Linear:
         if name in self.known:
             return Linear(self._series_row(name, cell))
-        key = tuple(cell[dim] for dim in self.rules.dims[name] if dim != "year")
-        return Linear(0.0, {(name, key): 1.0})
+        return Linear(0.0, {(name, self._key(name, cell)): 1.0})
+
+    def _key(self, name: str, cell: Mapping[str, int]) -> tuple[int, ...]:
+        return tuple(cell[dim] for dim in self.rules.dims[name] if dim != "year")
 
     def _input(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
         """Return what is known before the loop is solved; equal expressions are loaded once."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError
-from ndmc.scenario.dependence import Errors, streams
+from ndmc.scenario.dependence import Axis, Errors, axes, streams
 from ndmc.scenario.marginals import Marginals
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
@@ -48,6 +48,7 @@ class Sampler:
     dims: tuple[str, ...]
     streams: npt.NDArray[np.uint64]
     errors: dict[str, Errors]
+    axes: tuple[Axis, ...]
     groups: tuple[Group, ...]
     central: Floats
     certain: Integers
@@ -121,13 +122,15 @@ def central_values(parameter: Parameter, dims: Dims) -> Floats:
 
 
 def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> Sampler:
-    rows, marginals = _field_rows(parameter, dims), parameter.marginals
+    along, marginals = axes(parameter.errors, dims), parameter.marginals
+    rows = _field_rows(along)
     reaches_out = marginals.lowest.min() < limits[0] or marginals.highest.max() > limits[1]
     return Sampler(
         name=parameter.name,
         dims=parameter.dims,
         streams=streams(parameter.name, parameter.errors, dims),
         errors=parameter.errors,
+        axes=along,
         groups=tuple(
             _group(marginals, kind, cells, rows)
             for kind, cells in marginals.groups().items()
@@ -140,15 +143,13 @@ def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> S
     )
 
 
-def _field_rows(parameter: Parameter, dims: Dims) -> Integers:
+def _field_rows(along: tuple[Axis, ...]) -> Integers:
     """Return, for each cell, its row of the field, which has one label where errors are shared."""
-    sizes = dims.shape(parameter.dims)
-    kept = [
-        size if parameter.errors[d].own else 1
-        for d, size in zip(parameter.dims, sizes, strict=True)
-    ]
-    rows = np.arange(math.prod(kept), dtype=np.int64).reshape(kept)
-    return np.broadcast_to(rows, sizes).copy().reshape(-1)
+    rows = np.zeros((1,) * len(along), dtype=np.int64)
+    for at, axis in enumerate(along):
+        shape = [-1 if n == at else 1 for n in range(len(along))]
+        rows = rows * axis.left + np.array(axis.of_cell, dtype=np.int64).reshape(shape)
+    return rows.reshape(-1)
 
 
 def _group(marginals: Marginals, kind: str, cells: Integers, rows: Integers) -> Group:

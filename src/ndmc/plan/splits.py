@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ndmc.dims import rows_in, rows_of
+from ndmc.dims import rows_in
 from ndmc.errors import shortened
 from ndmc.label import pairs
 from ndmc.plan.formulas import Given
@@ -51,7 +51,8 @@ def share_step(names: Vocabulary, name: str, given: Given) -> Share:
     inflows = names.inflows(origin)
     if stock and names.file.stocks[stock].kind == "lifetime":
         inflows = (Term(hidden(stock, "release"), names.stock_dims(stock)),)
-    total = tuple(dim for dim in dims if all(dim in term.dims for term in inflows))
+    known = (names.dims.full(term.dims) for term in inflows)
+    total = names.dims.ordered(names.dims.full(dims).intersection(*known))
     unsplit = [dim for dim in dims if dim not in total and dim not in share.dims]
     if unsplit:
         names.fail(
@@ -96,12 +97,14 @@ def _least_sum(names: Vocabulary, shares: Sequence[tuple[Share, Floats]]) -> flo
     """
     if not shares:
         return 0.0
-    common = names.dims.ordered(set.intersection(*(set(s.total_dims) for s, _ in shares)))
+    common = names.dims.ordered(
+        set.intersection(*(names.dims.full(s.total_dims) for s, _ in shares))
+    )
     total = np.zeros(names.dims.size(common))
     for share, values in shares:
         least = np.full(len(total), np.inf)
         taken = _taken(names, share, values)[:, 0]
-        np.minimum.at(least, rows_of(share.total_dims, common, names.dims), taken)
+        np.minimum.at(least, rows_in(common, share.total_dims, names.dims), taken)
         total += least
     return float(total.max())
 
@@ -111,7 +114,7 @@ def _taken(names: Vocabulary, share: Share, values: Floats) -> Floats:
     rows = values.reshape(-1, values.shape[-1])
     each = rows[rows_in(share.expression.dims, share.dims, names.dims)]
     taken = np.zeros((names.dims.size(share.total_dims), values.shape[-1]))
-    np.add.at(taken, rows_of(share.dims, share.total_dims, names.dims), each)
+    np.add.at(taken, rows_in(share.total_dims, share.dims, names.dims), each)
     return taken
 
 

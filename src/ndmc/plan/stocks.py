@@ -88,7 +88,8 @@ def _check_inflows(names: Vocabulary, name: str, stock: StockEntry) -> None:
     terms = names.inflows(stock.process)
     terms += names.outflows(stock.process) if stock.kind != "lifetime" else ()
     for term in terms:
-        missing = [dim for dim in names.stock_dims(name) if dim not in term.dims]
+        known = names.dims.full(term.dims)
+        missing = [dim for dim in names.stock_dims(name) if dim not in known]
         if missing:
             kind = "inflow" if stock.kind == "lifetime" else "flow"
             message = f"stock {name!r} is by {missing[0]!r} but its {kind} {term.name!r} is not"

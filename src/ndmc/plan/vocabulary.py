@@ -145,7 +145,7 @@ class Vocabulary:
         expression = self._text(text, *key)
         if wrong := wants(expression):
             self.fail(f"{wrong}{self.compose.as_read(expression)}", *key)
-        extra = [dim for dim in expression.dims if dim not in dims]
+        extra = [dim for dim in expression.dims if dim not in self.dims.full(dims)]
         if extra and extra[0] == "year":
             self.fail(f"this cannot change with the years, as {expression.dims} does", *key)
         if extra:
@@ -154,7 +154,7 @@ class Vocabulary:
                 f"add it to dims or sum over it: sum(..., over={extra[0]})",
                 *key,
             )
-        return expression
+        return self.compose.within(expression, dims)
 
     def amount(self, what: str, hint: str = "") -> Wants:
         """Want an amount of stock."""
@@ -307,12 +307,14 @@ class Vocabulary:
         if self.file.stocks[stock].kind != "lifetime":
             self.fail(f"the stock {stock!r} has no lifetime, so it is not known by age", *key, word)
         dims = self.stock_dims(stock)
+        full = self.dims.named(dims)
         for dim in entry.over:
-            if dim not in dims or dim == "year":
+            below = {one for one in full if dim in self.dims.belongs.get(one, ())}
+            if dim not in full or dim == "year" or not below <= {*entry.over}:
                 allowed = [d for d in dims if d != "year"]
                 self.fail(f"cannot sum over {dim!r}; choose one of {allowed}", *key, "over")
         extra = () if entry.by == "mean_age" else (entry.by,)
-        left = self.dims.ordered({*dims, *extra} - set(entry.over))
+        left = self.dims.ordered({*full, *extra} - set(entry.over))
         units = self.scenario.units
         amount = units.stock if word == "stock" else units.flow
         return self.variable(left, TIME if entry.by == "mean_age" else amount)

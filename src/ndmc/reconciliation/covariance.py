@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ndmc.dims import Dims
-from ndmc.scenario.dependence import Errors
+from ndmc.scenario.dependence import Axis, axes
 from ndmc.scenario.marginals import deviation
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
@@ -70,23 +70,25 @@ def _deviations(parameter: Parameter) -> Floats:
 def _field(parameter: Parameter, dims: Dims) -> Matrix:
     """Return the map from independent scores to those of the cells."""
     field: Matrix = sp.eye_array(1)
-    for dim in parameter.dims:
-        field = sp.kron(field, _along(parameter.errors[dim], len(dims.labels[dim])))
+    for axis in axes(parameter.errors, dims):
+        field = sp.kron(field, _along(axis))
     return sp.csr_array(field)
 
 
-def _along(errors: Errors, size: int) -> Matrix:
-    """Return the map along one dim; its rows have length one."""
-    common, own = sp.csr_array(np.ones((size, 1))), sp.eye_array(size)
-    match errors.kind:
-        case "shared":
-            return common
-        case "independent":
-            return own
-        case "mixed":
-            share = errors.value
-            return sp.hstack([np.sqrt(share) * common, np.sqrt(1 - share) * own])
-    rho, steps = errors.value, np.arange(size)
+def _along(axis: Axis) -> Matrix:
+    """Return the map along one dim, and those it belongs to; its rows have length one."""
+    field = sp.eye_array(len(axis.keys), format="csr")
+    for mix in axis.mixes:
+        common, own = field[list(mix.common)], field[list(mix.own)]
+        field = np.sqrt(mix.share) * common + np.sqrt(1 - mix.share) * own
+    if axis.errors[-1].kind == "ar1":
+        field = _chain(axis.errors[-1].value, len(axis.keys))
+    return sp.csr_array(field[list(axis.of_cell)])
+
+
+def _chain(rho: float, size: int) -> Matrix:
+    """Return the map along labels that each follow the one before."""
+    steps = np.arange(size)
     chain = np.tril(rho ** np.maximum(steps[:, np.newaxis] - steps, 0.0))
     chain[:, 1:] *= np.sqrt(1 - rho * rho)
     return sp.csr_array(chain)

@@ -122,9 +122,10 @@ class _Relations:
             parts += [(-1.0, self.compose.name(flow.name)) for flow in self.names.outflows(process)]
             stock = self.names.holders.get(process, "")
             parts += [(-1.0, self._change(stock))] if stock else []
-            shared = set.intersection(*(set(part.dims) for _, part in parts))
+            full = self.scenario.dims.full
+            shared = set.intersection(*(full(part.dims) for _, part in parts))
             dims = self.scenario.dims.ordered(shared)
-            terms = tuple((sign, self._summed(part, dims)) for sign, part in parts)
+            terms = tuple((sign, self.compose.total(part, dims)) for sign, part in parts)
             flow, text = self.scenario.units.flow, f"the balance of {process!r}"
             yield Relation(process, text, where, flow, dims, terms)
 
@@ -135,11 +136,6 @@ class _Relations:
         if initial is not None:
             before = self.names.in_first_year(initial, before)
         return self.names.in_a_year(self.compose.apply("subtract", held, before))
-
-    def _summed(self, part: Expression, dims: tuple[str, ...]) -> Expression:
-        """Return an expression summed over the dims that are not wanted."""
-        others = (dim for dim in part.dims if dim not in dims)
-        return functools.reduce(functools.partial(self.compose.over, "sum"), others, part)
 
     # --- measurements --------------------------------------------------------------------------
 
@@ -220,7 +216,7 @@ class _Relations:
         if not terms:
             self.names.fail(f"nothing is known to enter {origin!r}", "flows", flow, "share")
         dims = self.names.flow_dims(flow)
-        parts = [self._summed(self.compose.name(term.name), dims) for term in terms]
+        parts = [self.compose.total(self.compose.name(term.name), dims) for term in terms]
         add = functools.partial(functools.reduce, functools.partial(self.compose.apply, "add"))
         while len(parts) > 1:  # a sum of some at a time: trees are walked by recursion
             parts = [add(parts[at : at + _AT_ONCE]) for at in range(0, len(parts), _AT_ONCE)]

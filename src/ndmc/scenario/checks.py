@@ -33,7 +33,8 @@ def wrong_names(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[
 
 
 def _taken(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[InputError]:
-    own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels)
+    parents = (f"{dim}_{one}" for dim in dims.of for one in dims.named([dim])[:-1])
+    own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels, *parents)
     suffixes: tuple[str, ...] = reserved.SUFFIXES
     if file.reconcile is not None:
         own, suffixes = (*own, *reserved.RECONCILED), (*suffixes, *reserved.OF_RECONCILED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ndmc.dims import Dims
@@ -38,7 +38,7 @@ REDUCTIONS = {
 }
 
 #: What is made of 0 and 1 alone by these is 0 or 1.
-_OF_CONDITIONS = ("multiply", "min", "max", "prod", "lowest", "highest", "lag")
+_OF_CONDITIONS = ("multiply", "min", "max", "prod", "lowest", "highest", "lag", "each")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Composer:
     def apply(self, operation: str, *arguments: Expression) -> Expression:
         """Return an operation on expressions, which broadcast against each other."""
         dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
+        arguments = tuple(self.within(part, dims) for part in arguments)
         try:
             dimension = OPERATIONS[operation].dimension(arguments)
         except DimensionError as wrong:
@@ -101,25 +102,64 @@ class Composer:
         return f": {', '.join(said)}{more}" if said else ""
 
     def over(self, name: str, inner: Expression, dim: str) -> Expression:
-        """Return what a reduction makes of a dim: ``sum``, ``mean``, ``min``, ``max``, ..."""
-        operation, verb = REDUCTIONS[name]
-        axis = self._axis(f"{verb} over {dim!r}", inner, dim)
+        """Return what a reduction makes of a dim; what its labels belong to is left.
+
+        Reductions are ``sum``, ``mean``, ``min``, ``max``, ``prod`` and ``argmax``.
+        """
+        axis = self._axis(f"{REDUCTIONS[name][1]} over {dim!r}", inner, dim)
+        if name == "argmax":
+            numbers = self._numbers(dim)
+            rest = self.dims.ordered({d for d in inner.dims if d != dim})
+            return Expression(rest, NONE, "argmax", (inner,), axis=axis, positions=numbers)
+        return self._reduced(name, inner, dim, self.dims.of.get(dim, ""))
+
+    def total(self, inner: Expression, wants: Collection[str]) -> Expression:
+        """Return the sum over all dims but some, which the others may belong to."""
+        for dim in inner.dims:
+            if dim not in self.dims.full(wants):
+                above = self.dims.belongs.get(dim, {})
+                parent = next((one for one in wants if one in above), "")
+                return self.total(self._reduced("sum", inner, dim, parent), wants)
+        return inner
+
+    def _reduced(self, name: str, inner: Expression, dim: str, parent: str) -> Expression:
+        """Return a dim reduced, by label of another that its own belong to, if there is one."""
+        rest = {d for d in inner.dims if d != dim}
         dimension = inner.dimension or NONE
         if dim == YEAR and name == "sum":
             dimension = dimension * TIME
         if name == "prod":
             dimension = self._plain(name, inner)
-        numbers: tuple[int, ...] = ()
-        if name == "argmax":
-            dimension, numbers = NONE, self._numbers(dim)
-        rest = tuple(d for d in inner.dims if d != dim)
-        return Expression(rest, dimension, operation, (inner,), axis=axis, positions=numbers)
+        members = self.dims.members(dim, parent) if parent else ()
+        left = self.dims.ordered({*rest, parent} if parent else rest)
+        axis, operation = inner.dims.index(dim), REDUCTIONS[name][0]
+        return Expression(left, dimension, operation, (inner,), axis=axis, members=members)
+
+    def within(self, inner: Expression, wants: Iterable[str]) -> Expression:
+        """Return an expression with the labels of dims that belong to its own, where wanted."""
+        for dim in inner.dims:
+            if dim not in wants and dim in self.dims.full(wants):
+                child, positions = self.dims.parents(wants, dim)
+                dims = self.dims.ordered({*inner.dims, child})
+                axis = inner.dims.index(dim)
+                each = Expression(
+                    dims, inner.dimension, "each", (inner,), axis=axis, positions=positions
+                )
+                return self.within(each, wants)
+        return inner
 
     def _axis(self, what: str, inner: Expression, dim: str) -> int:
         if dim not in inner.dims:
-            message = f"cannot {what}: {described_dims(inner.dims)}"
-            raise ExpressionError(f"{message}; {nearest(dim, inner.dims)}")
+            raise ExpressionError(f"cannot {what}: {self._without(inner, dim)}")
         return inner.dims.index(dim)
+
+    def _without(self, inner: Expression, dim: str) -> str:
+        """Say that an expression has not a dim, and how what belongs to that is summed."""
+        own = described_dims(inner.dims)
+        child = next((one for one in inner.dims if dim in self.dims.belongs.get(one, ())), "")
+        if child:
+            return f"{own}, and each {child} belongs to one {dim}; sum(..., over={child}) first"
+        return f"{own}; {nearest(dim, inner.dims)}"
 
     def _plain(self, name: str, inner: Expression) -> Dimension:
         if inner.dimension not in (NONE, None):
@@ -164,11 +204,17 @@ class Composer:
         Amounts per year that are summed over years are amounts.
         """
         axis = self._axis(f"pick {dim}={', '.join(labels)}", inner, dim)
-        positions = self.positions(dim, labels)
+        positions, parent = self.positions(dim, labels), self.dims.of.get(dim)
         summed = dim == YEAR and (len(labels) > 1 or ".." in labels[0])
         dimension = (inner.dimension or NONE) * TIME if summed else inner.dimension
-        rest = tuple(d for d in inner.dims if d != dim)
-        return Expression(rest, dimension, "at", (inner,), axis=axis, positions=positions)
+        rest = {d for d in inner.dims if d != dim}
+        if parent is None:
+            left = self.dims.ordered(rest)
+            return Expression(left, dimension, "at", (inner,), axis=axis, positions=positions)
+        every, chosen = self.dims.members(dim, parent), {*positions}
+        members = tuple(tuple(at for at in some if at in chosen) for some in every)
+        left = self.dims.ordered({*rest, parent})
+        return Expression(left, dimension, "sum", (inner,), axis=axis, members=members)
 
     def positions(self, dim: str, labels: Sequence[str]) -> tuple[int, ...]:
         """Return where labels, groups and periods stand along a dim, each once."""
@@ -190,8 +236,12 @@ class Composer:
             if other.dimension != known[0].dimension:
                 message = f"cannot choose by {dim} between [{known[0].dimension}] and"
                 raise DimensionError(f"{message} [{other.dimension}]{self.as_read(*known)}")
+        if dim not in dims:  # of what belongs to its labels, some take one formula
+            dim, parents = self.dims.parents(dims, dim)
+            taken = [taken[at] for at in parents]
+        parts = tuple(self.within(part, dims) for part in formulas)
         dimension, axis = known[0].dimension if known else None, dims.index(dim)
-        return Expression(dims, dimension, BY_LABEL, formulas, axis=axis, positions=tuple(taken))
+        return Expression(dims, dimension, BY_LABEL, parts, axis=axis, positions=tuple(taken))
 
     # --- conditions ----------------------------------------------------------------------------
 

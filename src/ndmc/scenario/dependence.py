@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.typing import Floats
 
-__all__ = ["Errors", "streams"]
+__all__ = ["Axis", "Errors", "Mix", "axes", "streams"]
 
 CHOICES = (
     "shared (one error for all labels: a systematic error), independent (one per label), "
@@ -74,29 +75,131 @@ def parse_errors(text: str, dim: str) -> Errors:
     return Errors(match[1], value)
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How labels get a part in a score that is common to some of them.
+
+    Each label's score is made from that at ``own`` and, for a share of its variance, the one at
+    ``common``.
+    """
+
+    share: float
+    common: tuple[int, ...]
+    own: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The scores along a dim and those it belongs to, which come first.
+
+    Each independent score has a label of every dim, or None along a dim of whose labels it serves
+    all. Mixed along one dim after the other, ``of_cell`` says which then is that of each label.
+    """
+
+    dims: tuple[str, ...]
+    errors: tuple[Errors, ...]
+    keys: tuple[tuple[str | None, ...], ...]
+    mixes: tuple[Mix, ...]
+    left: int
+    of_cell: tuple[int, ...]
+
+
+def axes(errors: Mapping[str, Errors], dims: Dims) -> tuple[Axis, ...]:
+    """Return the axes of a parameter's scores, one for each of its own dims.
+
+    Parameters
+    ----------
+    errors
+        How errors hang together along each dim, and along those that they belong to.
+    dims
+        The dims of the scenario.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car")})
+    >>> axes({"product": Errors("mixed", 0.5)}, dims)[0].keys
+    ((None,), ('phone',), ('car',))
+    """
+    return tuple(_axis(dim, errors, dims) for dim in dims.ordered(errors))
+
+
+def _axis(dim: str, errors: Mapping[str, Errors], dims: Dims) -> Axis:
+    chain = dims.named([dim])
+    own = tuple(errors[one] for one in chain)
+    labels = [tuple(cell.values()) for cell in dims.cells([dim])]
+    keys = _keys(labels, own)
+    left, mixes = keys, []
+    for at, error in enumerate(own):
+        if error.kind == "mixed":
+            places = {key: n for n, key in enumerate(left)}
+            left = tuple(key for key in left if key[at] is not None)
+            common = (places[*key[:at], None, *key[at + 1 :]] for key in left)
+            mixes.append(Mix(error.value, tuple(common), tuple(places[key] for key in left)))
+    places = {key: n for n, key in enumerate(left)}
+    of_cell = tuple(places[_final(cell, own)] for cell in labels)
+    return Axis(chain, own, keys, tuple(mixes), len(left), of_cell)
+
+
+def _keys(
+    labels: Sequence[tuple[str, ...]], errors: tuple[Errors, ...]
+) -> tuple[tuple[str | None, ...], ...]:
+    """Return the labels of every independent score, what is common to all of a dim first."""
+    turn = [
+        {label: n for n, label in enumerate(dict.fromkeys(some))}
+        for some in zip(*labels, strict=True)
+    ]
+    found = dict.fromkeys(
+        key
+        for cell in labels
+        for key in itertools.product(
+            *(
+                (*[None] * error.common, *[label] * error.own)
+                for label, error in zip(cell, errors, strict=True)
+            )
+        )
+    )
+    if len(errors) == 1 and not errors[0].common:
+        return tuple(found)
+
+    def order(key: tuple[str | None, ...]) -> list[int]:
+        return [-1 if k is None else t[k] for k, t in zip(key, turn, strict=True)]
+
+    return tuple(sorted(found, key=order))
+
+
+def _final(cell: tuple[str, ...], errors: tuple[Errors, ...]) -> tuple[str | None, ...]:
+    """Return the key of the score that a label is left with."""
+    return tuple(label if error.own else None for label, error in zip(cell, errors, strict=True))
+
+
 def streams(parameter: str, errors: dict[str, Errors], dims: Dims) -> npt.NDArray[np.uint64]:
     """Return the streams of a parameter's independent scores, in field order.
 
     A stream is the 64-bit number that names a cell to the random generator. It hashes the
     parameter's name and the cell's labels, sorted by dim, never positions: a label keeps its draws
     whatever stands beside it. Along a mixed dim the common score, which has no label there, comes
-    first, then one for each label.
+    first, then one for each label. A label that belongs to another is named with that.
 
     Examples
     --------
     >>> streams("content", {}, Dims({}))
     array([2142570809283126606], dtype=uint64)
     """
-    along = []
-    for dim, error in errors.items():
-        own = [json.dumps([dim, label]) for label in dims.labels[dim]] if error.own else []
-        along.append([""] * error.common + own)
-    order = sorted(range(len(along)), key=[*errors].__getitem__)
+    along = [
+        [
+            tuple(
+                "" if label is None else json.dumps([dim, label])
+                for dim, label in zip(axis.dims, key, strict=True)
+            )
+            for key in axis.keys
+        ]
+        for axis in axes(errors, dims)
+    ]
+    names = [dim for axis in axes(errors, dims) for dim in axis.dims]
+    order = sorted(range(len(names)), key=names.__getitem__)
     head = f"[{json.dumps(parameter)}, ["
-    texts = (
-        f"{head}{', '.join(filter(None, (cell[n] for n in order)))}]]"
-        for cell in itertools.product(*along)
-    )
+    cells = (tuple(itertools.chain(*cell)) for cell in itertools.product(*along))
+    texts = (f"{head}{', '.join(filter(None, (cell[n] for n in order)))}]]" for cell in cells)
     return np.frombuffer(b"".join(map(_digest, texts)), dtype="<u8").astype(np.uint64)
 
 

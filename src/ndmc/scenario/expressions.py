@@ -49,7 +49,9 @@ class Variable:
 class Expression:
     """A checked expression, or a part of one.
 
-    ``dimension`` is None for the literal 0, which may stand beside anything.
+    ``dimension`` is None for the literal 0, which may stand beside anything. ``axis`` is where an
+    operation along a dim finds it among the dims of its argument; what leaves another dim in its
+    place takes for each label of that the ``members`` along it, all if there are none.
     """
 
     dims: tuple[str, ...]
@@ -60,6 +62,13 @@ class Expression:
     name: str = ""
     axis: int = -1
     positions: tuple[int, ...] = ()
+    members: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def into(self) -> int:
+        """Where the dim that an operation leaves in the place of another stands."""
+        inner = self.arguments[0].dims
+        return next(at for at, dim in enumerate(self.dims) if dim not in inner)
 
     @functools.cached_property
     def names(self) -> frozenset[str]:

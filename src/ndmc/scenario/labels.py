@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from ndmc.dims import Dims
+from ndmc.errors import nearest
 from ndmc.label import unknown_label
 from ndmc.scenario import reserved
+from ndmc.scenario.belonging import read_labels
 from ndmc.scenario.document import Document
 from ndmc.scenario.field_types import years_advice
 from ndmc.scenario.schema import ScenarioFile
@@ -27,20 +28,43 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
         raise document.error(message, "years")
     if last - first >= _MAX_YEARS:
         raise document.error(f"more than {_MAX_YEARS} years", "years")
-    labels, groups = {}, {}
-    for name, entry in file.dims.items():
+    labels, groups = dict[str, tuple[str, ...]](), dict[str, dict[str, tuple[str, ...]]]()
+    belongs = dict[str, dict[str, tuple[int, ...]]]()
+    for name in _parents_first(document, file):
+        entry = file.dims[name]
+        labels[name], above = read_labels(document, name, entry, labels, belongs)
+        belongs[name] = dict(above)
+        groups[name] = _read_groups(document, name, [*labels[name]], entry.groups)
+    years = tuple(str(year) for year in range(first, last + 1))
+    labels |= _age_labels(document, file, labels.pop("age", None), years)
+    of = {name: entry.of for name, entry in file.dims.items() if entry.of}
+    belongs = {name: some for name, some in belongs.items() if some}
+    return Dims({**labels, "year": years}, groups, of, belongs)
+
+
+def _parents_first(document: Document, file: ScenarioFile) -> list[str]:
+    """Return the dims of a file, each after the one that it belongs to."""
+    found: list[str] = []
+    for name in file.dims:
         if name in reserved.DIMS:
             raise document.error(
                 f"{name!r} is a dim of ndmc's own; choose another name", "dims", name
             )
-        if len(set(entry.labels)) < len(entry.labels):
-            twice = Counter(entry.labels).most_common(1)[0][0]
-            raise document.error(f"the label {twice!r} stands twice; keep one", "dims", name)
-        labels[name] = tuple(entry.labels)
-        groups[name] = _read_groups(document, name, entry.labels, entry.groups)
-    years = tuple(str(year) for year in range(first, last + 1))
-    labels |= _age_labels(document, file, labels.pop("age", None), years)
-    return Dims({**labels, "year": years}, groups)
+        found += [dim for dim in _with_parents(document, file, name) if dim not in found]
+    return found
+
+
+def _with_parents(document: Document, file: ScenarioFile, name: str) -> list[str]:
+    chain = [name]
+    while parent := file.dims[chain[0]].of:
+        if parent in chain:
+            circle = " of ".join([*chain[::-1], parent])
+            raise document.error(f"dims belong to each other in a circle: {circle}", "dims", name)
+        if parent not in file.dims:
+            message = f"unknown dim {parent!r}; {nearest(parent, file.dims)}"
+            raise document.error(message, "dims", chain[0], "of")
+        chain.insert(0, parent)
+    return chain
 
 
 def _age_labels(

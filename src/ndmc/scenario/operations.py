@@ -210,8 +210,15 @@ OPERATIONS = {**_OPERATORS, **FUNCTIONS}
 
 
 def _reduced(ufunc: np.ufunc, inner: Floats, expression: Expression) -> Floats:
-    result: Floats = ufunc.reduce(inner, axis=expression.axis)
-    return result
+    """Return what reduces an axis: all of it, or the members of each label of another dim."""
+    if not expression.members:
+        result: Floats = ufunc.reduce(inner, axis=expression.axis)
+        return result
+    parts = [
+        ufunc.reduce(inner.take(some, axis=expression.axis), axis=expression.axis)
+        for some in expression.members
+    ]
+    return np.stack(parts, axis=expression.into)
 
 
 def _sum(inner: Floats, expression: Expression) -> Floats:
@@ -219,7 +226,12 @@ def _sum(inner: Floats, expression: Expression) -> Floats:
 
 
 def _mean(inner: Floats, expression: Expression) -> Floats:
-    return np.asarray(_sum(inner, expression) / inner.shape[expression.axis])
+    total = _sum(inner, expression)
+    if not expression.members:
+        return np.asarray(total / inner.shape[expression.axis])
+    counts = np.array([float(len(some)) for some in expression.members])
+    shape = [-1 if at == expression.into else 1 for at in range(total.ndim)]
+    return np.asarray(total / counts.reshape(shape))
 
 
 def _prod(inner: Floats, expression: Expression) -> Floats:
@@ -247,6 +259,12 @@ def _pick(inner: Floats, expression: Expression) -> Floats:
     if not more:
         return np.asarray(inner.take(first, axis=expression.axis))
     return _sum(np.asarray(inner.take(expression.positions, axis=expression.axis)), expression)
+
+
+def _each(inner: Floats, expression: Expression) -> Floats:
+    """Return for each label of a dim what stands at the one that it belongs to."""
+    found = inner.take(expression.positions, axis=expression.axis)
+    return np.asarray(np.moveaxis(found, expression.axis, expression.into))
 
 
 def _lag(inner: Floats, expression: Expression) -> Floats:
@@ -338,6 +356,7 @@ ALONG = {
     "sum": _adding(_sum),
     "mean": _adding(_mean),
     "at": _adding(_pick),
+    "each": _linear(_each),
     "prod": Along(_prod, _of_others(_prod, _sum), pairwise="multiply"),
     "lowest": Along(_lowest, _of_lowest, pairwise="min"),
     "highest": Along(_highest, _of_highest, pairwise="max"),

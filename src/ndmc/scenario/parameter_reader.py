@@ -91,8 +91,8 @@ def _refuse_superfluous(reader: CellReader, grades: Coded[str]) -> None:
 
 def _errors(parameter: WrittenParameter, grades: Iterable[str]) -> dict[str, Errors]:
     """Return how errors hang together along each dim, of a parameter with uncertain grades."""
-    entry, dims, grades = parameter.entry, parameter.dims, sorted(grades)
-    given = entry.errors or {}
+    entry, grades = parameter.entry, sorted(grades)
+    dims, given = parameter.within.dims.named(parameter.dims), entry.errors or {}
     for dim in given:
         if dim not in dims:
             message = f"errors along {dim!r}, which is no dim of this parameter"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.scenario.columns import refuse_lookalikes, value_column
@@ -19,7 +20,7 @@ from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.scenario.written import WrittenParameter, grades_of
-from ndmc.typing import Floats
+from ndmc.typing import Floats, Integers
 
 #: Numbers in the unit of the parameter.
 WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
@@ -104,46 +105,79 @@ def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
 
 
 def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
-    entry, dims = parameter.entry, parameter.within.dims
+    entry = parameter.entry
     if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *WITHOUT_UNIT, "values")):
         raise parameter.error("no value; give value, table, or the numbers of the distribution")
     numbers = {}
     if entry.value is not None:
-        values = np.empty(dims.shape(entry.dims))
-        _fill(parameter, values, entry.value, entry.dims)
-        in_order = values.transpose([entry.dims.index(dim) for dim in parameter.dims])
-        numbers["value"] = in_order.reshape(-1)
+        values = np.empty(size)
+        _fill(parameter, values, entry.value, _All.of(parameter))
+        numbers["value"] = values
     return GivenCells(np.broadcast_to(np.int64(0), size), numbers, {})
 
 
-def _fill(
-    parameter: WrittenParameter, values: Floats, found: Any, dims: Sequence[str], *at: str
-) -> None:
+@dataclass(frozen=True)
+class _All:
+    """The cells that values are written to: dims yet to be named, and where labels then stand."""
+
+    named: tuple[str, ...]
+    along: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, parameter: WrittenParameter) -> _All:
+        """Return all cells of a parameter, whose parents are named before what belongs to them."""
+        dims = parameter.within.dims
+        given = dict.fromkeys(dim for own in parameter.entry.dims for dim in dims.named([own]))
+        sizes = zip(parameter.dims, dims.shape(parameter.dims), strict=True)
+        return cls(tuple(given), {dim: tuple(range(size)) for dim, size in sizes})
+
+    def labelled(self, dims: Dims) -> dict[str, _All]:
+        """Return the cells of each label of the first dim."""
+        (first, *rest), found = self.named, dict[str, _All]()
+        child = first if first in self.along else dims.parents(self.along, first)[0]
+        owner = dims.named_at(child, first)
+        for label in dict.fromkeys(owner[at] for at in self.along[child]):
+            some = tuple(at for at in self.along[child] if owner[at] == label)
+            found[label] = _All(tuple(rest), {**self.along, child: some})
+        return found
+
+    def places(self, dims: Dims) -> Integers:
+        """Return the numbers of the cells."""
+        shape = dims.shape(self.along)
+        return np.ravel_multi_index(np.ix_(*self.along.values()), shape).reshape(-1)
+
+
+def _fill(parameter: WrittenParameter, values: Floats, found: Any, cells: _All, *at: str) -> None:
     """Write the values found at a key to the cells that lie there."""
-    if not dims or not isinstance(found, dict):
-        values[...] = _amount(parameter, found, *at)
+    dims = parameter.within.dims
+    if not cells.named or not isinstance(found, dict):
+        values[cells.places(dims) if cells.along else 0] = _amount(parameter, found, *at)
         return
-    labels = parameter.within.dims.labels[dims[0]]
-    keys = _keys(parameter, found, dims[0], *at)
-    if missing := [label for label in labels if label not in keys]:
+    labelled, dim = cells.labelled(dims), cells.named[0]
+    keys = _keys(parameter, found, dim, labelled, *at)
+    if missing := [label for label in labelled if label not in keys]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        message = f"no value for {pairs({dims[0]: missing[0]})}{more}; every label needs one"
+        message = f"no value for {pairs({dim: missing[0]})}{more}; every label needs one"
         raise parameter.error(message, "value", *at)
-    for n, label in enumerate(labels):
-        key = keys[label]
-        _fill(parameter, values[n, ...], found[key], dims[1:], *at, key)
+    for label, key in keys.items():
+        _fill(parameter, values, found[key], labelled[label], *at, key)
 
 
 def _keys(
-    parameter: WrittenParameter, found: Mapping[str, Any], dim: str, *at: str
+    parameter: WrittenParameter,
+    found: Mapping[str, Any],
+    dim: str,
+    known: Collection[str],
+    *at: str,
 ) -> dict[str, str]:
     """Return the keys of values by the labels they stand for."""
     dims, keys = parameter.within.dims, dict[str, str]()
-    known = set(dims.labels[dim])
     for key in found:
         label = plain_label(dim, key)
         if label not in known:
-            message = unknown_label(label, dim, dims.labels, dims.groups, grouped=False)
+            message = unknown_label(
+                label, dim, {**dims.labels, dim: [*known]}, dims.groups, grouped=False
+            )
             message += such_years(label, dim, dims.labels[dim], found, "values")
             raise parameter.error(message, "value", *at, key)
         if label in keys:

@@ -64,7 +64,13 @@ class _Entry(BaseModel):
 class DimEntry(_Entry):
     """Labels of one dim, and optionally named groups of them."""
 
-    labels: Labels
+    of: Name | None = Field(
+        None, description="the dim that each label belongs to a label of, which has its own"
+    )
+    labels: Annotated[
+        Labels | dict[str, Any],
+        Field(description="a list; where they belong to others, behind each of these a list"),
+    ]
     groups: dict[str, Labels] = {}
 
 

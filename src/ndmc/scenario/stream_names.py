@@ -6,10 +6,11 @@ A stream has the name of its parameter and of the labels along dims where errors
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.label import YEARLY, LabelError, pairs, read_labels
-from ndmc.scenario.dependence import Errors
+from ndmc.scenario.dependence import Axis, Errors, axes
 from ndmc.typing import Integers
 
 __all__ = ["Picked", "StreamNames", "name_and_labels"]
@@ -58,10 +59,15 @@ class StreamNames:
     errors: Mapping[str, Errors]
     dims: Dims
 
+    @functools.cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of its scores."""
+        return axes(self.errors, self.dims)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The number of streams along each dim."""
-        return tuple(len(self._along(dim)) for dim in self.errors)
+        return tuple(len(axis.keys) for axis in self.axes)
 
     def each(self) -> list[str]:
         """Return the name of each stream.
@@ -73,10 +79,7 @@ class StreamNames:
         >>> StreamNames("x", errors, dims).each()
         ['x[product=common]', 'x[product=car]', 'x[product=phone]']
         """
-        along = [
-            [pairs({dim: word}) if error.own else "" for word in self._along(dim)]
-            for dim, error in self.errors.items()
-        ]
+        along = [[self._pairs(axis, key) for key in axis.keys] for axis in self.axes]
         return [self._named(filter(None, cell)) for cell in itertools.product(*along)]
 
     def read(self, labels: str | None) -> Picked:
@@ -92,8 +95,11 @@ class StreamNames:
         own = [dim for dim, error in self.errors.items() if error.own]
         chosen = {} if labels is None else self._chosen(labels, own)
         places = [
-            chosen.get(dim, range(size)) for dim, size in zip(self.errors, self.shape, strict=True)
+            [n for n, key in enumerate(axis.keys) if self._is_chosen(axis, key, chosen)]
+            for axis in self.axes
         ]
+        if labels is not None and not all(places):
+            raise LabelError(f"{self.parameter!r} has no error of its own for {labels}")
         found = np.zeros(self.shape, dtype=np.bool_)
         found[np.ix_(*places)] = True
         return found.reshape(-1)
@@ -109,22 +115,29 @@ class StreamNames:
         (('x[product=car]',), ('x',))
         """
         return tuple(
-            self._named(filter(None, map(self._side, self.errors, sides)))
+            self._named(filter(None, words))
             for sides in _boxes(picked.reshape(self.shape))
+            for words in itertools.product(*map(self._side, self.axes, sides))
         )
 
     def serving(self, cells: Picked) -> Picked:
         """Return which streams serve any of some cells: of a chain, those of the cells' labels."""
-        found = cells.reshape(self.dims.shape(self.errors))
-        for axis, error in enumerate(self.errors.values()):
-            common = found.any(axis=axis, keepdims=True)
-            found = np.concatenate([common] * error.common + [found] * error.own, axis=axis)
+        found = cells.reshape(self.dims.shape(axis.dims[-1] for axis in self.axes))
+        for at, axis in enumerate(self.axes):
+            along = np.moveaxis(found, at, 0)
+            parts = [along[some].any(axis=0) for some in self._served(axis)]
+            found = np.moveaxis(np.array(parts), 0, at)
         return found.reshape(-1)
 
-    def _along(self, dim: str) -> tuple[str, ...]:
-        """Return what streams are called along a dim."""
-        error = self.errors[dim]
-        return (self._common(dim),) * error.common + self.dims.labels[dim] * error.own
+    def _served(self, axis: Axis) -> list[list[int]]:
+        """Return the labels of a dim that each score serves along its axis."""
+        served: dict[tuple[str | None, ...], list[int]] = {key: [] for key in axis.keys}
+        for place, cell in enumerate(self.dims.cells([axis.dims[-1]])):
+            either = ((None, label) for label in cell.values())
+            for key in itertools.product(*either):
+                if key in served:
+                    served[key].append(place)
+        return [*served.values()]
 
     def _common(self, dim: str) -> str:
         """Return what the stream of all labels is called, as no label is."""
@@ -133,19 +146,35 @@ class StreamNames:
             word = f"({word})"
         return word
 
+    def _word(self, dim: str, label: str | None) -> str:
+        """Return what a stream is called along a dim; nothing where there is one alone."""
+        if label is not None:
+            return label
+        return self._common(dim) if self.errors[dim].own else ""
+
+    def _pairs(self, axis: Axis, key: tuple[str | None, ...]) -> str:
+        words = zip(axis.dims, map(self._word, axis.dims, key), strict=True)
+        return ",".join(pairs({dim: word}) for dim, word in words if word)
+
     def _named(self, labels: Iterable[str]) -> str:
         inner = ",".join(labels)
         return f"{self.parameter}[{inner}]" if inner else self.parameter
 
-    def _chosen(self, text: str, own: list[str]) -> dict[str, list[int]]:
-        """Return where the labels of a text stand along dims."""
+    def _is_chosen(
+        self, axis: Axis, key: tuple[str | None, ...], chosen: Mapping[str, set[str]]
+    ) -> bool:
+        words = zip(axis.dims, map(self._word, axis.dims, key), strict=True)
+        return all(dim not in chosen or word in chosen[dim] for dim, word in words)
+
+    def _chosen(self, text: str, own: list[str]) -> dict[str, set[str]]:
+        """Return the words of a text along dims."""
         common = {dim: (self._common(dim),) * self.errors[dim].common for dim in own}
         found = read_labels(text, {dim: (*self.dims.known(dim), *common[dim]) for dim in own})
         if not found:
             raise LabelError(f"there is no label in the brackets; write {self.parameter} for all")
         for dim in found:
             self._check(dim, own)
-        return {dim: self._places(dim, labels, common[dim]) for dim, labels in found.items()}
+        return {dim: self._words(dim, labels, common[dim]) for dim, labels in found.items()}
 
     def _check(self, dim: str, own: list[str]) -> None:
         if dim in own:
@@ -155,25 +184,37 @@ class StreamNames:
             raise LabelError(f"{message} all labels; leave {dim} out")
         raise LabelError(f"{self.parameter!r} has no dim {dim!r}; {nearest(dim, own)}")
 
-    def _places(self, dim: str, labels: list[str], common: tuple[str, ...]) -> list[int]:
-        first = len(common)
+    def _words(self, dim: str, labels: list[str], common: tuple[str, ...]) -> set[str]:
         own = self.dims.picked({dim: [label for label in labels if label not in common]})[dim]
-        return [*range(any(label in common for label in labels)), *(first + n for n in own)]
+        along = self.dims.labels[dim]
+        return {*(label for label in labels if label in common), *(along[n] for n in own)}
 
-    def _side(self, dim: str, places: Integers) -> str:
-        """Return the words of some places along a dim; nothing where they are all."""
-        along = self._along(dim)
-        if len(places) == len(along):
-            return ""
-        runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
+    def _side(self, axis: Axis, places: Integers) -> list[str]:
+        """Return the words of some places along an axis; nothing where they are all.
+
+        Of labels that belong to others there is one for each of these.
+        """
+        if len(places) == len(axis.keys):
+            return [""]
+        found: dict[tuple[str | None, ...], list[int]] = {}
+        for place in places.tolist():
+            found.setdefault(axis.keys[place][:-1], []).append(place)
+        return [self._sides(axis, parents, some) for parents, some in found.items()]
+
+    def _sides(self, axis: Axis, parents: tuple[str | None, ...], places: list[int]) -> str:
+        dim, own = axis.dims[-1], axis.errors[-1].own
+        above = self._pairs(replace(axis, dims=axis.dims[:-1]), parents)
+        if not own or len(places) == sum(key[:-1] == parents for key in axis.keys) > 1:
+            return above
+        runs = np.split(np.array(places), np.flatnonzero(np.diff(places) != 1) + 1)
         words = list[str]()
         for run in runs:
-            some = [along[place] for place in run]
-            if self.errors[dim].common and run[0] == 0:
+            some = [self._word(dim, axis.keys[place][-1]) for place in run]
+            if axis.keys[run[0]][-1] is None:
                 words.append(some.pop(0))
             ranged = dim in YEARLY and len(some) >= _RANGE
             words += [f"{some[0]}..{some[-1]}"] if ranged else some
-        return pairs({dim: words})
+        return ",".join(filter(None, (above, pairs({dim: words}))))
 
 
 def _boxes(picked: Picked) -> Iterator[tuple[Integers, ...]]:

@@ -11,12 +11,12 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, Mistakes
+from ndmc.errors import InputError, Mistakes, shortened
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.legible import shown
 from ndmc.scenario.coded import Coded
@@ -90,22 +90,75 @@ def read_cells(
     InputError
         For a missing column, an unknown label, and missing, extra or repeated cells.
     """
-    down = tuple(name for name in names if name != wide)
+    down = _down(table, names, dims, wide)
     if wide:
         _check_wide(table, down, dims, wide)
         wanted = Wanted(dims.labels[wide])
     else:
-        _check_tidy(table, names, dims)
+        _check_tidy(table, down, dims)
     places = _places(table, wide)
     rows = _Reader(table, places, down, dims, wanted).read()
     if wide:
         rows = _melted(rows, wide, dims.labels[wide])
+    rows = _with_parents(table, names, dims, rows)
     order = _order(table, names, dims, rows)
     return GivenCells(
         lines=rows.lines[order],
         numbers={name: numbers[order] for name, numbers in rows.numbers.items()},
         words={name: Coded(w.values, w.codes[order]) for name, w in rows.words.items()},
     )
+
+
+def _down(table: Table, names: tuple[str, ...], dims: Dims, wide: str | None) -> tuple[str, ...]:
+    """Return the dims that have a column of labels: those of parents only where they are needed."""
+    if wide in dims.of:
+        message = f"{wide!r} belongs to {dims.of[wide]!r}, so its labels cannot be columns"
+        raise InputError(f"{message}; give both a column, a row for each value", table.where())
+    own = set(names) | {
+        parent
+        for name in names
+        for parent in dims.named([name])
+        if parent in table.header or dims.repeats(name)
+    }
+    return tuple(name for name in dims.labels if name in own and name != wide)
+
+
+def _with_parents(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> _Rows:
+    """Return rows of labels that belong to others, each found by both."""
+    labels = dict(rows.labels)
+    for name in names:
+        chain = [dim for dim in dims.named([name]) if dim in labels]
+        if name in dims.of:
+            labels[name] = _of_parents(table, name, chain, dims, rows)
+    return replace(rows, labels={name: labels[name] for name in names})
+
+
+def _of_parents(table: Table, name: str, chain: Sequence[str], dims: Dims, rows: _Rows) -> Integers:
+    """Return where the labels of rows stand along a dim, among those of their parents."""
+    own = [dims.named_at(name, dim) for dim in chain]
+    place = {cell: n for n, cell in enumerate(zip(*own, strict=True))}
+    texts = [np.array([*dict.fromkeys(dims.labels[dim])], dtype=object) for dim in chain]
+    codes, which = np.unique(
+        np.stack([rows.labels[dim] for dim in chain]), axis=1, return_inverse=True
+    )
+    cells = [tuple(t[code] for t, code in zip(texts, some, strict=True)) for some in codes.T]
+    for n, cell in enumerate(cells):
+        if cell not in place:
+            line = int(rows.lines[int((which == n).argmax())])
+            raise InputError(
+                _no_such(name, dict(zip(chain, cell, strict=True)), dims), table.where(line)
+            )
+    return np.array([place[cell] for cell in cells], dtype=np.int64)[which.reshape(-1)]
+
+
+def _no_such(name: str, cell: Mapping[str, str], dims: Dims) -> str:
+    parent = dims.of[name]
+    owner = dims.named_at(name, parent)
+    known = [
+        label for label, of in zip(dims.labels[name], owner, strict=True) if of == cell[parent]
+    ]
+    message = f"the {parent} {shown(cell[parent])} has no {name} {shown(cell[name])}"
+    return f"{message}; it has {shortened(known)}"
 
 
 def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
@@ -203,7 +256,9 @@ class _Reader:
         wanted: Wanted,
     ) -> None:
         self.table, self.place, self.dims, self.wanted = table, place, dims, wanted
-        self.labels = {dim: {one: n for n, one in enumerate(dims.labels[dim])} for dim in down}
+        self.labels = {
+            dim: {one: n for n, one in enumerate(dict.fromkeys(dims.labels[dim]))} for dim in down
+        }
         self.words: dict[str, dict[str, int]] = {name: {} for name in wanted.words}
 
     def read(self) -> _Rows:

@@ -124,6 +124,8 @@ class Attributes(BaseModel):
     versions: dict[str, str]
     machine: str
     dims: dict[Name, Annotated[list[str], Field(min_length=1)]]
+    of: dict[Name, Name] = {}
+    belongs: dict[Name, dict[Name, list[str]]] = {}
     groups: dict[Name, dict[str, Annotated[list[str], Field(min_length=1)]]]
     groups_of_inputs: list[GroupOfInputs] | None = None
     headline: list[str]
@@ -167,24 +169,43 @@ def _first(wrong: ValidationError) -> str:
 
 
 def _disagreements(found: Attributes, given: Mapping[str, Any]) -> Iterator[str]:
-    yield from _of_dims(found.dims)
+    yield from _of_dims(found)
     yield from _of_groups(found)
     yield from _of_outputs(found)
     yield from _of_draws(found, given)
 
 
-def _twice(what: str, names: Sequence[str]) -> Iterator[str]:
+def _twice(what: str, names: Sequence[Any]) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield f"one of the {what} stands twice"
 
 
-def _of_dims(dims: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _of_dims(found: Attributes) -> Iterator[str]:
+    dims = found.dims
     for dim, labels in dims.items():
-        yield from _twice(f"labels of {dim!r}", labels)
+        above = [*found.belongs.get(dim, {}).values()]
+        if any(len(own) != len(labels) for own in above):
+            yield f"not every label of {dim!r} belongs to another"
+            return
+        yield from _twice(f"labels of {dim!r}", [*zip(labels, *above, strict=True)])
+    yield from _of_belonging(found)
     years = dims.get("year", ())
     whole = all(year.isascii() and year.isdigit() and len(year) <= 4 for year in years)
     if not (years and whole and [*map(int, years)] == [*range(int(years[0]), int(years[-1]) + 1)]):
         yield "the labels of 'year' are not years, one after the other,"
+
+
+def _of_belonging(found: Attributes) -> Iterator[str]:
+    dims = [*found.dims]
+    for dim, above in found.belongs.items():
+        for parent, labels in above.items():
+            if not set(labels) <= set(found.dims.get(parent, ())) or dim not in dims:
+                yield f"labels of {dim!r} belong to what are no labels of {parent!r}"
+            elif dims.index(parent) > dims.index(dim):
+                yield f"the dim {parent!r} does not come before {dim!r}"
+    for dim, parent in found.of.items():
+        if parent not in found.belongs.get(dim, {}):
+            yield f"labels of {dim!r} do not belong to {parent!r}"
 
 
 def _of_groups(found: Attributes) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.plan.steps import Output
-from ndmc.store.variables import GROUP
+from ndmc.store.variables import GROUP, PARENT
 from ndmc.store.zarr_v3 import Document, small_document
 
 #: The documents of arrays and groups, by key.
@@ -25,9 +25,12 @@ def labels_of(group: str, dims: Dims, used: Iterable[str]) -> dict[str, tuple[st
 
     Beside those of a dim there may be the group of each.
     """
+    used = set(used)
     prefix, found = f"{group}/" if group else "", dict[str, tuple[str, Sequence[Any]]]()
-    for dim in dims.ordered(used):
+    for dim in (one for one in dims.labels if one in used):
         found[prefix + dim] = dim, dims.coordinate(dim)
+        for parent in dims.named([dim])[:-1]:
+            found[prefix + PARENT.format(dim, parent)] = dim, dims.named_at(dim, parent)
         if groups := dims.groups.get(dim):
             group_of = {label: name for name, members in groups.items() for label in members}
             found[prefix + GROUP.name(dim)] = dim, [group_of[one] for one in dims.labels[dim]]
@@ -41,7 +44,16 @@ def about_labels(dim: str, labels: Sequence[Any]) -> dict[str, str]:
 
 def further_coordinates(dims: Dims, used: Iterable[str]) -> dict[str, str]:
     """Return the attribute that names labels that are no dims."""
-    further = [GROUP.name(dim) for dim in dims.ordered(used) if dims.groups.get(dim)]
+    used = set(used)
+    further = [
+        name
+        for dim in dims.labels
+        if dim in used
+        for name in (
+            *(PARENT.format(dim, parent) for parent in dims.named([dim])[:-1]),
+            *([GROUP.name(dim)] if dims.groups.get(dim) else []),
+        )
+    ]
     return {"coordinates": " ".join(further)} if further else {}
 
 

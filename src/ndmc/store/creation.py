@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Plan
 from ndmc.scenario.load import same_changes
@@ -199,6 +200,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         | {"python": platform.python_version()},
         "machine": platform.machine(),
         "dims": {dim: list(labels) for dim, labels in scenario.dims.labels.items()},
+        **_belonging(scenario.dims),
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
         "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],
@@ -210,6 +212,16 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         },
         "scenario_text": scenario.document.text,
     }
+
+
+def _belonging(dims: Dims) -> dict[str, Any]:
+    """Return of which labels those of a dim are, if any are."""
+    if not dims.belongs:
+        return {}
+    labels = {
+        dim: {one: list(dims.named_at(dim, one)) for one in of} for dim, of in dims.belongs.items()
+    }
+    return {"of": dims.of, "belongs": labels}
 
 
 def _stages(spec: Spec) -> dict[str, int]:

@@ -117,7 +117,11 @@ class Store:
             dim: {group: tuple(members) for group, members in named.items()}
             for dim, named in self.attrs["groups"].items()
         }
-        return Dims(labels, groups)
+        belongs = {
+            dim: {one: tuple(map(labels[one].index, own)) for one, own in of.items()}
+            for dim, of in self.attrs.get("belongs", {}).items()
+        }
+        return Dims(labels, groups, self.attrs.get("of", {}), belongs)
 
     @functools.cached_property
     def outputs(self) -> dict[str, Output]:

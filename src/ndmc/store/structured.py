@@ -16,6 +16,8 @@ __all__ = ["structured"]
 _STRUCTURED = (
     *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),
     *(
+        "of",
+        "belongs",
         "groups",
         "groups_of_inputs",
         "headline",

@@ -112,13 +112,15 @@ def view(
             hint = f"shares are shown by 'ndmc sensitivity {store.path}'"
         raise InputError(f"{name!r} is not in {store.path}; {hint}")
     dims, own = store.dims, store.computed[name].dims
-    for dim in (*(select or {}), *over, *by_group):
+    for dim in select or {}:
+        _check_dim(name, dim, dims.named(own))
+    for dim in (*over, *by_group):
         _check_dim(name, dim, own)
     try:
         chosen = dims.picked(select or {})
+        positions = tuple(dims.along(dim, chosen) for dim in own)
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
-    positions = tuple(chosen.get(dim, tuple(range(len(dims.labels[dim])))) for dim in own)
     by = tuple((dim, _groups(dims, dim, positions[own.index(dim)])) for dim in by_group)
     return View(name, own, positions, tuple(dict.fromkeys(over)), by)
 
