@@ -21,6 +21,7 @@ WITHIN_LOOPS = {
     "lag": "lag(w, 2)",
     "and": "where(0 < w < 1 and not v < 0 or k == y, w, v)",
     "labels": "(k in few) * w + (year not in 2002..2003) * v",
+    "where": "where(k in [y, z], w * max(v, over=k), where(k == x, v, max(w, over=k)))",
     "ratio": "ratio(v, max(w, 0), otherwise=w)",
     "amount": "where(w > 50 %, w, 2 yr / step)",
 }

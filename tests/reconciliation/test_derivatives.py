@@ -71,6 +71,7 @@ OPERATIONS = {
     "cumprod": "cumprod(a * b)",
     "at-labels": "at(a * c, k=[x, z], year=2001..2003) / step",
     "ratio": "ratio(a, b * (year > 2000), otherwise=c)",
+    "labels": "where(k == x, a * b, sum(a * c, over=k) - where(k in both, a, c * d))",
     "conditions": "where(a > b and not k == x or d > 2, a * b, c)",
     "lag": "lag(a * b)",
     "lag-two": "lag(b * d, 2)",

@@ -475,6 +475,22 @@ def test_a_condition_on_labels_is_known_for_good(text, holds):
     assert expression.dims == (("year",) if "year" in text else ("k",))
 
 
+def test_a_choice_by_label_computes_what_a_label_takes():
+    """`where` of labels is a formula by label; of years and of comparisons it is cell by cell."""
+    values = numbers()
+    for text, operation in (
+        ("where(k != y, log(abs(a) + 1), b)", "by_label"),
+        ("where(k == y and year > 2001, b, log(abs(a) + 1))", "where"),
+        ("where(year in 2001..2002, b, c)", "where"),
+    ):
+        assert compile_expression(text, PLAIN, DIMS).operation == operation
+    got = compute("where(k != y, log(abs(a) + 1), b)", values)
+    assert_array_equal(got[[0, 2]], np.log(np.abs(values["a"]) + 1)[[0, 2]])
+    assert_array_equal(got[1], values["b"])
+    with pytest.raises(ExpressionError, match=r"cannot choose by k between \[time\] and \[mass\]"):
+        compile_expression("where(k == x, life, mass)", KNOWN, DIMS)
+
+
 @pytest.mark.parametrize(
     ("text", "condition"),
     [

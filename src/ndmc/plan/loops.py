@@ -20,7 +20,15 @@ from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, c
 from ndmc.plan.loop_rules import Fate, LoopError, Rules
 from ndmc.plan.steps import Balance, March, Program, Share, Single, Term
 from ndmc.scenario.expressions import BY_LABEL, Expression
-from ndmc.scenario.operations import ALONG, OPERATIONS
+from ndmc.scenario.operations import ALONG, COMPARISONS, OPERATIONS
+
+#: What takes one side or another, and so is known once all it compares is.
+_LIMITS = ("min", "max", "clip", "where", *COMPARISONS)
+
+_REPEAT = (
+    ", or write for it the formula it has of what is known before; 'Limits within a year' in "
+    "docs/scenario-format.md shows both"
+)
 
 
 def compile_loop(members: Sequence[Single], dims: Dims) -> March:
@@ -221,11 +229,10 @@ class _LoopCompiler:
         names = sorted({name for value in values for name, _ in value.unknowns})
         if names:
             noun = OPERATIONS[operation].noun or f"{operation}()"
-            raise LoopError(
-                f"{noun} of what the same year still has to determine; read one of them a year "
-                "late: lag(...)",
-                names,
+            message = (
+                f"{noun} of what the same year still has to determine; read one of them a year"
             )
+            raise LoopError(f"{message} late: lag(...){_REPEAT * (operation in _LIMITS)}", names)
 
     def _reduced(self, expression: Expression, cell: Mapping[str, int]) -> Linear:
         inner = expression.arguments[0]

@@ -215,6 +215,9 @@ class _Reader(Composer):
             over = f", or over=dim behind one: {name}(x, over=year)" if name in REDUCTIONS else ""
             takes = f"{count} argument{'s'[: count > 1]}{more}"
             raise ExpressionError(f"{name}() takes {takes}, not {len(arguments)}{over}")
+        if name == "where" and arguments[0].operation == "series" and arguments[0].dims != (YEAR,):
+            taken = [1 - holds for holds in arguments[0].positions]
+            return self.by_label(arguments[0].dims[0], taken, *arguments[1:])
         return self.apply(name, *arguments)
 
     def _ratio(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
