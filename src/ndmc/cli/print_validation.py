@@ -12,8 +12,10 @@ from rich.text import Text
 
 from ndmc.cli.tables import console, number, percent, plain_table, print_table
 from ndmc.legible import legible
+from ndmc.studies.figures import NOT_KEPT, OTHER_VARIANT
 
 if TYPE_CHECKING:
+    from ndmc.studies.claims import Claim
     from ndmc.studies.figures import Comparison
     from ndmc.studies.validation import Validation
 
@@ -45,10 +47,11 @@ def _drawn_figures(title: str, rows: Sequence[Comparison]) -> Table:
     columns = ("published", "unit", "model", "95 % range", "off", "verdict")
     table = plain_table(title, *words, *columns, words=len(words))
     for c in rows:
-        interval = f"{number(c.low)} .. {number(c.high)}" if math.isfinite(c.low) else "-"
+        interval = f"{number(c.low)} .. {number(c.high)}" if not math.isnan(c.low) else "-"
         reason = [] if could_miss else [c.note]
-        figures = (number(c.published), c.unit, number(c.median), interval, _off(c), c.verdict)
-        table.add_row(c.quantity, c.at, *reason, *figures, style=_style(c))
+        unit = "year" if c.dated and not c.claim.is_probability else c.unit
+        figures = (_published(c.claim), unit, number(c.median), interval, _off(c), c.verdict)
+        table.add_row(_quantity(c), _at(c), *reason, *figures, style=_style(c))
     return table
 
 
@@ -57,10 +60,11 @@ def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
     columns = ("published", "± %", "reconciled", "± %", "deviation", "class", "verdict")
     table = plain_table(title, *words, *columns, words=len(words))
     for c in rows:
-        given = f"{number(c.published)} {c.unit}" if c.unit != "1" else number(c.published)
+        published = _published(c.claim)
+        given = f"{published} {c.unit}" if c.unit != "1" else published
         figures = (given, _share(c.uncertainty), number(c.median), _share(c.cv))
         table.add_row(
-            c.id, c.quantity, c.at, *figures, _off(c), c.known, c.verdict, style=_style(c)
+            c.id, _quantity(c), _at(c), *figures, _off(c), c.known, c.verdict, style=_style(c)
         )
     notes = [f"{c.id or c.quantity}: {c.note}" for c in rows if c.note and c.verdict != "met"]
     caption = Text("\n".join(map(legible, notes)), style="table.caption")
@@ -68,13 +72,46 @@ def _reconciled_figures(title: str, rows: Sequence[Comparison]) -> Table:
     return table
 
 
+def _quantity(comparison: Comparison) -> str:
+    """Return the quantity of a figure, and where it is to be if the figure is a probability."""
+    claim = comparison.claim
+    if not claim.is_probability:
+        return comparison.quantity
+    unit = "" if claim.quantity_unit == "1" else f" {claim.quantity_unit}"
+    limits = {"above": claim.above, "below": claim.below}
+    words = [f"{word} {number(x)}{unit}" for word, x in limits.items() if math.isfinite(x)]
+    return f"{comparison.quantity} {' and '.join(words)}"
+
+
+def _at(comparison: Comparison) -> str:
+    """Return the labels of a figure, and its variant if it has one of its own."""
+    variant = f"under {comparison.variant!r}" if comparison.variant else ""
+    return " ".join(filter(None, (comparison.at, variant)))
+
+
+def _published(claim: Claim) -> str:
+    """Return what is published as it is written: a number, a bound or a range."""
+    if claim.is_value:
+        return number(claim.low)
+    if not math.isfinite(claim.low):
+        return f"<= {number(claim.high)}"
+    if not math.isfinite(claim.high):
+        return f">= {number(claim.low)}"
+    return f"{number(claim.low)} .. {number(claim.high)}"
+
+
 def _style(comparison: Comparison) -> str:
     return "red" if comparison.failed else ""
 
 
 def _off(comparison: Comparison) -> str:
-    deviation = comparison.deviation
-    return f"{deviation:+z.1%}" if math.isfinite(deviation) else "-"
+    """Return how far the model is off: years of a year, else a share; nothing within bounds."""
+    deviation, claim = comparison.deviation, comparison.claim
+    if not math.isfinite(deviation) or not (claim.is_value or deviation):
+        return "-"
+    if comparison.dated and not claim.is_probability:
+        return f"{comparison.median - claim.nearest(comparison.median):+z.4g} yr"
+    return f"{deviation:+z.1%}"
 
 
 def _share(value: float) -> str:
@@ -86,17 +123,19 @@ def _print_counts(page: Console, found: Validation) -> None:
     for status, title in {"target": "targets", "soft": "soft targets"}.items():
         if of := found.judged(status):
             page.print(f"{found.met(status)} of {len(of)} {title} are met")
-        if lacking := len(found.of(status)) - len(of):
+        if lacking := found.lacking(status, NOT_KEPT):
             page.print(
                 f"{lacking} of the {title} need draws that are not kept; run with --keep all"
             )
+        if others := found.lacking(status, OTHER_VARIANT):
+            page.print(f"{others} of the {title} are compared under another variant")
     _print_stated(page, found)
     if left := found.of("not_modelled"):
         page.print(f"{len(left)} published figures are not modelled; --csv lists them with reasons")
     if lost := found.of("not_reproducible"):
         page.print(f"{len(lost)} published figures cannot be reproduced:")
     for c in lost:
-        page.print(f"  {c.id or c.quantity}: {number(c.published)} {c.unit}: {c.note}")
+        page.print(f"  {c.id or c.quantity}: {_published(c.claim)} {c.unit}: {c.note}")
 
 
 def _print_stated(page: Console, found: Validation) -> None:

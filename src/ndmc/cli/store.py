@@ -102,13 +102,14 @@ def validate(
     """
     from ndmc.cli.print_validation import print_validation
     from ndmc.cli.tables import write_csv
+    from ndmc.studies.figures import rows
     from ndmc.studies.validation import compare_source
 
     chosen = ("" if variant == ["none"] else variant) if variant else None
     found = compare_source(source, read_count(draws, "-n"), read_count(seed, "--seed"), chosen)
     print_validation(found)
     if csv:
-        write_csv(Path(csv), (one.row() for one in found.comparisons))
+        write_csv(Path(csv), rows(found.comparisons))
     targets = found.judged("target")
     if missed := sum(one.failed for one in targets):
         raise RunError(f"{missed} of {len(targets)} targets missed")

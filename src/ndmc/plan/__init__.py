@@ -15,4 +15,5 @@ __all__ = [
     "steps",
     "study",
     "vocabulary",
+    "years",
 ]

@@ -12,13 +12,16 @@ from ndmc.scenario.coded import Coded
 from ndmc.scenario.distributions import KEYS, SPREAD, ignored, superfluous
 from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
 from ndmc.scenario.parameters import Origins
-from ndmc.scenario.schema import FigureEntry, ParameterEntry, ScenarioFile
+from ndmc.scenario.schema import SAYING, FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
 
 #: Columns that change no number: they go with the cell.
 _WORDS = ("source", "confidence")
+
+#: What bounds of published figures are called, that other tools call otherwise.
+_BOUNDS = {"low": "call it 'at_least'", "high": "call it 'at_most'"}
 
 _BRACKETS = re.compile(r"\(.*?\)|\[.*?\]")
 
@@ -78,13 +81,14 @@ def check_figures(table: Table) -> None:
         if name not in fields:
             key = CALL_IT.get(plain(name), "")
             spread = key in ("sd", "cv") or plain(name) in ("uncertainty", "error", "err")
-            hint = (
-                "call it 'uncertainty', a share of the value" if spread else nearest(name, fields)
-            )
+            hint = "call it 'uncertainty', a share of the value" if spread else _BOUNDS.get(key, "")
+            hint = hint or nearest(name, fields)
             raise InputError(f"a published figure has no column {name!r}; {hint}", table.where())
-    for name, field in fields.items():
-        if field.is_required() and name not in table.header:
-            message = f"no column {name!r}; every published figure needs one"
+    due = [(name,) for name, field in fields.items() if field.is_required()]
+    for names in (SAYING, *due):
+        if not {*names} & {*table.header}:
+            missing = " or ".join(map(repr, names))
+            message = f"no column {missing}; every published figure needs one"
             raise InputError(message, table.where())
 
 

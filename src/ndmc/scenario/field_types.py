@@ -142,6 +142,21 @@ def _amount(given: str) -> str:
     return given
 
 
+def _none_if_empty(given: Any) -> Any:
+    return None if given == "" else given  # an empty cell of a table
+
+
+def _ends(given: Any) -> Any:
+    if given == "":
+        return None
+    if not isinstance(given, str):
+        return given
+    low, between, high = given.partition("..")
+    if not (between and low.strip() and high.strip()):
+        raise ValueError(f"{given!r} is no range; write the lowest and the highest: 100..200 kt")
+    return [low.strip(), high.strip(" .")]
+
+
 def _along(given: Any) -> Any:
     if isinstance(given, str):
         raise ValueError(f"{given!r} names no dim; write it for each, such as {{year: {given}}}")
@@ -214,6 +229,18 @@ Range = Annotated[
 ]
 
 Amount = Annotated[Text, AfterValidator(_amount)]
+
+#: What a published figure may say or not: a column of a table is empty where it does not.
+AmountOrNone = Annotated[
+    Amount | None,
+    BeforeValidator(_none_if_empty, json_schema_input_type=str | float | None),
+]
+
+#: The lowest and the highest, with a unit behind both or the latter.
+Ends = Annotated[
+    Annotated[list[Amount], Field(min_length=2, max_length=2)] | None,
+    BeforeValidator(_ends, json_schema_input_type=list[str | float] | str | None),
+]
 
 PublishedShare = Annotated[
     Annotated[float, Field(allow_inf_nan=False, gt=0)] | None,

@@ -33,7 +33,7 @@ from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.variants import named_variants
 from ndmc.scenario.written import BY_CONFIDENCE, Written
 
-__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each", "same_changes"]
+__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each", "same_changes", "under"]
 
 FILE = "scenario.yaml"
 
@@ -191,6 +191,25 @@ def as_scenario(
     return source
 
 
+def under(scenario: Scenario, variant: str) -> Scenario:
+    """Return a loaded scenario under another of its variants, with the same changes.
+
+    Raises
+    ------
+    InputError
+        As `load`.
+
+    Examples
+    --------
+    >>> under(load("china_nd"), "full_year_ages").variant
+    'full_year_ages'
+    """
+    if variant == scenario.variant:
+        return scenario
+    document = parse_document(scenario.document.text, scenario.document.path)
+    return build(document, scenario.folder, variant, scenario.changes)
+
+
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
     """Return the scenario of a document whose tables lie in ``folder``."""
     return _whole(_read(document, folder, variant, changes))
@@ -300,6 +319,14 @@ def _parameters(written: Written, mistakes: Mistakes) -> dict[str, Parameter]:
 
 
 def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
+    for figure in _given_figures(written, mistakes):
+        with mistakes.apart():
+            names = named_variants(written.file, figure.entry.variant, figure.where)
+            entry = figure.entry.model_copy(update={"variant": ",".join(names)})
+            yield Figure(entry, figure.where)
+
+
+def _given_figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
     document, published = written.document, written.file.published
     if published is None:
         return

@@ -109,7 +109,8 @@ def _explain(
     if kind == "extra_forbidden":
         return document.error(_unknown_key(model, key, path, mistake["input"]), *key)
     if kind == "value_error":
-        return document.error(f"{path}: {mistake['ctx']['error']}", *key)
+        told = str(mistake["ctx"]["error"])
+        return document.error(f"{path}: {told}" if path else told, *key)
     if mistake["loc"][-1] == "[key]":
         path, found = _path(document.data, key[:-1]), f"the key {_shown(key[-1])}"
         return document.error(f"{path} has {found}; write {_wanted(model, key, mistake)}", *key)

@@ -14,7 +14,7 @@ from ndmc.store.store import Store
 from ndmc.store.view import View, labels_of, series_title, unit_of, view
 from ndmc.typing import Floats
 
-__all__ = ["Exceeded", "exceedance", "exceeded"]
+__all__ = ["Exceeded", "exceedance", "exceeded", "limits_of"]
 
 
 class Exceeded(NamedTuple):
@@ -47,7 +47,7 @@ def exceeded(store: Store, chosen: View) -> Iterator[Exceeded]:
     limits, shares = exceedance(store, chosen)
     if not limits:
         return
-    lows, highs = _limits(shares, store.spec.draws)
+    lows, highs = limits_of(shares, store.spec.draws)
     title, unit = series_title(store, chosen), unit_of(store, chosen)
     cells = [", ".join(map(str, c)) for c in itertools.product(*_labels(store, chosen))]
     for n, limit in enumerate(limits):
@@ -70,8 +70,15 @@ def _labels(store: Store, chosen: View) -> list[list[object]]:
     return [labels_of(store, chosen, dim) for dim in chosen.kept]
 
 
-def _limits(shares: Floats, draws: int) -> tuple[Floats, Floats]:
-    """Return the exact confidence limits of shares of draws."""
+def limits_of(shares: Floats, draws: int) -> tuple[Floats, Floats]:
+    """Return the exact confidence limits of shares of draws.
+
+    Examples
+    --------
+    >>> low, high = limits_of(np.array([0.0, 0.5]), 100)
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.0, 0.4], [0.04, 0.6])
+    """
     from scipy.special import betaincinv
 
     tail, count = (1 - CONFIDENCE) / 2, np.rint(shares * draws)

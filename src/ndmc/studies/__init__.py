@@ -3,4 +3,4 @@
 Asks other rooms for draws and percentiles, and keeps none of its own.
 """
 
-__all__ = ["checking", "explained", "figures", "ratings", "sensitivity", "validation"]
+__all__ = ["checking", "claims", "explained", "figures", "ratings", "sensitivity", "validation"]

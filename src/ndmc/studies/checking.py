@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +21,11 @@ from ndmc.legible import few_lines
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
 from ndmc.scenario.lifetimes import canonical
-from ndmc.scenario.load import as_scenario, load_each
+from ndmc.scenario.load import as_scenario, load_each, under
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.tables import parse_table
-from ndmc.studies.examination import Central, examined
+from ndmc.studies.examination import Central, doubts, examined
 from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
 from ndmc_kernels.survival import weibull_integer_density
@@ -150,7 +151,7 @@ def check(
     picked = _picked(loaded, sel or {})
     plan, central = examined(loaded)
     with Mistakes() as mistakes:
-        for other in each:
+        for other in itertools.chain(each, _combined(loaded)):
             with mistakes.apart():
                 examined(other)
     notes = _notes(loaded, plan, central)
@@ -166,6 +167,13 @@ def check(
         tuple(qualities(loaded)),
         tuple(notes),
     )
+
+
+def _combined(scenario: Scenario) -> Iterator[Scenario]:
+    """Yield a scenario under what figures are compared under, if that is no single variant."""
+    named = dict.fromkeys(figure.entry.variant for figure in scenario.figures)
+    others = (name for name in named if name not in ("", *scenario.file.variants))
+    return (under(scenario, name) for name in others)
 
 
 def _picked(scenario: Scenario, sel: Labels) -> dict[str, tuple[int, ...]]:
@@ -260,6 +268,7 @@ def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
         if watch.kind == "range"
     ]
     found += [f"{where}: {message}" for message, where in cautions(scenario, plan, central)]
+    found += [f"{where}: {message}" for message, where in doubts(scenario)]
     return found + _unread_scores(scenario) + _excesses(plan)
 
 

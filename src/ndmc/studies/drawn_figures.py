@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,13 +10,25 @@ import numpy as np
 
 from ndmc.engine.evaluation import evaluate
 from ndmc.model import compile_plan
-from ndmc.plan.steps import Formula, Plan
+from ndmc.plan.steps import Formula, Plan, one_by_one
+from ndmc.plan.years import years_among
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.operations import evaluate_expression
-from ndmc.scenario.scenario import Scenario
+from ndmc.scenario.scenario import Figure, Scenario
+from ndmc.store.exceedance import limits_of
 from ndmc.store.ranks import quantile_of_sorted
 from ndmc.store.store import Store
-from ndmc.studies.figures import NOT_KEPT, Comparison, Modelled, compare, unit_factor, view_of
+from ndmc.studies.claims import Claim, claim_of
+from ndmc.studies.figures import (
+    NOT_KEPT,
+    OTHER_VARIANT,
+    Comparison,
+    Modelled,
+    Quantity,
+    compare,
+    unit_factor,
+    view_of,
+)
 from ndmc.typing import Floats
 
 #: Draws of all figures are kept until they are ranked.
@@ -40,8 +53,8 @@ def compare_drawn(scenario: Scenario, draws: int, seed: int) -> list[Comparison]
     """
     plan = _plan_of(scenario)
     blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    drawn = (evaluate(plan, seed, block) for block in blocks)
-    return _compare(scenario, _expressions(plan), drawn)
+    drawn = (evaluate(plan, seed, block) for block in blocks if plan.outputs)
+    return _compare(scenario, _quantities(plan), drawn)
 
 
 def compare_stored(scenario: Scenario, store: Store) -> list[Comparison]:
@@ -52,9 +65,15 @@ def compare_stored(scenario: Scenario, store: Store) -> list[Comparison]:
     InputError
         If a figure cannot be computed.
     """
-    expressions = _expressions(_plan_of(scenario))
+    quantities = _quantities(_plan_of(scenario))
+    expressions = {name: quantity.expression for name, quantity in quantities.items()}
     kept = {n: e for n, e in expressions.items() if e.names <= store.outputs.keys()}
-    return _compare(scenario, expressions, _stored(store, kept))
+    return _compare(scenario, quantities, _stored(store, kept))
+
+
+def compare_missing(scenario: Scenario, store: Store) -> list[Comparison]:
+    """Return the figures of a scenario that the store of another variant says nothing of."""
+    return [compare(scenario, f, None, Modelled(missing=OTHER_VARIANT)) for f in scenario.figures]
 
 
 def _stored(store: Store, expressions: Mapping[str, Expression]) -> Iterator[dict[str, Floats]]:
@@ -84,38 +103,50 @@ def _plan_of(scenario: Scenario) -> Plan:
     return compile_plan(scenario, [], quantities)
 
 
-def _expressions(plan: Plan) -> dict[str, Expression]:
-    names = {output.name for output in plan.outputs}
+def _quantities(plan: Plan) -> dict[str, Quantity]:
     steps = (*plan.fixed, *plan.steps)
-    return {s.target: s.expression for s in steps if isinstance(s, Formula) and s.target in names}
+    names, years = {output.name for output in plan.outputs}, years_among(one_by_one(steps))
+    formulas = [step for step in steps if isinstance(step, Formula) and step.target in names]
+    return {one.target: Quantity(one.expression, one.target in years) for one in formulas}
 
 
 def _compare(
-    scenario: Scenario,
-    expressions: Mapping[str, Expression],
-    blocks: Iterable[Mapping[str, Floats]],
+    scenario: Scenario, quantities: Mapping[str, Quantity], blocks: Iterable[Mapping[str, Floats]]
 ) -> list[Comparison]:
     figures = {_title(n): figure for n, figure in enumerate(scenario.figures)}
-    views = {n: view_of(figures[n], e, scenario.dims) for n, e in expressions.items()}
+    views = {n: view_of(figures[n], q.expression, scenario.dims) for n, q in quantities.items()}
     drawn = defaultdict[str, list[Floats]](list)
     for block in blocks:
         for name, values in block.items():
             drawn[name].append(np.atleast_1d(views[name].apply(values)).reshape(-1))
     modelled = {
-        name: Modelled(missing=NOT_KEPT if name in expressions else "not modelled")
+        name: Modelled(missing=NOT_KEPT if name in quantities else "not modelled")
         for name in figures
     }
     for name, parts in drawn.items():
-        factor = unit_factor(scenario, figures[name], expressions[name])
-        modelled[name] = _modelled(np.concatenate(parts) / factor)
-    return [compare(scenario, figures[name], modelled[name]) for name in figures]
+        factor = unit_factor(scenario, figures[name], quantities[name].expression)
+        modelled[name] = _modelled(figures[name], np.concatenate(parts) / factor)
+    return [compare(scenario, f, quantities.get(n), modelled[n]) for n, f in figures.items()]
 
 
-def _modelled(values: Floats) -> Modelled:
+def _modelled(figure: Figure, values: Floats) -> Modelled:
     """Return the percentiles of draws, and their standard deviation over their mean."""
+    claim = claim_of(figure)
+    if claim.is_probability:
+        return _share_of_draws(claim, values)
     values.sort()
     low, median, high = (quantile_of_sorted(values, q) for q in (0.025, 0.5, 0.975))
     with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what never happens
         sd = 0.0 if values[0] == values[-1] else values.std()
         cv = float(sd / abs(values.mean()))
     return Modelled(median, low, high, cv)
+
+
+def _share_of_draws(claim: Claim, values: Floats) -> Modelled:
+    """Return in how many draws of a hundred a quantity is where a figure has it, with limits."""
+    inside = values > claim.above
+    if claim.below < math.inf:  # or what never happens would be in no range
+        inside &= values < claim.below
+    share = np.mean(inside)
+    low, high = (100 * float(limit[0]) for limit in limits_of(np.array([share]), len(values)))
+    return Modelled(100 * float(share), low, high)

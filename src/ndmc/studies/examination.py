@@ -13,8 +13,9 @@ from ndmc.errors import InputError, Mistakes, together
 from ndmc.model import compile_plan
 from ndmc.plan.steps import Plan
 from ndmc.plan.vocabulary import Vocabulary
-from ndmc.scenario.scenario import Scenario
-from ndmc.studies.figures import check_figure
+from ndmc.plan.years import years_among
+from ndmc.scenario.scenario import Figure, Scenario
+from ndmc.studies.figures import check_figure, doubts_of, may_be_doubted
 
 Central = Mapping[str, npt.NDArray[Any]]
 
@@ -59,10 +60,24 @@ def _check_finite(scenario: Scenario, plan: Plan, central: Central) -> None:
 
 
 def check_figures(scenario: Scenario) -> None:
-    """Refuse published figures that no model could be held against, all at once."""
-    if scenario.figures:
+    """Refuse published figures that no model could be held against, all at once.
+
+    Those of another variant are left to it.
+    """
+    if figures := _own(scenario):
         names = Vocabulary(scenario)
+        years = years_among(names.indicators.values())
         with Mistakes() as mistakes:
-            for figure in scenario.figures:
+            for figure in figures:
                 with mistakes.apart():
-                    check_figure(names, figure)
+                    check_figure(names, figure, years)
+
+
+def doubts(scenario: Scenario) -> list[tuple[str, str]]:
+    """Return what is wrong with figures that can be compared, and where."""
+    figures = [*filter(may_be_doubted, _own(scenario))]
+    return [*doubts_of(Vocabulary(scenario), figures)] if figures else []
+
+
+def _own(scenario: Scenario) -> list[Figure]:
+    return [one for one in scenario.figures if one.entry.variant in ("", scenario.variant)]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, nearest
+from ndmc.errors import InputError, nearest, warn
 from ndmc.label import LabelError, pairs
 from ndmc.plan.vocabulary import Vocabulary
+from ndmc.plan.years import is_year, years_among
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
-from ndmc.scenario.units import NONE, TIME, UnitError, parse_amount
+from ndmc.scenario.units import NONE, TIME, UnitError
 from ndmc.store.view import View
+from ndmc.studies.claims import Claim, Tolerance, claim_of, tolerance_of
 
-__all__ = ["Comparison"]
+__all__ = ["NOT_KEPT", "OTHER_VARIANT", "Comparison", "rows"]
 
 #: Half of a 95 % range in standard deviations of a normal quantity.
 NORMAL_95 = 1.96
@@ -24,7 +26,21 @@ NORMAL_95 = 1.96
 #: What is said of a figure whose draws a store has not.
 NOT_KEPT = "not kept"
 
-_NOT_COMPUTED = ("not modelled", "not reproducible", NOT_KEPT)
+#: And of one that a store of another variant says nothing of.
+OTHER_VARIANT = "other variant"
+
+#: What is held against the model.
+_JUDGED = ("target", "soft")
+
+_NOT_COMPUTED = ("not modelled", "not reproducible", NOT_KEPT, OTHER_VARIANT)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """The quantity of a figure, and whether it is a year."""
+
+    expression: Expression
+    dated: bool
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,10 @@ class Modelled:
 @dataclass(frozen=True)
 class Comparison:
     """A published figure and the model's median and 95 % range, in the figure's unit.
+
+    Of a probability these are the share of draws in %, and its 95 % confidence limits. Of bounds,
+    which stand in the ``claim``, ``published`` is nan. ``tolerance`` and ``variant`` are the
+    figure's own; a ``dated`` quantity is a year.
 
     ``uncertainty`` and ``cv`` are relative standard deviations, published and of the model.
     ``known`` is how a reconciled model knows it. ``verdict`` is met or missed for targets and soft
@@ -64,6 +84,10 @@ class Comparison:
     verdict: str
     note: str
     where: str
+    claim: Claim
+    tolerance: str
+    variant: str
+    dated: bool
 
     @property
     def failed(self) -> bool:
@@ -72,8 +96,10 @@ class Comparison:
 
     @property
     def deviation(self) -> float:
-        """Model median over published, less one."""
-        return self.median / self.published - 1 if self.published else math.nan
+        """Model median over what is published, less one; 0 within bounds."""
+        if self.claim.is_value:
+            return self.median / self.published - 1 if self.published else math.nan
+        return self.claim.deviation(self.median)
 
     @property
     def cv_deviation(self) -> float:
@@ -89,24 +115,52 @@ class Comparison:
         return "yes" if abs(self.median - self.published) <= half else "no"
 
     def row(self) -> dict[str, Any]:
-        """Return all of it by column."""
-        off = {"deviation": self.deviation, "cv_deviation": self.cv_deviation}
-        row = {**self.__dict__, **off, "within": self.within}
+        """Return all of it by column, with further columns where it says more than a value."""
+        row = {key: value for key, value in self.__dict__.items() if key not in _OWN}
+        row |= {"deviation": self.deviation, "cv_deviation": self.cv_deviation}
+        row["within"] = self.within
         row["class"] = row.pop("known")
-        return row
+        return row | self.said
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a figure says beyond a value, by column."""
+        claim = self.claim
+        bounds = {} if claim.is_value else {"at_least": claim.low, "at_most": claim.high}
+        limits = {"above": claim.above, "below": claim.below}
+        unit = claim.quantity_unit if claim.is_probability else ""
+        texts = {"limit_unit": unit, "tolerance": self.tolerance, "variant": self.variant}
+        return {
+            **{key: x for key, x in (bounds | limits).items() if math.isfinite(x)},
+            **{key: text for key, text in texts.items() if text},
+        }
 
 
-def compare(scenario: Scenario, figure: Figure, modelled: Modelled) -> Comparison:
+#: Fields that are no columns, or only where a figure has them, and such columns.
+_OWN = ("claim", "tolerance", "variant", "dated")
+_SAID = ("at_least", "at_most", "above", "below", "limit_unit", "tolerance", "variant")
+
+
+def rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Return comparisons by column, those that only some figures have behind the others."""
+    found = [one.row() for one in comparisons]
+    texts = {key for row in found for key, value in row.items() if isinstance(value, str)}
+    given = {key for row in found for key in row}
+    empty = {key: "" if key in texts else math.nan for key in _SAID if key in given}
+    return [{key: x for key, x in row.items() if key not in empty} | empty | row for row in found]
+
+
+def compare(
+    scenario: Scenario, figure: Figure, quantity: Quantity | None, modelled: Modelled
+) -> Comparison:
     """Return a figure beside what the model says of it."""
-    entry = figure.entry
-    published, unit = _amount(figure)
-    deviation = modelled.median / published - 1 if published else 0.0
+    entry, claim = figure.entry, claim_of(figure)
     return Comparison(
         id=entry.id,
         quantity=entry.quantity or entry.note,
         at=pairs(_at(figure, scenario.dims), " "),
-        published=published,
-        unit=unit,
+        published=claim.value,
+        unit=claim.unit,
         uncertainty=math.nan if entry.uncertainty is None else entry.uncertainty,
         median=modelled.median,
         low=modelled.low,
@@ -114,21 +168,69 @@ def compare(scenario: Scenario, figure: Figure, modelled: Modelled) -> Compariso
         cv=modelled.cv,
         known=modelled.known,
         status=entry.status,
-        verdict=_verdict(scenario, entry.status, modelled.missing, deviation),
+        verdict=_verdict(scenario, figure, quantity, modelled),
         note=entry.note,
         where=figure.where,
+        claim=claim,
+        tolerance=entry.tolerance or "",
+        variant=entry.variant,
+        dated=quantity is not None and quantity.dated,
     )
 
 
-def _verdict(scenario: Scenario, status: str, missing: str, deviation: float) -> str:
+def _verdict(
+    scenario: Scenario, figure: Figure, quantity: Quantity | None, modelled: Modelled
+) -> str:
+    status = figure.entry.status
     if status == "not_reproducible":
         return "not reproducible"
-    if missing:
-        return missing
-    tolerance = tolerances(scenario)
-    if status not in tolerance:
+    if modelled.missing or quantity is None:
+        return modelled.missing
+    if status not in _JUDGED:
         return "input" if status == "input" else "reported"
-    return "met" if abs(deviation) <= tolerance[status] else "missed"
+    claim, allowed = claim_of(figure), tolerance(scenario, figure, quantity)
+    verdict = "met" if allowed.allows(claim, modelled.median) else "missed"
+    if claim.is_probability and math.isfinite(modelled.low):
+        _warn_if_near(figure, claim, modelled, allowed)
+    return verdict
+
+
+def _warn_if_near(figure: Figure, claim: Claim, modelled: Modelled, allowed: Tolerance) -> None:
+    """Warn of a share of draws that so few do not tell from what it is held against."""
+    share, low, high = modelled.median, modelled.low, modelled.high
+    if len({allowed.allows(claim, end) for end in (low, share, high)}) > 1:
+        name = figure.entry.id or figure.entry.quantity
+        warn(
+            f"{name!r} is so in {share:.4g} % of the draws, {low:.4g} to {high:.4g} % with 95 % "
+            "confidence: too few to tell whether it is met; take more with -n",
+            figure.where,
+        )
+
+
+def may_be_doubted(figure: Figure) -> bool:
+    """Whether a figure is met within a share of its value, which tells nothing of a year."""
+    entry, claim = figure.entry, claim_of(figure)
+    judged = entry.status in _JUDGED and entry.tolerance is None
+    return judged and claim.is_value and not claim.is_probability
+
+
+def doubts_of(names: Vocabulary, figures: Sequence[Figure]) -> Iterator[tuple[str, str]]:
+    """Yield what is said of years that are met within a share, and where they stand."""
+    for figure, quantity in zip(figures, quantities(names, figures), strict=True):
+        if quantity and quantity.dated:
+            share = tolerances(names.scenario)[figure.entry.status]
+            years = share * abs(claim_of(figure).value)
+            message = f"within {100 * share:g} % a year is met by {years:.0f} years; "
+            yield f"{message}give the figure a tolerance such as '5 yr'", figure.where
+
+
+def tolerance(scenario: Scenario, figure: Figure, quantity: Quantity) -> Tolerance:
+    """Return how near a figure is to be met: as it says, or values as near as its status."""
+    claim, dimension = claim_of(figure), quantity.expression.dimension or NONE
+    own = tolerance_of(scenario, figure, claim, dimension, dated=quantity.dated)
+    if own or not claim.is_value:
+        return own or Tolerance(0.0, relative=False)
+    return Tolerance(tolerances(scenario)[figure.entry.status], relative=True)
 
 
 def tolerances(scenario: Scenario) -> dict[str, float]:
@@ -137,14 +239,34 @@ def tolerances(scenario: Scenario) -> dict[str, float]:
     return {"target": 0.10, "soft": 0.20} | dict(published.tolerance if published else {})
 
 
-def check_figure(names: Vocabulary, figure: Figure) -> None:
-    """Refuse a figure that does not mean one number of the model, in a unit of its own."""
+def quantities(names: Vocabulary, figures: Iterable[Figure]) -> Iterator[Quantity | None]:
+    """Yield the quantity of each figure, None where it has none.
+
+    Raises
+    ------
+    InputError
+        For one that cannot be read.
+    """
+    years = years_among(names.indicators.values())
+    for figure in figures:
+        yield _quantity(names, figure, years)
+
+
+def _quantity(names: Vocabulary, figure: Figure, years: Set[str]) -> Quantity | None:
     if not figure.entry.quantity:
-        _amount(figure)
-        return
+        return None
     expression = names.quantity(figure.entry.quantity, figure.where)
-    view_of(figure, expression, names.dims)
-    unit_factor(names.scenario, figure, expression)
+    return Quantity(expression, is_year(expression, years))
+
+
+def check_figure(names: Vocabulary, figure: Figure, years: Set[str]) -> None:
+    """Refuse a figure that does not mean one number of the model, in a unit of its own."""
+    claim_of(figure)
+    if quantity := _quantity(names, figure, years):
+        view_of(figure, quantity.expression, names.dims)
+        unit_factor(names.scenario, figure, quantity.expression)
+        if figure.entry.status in _JUDGED:
+            tolerance(names.scenario, figure, quantity)
 
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
@@ -187,24 +309,12 @@ def _positions(
     return tuple(dict.fromkeys(found)) if dim in picked else tuple(range(len(dims.labels[dim])))
 
 
-def _amount(figure: Figure) -> tuple[float, str]:
-    try:
-        number, unit = parse_amount(figure.entry.value)
-    except UnitError as wrong:
-        raise InputError(str(wrong), figure.where) from None
-    said = figure.entry.unit
-    if unit and said and unit != said:
-        message = f"the value is in {unit!r} but the unit is {said!r}; give one of them"
-        raise InputError(message, figure.where)
-    return number, said or unit or "1"
-
-
 def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> float:
     """Return what one published unit is in model numbers.
 
     A year's flow may be printed as an amount (kt for kt/yr), as studies do.
     """
-    _, unit = _amount(figure)
+    unit = claim_of(figure).quantity_unit
     dimension = expression.dimension or NONE
     try:
         given, factor = scenario.units.dimension(unit), scenario.units.factor(unit)

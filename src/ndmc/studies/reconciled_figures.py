@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +19,17 @@ from ndmc.reconciliation.estimates import Reconciled, reconcile_scenario
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.store.view import View
-from ndmc.studies.figures import NORMAL_95, Comparison, Modelled, compare, unit_factor, view_of
+from ndmc.studies.claims import Claim, claim_of
+from ndmc.studies.figures import (
+    NORMAL_95,
+    Comparison,
+    Modelled,
+    Quantity,
+    compare,
+    quantities,
+    unit_factor,
+    view_of,
+)
 from ndmc.typing import Matrix
 
 #: Share of a derivative along what no equation sees below which it is rounding.
@@ -48,15 +59,12 @@ def compare_reconciled(scenario: Scenario) -> tuple[list[Comparison], float]:
     ('14', 'derived', True)
     """
     names = Vocabulary(scenario)
-    quantities = [
-        names.quantity(figure.entry.quantity, figure.where) if figure.entry.quantity else None
-        for figure in scenario.figures
-    ]
-    read = frozenset().union(*(expression.names for expression in quantities if expression))
+    wanted = [*quantities(names, scenario.figures)]
+    read = frozenset().union(*(quantity.expression.names for quantity in wanted if quantity))
     found = _Estimates(reconcile_scenario(scenario, read))
     comparisons = [
-        compare(scenario, figure, found.modelled(figure, expression))
-        for figure, expression in zip(scenario.figures, quantities, strict=True)
+        compare(scenario, figure, quantity, found.modelled(figure, quantity))
+        for figure, quantity in zip(scenario.figures, wanted, strict=True)
     ]
     return comparisons, found.reconciled.worst
 
@@ -76,11 +84,11 @@ class _Estimates:
         self.elsewhere = known(point + hidden @ np.full(hidden.shape[1], size))
         self.blank = known(np.where(np.diff(hidden.indptr) > 0, np.nan, point))
 
-    def modelled(self, figure: Figure, expression: Expression | None) -> Modelled:
+    def modelled(self, figure: Figure, quantity: Quantity | None) -> Modelled:
         """Return the reconciled value of a figure's quantity with its 95 % range."""
-        if expression is None:
+        if quantity is None:
             return Modelled(missing="not modelled")
-        scenario = self.reconciled.system.scenario
+        expression, scenario = quantity.expression, self.reconciled.system.scenario
         view = view_of(figure, expression, scenario.dims)
         factor = unit_factor(scenario, figure, expression)
         if not expression.names <= self.here.keys():  # stocks by age or cohort are no variables
@@ -95,6 +103,9 @@ class _Estimates:
             return Modelled(known=known, missing="unobservable")
         sd = math.sqrt((slope @ self.reconciled.spread).power(2).sum()) / factor
         middle, half = value / factor, NORMAL_95 * sd
+        claim = claim_of(figure)
+        if claim.is_probability:
+            return Modelled(_probability(claim, middle, sd), known=known)
         cv = sd / abs(middle) if middle else math.nan
         return Modelled(middle, middle - half, middle + half, cv, known)
 
@@ -127,3 +138,11 @@ class _Estimates:
             if value == self.reconciled.point[cell]:
                 return str(self.reconciled.classes[cell])
         return "exact" if told and slope.nnz == 0 else "derived"
+
+
+def _probability(claim: Claim, middle: float, sd: float) -> float:
+    """Return in % how probable it is that a normal quantity is where a figure has it."""
+    if not sd:
+        return 100.0 * (claim.above < middle < claim.below)
+    normal = NormalDist(middle, sd)
+    return 100 * (normal.cdf(claim.below) - normal.cdf(claim.above))

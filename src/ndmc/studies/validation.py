@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, warn
 from ndmc.given import as_count
 from ndmc.runs.replay import scenario_of
-from ndmc.scenario.load import as_scenario, load
+from ndmc.scenario.load import as_scenario, load, under
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.keys import ROOT
 from ndmc.store.opening import open_store
 from ndmc.store.store import Store
-from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_stored
-from ndmc.studies.examination import check_figures, examined
-from ndmc.studies.figures import NOT_KEPT, Comparison, tolerances
+from ndmc.studies.drawn_figures import MOST_DRAWS, compare_drawn, compare_missing, compare_stored
+from ndmc.studies.examination import check_figures, doubts, examined
+from ndmc.studies.figures import NOT_KEPT, OTHER_VARIANT, Comparison, rows, tolerances
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +59,12 @@ class Validation:
         return [one for one in self.comparisons if one.status == status]
 
     def judged(self, status: str) -> list[Comparison]:
-        """Return the figures of a status but those whose draws a store has not kept."""
-        return [one for one in self.of(status) if one.verdict != NOT_KEPT]
+        """Return the figures of a status but those that a store says nothing of."""
+        return [one for one in self.of(status) if one.verdict not in (NOT_KEPT, OTHER_VARIANT)]
+
+    def lacking(self, status: str, verdict: str) -> int:
+        """Return how many figures of a status have a verdict that is none."""
+        return sum(one.verdict == verdict for one in self.of(status))
 
     def met(self, status: str) -> int:
         """Return how many figures of a status are met."""
@@ -95,7 +100,7 @@ def validate(
         Draws to compute, for a scenario that is not reconciled. A store is judged by its own.
     variant
         Variant to compare, or several, as in `load`; the one the scenario names for this if None,
-        ``""`` for none.
+        ``""`` for none. Figures with a variant of their own are compared under that.
     changes
         As in `load`; like ``variant`` only where ``source`` is a scenario that is not loaded yet.
 
@@ -105,10 +110,13 @@ def validate(
         One row per figure: published value and relative standard deviation (``uncertainty``),
         model median, 95 % range and relative standard deviation (``cv``), status and verdict,
         ``deviation`` and ``cv_deviation`` of the model from what is published, as shares of it, and
-        whether the model lies ``within`` the published 95 % range. For a scenario with a
-        ``reconcile`` section these are reconciled estimates, and ``class`` is how each is known.
-        The attributes hold the variant, the tolerances by status and, of a reconciled scenario,
-        the largest open equation as a share of its largest term.
+        whether the model lies ``within`` the published 95 % range. Where figures have them, also
+        bounds (``at_least``, ``at_most``; ``published`` is nan then), the limits of which they are
+        the probability (``above``, ``below``; the median is the share of draws in % then, the range
+        its confidence limits), and a ``tolerance`` and ``variant`` of their own. For a scenario
+        with a ``reconcile`` section these are reconciled estimates, and ``class`` is how each is
+        known. The attributes hold the variant, the tolerances by status and, of a reconciled
+        scenario, the largest open equation as a share of its largest term.
 
     Raises
     ------
@@ -126,7 +134,7 @@ def validate(
     import pandas as pd
 
     found = compare_source(source, draws, seed, variant, changes)
-    table = pd.DataFrame([comparison.row() for comparison in found.comparisons])
+    table = pd.DataFrame(rows(found.comparisons))
     about = {"variant": found.variant, "tolerance": found.tolerance, "worst_balance": found.worst}
     table.attrs |= about
     return table
@@ -158,20 +166,58 @@ def _of_store(store: Store) -> Validation:
         raise InputError(f"{scenario.name} publishes no figures", store.path)
     if not store.complete:
         raise InputError("the run is not complete", store.path)
-    return Validation(compare_stored(scenario, store), scenario.variant, tolerances(scenario))
+    found = dict[int, Comparison]()
+    for variant, places in _places(scenario).items():
+        part = replace(scenario, figures=tuple(scenario.figures[n] for n in places))
+        own = variant == scenario.variant
+        found |= zip(places, (compare_stored if own else compare_missing)(part, store), strict=True)
+    comparisons = [found[n] for n in sorted(found)]
+    return Validation(comparisons, scenario.variant, tolerances(scenario))
 
 
 def _of_scenario(scenario: Scenario, draws: int, seed: int) -> Validation:
     if scenario.file.published is None:
         raise InputError(f"{scenario.name} publishes no figures; add a 'published' section")
-    if scenario.file.reconcile is not None:
-        from ndmc.studies.reconciled_figures import compare_reconciled  # imports SciPy
+    places = _places(scenario)
+    parts = [
+        replace(under(scenario, variant), figures=tuple(scenario.figures[n] for n in some))
+        for variant, some in places.items()
+    ]
+    for part in parts:
+        _check(part, draws)
+    found, worst = dict[int, Comparison](), list[float]()
+    for some, part in zip(places.values(), parts, strict=True):
+        if part.file.reconcile is None:
+            comparisons = compare_drawn(part, draws, seed)
+        else:
+            from ndmc.studies.reconciled_figures import compare_reconciled  # imports SciPy
 
+            comparisons, open_ = compare_reconciled(part)
+            worst.append(open_)
+        found |= zip(some, comparisons, strict=True)
+    return Validation(
+        [found[n] for n in sorted(found)],
+        scenario.variant,
+        tolerances(scenario),
+        max(worst, default=None),
+    )
+
+
+def _places(scenario: Scenario) -> dict[str, list[int]]:
+    """Return which figures are compared under which variant, first those of the scenario's."""
+    found = defaultdict[str, list[int]](list, {scenario.variant: []})
+    for place, figure in enumerate(scenario.figures):
+        found[figure.entry.variant or scenario.variant].append(place)
+    return found
+
+
+def _check(scenario: Scenario, draws: int) -> None:
+    """Refuse what cannot be compared, and warn of what would tell nothing."""
+    if scenario.file.reconcile is not None:
         check_figures(scenario)
-        comparisons, worst = compare_reconciled(scenario)
-        return Validation(comparisons, scenario.variant, tolerances(scenario), worst)
-    if not 1 <= as_count(draws, "draws") <= MOST_DRAWS:
+    elif not 1 <= as_count(draws, "draws") <= MOST_DRAWS:
         raise InputError(f"{draws} draws; validation takes 1 to {MOST_DRAWS}", "-n")
-    examined(scenario)
-    drawn = compare_drawn(scenario, draws, seed)
-    return Validation(drawn, scenario.variant, tolerances(scenario))
+    else:
+        examined(scenario)
+    for message, where in doubts(scenario):
+        warn(message, where)
