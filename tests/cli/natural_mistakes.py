@@ -807,7 +807,7 @@ MISTAKES = [
         "published and variants: a figure without a value",
         {"value: 1400 kt, ": ""},
         "check copper",
-        ("copper/scenario.yaml:48", "the key published.figures item 1 'IWCC'.value is missing"),
+        ("copper/scenario.yaml:48", "published.figures item 1 'IWCC': it is empty; give a numb"),
     ),
     (
         "published and variants: a figure over a dim that is gone",

@@ -231,7 +231,7 @@ FILE = {
         (
             "published",
             "[{quantity: a, status: soft}]",
-            "the key published item 1 'a'.value is miss",
+            "published item 1 'a': it is empty; give a number as value",
         ),
         (
             "published",
