@@ -1134,7 +1134,7 @@ MISTAKES = [
         "command line: --set unit=t by another case",
         {},
         "check copper --set units=t",
-        ("--set", "'units'", "did you mean 'unit'? (other keys are written in full, such a"),
+        ("--set units=t", "did you mean 'unit'?", "units of the file's own are declared such as"),
     ),
     (
         "command line: --set of a table",

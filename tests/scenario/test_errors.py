@@ -55,7 +55,7 @@ def case(name, changes, at, message):
 
 
 WRONG_NAMES = [
-    case("top key", {"unit: t\n": "unit: t\nunits: t\n"}, "units: t", "key 'units'.*'unit'"),
+    case("top key", {"unit: t\n": "unit: t\nunits: t\n"}, "units: t", "units.*did you mean 'unit'"),
     case("dim key", {"    labels: [": "    label: ["}, "label: [", "label'.*'labels'"),
     case("grade key", {"    cv: 10 %": "    cvv: 10 %"}, "cvv", "cvv'.*'cv'"),
     case("parameter key", {"grade: survey": "grad: survey"}, "grad:", "grad'.*'grade'"),

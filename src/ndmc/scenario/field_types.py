@@ -157,6 +157,15 @@ def _ends(given: Any) -> Any:
     return [low.strip(), high.strip(" .")]
 
 
+def _declarations(given: Any) -> Any:
+    if isinstance(given, str):
+        raise ValueError(
+            f"found {given!r}; did you mean 'unit'? units of the file's own are declared such as "
+            "{AUD: money, magnet: count, barrel: 159 l}"
+        )
+    return given
+
+
 def _along(given: Any) -> Any:
     if isinstance(given, str):
         raise ValueError(f"{given!r} names no dim; write it for each, such as {{year: {given}}}")
@@ -210,6 +219,11 @@ Members = Annotated[
     list[str],
     BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str),
     Field(min_length=1),
+]
+
+#: Units by name, and what each is.
+Declarations = Annotated[
+    dict[str, Text], BeforeValidator(_declarations, json_schema_input_type=dict[str, str | float])
 ]
 
 Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]

@@ -11,6 +11,7 @@ from ndmc.scenario.field_types import (
     Along,
     AmountOrNone,
     Convention,
+    Declarations,
     Distribution,
     Ends,
     GroupName,
@@ -341,7 +342,7 @@ class ScenarioFile(_Entry):
     description: str = ""
     references: list[str] = []
     unit: Text
-    units: dict[str, Text] = Field(
+    units: Declarations = Field(
         {},
         description="units of the file's own: money, count, or an amount of others",
         examples=["{AUD: money, magnet: count, barrel: 159 l}"],
