@@ -206,12 +206,14 @@ def prescribed(answer):
 
 
 def places():
-    """Return a sink that is mined and a buffer that runs dry."""
+    """Return a sink that is mined and a buffer that loses, is full and runs dry."""
     own = {
         "made": uncertain("t/yr", by_year([10.0] * _YEARS), "year", kind="normal", cv=0.3),
         "asked": uncertain("t/yr", by_year([9.0] * _YEARS), "year", kind="normal", cv=0.3),
         "r": uncertain("1", 0.2, kind="beta"),
         "start": uncertain("t", 5.0),
+        "room": uncertain("t", 6.0),
+        "decay": uncertain("1", 0.1, kind="beta"),
     }
     data = _indicators({}, own, f"2000..{1999 + _YEARS}")
     data["processes"] = ["shed", "heap"]
@@ -219,10 +221,14 @@ def places():
         "enters": {"from": "makers", "to": "shed", "value": "made"},
         "leaves": {"from": "shed", "to": "heap", "value": "asked"},
         "rest": {"from": "elsewhere", "to": "shed"},
+        "lost": {"from": "shed", "to": "air"},
+        "sold": {"from": "shed", "to": "abroad"},
         "taken": {"from": "heap", "to": "users", "value": "r * leaves"},
     }
+    limits = {"removals": {"lost": "decay"}, "capacity": "room", "overflow": "sold"}
+    stored = {"process": "shed", "kind": "buffer", "remainder": "rest", "initial": "start"}
     data["stocks"] = {
-        "stored": {"process": "shed", "kind": "buffer", "remainder": "rest", "initial": "start"},
+        "stored": stored | limits,
         "heaped": {"process": "heap", "kind": "sink", "initial": "2 * start"},
     }
     del data["parameters"]["one"]

@@ -395,6 +395,24 @@ def whole_stock(
     return found
 
 
+def buffer(into, out, *, initial=0.0, loss=None, capacity=None, carry_over=True):
+    """Return what a buffer holds, loses, has no room for and lacks, year by year."""
+    years = len(into)
+    loss, capacity = loss or [0.0] * years, capacity or [np.inf] * years
+    found = {name: np.zeros(years) for name in ("held", "lost", "overflow", "remainder")}
+    held = initial
+    for year, net in enumerate(np.subtract(into, out)):
+        found["lost"][year] = held * loss[year]
+        held -= found["lost"][year]
+        lacking = max(-net - held, 0.0) if carry_over else max(-net, 0.0)
+        held = held + net + lacking
+        found["remainder"][year] = lacking
+        found["overflow"][year] = max(held - max(capacity[year], 0.0), 0.0)
+        held -= found["overflow"][year]
+        found["held"][year] = held
+    return found
+
+
 def by_age(table, years, labels):
     """Return {(cohort, year): amount} by age, [age, year]; the last age stands for all older."""
     out = np.zeros((labels, years))

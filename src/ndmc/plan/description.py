@@ -34,7 +34,10 @@ def describe(step: Single, name: str, scenario: Scenario) -> str:
             return f"{of} of {cohort.target} by {by.replace('_', ' ')}"
         case Share():
             origin = flows[name].origin
-            stock = file.stocks.get(scenario.holders.get(origin, ""))
+            holder = scenario.holders.get(origin, "")
+            stock = file.stocks.get(holder)
+            if stock is not None and name in stock.removals:
+                return f"removal {stock.removals[name]} of what {holder} held the year before"
             held = stock is not None and stock.kind == "lifetime"
             what = "the stock releases in" if held else "enters"
             return f"share {in_words(flows[name].share)} of what {what} {origin}"
@@ -42,6 +45,8 @@ def describe(step: Single, name: str, scenario: Scenario) -> str:
             return _CLOSINGS[kind].format(process)
         case _ if name in flows and flows[name].value is not None:
             return _given_in_words(flows[name])
+        case _ if any(name == stock.overflow for stock in file.stocks.values()):
+            return "what the buffer has no room for"
         case _ if name in flows:
             return "what the buffer cannot cover"
         case _ if name in file.stocks:

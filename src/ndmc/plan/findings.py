@@ -22,6 +22,7 @@ Kind = (
         "negative",
         "given_negative",
         "negative_stock",
+        "negative_capacity",
         "clip",
         "short_start",
         "no_start",
@@ -142,6 +143,10 @@ _TEXTS: dict[Kind, Sequence[str]] = {
     "negative_stock": (
         "the stock {} is prescribed below zero",
         "look at the parameters it is computed from",
+    ),
+    "negative_capacity": (
+        "the capacity of the buffer {} is below zero",
+        "it held nothing then. Look at the parameters it is computed from",
     ),
     "clip": ("a clip() in {} took effect in at least one cell and year", "as its limits ask"),
     "negative_inflow": (

@@ -99,10 +99,12 @@ class Vocabulary:
 
     @functools.cached_property
     def claims(self) -> Counter[str]:
-        """How many stocks determine a flow: as what they lose early, or what covers a deficit."""
+        """How many stocks determine a flow: what they lose early, lack, or have no room for."""
         stocks = self.file.stocks.values()
-        removals = (flow for stock in stocks for flow in stock.removals)
-        return Counter([*removals, *(stock.remainder for stock in stocks if stock.remainder)])
+        flows = (
+            flow for one in stocks for flow in (*one.removals, one.remainder, one.overflow) if flow
+        )
+        return Counter(flows)
 
     def fail(self, message: str, *key: str | int) -> NoReturn:
         """Raise a mistake at a place of the scenario file."""

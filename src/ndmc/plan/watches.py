@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from ndmc.plan.buffers import capacity_of
 from ndmc.plan.findings import Watch
 from ndmc.plan.ordering import cycle_through
 from ndmc.plan.prescribed import from_then_on, given_part
@@ -26,6 +27,13 @@ def step_watches(names: Vocabulary, steps: Iterable[Step]) -> Iterator[Watch]:
             yield Watch(given, "given_negative", dims=step.dims, unit=flow)
         if isinstance(step, Cohort) and step.level:
             yield from _level_watches(names, step, step.level)
+        if isinstance(step, Formula) and step.target in names.file.stocks:
+            capacity = capacity_of(names, step.target, names.file.stocks[step.target])
+            if capacity is not None:
+                stock = names.scenario.units.name(names.scenario.units.stock)
+                yield Watch(
+                    step.target, "negative_capacity", capacity, dims=capacity.dims, unit=stock
+                )
         if isinstance(step, Formula | Share):
             for clip, within in step.expression.placed("clip", EVERYWHERE):
                 yield Watch(step.target, "clip", value=clip, within=within)

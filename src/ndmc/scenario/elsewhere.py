@@ -32,6 +32,8 @@ _KEYS = {
     "years": "time times period periods timeframe",
     "lifetime": "lifetimemodel lifetimedistribution",
     "initial": "initialstock start stock0 startvalue",
+    "removals": "loss losses decay",
+    "overflow": "spill spillover",
     "set": "changes",
     "indicators": "outputs results",
     "note": "comment comments remark remarks",

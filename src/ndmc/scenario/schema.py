@@ -190,11 +190,14 @@ class StockEntry(_Entry):
     negative_inflow: Literal["report", "clip", "early_retirement"] | None = None
     removals: dict[Name, Text] = Field(
         {},
-        description="flows that take a share of the stock every year, before its end of life",
+        description="flows that take a share of the stock every year, before its end of life; of "
+        "a buffer, a share of what it holds at the start of the year",
         examples=["{exported: export_share}"],
     )
     remainder: str | None = Field(None, description="the flow that covers what a buffer cannot")
     carry_over: bool | None = Field(None, description="whether a buffer gives back what it holds")
+    capacity: Texts | None = Field(None, description="what a buffer can hold at the end of a year")
+    overflow: str | None = Field(None, description="the flow that takes what is beyond it")
     initial: Annotated[
         InitialEntry | None, _short("value", _PLAIN, InitialEntry | str | float | None)
     ] = None
