@@ -145,7 +145,7 @@ WRONG = {
             {"exceed": wrong}
             for wrong in (5, [5], [("in_use",)], {"in_use": 1}, [("in_use", None)])
         ),
-        *({"memory": wrong} for wrong in ("much", 1.5, None, True)),
+        *({"memory": wrong} for wrong in ("much", 1.5, True)),
         *({"part": wrong} for wrong in (1, "third", (1, 2, 3), ("1", "3"), (1.5, 3))),
         *({"bits": wrong} for wrong in ("a", 1.5, None, True)),
         *({"quantiles": wrong} for wrong in ([], "50", ["a"], None, [50])),

@@ -10,13 +10,14 @@ from strategies import one_parameter, scenario
 import ndmc
 from ndmc import InputError
 from ndmc.engine import tile_width
-from ndmc.plan.memory import size_text
-from ndmc.runs import block
-from ndmc.runs.asked import check_memory, read_asked
+from ndmc.plan.memory import Memory
+from ndmc.runs import block, fitting
+from ndmc.runs.asked import read_asked
 from ndmc.runs.forecast import memory_of
 from ndmc.runs.options import Options
 from ndmc.runs.run import plan_only
 from ndmc.runs.study_options import StudyOptions
+from ndmc.store.keys import block_name
 from ndmc.store.opening import open_store
 from ndmc.store.series import series_of
 
@@ -25,7 +26,8 @@ MIB = 2**20
 
 def needed(asked):
     """Return the memory that is forecast."""
-    return memory_of(asked.plan, asked.spec, series_of(asked.plan, asked.spec)[1], asked.workers)
+    fit, sheets = asked.fit, series_of(asked.plan, asked.spec)[1]
+    return memory_of(asked.plan, asked.spec, sheets, fit.workers, fit.piece)
 
 
 def independent(cells):
@@ -54,11 +56,13 @@ def test_blocks_fit_the_memory(keep):
 
 
 def test_blocks_that_were_asked_for_stay():
-    """Who says how large blocks are is told that they do not fit."""
+    """They are computed piece by piece where they do not fit; refused with what does if none do."""
     options = Options("steel_loop", 20_000, out="x", keep=["all"], block=8192, memory=64 * MIB)
-    assert read_asked(options).spec.block == 8192
-    with pytest.raises(InputError, match="lower --block or --workers"):
-        plan_only(options)
+    asked = read_asked(options)
+    assert asked.spec.block == 8192 > asked.fit.piece
+    assert needed(asked) <= 64 * MIB
+    with pytest.raises(InputError, match=r"64 at a time, .* --block out: blocks of \S+ draws"):
+        plan_only(replace(options, memory=24 * MIB))
 
 
 def test_a_study_is_refused_before_its_draws_if_its_control_does_not_fit():
@@ -90,39 +94,39 @@ def test_no_more_blocks_are_held_than_there_are():
     assert one < two < 1.6 * one
 
 
-def test_what_one_worker_would_need_is_said():
-    """It is what a run on one worker takes, and such a run is let pass."""
-    options = Options(
-        scenario(independent(4000)), 40_000, out="x", keep=["none"], workers=2, memory=40 * MIB
-    )
-    alone = read_asked(replace(options, workers=1))
-    with pytest.raises(InputError, match=f"2 workers, {size_text(needed(alone))} on one, but"):
+def test_fewer_workers_compute_where_not_all_fit():
+    """Two are as many as are asked for, and one as many as fit: no more memory is used."""
+    options = Options(scenario(independent(4000)), 40_000, out="x", keep=["none"], workers=2)
+    whole = read_asked(options)
+    tight = read_asked(replace(options, memory=24 * MIB))
+    assert (whole.fit.workers, tight.fit.workers) == (2, 1)
+    assert needed(tight) <= 24 * MIB
+    assert "MiB in memory on 1 worker, about" in f"{plan_only(tight.options)}"
+
+
+def test_what_is_not_said_is_what_a_run_needs(monkeypatch):
+    """Without --memory it is 2 GiB, twice that where it does not do, and half of what there is."""
+    options = Options(scenario(independent(4000)), 40_000, out="x", keep=["none"], workers=2)
+    plenty = read_asked(options)
+    monkeypatch.setattr(fitting, "_PLENTY", 8 * MIB)
+    fit = read_asked(options).fit
+    assert (plenty.fit.memory, fit.memory, fit.workers) == (2048 * MIB, 64 * MIB, 2)
+    monkeypatch.setattr(fitting, "MACHINE", Memory(16 * MIB))
+    with pytest.raises(InputError, match=r"8 MiB \(half of this machine's\) are used"):
         plan_only(options)
-    assert needed(alone) <= 40 * MIB
-    check_memory(alone, None)
-
-
-def test_a_store_that_fits_no_more_is_not_told_other_blocks(tmp_path):
-    """Its blocks stand: only more memory, fewer workers or another store help."""
-    out, data = tmp_path / "x.zarr", scenario(independent(600))
-    ndmc.run(data, 1000, seed=1, out=out, block=1024)
-    with pytest.raises(
-        InputError, match="raise --memory, lower --workers, or choose another --out"
-    ):
-        ndmc.run(data, 2000, seed=1, out=out, memory=4 * MIB, workers=2)
-    ndmc.run(data, 2000, seed=1, out=out, workers=2)
 
 
 def test_draws_and_percentiles_are_the_same_in_less_memory(tmp_path):
-    """Smaller blocks, and one pass or two, change no bit."""
-    found = []
-    for memory in (2048, 24):
-        out = tmp_path / f"{memory}.zarr"
-        options = {"seed": 1, "workers": 1, "memory": memory * MIB, "out": out}
-        draws = ndmc.run(scenario(independent(600)), 9000, **options)
-        found.append((open_store(out).spec.block, draws.load(), ndmc.percentiles(out).load()))
-    assert found[0][0] > found[1][0]
-    for one, other in zip(found[0][1:], found[1][1:], strict=True):
+    """The blocks of a store stay, and are computed in pieces: no bit changes."""
+    data, found, outs = scenario(independent(300)), [], (tmp_path / "a.zarr", tmp_path / "b.zarr")
+    ndmc.run(data, 300, seed=1, out=outs[1], block=2048)
+    for out, memory in zip(outs, (2048, 10), strict=True):
+        draws = ndmc.run(data, 9000, seed=1, out=out, workers=1, memory=memory * MIB)
+        found.append((draws.load(), ndmc.percentiles(out).load()))
+    stores = [open_store(out) for out in outs]
+    assert [store.spec.block for store in stores] == [8192, 2048]
+    assert len(stores[1].ledger.read(block_name(2048)).pieces) == 4
+    for one, other in zip(*found, strict=True):
         assert one.equals(other)
 
 
@@ -139,15 +143,15 @@ def test_the_blocks_of_a_store_stand(tmp_path):
 
 
 def test_what_no_block_fits_is_refused_before_anything_is_computed(tmp_path):
-    """The message has what is needed, by how many workers, and what would help."""
+    """The message has what is needed, at the least, and what would help."""
     loaded = scenario(independent(4000))
     options = {"seed": 1, "workers": 2, "memory": 8 * MIB, "out": tmp_path / "x.zarr"}
     tracemalloc.start()
     try:
         with pytest.raises(
             InputError,
-            match=r"--memory: blocks of 256 draws need .* MiB of memory on 2 workers, .* MiB on "
-            r"one, but at most 8 MiB are used; raise --memory, lower --workers, .*--keep",
+            match=r"--memory: blocks of 256 draws, 64 at a time, need .* MiB of memory on one "
+            r"worker, but at most 8 MiB are used; raise --memory, store fewer .*--keep",
         ):
             ndmc.run(loaded, 9000, **options)
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB

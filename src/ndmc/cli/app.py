@@ -83,7 +83,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _quit(1, stopped())
     except MemoryError:
-        _quit(1, "out of memory; lower --block or --workers")
+        _quit(1, "out of memory; give --memory what is free, or lower --workers")
     except BrokenPipeError:
         _drop_output()
         sys.exit(1)

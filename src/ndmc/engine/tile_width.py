@@ -14,10 +14,10 @@ __all__ = ["TILE", "held_beside", "tile_width"]
 #: The most draws computed together, and the fewest: fewer pay more Python per draw.
 TILE, _LEAST = 256, 64
 
-#: A tile takes at most so many bytes, as long as it holds this many draws: kernels compute them in
-#: lanes. Stocks of 100,000 values: 1.02 ms a draw with 32 and 64, 1.22 with 16; with lognormal
-#: lifetimes over the year 43 ms with 16, 48 with 32, 116 with 64.
-_BYTES, _LANES = 2**27, 16
+#: A tile takes at most so many bytes, and such a share of the memory, as long as it holds this many
+#: draws: kernels compute them in lanes. Stocks of 100,000 values: 1.02 ms a draw with 32 and 64,
+#: 1.22 with 16; with lognormal lifetimes over the year 43 ms with 16, 48 with 32, 116 with 64.
+_BYTES, _SHARE, _LANES = 2**27, 16, 16
 
 
 def tile_width(plan: Plan) -> int:
@@ -33,7 +33,8 @@ def tile_width(plan: Plan) -> int:
     while width > _LEAST and sets * plan.held * width > _level_2_cache():
         width //= 2
     each = 8 * (2 * sets * plan.held + held_beside(plan))
-    while width > least and width * each > _BYTES:
+    most = min(_BYTES, plan.memory.most // _SHARE)
+    while width > least and width * each > most:
         width //= 2
     return width
 

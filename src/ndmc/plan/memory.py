@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class Memory:
 MACHINE = Memory()
 
 
+@functools.cache
 def _of_the_machine() -> int:
     if not hasattr(os, "sysconf"):
         return _UNTOLD

@@ -1,4 +1,4 @@
-"""What is asked of a run, checked before anything is computed, and how the run is cut for it."""
+"""What is asked of a run, checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import numpy as np
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.input_groups import resolved
-from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
-from ndmc.runs.forecast import memory_of
+from ndmc.runs.fitting import Fit, check_memory, fitted
 from ndmc.runs.options import Options
 from ndmc.runs.replay import plan_of, studied
 from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
@@ -23,76 +22,30 @@ from ndmc.scenario.output_names import nearest_output
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.store.address import check_store_name
-from ndmc.store.brackets import Sheet
 from ndmc.store.series import series_of, titles_of
-from ndmc.store.spec import (
-    GRAIN,
-    MOST,
-    MOST_BLOCKS,
-    MOST_QUANTILES,
-    Identity,
-    Spec,
-    expected,
-    how_many,
-    largest,
-    stages,
-)
+from ndmc.store.spec import MOST, MOST_QUANTILES, Identity, Spec
 from ndmc.store.store import Store
 from ndmc.store.study_layout import check_study_names
 from ndmc.store.variables import TOTAL
 
 __all__ = ["read_asked"]
 
-_BLOCK_BYTES = 32 * 2**20
-
-_MOST_BLOCK = 2**13
-
 #: Digests of a block count in 32 bits.
 _LARGEST_BLOCK = 2**30
-
-#: All draws of the first stage are kept in digests, as many as take so many bytes.
-_BEGIN_BYTES = 160 * 2**20
-
-#: But no fewer: after 256 draws brackets of five percentiles have room for 3.3 times the draws of a
-#: block of 256, after 1024 for 2.3 times.
-_LEAST_BEGIN, _MOST_BEGIN = 2**10, 2**13
-
-#: A run in parts has one long last stage, which parts need not wait for each other in; what comes
-#: before is a share of it so large.
-_PILOT_SHARE = 32
-
-
-def plan_blocks(draws: int, cells: int, itemsize: int, workers: int) -> int:
-    """Return how many draws a block should have whose draws are stored.
-
-    A block is what one task computes, holds and writes: about 32 MiB, or less where many workers
-    share the draws; a power of two, so that blocks fit the stages of a run.
-
-    Examples
-    --------
-    >>> plan_blocks(1_000_000, 357, 4, 2)
-    8192
-    >>> plan_blocks(1000, 357, 4, 2)
-    256
-    """
-    fitting = _BLOCK_BYTES // max(cells * itemsize, 1)
-    share = draws // workers
-    return _power_of_two(max(min(fitting, share, _MOST_BLOCK), GRAIN))
-
-
-def _power_of_two(number: int) -> int:
-    return 1 << (number.bit_length() - 1)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for, checked: ``looked`` are the draws after which targets are looked at."""
+    """What is asked for, checked, and how it is computed.
+
+    ``looked`` are the draws after which targets are looked at.
+    """
 
     options: Options
     scenario: Scenario
     plan: Plan
     spec: Spec
-    workers: int
+    fit: Fit
     targets: Sequence[Target] = ()
     looked: Sequence[int] = ()
 
@@ -120,6 +73,20 @@ class Asked:
             )
         return replace(known.spec, draws=max(self.spec.draws, known.spec.draws))
 
+    def fitting(self, known: Store | None) -> Asked:
+        """Return the same as it is computed in the memory there is, in the blocks of a store.
+
+        Raises
+        ------
+        InputError
+            If it takes more than may be used.
+        """
+        plan, options, fit, spec = self.plan, self.options, self.fit, self.going_on(known)
+        if known is not None:
+            fit = fitted(plan, spec, options, workers_of(options), known=True)[1]
+        check_memory(plan, spec, fit, options, known=known is not None)
+        return replace(self, fit=fit)
+
     def within(self, known: Store) -> Asked:
         """Return the same with the percentiles that a store has besides, of an earlier target."""
         more = known.spec.quantiles
@@ -138,54 +105,23 @@ def read_asked(options: Options) -> Asked:
     """
     scenario = as_scenario(options.scenario, variant=options.variant, changes=options.changes)
     check_store_name(options.out)
-    workers = options.workers if options.workers is not None else cores()
+    workers = workers_of(options)
     targets = [parse_target(text) for text in options.until]
     _check_counts(options, workers)
     _check_precision(options)
     _check_part(options)
     _check_executor(options)
     plan, spec = _wanted(scenario, options, targets)
-    sheets = series_of(plan, spec)[1]
-    spec = _cut(plan, spec, sheets, options, workers)
+    spec, fit = fitted(plan, spec, options, workers)
     for target in targets:
         rows_wanted(target, series_of(plan, spec)[0], plan.dims)
     looked = looks(spec.draws) if targets or options.tolerance else ()
-    return Asked(options, scenario, plan, spec, workers, targets, looked)
+    return Asked(options, scenario, plan, spec, fit, targets, looked)
 
 
-def check_memory(asked: Asked, known: Store | None) -> None:
-    """Refuse a run that takes more memory than it may use.
-
-    Raises
-    ------
-    InputError
-        With both numbers, and the options to change.
-    """
-    plan, spec, options, workers = asked.plan, asked.going_on(known), asked.options, asked.workers
-    sheets = series_of(plan, spec)[1]
-    needed = memory_of(plan, spec, sheets, workers)
-    if needed <= options.memory:
-        return
-    single = spec if known else _cut(plan, replace(spec, counted=0), sheets, options, 1)
-    alone = memory_of(plan, single, sheets, 1)
-    block = max(largest(stage, spec) for stage in stages(spec))
-    raise InputError(
-        f"blocks of {block:,} draws need {size_text(needed)} of memory on {workers} workers, "
-        f"{size_text(alone)} on one, but at most {size_text(options.memory)} are used; "
-        f"raise --memory, {_remedies(block, known)}",
-        "--memory",
-    )
-
-
-def _remedies(block: int, known: Store | None) -> str:
-    """Return what else makes a run take less memory: a store that there is stays as it is cut."""
-    if known is not None:
-        return "lower --workers, or choose another --out, where blocks may be smaller"
-    fewer = "--block or " if block > GRAIN else ""
-    return (
-        f"lower {fewer}--workers, store fewer outputs with --keep, name fewer with --percentiles, "
-        "or sum indicators by age and cohort over a dim"
-    )
+def workers_of(options: Options) -> int:
+    """Return how many workers are asked for: one for each core if nothing is said."""
+    return cores() if options.workers is None else options.workers
 
 
 def cores() -> int:
@@ -218,61 +154,6 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
         return plan, spec
     check_study_names({one.name: one for one in plan.outputs}, spec, plan.dims)
     return studied(plan, groups, spec), replace(spec, groups=resolved(groups))
-
-
-def _cut(plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int) -> Spec:
-    """Return how a run is cut: if no block is asked for, in the largest that fit the memory."""
-    block = spec.block
-    if spec.keep and options.block is None:
-        cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
-        block = plan_blocks(spec.draws, cells, np.dtype(spec.dtype).itemsize, workers)
-    block = max(1 << (block - 1).bit_length(), spec.grain)
-    found = _cut_to(block, plan, spec, sheets, options, workers)
-    while (
-        options.block is None
-        and found.block > spec.grain
-        and memory_of(plan, found, sheets, workers) > options.memory
-    ):
-        found = _cut_to(found.block // 2, plan, spec, sheets, options, workers)
-    return found
-
-
-def _cut_to(
-    block: int, plan: Plan, spec: Spec, sheets: Sequence[Sheet], options: Options, workers: int
-) -> Spec:
-    """Return how a run is cut to blocks of so many draws."""
-    row = sum(sheet.rows * sheet.dtype.itemsize for sheet in sheets)
-    least = max(_LEAST_BEGIN, spec.grain)
-    begin = _power_of_two(max(min(_BEGIN_BYTES // max(row, 1), _MOST_BEGIN), least))
-    begin = max(begin, block) if spec.keep else begin
-    pilot = max(begin, spec.draws // _PILOT_SHARE) if options.part else 0
-    spec = replace(spec, block=block, begin=begin, pilot=pilot)
-    return staged(plan, spec, sheets, options.memory, workers)
-
-
-def staged(
-    plan: Plan, spec: Spec, sheets: Sequence[Sheet], memory: int, workers: int, begun: int = 0
-) -> Spec:
-    """Return how a run is cut whose last stage would keep more than the memory: counted first.
-
-    If only one way fits it is that, if none does the one that needs less. Only a stage that has not
-    begun yet can be counted; parts of a run would have to wait for each other.
-    """
-    if how_many(spec) > MOST_BLOCKS:
-        raise InputError(
-            f"{spec.draws} draws are {how_many(spec)} blocks but a store has at most "
-            f"{MOST_BLOCKS}; lower -n or raise --block",
-            "-n",
-        )
-    last = [*stages(spec)][-1]
-    if spec.counted or spec.pilot or not last.start or last.start < begun:
-        return spec
-    kept = sum(expected(spec, sheet.rows) * sheet.dtype.itemsize for sheet in sheets)
-    counted = replace(spec, counted=last.start)
-    once, twice = (memory_of(plan, way, sheets, workers) for way in (spec, counted))
-    if max(kept, once) <= memory or twice > max(once, memory):
-        return spec
-    return counted
 
 
 def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -48,6 +48,9 @@ _AT_ONCE = 1024
 
 _RESULTS = 64 * 2**20
 
+#: No block has more draws.
+MOST_PIECE = 2**30
+
 
 class StoppedError(Exception):
     """The run was asked to stop; the block in hand is dropped."""
@@ -65,11 +68,12 @@ def at_once(plan: Plan, spec: Spec) -> int:
 
 @dataclass(frozen=True)
 class Work:
-    """A run as those see it who compute its blocks."""
+    """A run as those see it who compute its blocks, ``piece`` draws of one at a time."""
 
     plan: Plan
     store: Store
     timer: Timer = SILENT
+    piece: int = MOST_PIECE
 
     @property
     def spec(self) -> Spec:
@@ -166,12 +170,12 @@ class Work:
         entry, name = self._begun(block), block_name(block.start)
         if entry and entry.stop >= block.stop:
             return 0
-        pieces = [p for p in entry.pieces if p.stop % self.spec.grain == 0] if entry else []
-        first = pieces[-1].stop if pieces else block.start
+        first = _last_grain(entry, self.spec.grain) if entry else block.start
+        pieces = [p for p in entry.pieces if p.stop <= first] if entry else []
         kept = self._kept(block, first)
         files = {p.digest: entry.files[p.digest] for p in pieces} if entry else {}
         brackets = self.brackets(stage_name(stage))
-        for draws in _by_grain(range(first, block.stop), self.spec.grain):
+        for draws in _in_pieces(range(first, block.stop), self.spec.grain, self.piece):
             here = {one: values[..., draws.start - block.start :] for one, values in kept.items()}
             piece, written = self._piece(draws, brackets, here, stopped)
             pieces.append(piece)
@@ -327,7 +331,20 @@ class Work:
         return files
 
 
-def _by_grain(draws: range, grain: int) -> list[range]:
-    """Cut off the last draws that are no whole grain: they are digested again if more follow."""
+def _last_grain(entry: Entry, grain: int) -> int:
+    """Return up to which draw the pieces of a block are whole grains together."""
+    whole = (piece.stop for piece in entry.pieces if piece.stop % grain == 0)
+    return max(whole, default=entry.pieces[0].first)
+
+
+def _in_pieces(draws: range, grain: int, most: int) -> list[range]:
+    """Return draws in pieces of at most so many.
+
+    The last that are no whole grain are apart: they are digested again if more follow.
+    """
     middle = max(draws.stop // grain * grain, draws.start)
-    return [some for some in (range(draws.start, middle), range(middle, draws.stop)) if some]
+    return [
+        range(first, min(first + most, some.stop))
+        for some in (range(draws.start, middle), range(middle, draws.stop))
+        for first in range(some.start, some.stop, most)
+    ]

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -248,17 +248,18 @@ _REMOTE = _remote()
 
 @dataclass(frozen=True)
 class _About:
-    """What a worker needs to open a run: where it is, and which state of it."""
+    """What a worker needs to open a run: where it is, which state of it, and how it is computed."""
 
     url: str
     checksum: int
     versions: tuple[tuple[str, str], ...]
+    piece: int
 
     @classmethod
     def of(cls, work: Work) -> _About:
         url = work.place.url
         whole = url if "://" in url else os.path.abspath(url)
-        return cls(whole, work.store.attrs["checksum"], tuple(_versions().items()))
+        return cls(whole, work.store.attrs["checksum"], tuple(_versions().items()), work.piece)
 
 
 def _do(about: _About, task: Task) -> None:
@@ -291,7 +292,7 @@ def _open(about: _About) -> Work:
         if time.monotonic() > end:
             raise RunError(f"a worker sees another store at {about.url!r} than this process")
         time.sleep(0.5)
-    return work
+    return replace(work, piece=about.piece)
 
 
 @functools.cache

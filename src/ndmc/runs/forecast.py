@@ -17,11 +17,12 @@ from ndmc.engine.tile_width import held_beside, tile_width
 from ndmc.errors import InputError
 from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
-from ndmc.runs.block import at_once
+from ndmc.runs.block import MOST_PIECE, at_once
 from ndmc.runs.control import MOST
 from ndmc.runs.linear_fit import least_memory
 from ndmc.store.brackets import Sheet
 from ndmc.store.digest import BINS, SEGMENT, room_inside
+from ndmc.store.merged import rows_together
 from ndmc.store.place import Place
 from ndmc.store.series import series_of
 from ndmc.store.spec import ROUND, Spec, blocks, expected, how_many, largest, stages
@@ -55,14 +56,18 @@ class Estimate:
     seconds: float
     passes: int
     evaluations: int = 0
+    workers: int = 0
+    piece: int = MOST_PIECE
 
     def __str__(self) -> str:
         free = "" if self.free is None else f" of {size_text(self.free)} free"
         passes = " in two passes" if self.passes == 2 else ""
         study = f"{self.evaluations:,} evaluations in " if self.evaluations else ""
+        pieces = f", {self.piece:,} at a time" if self.piece < self.block else ""
+        workers = f" on {self.workers} worker{'s'[: self.workers > 1]}" if self.workers else ""
         return (
-            f"{study}{self.blocks:,} blocks of at most {self.block:,} draws{passes}, "
-            f"{size_text(self.disk)} on disk{free}, {size_text(self.memory)} in memory, "
+            f"{study}{self.blocks:,} blocks of at most {self.block:,} draws{pieces}{passes}, "
+            f"{size_text(self.disk)} on disk{free}, {size_text(self.memory)} in memory{workers}, "
             f"about {_duration(self.seconds)}"
         )
 
@@ -74,7 +79,14 @@ def _duration(seconds: float) -> str:
 
 
 def estimate(
-    plan: Plan, spec: Spec, place: Place, workers: int, *, done: int = 0, freed: int = 0
+    plan: Plan,
+    spec: Spec,
+    place: Place,
+    workers: int,
+    piece: int = MOST_PIECE,
+    *,
+    done: int = 0,
+    freed: int = 0,
 ) -> Estimate:
     """Return what a run takes, its speed measured on a few draws.
 
@@ -86,6 +98,8 @@ def estimate(
         Where it is written.
     workers
         Threads or processes that compute at once.
+    piece
+        Draws of a block that are computed at a time.
     done
         Draws that are written already.
     freed
@@ -98,11 +112,13 @@ def estimate(
         how_many(spec),
         max(largest(stage, spec) for stage in stages(spec)),
         disk_of(plan, spec, sheets, done),
-        memory_of(plan, spec, sheets, workers),
+        memory_of(plan, spec, sheets, workers, piece),
         None if free is None else free + freed,
         seconds,
         passes,
         0 if spec.groups is None else spec.draws * (1 + len(spec.groups)),
+        workers,
+        piece,
     )
 
 
@@ -142,29 +158,33 @@ def disk_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], done: int = 0) -> f
     return share * (cells * item * spec.draws + 2 * values + fixed + files) + rows * 128
 
 
-def memory_of(plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int) -> float:
-    """Return the bytes that grow with blocks, outputs and workers.
+def memory_of(
+    plan: Plan, spec: Spec, sheets: Sequence[Sheet], workers: int, piece: int = MOST_PIECE
+) -> float:
+    """Return the bytes that grow with blocks, pieces of them, outputs and workers.
 
     Blocks and merges take turns; tiles and brackets stay for the next block. All workers compute
     draws while they are timed, but no more have a block than there are.
     """
     sets = 2 if plan.study else 1
     tile = 8 * tile_width(plan) * (sets * code_of(plan).rows + held_beside(plan))
-    block = max(_of_block(plan, spec, sheets, stage) for stage in stages(spec))
+    block = max(_of_block(plan, spec, sheets, stage, piece) for stage in stages(spec))
     bounds = len(spec.quantiles) * (2 + (BINS if spec.counted else 0))
     brackets = bounds * sum(s.rows * s.dtype.itemsize for s in sheets)
     computed = min(workers, how_many(spec)) * block
-    merging = _of_merging(spec, sheets) + (_of_shares(plan) if plan.study else 0)
+    merging = _of_merging(spec, sheets, piece) + (_of_shares(plan) if plan.study else 0)
     return workers * tile + brackets + max(computed, merging)
 
 
-def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> float:
-    """Return what is held of a block: a piece of results, draws to be stored, and its digest."""
-    item, size = np.dtype(spec.dtype).itemsize, largest(stage, spec)
-    piece = min(at_once(plan, spec), size)
+def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range, piece: int) -> float:
+    """Return what is held of a block: some results, draws to be stored, and a digest."""
+    item, block = np.dtype(spec.dtype).itemsize, largest(stage, spec)
+    size = min(piece, block)
+    some = min(at_once(plan, spec), size)
     cells = sum(plan.dims.size(o.dims) for o in plan.outputs if o.name in spec.keep)
     sums = sum(s.rows * s.dtype.itemsize for s in sheets[1:])
-    room, brackets = (size, 1) if not stage.start else _room(spec, stage)
+    room = min(size, room_inside(stage.start, size)) if stage.start else size
+    brackets = len(spec.quantiles) if stage.start else 1
     bins = _BIN * BINS if stage.start and stage.start == spec.counted else 0
     digest = 0.0
     for sheet in sheets:
@@ -173,7 +193,7 @@ def _of_block(plan: Plan, spec: Spec, sheets: Sequence[Sheet], stage: range) -> 
         digest += sheet.rows * (brackets * (_COUNTS + bins) + _SUMS)
     if plan.study:  # nodes of the tree of rounds: one of each level, and the round in hand
         digest += _squares(plan) * (1 + (size // ROUND).bit_length())
-    return piece * (plan.cells * item + sums) + cells * item * size + digest
+    return some * (plan.cells * item + sums) + cells * item * block + digest
 
 
 def _of_shares(plan: Plan) -> int:
@@ -187,24 +207,20 @@ def _squares(plan: Plan) -> int:
     return 8 * math.prod(swaps(plan).shape)
 
 
-def _room(spec: Spec, stage: range) -> tuple[int, int]:
-    """Return for how many draws there is room in a bracket, and how many brackets a row has."""
-    size = largest(stage, spec)
-    return min(size, room_inside(stage.start, size)), len(spec.quantiles)
-
-
-def _of_merging(spec: Spec, sheets: Sequence[Sheet]) -> float:
+def _of_merging(spec: Spec, sheets: Sequence[Sheet], piece: int) -> float:
     """Return what is held while digests become brackets or percentiles, some rows at a time.
 
-    How many draws each block has in each bracket is known throughout.
+    How many draws each digest has in each bracket is known of some more.
     """
     rows, width = sum(s.rows for s in sheets), len(spec.quantiles)
     bins = 2 * _BIN * BINS if spec.counted else 0
     together = max(min(s.rows, SEGMENT) * s.dtype.itemsize for s in sheets)
     kept = expected(spec, 1) / (32 if spec.counted else 1)
     values = max(min(spec.begin, spec.draws), kept) * together
-    sizes = how_many(spec) * np.min_scalar_type(spec.block).itemsize
-    return _WHILE_MERGED * values + rows * (width * (2 * _COUNTS + sizes + bins) + _SUMS)
+    digests = how_many(spec) * max(spec.block // piece, 1)
+    some = min(rows, rows_together(digests, width))
+    sizes = some * width * digests * np.min_scalar_type(min(spec.block, piece)).itemsize
+    return _WHILE_MERGED * values + sizes + rows * (width * (2 * _COUNTS + bins) + _SUMS)
 
 
 def check_disk(found: Estimate) -> None:

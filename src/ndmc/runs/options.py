@@ -167,14 +167,16 @@ class Options(Identity):
             take=as_count,
         ),
     )
-    memory: int = field(
-        default=read_size("2GiB", "--memory"),
+    memory: int | None = field(
+        default=None,
         metadata=option(
-            "For compiling, blocks and digests; where one pass would keep more, two are made.",
-            python='Bytes, or a text such as ``"2GiB"``, for compiling, blocks and digests. Where '
-            "digests of one pass would hold more, two are made.",
+            "For compiling, blocks and digests, such as 4GiB; if not given 2GiB, or half of what "
+            "there is where less does not do.",
+            python='Bytes, or a text such as ``"4GiB"``, for compiling, blocks and digests, which '
+            "are cut to it. If None 2 GiB, and where less does not do half of what the machine "
+            "has. Where digests of one pass would hold more, two are made.",
             take=as_size,
-            text="2GiB",
+            text="",
             read=read_size,
             shared=False,
             after="bits",

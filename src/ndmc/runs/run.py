@@ -17,10 +17,11 @@ from ndmc.engine.refusals import check_central, check_draws
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import InputError, RunError, warn
 from ndmc.plan.steps import Plan
-from ndmc.runs.asked import Asked, check_memory, cores, read_asked, staged
+from ndmc.runs.asked import Asked, read_asked, workers_of
 from ndmc.runs.block import Work
 from ndmc.runs.ending import one_message
 from ndmc.runs.executors import Executor, Task, Threads
+from ndmc.runs.fitting import Fit, staged
 from ndmc.runs.forecast import Estimate, check_disk, estimate
 from ndmc.runs.listener import Listener
 from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
@@ -89,9 +90,30 @@ def execute(
 
     An executor that is given computes the blocks, whatever the options say.
     """
-    asked = read_asked(options)
+    asked, place = read_asked(options), place_of(options.out)
+    with one_message(place.url):
+        known, replaced = _there(place, options)
+        asked = _going_on(asked, known)
     with contextlib.nullcontext(executor) if executor else _executor(asked) as chosen:
-        return _warned_of(_execute(asked, chosen, listener or Listener()))
+        with one_message(place.url):
+            store = _execute(asked, place, known, replaced, chosen, listener or Listener())
+        return _warned_of(store)
+
+
+def _going_on(asked: Asked, known: Store | None) -> Asked:
+    """Return what is asked for as it is computed in a store that there is, if there is one."""
+    if known is not None:
+        asked = asked.within(known)
+        check_same(known, asked.scenario, asked.spec)
+        check_plan(known, asked.plan)
+    return asked.fitting(known) if _computes(asked, known) else asked
+
+
+def _computes(asked: Asked, known: Store | None) -> bool:
+    """Whether a store has not all that is asked for, or may have lost some of it."""
+    if known is None or asked.options.repair:
+        return True
+    return not known.complete or known.spec.draws < asked.spec.draws
 
 
 def _warned_of(store: Store) -> Store:
@@ -109,7 +131,7 @@ def _executor(asked: Asked) -> Iterator[Executor]:
     """Yield what computes the blocks: threads, if nothing else is asked for."""
     options = asked.options
     if options.client is None and not (options.scheduler or options.processes):
-        yield Threads(asked.workers)
+        yield Threads(asked.fit.workers)
         return
     from ndmc.runs.cluster import Cluster
     from ndmc.runs.connections import connect
@@ -117,42 +139,41 @@ def _executor(asked: Asked) -> Iterator[Executor]:
     with contextlib.ExitStack() as stack:
         client = options.client
         if client is None:
-            client = stack.enter_context(connect(options.scheduler, options.workers))
+            client = stack.enter_context(connect(options.scheduler, asked.fit.workers))
         yield Cluster(client)
 
 
-def _execute(asked: Asked, executor: Executor, listener: Listener) -> Store:
+def _execute(
+    asked: Asked,
+    place: Place,
+    known: Store | None,
+    replaced: Store | None,
+    executor: Executor,
+    listener: Listener,
+) -> Store:
     options, draws = asked.options, asked.spec.draws
-    place = place_of(options.out)
-    with one_message(place.url):
-        known, replaced = _there(place, options)
-        if known is not None:
-            asked = asked.within(known)
-            check_same(known, asked.scenario, asked.spec)
-            check_plan(known, asked.plan)
-        if known is None or not known.complete or known.spec.draws < draws:
-            check_memory(asked, known)
-            _try_first_draws(asked.scenario, asked.plan, asked.spec)
-            check_tails(asked.plan, asked.spec)
-            found = _estimate(asked, place, known, replaced)
-            check_disk(found)
-            listener.planned(found)
-        if replaced is not None:
-            remove_store(replaced)
-        store = create(place, asked.scenario, asked.plan, asked.first)
-        if _is_done(store, asked):
-            _sweep_last(place)
-            return store
-        with place.lock("run", shared=options.part is not None):
-            with place.lock("finish", wait=True):  # a part may repair beside others
-                store = open_store(place)
-                if known is not None and (options.repair or options.part is None):
-                    store = _mended(store, asked)
-            under_way = _Run(store, asked, executor, listener)
-            store = under_way.until() if asked.looked else under_way.to(draws)
-        if options.part is not None:
-            _sweep_last(place)
+    if _computes(asked, known):
+        _try_first_draws(asked.scenario, asked.plan, asked.spec)
+        check_tails(asked.plan, asked.spec)
+        found = _estimate(asked, place, known, replaced)
+        check_disk(found)
+        listener.planned(found)
+    if replaced is not None:
+        remove_store(replaced)
+    store = create(place, asked.scenario, asked.plan, asked.first)
+    if _is_done(store, asked):
+        _sweep_last(place)
         return store
+    with place.lock("run", shared=options.part is not None):
+        with place.lock("finish", wait=True):  # a part may repair beside others
+            store = open_store(place)
+            if known is not None and (options.repair or options.part is None):
+                store = _mended(store, asked)
+        under_way = _Run(store, asked, executor, listener)
+        store = under_way.until() if asked.looked else under_way.to(draws)
+    if options.part is not None:
+        _sweep_last(place)
+    return store
 
 
 def _there(place: Place, options: Options) -> tuple[Store | None, Store | None]:
@@ -161,9 +182,9 @@ def _there(place: Place, options: Options) -> tuple[Store | None, Store | None]:
 
 
 def _estimate(asked: Asked, place: Place, known: Store | None, replaced: Store | None) -> Estimate:
-    spec, done = asked.going_on(known), _done(asked, known)
+    spec, done, fit = asked.going_on(known), _done(asked, known), asked.fit
     freed = sum(place.sizes().values()) if replaced else 0
-    return estimate(asked.plan, spec, place, asked.workers, done=done, freed=freed)
+    return estimate(asked.plan, spec, place, fit.workers, fit.piece, done=done, freed=freed)
 
 
 def _sweep_last(place: Place) -> None:
@@ -213,15 +234,14 @@ def plan_only(options: Options) -> Estimate:
     """Return what a run would take, and compute nothing else."""
     place, asked = place_of(options.out), read_asked(options)
     known, replaced = _there(place, options)
-    check_memory(asked, known)
-    return _estimate(asked, place, known, replaced)
+    return _estimate(asked.fitting(known), place, known, replaced)
 
 
 class _Run:
     """A run under way: the work, who does it, and how far it has come."""
 
     def __init__(self, store: Store, asked: Asked, executor: Executor, listener: Listener) -> None:
-        self.work, self.asked = Work(asked.plan, store, listener), asked
+        self.work, self.asked = Work(asked.plan, store, listener, asked.fit.piece), asked
         self.executor, self.listener = executor, listener
         self.done = 0
 
@@ -240,7 +260,7 @@ class _Run:
                     return newest
                 self.listener.start()
                 found = percentiles_of(self.work, self._run)
-                store = write_percentiles(self.work, *found, self.asked.workers)
+                store = write_percentiles(self.work, *found, self.asked.fit.workers)
                 self.listener.lap("merge")
                 return store
         return self.work.store
@@ -261,7 +281,7 @@ class _Run:
         merged, rows = percentiles_of(self.work, self._run)
         looks = {"looks": len(looked), "confidence": level, "draws": draws}
         targets = [{**found, **looks} for found in reached]
-        return write_percentiles(self.work, merged, rows, self.asked.workers, until=targets)
+        return write_percentiles(self.work, merged, rows, self.asked.fit.workers, until=targets)
 
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
@@ -276,7 +296,7 @@ class _Run:
         if tolerance is not None:
             from ndmc.runs.share_targets import half_width  # imports SciPy
 
-            half = half_width(self.work, merged, rows, self.asked.workers, level)
+            half = half_width(self.work, merged, rows, self.asked.fit.workers, level)
             text = f"total shares of the headline within {100 * tolerance:g} %"
             yield _told(text, tolerance, half)
 
@@ -289,10 +309,10 @@ class _Run:
             before = store.spec.draws
             if draws > before:
                 spec = replace(store.spec, draws=draws)
-                sheets, memory = self.work.layout[1], self.asked.options.memory
-                spec = staged(self.work.plan, spec, sheets, memory, self.asked.workers, before)
+                sheets, fit = self.work.layout[1], self.asked.fit
+                spec = staged(self.work.plan, spec, sheets, fit.memory, fit.workers, before)
                 store = raise_draws(store, spec)
-            self.work = Work(self.work.plan, store, self.listener)
+            self.work = replace(self.work, store=store)
 
     def _blocks(self) -> bool:
         """Compute the blocks of every stage; return whether all are there."""
@@ -366,10 +386,11 @@ def finish(out: str | Path, workers: int | None = None, listener: Listener | Non
     if store.complete:
         return _warned_of(store)
     options = Options(scenario, spec.draws, out=out, workers=workers)
-    asked = Asked(options, scenario, work.plan, spec, cores() if workers is None else workers)
+    fit = Fit(workers_of(options), work.piece, 0.0, 0)
+    asked = Asked(options, scenario, work.plan, spec, fit)
     with one_message(store.path):
         with store.place.lock("run", shared=True):
-            under_way = _Run(store, asked, Threads(asked.workers), listener or Listener())
+            under_way = _Run(store, asked, Threads(fit.workers), listener or Listener())
             store = under_way.to(spec.draws)
         _sweep_last(store.place)
         return store

@@ -24,13 +24,17 @@ from ndmc.store.ranks import (
 )
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["Merged", "Rows", "closest", "merge", "narrow", "summarise_rows"]
+__all__ = ["Merged", "Rows", "closest", "merge", "narrow", "rows_together", "summarise_rows"]
 
 
 #: The names of sums of a sheet over a node, and of counts above the limits of a series.
 _SUMS = re.compile(r"sums/(\d{1,3})/(\d{1,3})/(\d{1,19})")
 
 _ABOVE = re.compile(r"above/(\d{1,9})")
+
+#: How much each digest keeps is known of so many rows at a time: 390 digests of 130,000 rows with
+#: three brackets took 290 MiB at once. At most so many bytes.
+_SIZES = 2**26
 
 #: What writing a file returns.
 Written = TypeVar("Written")
@@ -83,15 +87,19 @@ class Merged:
         from ndmc_kernels.digest import MOVE
 
         counts, edges = self.counts[sheet], self.brackets.edges[sheet]
-        sizes = [_sizes(bundle, sheet, counts.shape) for bundle in self.bundles]
+        together = rows_together(len(self.bundles), counts.shape[1])
         for number, first in enumerate(range(0, len(edges), SEGMENT)):
             rows = slice(first, first + SEGMENT)
+            if first % together == 0:
+                some = slice(first, min(first + together, len(edges)))
+                sizes = [_sizes(bundle, sheet, counts.shape, some) for bundle in self.bundles]
+            here = slice(first % together, first % together + SEGMENT)
             starts = starts_of(counts[rows, :, 2])
             held = (bundle.shape(f"kept/{sheet}/{number}") for bundle in self.bundles)
             values = np.empty(sum(map(math.prod, held)), edges.dtype)
             filled = starts.copy()
             for bundle, size in zip(self.bundles, sizes, strict=True):
-                mine = size[rows].astype(np.int64)
+                mine = size[here].astype(np.int64)
                 kept = _kept(bundle, f"kept/{sheet}/{number}", edges.itemsize, mine)
                 MOVE[edges.itemsize](kept, starts_of(mine), mine, filled, values)
                 filled = filled + mine
@@ -144,18 +152,25 @@ def merge(brackets: Brackets, bundles: Iterable[Bundle]) -> Merged:
     return Merged(brackets, held, draws, counts, ranges, nodes, above, tallies)
 
 
-def _counts(bundle: Bundle, sheet: int, shape: tuple[int, ...]) -> Integers:
-    """Return the counts of a sheet, none of which is negative or of more draws than there are."""
-    found = bundle.get(f"counts/{sheet}", "i", shape).astype(np.int64)
+def rows_together(bundles: int, brackets: int) -> int:
+    """Return of how many rows it is known at a time how much each digest keeps: whole segments."""
+    return max(_SIZES // (4 * bundles * brackets * SEGMENT), 1) * SEGMENT
+
+
+def _counts(
+    bundle: Bundle, sheet: int, shape: tuple[int, ...], rows: slice = slice(None)
+) -> Integers:
+    """Return counts of a sheet, none of which is negative or of more draws than there are."""
+    found = bundle.part(f"counts/{sheet}", "i", shape, rows).astype(np.int64)
     if found.size and not 0 <= found.min() <= found.max() <= len(bundle.draws()):
         raise DamagedError("it counts other draws")
     return found
 
 
-def _sizes(bundle: Bundle, sheet: int, shape: tuple[int, ...]) -> Integers:
-    """Return how many draws lie in each bracket, in as few bytes as they need."""
+def _sizes(bundle: Bundle, sheet: int, shape: tuple[int, ...], rows: slice) -> Integers:
+    """Return how many draws lie in each bracket of some rows, in as few bytes as they need."""
     few = np.min_scalar_type(len(bundle.draws()))
-    found: Integers = _counts(bundle, sheet, shape)[..., 2].astype(few)
+    found: Integers = _counts(bundle, sheet, shape, rows)[..., 2].astype(few)
     return found
 
 
