@@ -2,7 +2,7 @@
 
 import pytest
 from by_label import model
-from strategies import scenario
+from strategies import one_parameter, scenario
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError
@@ -41,7 +41,7 @@ def test_a_label_goes_before_its_group_and_a_group_before_the_rest(keys, expecte
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["tin"], "no value for metal iron and lead; give each label one, or all others: else"),
+        (["tin"], "no formula for metal iron and lead; give each label one, or all others: else"),
         (["tin", "gold", "else"], "metal has no label 'gold'"),
         (["heavy", "tin", "lead", "iron"], "no label of metal takes 'heavy'"),
         (["heavy", "light", "else"], "no label of metal takes 'else'"),
@@ -65,7 +65,7 @@ def test_a_label_of_two_groups_needs_one_of_its_own():
     """Which of the groups is meant is not known."""
     dims = Dims({"k": ("a", "b", "c")}, {"k": {"one": ("a", "b"), "two": ("b", "c")}})
     assert taken(["one", "two", "b"], "k", dims) == (0, 2, 1)
-    with pytest.raises(ByLabelError, match="'b' is in the groups 'one' and 'two'"):
+    with pytest.raises(ByLabelError, match="'b' is in two of the groups, 'two'"):
         taken(["one", "two"], "k", dims)
 
 
@@ -128,3 +128,96 @@ def test_the_schema_knows_them():
     """An editor takes what is read."""
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(model(0), json_schema())
+
+
+# --- numbers of parameters ------------------------------------------------------------------------
+
+LABELS = {"metal": ["iron", "tin", "lead"], "region": ["north", "south"]}
+
+
+def parameter(value, **key):
+    """Return a parameter by metal in t/yr, read; or by metal and region, or neither."""
+    given = {"dims": ["metal"], "errors": {"metal": "independent"}, **key}
+    data = one_parameter(labels=LABELS, value=value, **given)
+    data["dims"]["metal"] = {
+        "labels": LABELS["metal"],
+        "groups": {"heavy": ["tin", "lead"], "light": ["iron"]},
+    }
+    return scenario(data).parameters["x"].marginals
+
+
+def test_each_label_may_have_a_distribution_of_its_own():
+    """Its numbers are those of the same parameter written for it alone."""
+    found = parameter(
+        {
+            "tin": {"distribution": "uniform", "low": "2 kt/yr", "high": 3000},
+            "heavy": {"mean": 5, "cv": "10 %"},
+            "else": "1 kt/yr",
+        }
+    )
+    alone = [
+        {"value": "1 kt/yr", "distribution": "constant"},
+        {"low": 2000, "high": 3000, "distribution": "uniform"},
+        {"value": 5, "cv": "10 %", "distribution": "normal"},
+    ]
+    for cell, key in enumerate(alone):
+        expected = parameter(key.pop("value", None), dims=[], errors=None, **key)
+        assert found[cell] == expected[0]
+
+
+def test_numbers_of_the_parameter_are_for_labels_without_their_own():
+    """A value in a mapping is as one without; a spread of its own replaces all others."""
+    found = parameter(
+        {"iron": {"value": 7}, "tin": {"value": 5, "sd": 1}, "lead": 7},
+        distribution="lognormal",
+        cv=0.2,
+    )
+    assert found[0] == found[2] != found[1]
+    assert found[1] == parameter(5, dims=[], errors=None, distribution="lognormal", sd=1)[0]
+    wide = parameter({"iron": {"value": 1, "cv": 0.5}, "tin": {"value": 1, "cv": 0.3}, "else": 0})
+    assert [one.kind for one in wide] == ["lognormal", "normal", "constant"]
+
+
+def test_a_distribution_may_stand_for_the_labels_of_further_dims():
+    """Inner labels, groups and the rest nest, whatever the order of dims."""
+    own = {"value": 5, "cv": 0.1}
+    found = parameter(
+        {"south": {"iron": 1, "else": own}, "north": own},
+        dims=["region", "metal"],
+        errors={"metal": "independent", "region": "independent"},
+    )
+    assert [one.kind for one in found] == ["normal", "constant", *["normal"] * 4]
+
+
+@pytest.mark.parametrize(
+    ("value", "line", "message"),
+    [
+        ({"iron": 1, "tin": 2}, "value", "no value for metal=lead; every label needs one, or all"),
+        ({"iron": 1, "gold": 2}, "gold", "metal has no label 'gold'"),
+        ({"iron": {"value": 1, "cv": "-1 %"}, "else": 0}, "iron", "[iron]: cv is -0.01 but must"),
+        ({"heavy": {"low": 3, "high": 2, "distribution": "uniform"}, "else": 0}, "heavy", "[tin]"),
+        ({"iron": {"value": 1, "cx": 2}, "else": 0}, "iron", "'cx' is none of distribution, value"),
+        ({"iron": {"value": "3 kg", "cv": 0.1}, "else": 0}, "value", "'kg' [mass] cannot be conv"),
+        ({"iron": {"value": 3, "cv": "a"}, "else": 0}, "cv", "'a' is not a number"),
+        ({"iron": {"value": 3, "mu": "1 %"}, "else": 0}, "mu", "expected a plain number"),
+        ({"iron": {"distribution": "discrete"}, "else": 0}, "distribution", "a label cannot have"),
+        (
+            {"iron": {"low": 1, "cv": 1, "distribution": "pert"}, "else": 0},
+            "cv",
+            "cv means nothing",
+        ),
+        ({"heavy": 1, "light": 1, "else": 0}, "else", "no label of metal takes 'else'"),
+    ],
+)
+def test_a_wrong_value_is_told_at_its_label(value, line, message):
+    """The line is that of the nearest key there is."""
+    data = one_parameter(labels=LABELS, value=value, dims=["metal"])
+    data["dims"]["metal"] = {
+        "labels": LABELS["metal"],
+        "groups": {"heavy": ["tin", "lead"], "light": ["iron"]},
+    }
+    with pytest.raises(InputError) as told:
+        scenario(data)
+    assert message in told.value.message
+    found = scenario_lines(data)[int(told.value.where.rpartition(":")[2]) - 1]
+    assert found.strip().startswith(f'"{line}"')

@@ -57,7 +57,7 @@ class Compiler:
             return text(given, *key)
         try:
             dim = dim_of(given, among, self.compose.dims)
-            places = taken([*given], dim, self.compose.dims, "formula")
+            places = taken([*given], dim, self.compose.dims)
         except ByLabelError as wrong:
             raise self.wrong(str(wrong), *key, *filter(None, [wrong.key])) from None
         rest = [other for other in among if other != dim]

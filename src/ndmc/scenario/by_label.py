@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.errors import shortened
@@ -61,16 +62,13 @@ def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
     raise ByLabelError(unknown_label(text, nearest, dims.labels, dims.groups), wrong)
 
 
-def taken(keys: Sequence[str], dim: str, dims: Dims, what: str = "value") -> tuple[int, ...]:
+def taken(keys: Sequence[str], dim: str, dims: Dims) -> tuple[int, ...]:
     """Return, for each label of a dim, the number of the key that it takes.
-
-    A label's own key goes before that of a group, and that before ``else``.
 
     Raises
     ------
     ByLabelError
-        For labels that take nothing, or two groups; for keys that are no labels, the same one, or
-        taken by none.
+        As `keys_of_labels`, for keys that are no labels, and for labels that take nothing.
 
     Examples
     --------
@@ -78,40 +76,80 @@ def taken(keys: Sequence[str], dim: str, dims: Dims, what: str = "value") -> tup
     >>> taken(["van", "road", "else"], "product", dims)
     (2, 1, 0)
     """
-    own, grouped = dict[int, list[int]](), dict[int, list[int]]()
-    for number, key in enumerate(keys):
+    for key in keys:
         if key != ELSE:
-            label = plain_label(dim, key)
-            among = grouped if label in dims.groups.get(dim, ()) else own
-            for place in _places(key, dim, dims):
-                among.setdefault(place, []).append(number)
-    last = keys.index(ELSE) if ELSE in keys else -1
-    found = [
-        _one(own.get(place, grouped.get(place, [last])), place in own, keys, label)
-        for place, label in enumerate(dims.labels[dim])
-    ]
-    if missing := [f"{label}" for n, label in zip(found, dims.labels[dim], strict=True) if n < 0]:
-        message = f"no {what} for {dim} {shortened(missing, last=' and ')}"
+            _check(key, dim, dims)
+    labels = dims.labels[dim]
+    found = keys_of_labels(keys, dim, labels, dims.groups.get(dim, {}))
+    if missing := [label for label in labels if label not in found]:
+        message = f"no formula for {dim} {shortened(missing, last=' and ')}"
         raise ByLabelError(f"{message}; give each label one, or all others: else")
-    if unused := [key for number, key in enumerate(keys) if number not in {*found}]:
-        message = f"no label of {dim} takes {unused[0]!r}: each has one of its own; remove it"
-        raise ByLabelError(message, unused[0])
-    return tuple(found)
+    number = {key: n for n, key in enumerate(keys)}
+    return tuple(number[found[label]] for label in labels)
 
 
-def _places(key: str, dim: str, dims: Dims) -> tuple[int, ...]:
+def path_to(found: Any, cell: Mapping[str, str], dims: Dims) -> list[str]:
+    """Return the keys by which the labels of a cell lead to what is given by label.
+
+    Examples
+    --------
+    >>> dims = Dims({"product": ("phone", "car")})
+    >>> path_to({"phone": 1, "else": {"value": 2}}, {"product": "car"}, dims)
+    ['else']
+    """
+    path = list[str]()
+    for dim, label in cell.items():
+        groups = dims.groups.get(dim, {})
+        if not isinstance(found, dict) or not {*found} <= {*dims.known(dim), ELSE}:
+            break
+        key = keys_of_labels(found, dim, dims.labels[dim], groups).get(label, "")
+        path.append(key)
+        found = found.get(key)
+    return path
+
+
+def _check(key: str, dim: str, dims: Dims) -> None:
     try:
-        return dims.positions(dim, key)
+        dims.positions(dim, key)
     except LabelError as wrong:
         raise ByLabelError(str(wrong), key) from None
 
 
-def _one(numbers: Sequence[int], own: bool, keys: Sequence[str], label: str) -> int:
-    """Return the key of a label, of which there may be but one."""
-    if len(numbers) == 1:
-        return numbers[0]
-    first, second = (keys[number] for number in numbers[:2])
-    if own:
-        raise ByLabelError(f"{second!r} and {first!r} are the same label; keep one", second)
-    message = f"{label!r} is in the groups {first!r} and {second!r}"
-    raise ByLabelError(f"{message}; give it one of its own", second)
+def keys_of_labels(
+    keys: Iterable[str], dim: str, labels: Iterable[str], groups: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return the key of each of some labels: its own before that of a group, that before ``else``.
+
+    Raises
+    ------
+    ByLabelError
+        For a label that is there twice, or in two groups, and a key that no label takes.
+
+    Examples
+    --------
+    >>> keys_of_labels(["tin", "else"], "metal", ["iron", "tin"], {})
+    {'iron': 'else', 'tin': 'tin'}
+    """
+    own, grouped, others = dict[str, str](), dict[str, str](), dict[str, str]()
+    known, twice = dict.fromkeys(labels), dict[str, str]()
+    for key in keys:
+        label = plain_label(dim, key)
+        if label in own:
+            raise ByLabelError(f"{key!r} and {own[label]!r} are the same label; keep one", key)
+        if label in known:
+            own[label] = key
+        elif label in groups:
+            some = [member for member in groups[label] if member in known]
+            twice |= {member: key for member in some if member in grouped}
+            grouped |= dict.fromkeys(some, key)
+        elif key == ELSE:
+            others = dict.fromkeys(known, key)
+    if both := next((label for label in twice if label not in own), ""):
+        message = f"{both!r} is in two of the groups, {twice[both]!r} the second of them"
+        raise ByLabelError(f"{message}; give it one of its own", twice[both])
+    found = {**others, **grouped, **own}
+    used = {*found.values()}
+    if unused := [key for key in keys if key not in used]:
+        message = f"no label of {dim} takes {unused[0]!r}: each has one of its own; remove it"
+        raise ByLabelError(message, unused[0])
+    return found

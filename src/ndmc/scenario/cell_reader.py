@@ -164,13 +164,19 @@ class CellReader:
         columns = [grades.codes, *(np.isnan(n).astype(int) for n in given.numbers.values())]
         if "unit" in given.words:
             columns.append(given.words["unit"].codes)
+        if "distribution" in given.words:
+            columns.append(given.words["distribution"].codes)
         return groups(columns, len(given.lines))
 
     def _some(self, cells: Integers, grade_name: str) -> _Some:
         numbers = {key: n[cells] for key, n in self.given.numbers.items()}
         numbers = {key: n for key, n in numbers.items() if not np.isnan(n[0])}
-        grade, scorer = self._grade(grade_name), self._scorer(grade_name)
-        said = self.entry.distribution or (grade.distribution if grade else None)
+        by_label = self.given.words.get("distribution")
+        own = by_label[int(cells[0])] if by_label else ""
+        grade, scorer = self._grade(grade_name), None if own else self._scorer(grade_name)
+        said = own or self.entry.distribution or (grade.distribution if grade else None)
+        if by_label and said is None and scorer is None and not self._own:
+            said = "constant"  # beside labels that say how wide they are
         if said is None and scorer is None:
             message = f"parameter {self.parameter.name!r} says neither distribution nor grade"
             raise self.parameter.error(f"{message}; if it is exact, say 'distribution: constant'")
@@ -185,7 +191,8 @@ class CellReader:
         parts, of_zero = list[tuple[Integers, Marginals]](), np.zeros(len(cells), dtype=np.bool_)
         for distribution, members in self._distributions(said, numbers, len(cells)).items():
             of_these = {key: n[members] for key, n in numbers.items()}
-            final = self._numbers(grade, of_these, scale, distribution, len(members))
+            shared = {} if own else self._shared(grade, of_these)
+            final = _numbers(shared, of_these, scale, distribution, len(members))
             if self.changes:
                 final = self.changes.moved(final, cells[members], distribution, self.factor)
             found = self._marginals(distribution, final, cells[members])
@@ -226,27 +233,13 @@ class CellReader:
         both = {"normal": np.flatnonzero(narrow), "lognormal": np.flatnonzero(~narrow)}
         return {name: members for name, members in both.items() if len(members)}
 
-    def _numbers(
-        self,
-        grade: GradeEntry | None,
-        given: Mapping[str, Floats],
-        scale: float,
-        distribution: str,
-        size: int,
-    ) -> dict[str, Floats]:
-        """Return the numbers of a distribution in model units, the nearest to the cell first."""
+    def _shared(self, grade: GradeEntry | None, given: Mapping[str, Floats]) -> dict[str, float]:
+        """Return the numbers of all cells of a grade, beside which some are given."""
         own = self._own
         found = {"cv": grade.cv} if grade and grade.cv is not None else {}
         if "sd" in own or "sd" in given:
             found.pop("cv", None)
-        numbers = {key: np.full(size, number) for key, number in {**found, **own}.items()}
-        numbers |= given
-        numbers = {k: v * scale if k in WITH_UNIT else v for k, v in numbers.items()}
-        if "mu" in numbers:
-            numbers["mu"] = numbers["mu"] + math.log(scale)
-        if distribution == "constant":
-            return {k: v for k, v in numbers.items() if k in ("value", "mean")}
-        return numbers
+        return {**found, **own}
 
     def _marginals(
         self, distribution: str, numbers: Mapping[str, Floats], cells: Integers
@@ -264,6 +257,23 @@ class CellReader:
             cell = int(cells[wrong.cell])
             message = f"{self.origins.name(cell)}: {wrong.in_unit(self.factor)}"
             raise InputError(message, self.origins.where(cell)) from None
+
+
+def _numbers(
+    shared: Mapping[str, float],
+    given: Mapping[str, Floats],
+    scale: float,
+    distribution: str,
+    size: int,
+) -> dict[str, Floats]:
+    """Return the numbers of a distribution in model units, the nearest to the cell first."""
+    numbers = {key: np.full(size, number) for key, number in shared.items()} | dict(given)
+    numbers = {k: v * scale if k in WITH_UNIT else v for k, v in numbers.items()}
+    if "mu" in numbers:
+        numbers["mu"] = numbers["mu"] + math.log(scale)
+    if distribution == "constant":
+        return {k: v for k, v in numbers.items() if k in ("value", "mean")}
+    return numbers
 
 
 def _called(ratings: Coded[Rating | None], said: str | None) -> Coded[Rating | None]:

@@ -91,7 +91,7 @@ def marginals(
     """
     if distribution in ("discrete", "empirical"):
         return _discrete(distribution, lists, size)
-    build, needs = _FAMILIES[distribution]
+    build, needs = FAMILIES[distribution]
     numbers = dict(given)
     if "mean" in numbers:
         numbers.setdefault("value", numbers.pop("mean"))
@@ -119,7 +119,7 @@ def superfluous(distributions: set[str], keys: set[str]) -> set[str]:
     """
     useful: set[str] = set()
     for name in distributions:
-        needs = _FAMILIES[name][1] if name in _FAMILIES else (("values",), ("weights",))
+        needs = FAMILIES[name][1] if name in FAMILIES else (("values",), ("weights",))
         useful.update(*needs)
     return keys - useful
 
@@ -150,7 +150,7 @@ def ignored(
     useless = superfluous(distributions, {*keys, *nearer})
     for key in (key for key in (*KEYS, "values", "weights") if key in useless):
         message = f"{key} means nothing to {' or '.join(sorted(distributions))}; remove it"
-        others = [name for name in _FAMILIES if not superfluous({name}, {key})]
+        others = [name for name in FAMILIES if not superfluous({name}, {key})]
         few = 0 < len(others) <= _FEW
         yield (key,), f"{message}, or say {' or '.join(others)}" if few else message
     for one, other in _EITHER:
@@ -374,7 +374,7 @@ def _discrete(distribution: str, lists: Mapping[str, list[float]], size: int) ->
 
 _Builder = Callable[[Mapping[str, Floats]], Marginals]
 
-_FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
+FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
     "constant": (lambda numbers: _constant(numbers["value"]), (("value",),)),
     "normal": (_normal, (("value",), ("cv", "sd"))),
     "truncated_normal": (_truncated_normal, (("value",), ("cv", "sd"), ("low", "high"))),

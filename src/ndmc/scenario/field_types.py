@@ -39,7 +39,7 @@ Status = Literal[
 ]
 
 
-def _fraction(given: Any) -> Any:
+def fraction(given: Any) -> Any:
     if not isinstance(given, str):
         return _finite(given)
     try:
@@ -56,7 +56,7 @@ def _fraction_or_none(given: Any) -> Any:
         return None
     if isinstance(given, str) and is_missing(given):
         raise ValueError(f"{given!r} is no share; leave it empty where none is published")
-    share = _fraction(given)
+    share = fraction(given)
     if isinstance(share, float) and share > LARGEST_CV:
         raise ValueError(f"it is {TOO_WIDE.format(cv=share)}")
     return share
@@ -180,7 +180,7 @@ Number = Annotated[float, BeforeValidator(_finite), Field(allow_inf_nan=False)]
 
 Share = Annotated[
     float,
-    BeforeValidator(_fraction, json_schema_input_type=float | str),
+    BeforeValidator(fraction, json_schema_input_type=float | str),
     Field(allow_inf_nan=False),
 ]
 

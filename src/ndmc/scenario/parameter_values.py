@@ -12,15 +12,16 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
+from ndmc.scenario.by_label import ELSE, ByLabelError, keys_of_labels
 from ndmc.scenario.columns import refuse_lookalikes, value_column
 from ndmc.scenario.distributions import KEYS, SPREAD, WITHOUT_UNIT
+from ndmc.scenario.inline_values import InlineValues, is_own
 from ndmc.scenario.quality_reader import SCORED
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
 from ndmc.scenario.tables import Table
-from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.scenario.written import WrittenParameter, grades_of
-from ndmc.typing import Floats, Integers
+from ndmc.typing import Integers
 
 #: Numbers in the unit of the parameter.
 WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
@@ -108,12 +109,12 @@ def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
     entry = parameter.entry
     if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *WITHOUT_UNIT, "values")):
         raise parameter.error("no value; give value, table, or the numbers of the distribution")
-    numbers = {}
-    if entry.value is not None:
-        values = np.empty(size)
-        _fill(parameter, values, entry.value, _All.of(parameter))
-        numbers["value"] = values
-    return GivenCells(np.broadcast_to(np.int64(0), size), numbers, {})
+    lines = np.broadcast_to(np.int64(0), size)
+    if entry.value is None:
+        return GivenCells(lines, {}, {})
+    values, which = InlineValues(parameter), np.empty(size, dtype=np.int64)
+    _fill(values, which, entry.value, _All.of(parameter))
+    return GivenCells(lines, values.columns(which), values.words(which))
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,8 @@ class _All:
     @classmethod
     def of(cls, parameter: WrittenParameter) -> _All:
         """Return all cells of a parameter, whose parents are named before what belongs to them."""
-        dims = parameter.within.dims
-        given = dict.fromkeys(dim for own in parameter.entry.dims for dim in dims.named([own]))
-        sizes = zip(parameter.dims, dims.shape(parameter.dims), strict=True)
-        return cls(tuple(given), {dim: tuple(range(size)) for dim, size in sizes})
+        sizes = zip(parameter.dims, parameter.within.dims.shape(parameter.dims), strict=True)
+        return cls(parameter.nested, {dim: tuple(range(size)) for dim, size in sizes})
 
     def labelled(self, dims: Dims) -> dict[str, _All]:
         """Return the cells of each label of the first dim."""
@@ -147,20 +146,22 @@ class _All:
         return np.ravel_multi_index(np.ix_(*self.along.values()), shape).reshape(-1)
 
 
-def _fill(parameter: WrittenParameter, values: Floats, found: Any, cells: _All, *at: str) -> None:
-    """Write the values found at a key to the cells that lie there."""
-    dims = parameter.within.dims
-    if not cells.named or not isinstance(found, dict):
-        values[cells.places(dims) if cells.along else 0] = _amount(parameter, found, *at)
+def _fill(values: InlineValues, which: Integers, found: Any, cells: _All, *at: str) -> None:
+    """Write which value it is that is found at a key to the cells that lie there."""
+    parameter, dims = values.parameter, values.parameter.within.dims
+    own = bool(cells.named) and is_own(found, cells.named[0], parameter)
+    if not cells.named or not isinstance(found, dict) or own:
+        which[cells.places(dims) if cells.along else 0] = values.add(found, *at)
         return
     labelled, dim = cells.labelled(dims), cells.named[0]
     keys = _keys(parameter, found, dim, labelled, *at)
     if missing := [label for label in labelled if label not in keys]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        message = f"no value for {pairs({dim: missing[0]})}{more}; every label needs one"
+        message = f"no value for {pairs({dim: missing[0]})}{more}; every label needs one, "
+        message += "or all others one: else"
         raise parameter.error(message, "value", *at)
     for label, key in keys.items():
-        _fill(parameter, values, found[key], labelled[label], *at, key)
+        _fill(values, which, found[key], labelled[label], *at, key)
 
 
 def _keys(
@@ -171,44 +172,16 @@ def _keys(
     *at: str,
 ) -> dict[str, str]:
     """Return the keys of values by the labels they stand for."""
-    dims, keys = parameter.within.dims, dict[str, str]()
+    dims = parameter.within.dims
+    groups = dims.groups.get(dim, {})
     for key in found:
         label = plain_label(dim, key)
-        if label not in known:
-            message = unknown_label(
-                label, dim, {**dims.labels, dim: [*known]}, dims.groups, grouped=False
-            )
+        if label not in known and label not in groups and label != ELSE:
+            labels = {**dims.labels, dim: [*known]}
+            message = unknown_label(label, dim, labels, dims.groups)
             message += such_years(label, dim, dims.labels[dim], found, "values")
             raise parameter.error(message, "value", *at, key)
-        if label in keys:
-            message = f"{key!r} and {keys[label]!r} are the same label; keep one"
-            raise parameter.error(message, "value", *at, key)
-        keys[label] = key
-    return keys
-
-
-def _by_label(parameter: WrittenParameter, found: Any, depth: int) -> str:
-    """Return how numbers by label are written, where they stand as one value."""
-    labels, dims = parameter.within.dims.labels, parameter.entry.dims
-    if isinstance(found, list) and depth < len(dims):
-        some = ", ".join(f"{label}: ..." for label in labels[dims[depth]][:2])
-        return f"; write each behind its label, such as {{{some}, ...}}"
-    if isinstance(found, dict):
-        fitting = [dim for dim, own in labels.items() if dim not in dims and {*found} <= {*own}]
-        return f"; say of which dim the labels are: dims: [{fitting[0]}]" if fitting else ""
-    return ""
-
-
-def _amount(parameter: WrittenParameter, found: Any, *at: str) -> float:
-    """Return the number found at a key, in the unit of the parameter."""
-    if isinstance(found, bool) or not isinstance(found, int | float | str):
-        message = f"expected a number, found {found!r}{_by_label(parameter, found, len(at))}"
-        raise parameter.error(message, "value", *at)
     try:
-        number, unit = parse_amount(found)
-        scale = parameter.scale_of(unit) if unit else 1.0
-    except UnitError as wrong:
-        raise parameter.error(str(wrong), "value", *at) from None
-    if not math.isfinite(number):
-        raise parameter.error(f"{found!r} is not finite", "value", *at)
-    return number * scale
+        return keys_of_labels(found, dim, known, groups)
+    except ByLabelError as wrong:
+        raise parameter.error(str(wrong), "value", *at, wrong.key) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.scenario.by_label import path_to
 from ndmc.scenario.cell_changes import CellChanges
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.dependence import Errors
@@ -44,7 +45,8 @@ class Origins:
         if self.table:
             return f"{self.table}:{self.lines[cell]}"
         labels, parameter = self._labels(cell), self.parameter
-        path = (labels[dim] for dim in parameter.entry.dims)
+        entry, dims = parameter.entry, parameter.within.dims
+        path = path_to(entry.value, {dim: labels[dim] for dim in parameter.nested}, dims)
         return parameter.within.document.where(*parameter.key, "value", *path)
 
     def _labels(self, cell: int) -> dict[str, str]:

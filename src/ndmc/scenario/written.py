@@ -145,3 +145,9 @@ class WrittenParameter:
         if len(set(given)) < len(given):
             raise self.error("a dim stands twice", "dims")
         return self.within.dims.ordered(given)
+
+    @property
+    def nested(self) -> tuple[str, ...]:
+        """The dims whose labels name a cell, as values by label nest: parents before children."""
+        dims = self.within.dims
+        return tuple(dict.fromkeys(dim for own in self.entry.dims for dim in dims.named([own])))
