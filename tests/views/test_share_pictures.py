@@ -136,6 +136,16 @@ def test_the_spread_is_that_of_the_percentiles(small):
     assert read_cell(small[0], None, "in_use_above", None).spread is None
 
 
+@pytest.mark.parametrize("kind", ["years", "tornado"])
+def test_a_year_beside_an_axis_is_a_year(small, kind):
+    """2051, and not 2,051: an output may be the year of an event."""
+    figure, _ = drawn(small, kind)
+    axes = [one.yaxis if kind == "years" else one.xaxis for one in figure.axes]
+    shown = {axis.get_major_formatter()(number, 0) for axis in axes for number in (2051, 2051.5)}
+    assert {text.lstrip("+") for text in shown} >= {"2051", "2051.5"}
+    assert not any("," in text for text in shown)
+
+
 def test_a_tornado_says_how_far_and_which_way(small):
     """The longest on top, dark on the side where the group is high, plain where that is unknown."""
     found = altered(small, effect=lambda x: np.where(np.arange(9)[:, None] == 8, 0, x))

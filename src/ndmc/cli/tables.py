@@ -78,8 +78,8 @@ def number(value: float) -> str:
     --------
     >>> number(115032.7), number(0.0123456), number(-3.0), number(-0.0)
     ('115,033', '0.01235', '-3', '0')
-    >>> number(2021), number(1e300), number(math.inf)
-    ('2021', '1e+300', 'never')
+    >>> number(2021), number(2051.4), number(1e300), number(math.inf)
+    ('2021', '2051', '1e+300', 'never')
     """
     if not math.isfinite(value):
         return {math.inf: "never", -math.inf: "none"}.get(value, "-")

@@ -43,6 +43,17 @@ STYLE: dict[str, Any] = {
 }
 
 
+def ticked(value: float, sign: str = "") -> str:
+    """Return a number beside an axis: thousands apart, but four digits together, as of a year.
+
+    Examples
+    --------
+    >>> ticked(2051.0), ticked(2051.5), ticked(20510), ticked(1500, "+")
+    ('2051', '2051.5', '20,510', '+1500')
+    """
+    return f"{value:{sign},.6g}" if abs(value) >= 9999.5 else f"{value:{sign}.6g}"
+
+
 def check_file(path: Path, option: str, *others: str) -> None:
     """Refuse a file that no chart can be written to, before anything is computed for it.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndmc.store.shares import Flag
-from ndmc.views.charts import DARK, MIDDLE
+from ndmc.views.charts import DARK, MIDDLE, ticked
 from ndmc.views.share_cells import Cell
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def draw_tornado(axes: Axes, cell: Cell, rows: Sequence[int], marks: Marks) -> N
         )
     _name_rows(axes, rows, marks)
     axes.axvline(0, color="black", lw=0.8)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:+,.6g}" if x else "0")
+    axes.xaxis.set_major_formatter(lambda x, _: ticked(x, "+") if x else "0")
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=6)
     unit = f" ({cell.unit})" if cell.unit not in ("", "1") else ""

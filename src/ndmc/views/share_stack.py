@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndmc.store.shares import Flag
-from ndmc.views.charts import DARK, MIDDLE
+from ndmc.views.charts import DARK, MIDDLE, ticked
 from ndmc.views.share_cells import Cell, Share, largest
 from ndmc.views.share_marks import Marks, blanks
 
@@ -115,7 +115,7 @@ def draw_spread(axes: Axes, cell: Cell) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     _draw_quiet(axes, cell, edges)  # which the layers have in their legend
     axes.set_ylabel(cell.unit if cell.unit != "1" else "")
-    axes.yaxis.set_major_formatter("{x:,.6g}")
+    axes.yaxis.set_major_formatter(lambda x, _: ticked(x))
 
 
 def draw_years(axes: Axes, cell: Cell) -> None:
