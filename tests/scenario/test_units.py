@@ -390,9 +390,19 @@ def test_a_declared_unit_is_used_in_parameters_indicators_and_stocks():
     """Prices in a currency of the file's own give values in it, and stocks may be counted so."""
     data = declaring({"AUD": "money", "magnet": "count"}, price="kAUD/t")
     data["indicators"]["worth"] = {"value": "price * total", "unit": "MAUD"}
-    plan = ndmc.compile_plan(scenario(data), ["worth", "total"])
+    data["indicators"]["same"] = "total * 2000 AUD/t"
+    data["published"] = {
+        "figures": [
+            {"quantity": "worth", "at": "year=2014", "at_most": "9 MAUD", "status": "target"}
+        ]
+    }
+    plan = ndmc.compile_plan(scenario(data), ["worth", "same", "total"])
     values = ndmc.evaluate(plan, 1, range(1))
     assert_allclose(values["worth"], 2e-3 * values["total"], rtol=1e-14)
+    assert_allclose(values["same"], 2e3 * values["total"], rtol=1e-14)
+    (figure,) = ndmc.validate(scenario(data), draws=1).itertuples()
+    assert figure.verdict == "met"
+    assert_allclose(figure.median, values["worth"][-1, 0], rtol=1e-14)
     counted = stock_model(units={"magnet": "count"}, unit="magnet")
     counted["parameters"]["inflow"]["unit"] = "thousand magnet/yr"
     assert ndmc.compile_plan(scenario(counted)).output("sales").unit == "magnet/yr"

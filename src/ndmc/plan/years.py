@@ -6,14 +6,15 @@ from collections.abc import Iterable, Set
 
 from ndmc.plan.steps import Formula, Single
 from ndmc.scenario.expressions import Expression
+from ndmc.scenario.operations import EVENTS
 
 __all__ = ["is_year", "years_among"]
 
-#: What gives a year, whatever it is given.
-_GIVES = ("first_year", "last_year", "peak_year", "argmax")
-
 #: What gives one of the things, or something between them.
-_CHOOSES = ("min", "max", "clip", "where", "mean", "at", "each", "by_label")
+_CHOOSES = (
+    *("min", "max", "clip", "where", "by_label"),
+    *("lowest", "highest", "mean", "at", "each"),
+)
 
 #: A number from here on is a year itself: what is left of a year without it is a time.
 _EARLIEST = 1000.0
@@ -37,12 +38,12 @@ def years_among(steps: Iterable[Single]) -> frozenset[str]:
 def is_year(expression: Expression, years: Set[str]) -> bool:
     """Whether an expression is a year of the calendar, where these names are."""
     operation, arguments = expression.operation, expression.arguments
-    if operation in _GIVES:
+    if operation in EVENTS:
         return True
+    if operation in ("series", "argmax"):  # of years, of ages, or of what is so for a label
+        return min(expression.positions) >= _EARLIEST
     if operation == "name":
         return expression.name in years
-    if operation == "series":  # of the years themselves
-        return expression.dims == ("year",) and min(expression.positions) >= _EARLIEST
     if operation == "add":
         return sum(is_year(argument, years) for argument in arguments) == 1
     if operation == "subtract":
