@@ -47,7 +47,15 @@ def ways_to_draw():
     names = [*parameters]
     rule = " + ".join(f"{a} * {b}" for a, b in itertools.pairwise(names))
     some = " + ".join(f"log({name})" for name in names if "normal" not in name)
-    data = _indicators({"all": rule, "some": some, "summed": "sum(all, over=k)"}, parameters)
+    thirds = {"dims": ["k", "year"], "unit": "1", "value": 1, "normalise": "k"}
+    own_errors = {"k": "mixed(0.2)", "year": "shared"}
+    parameters["parts"] = {**thirds, "distribution": "uniform", "low": 1, "high": 3}
+    del parameters["parts"]["value"]
+    parameters["parts"]["errors"] = own_errors
+    parameters["mix"] = {**thirds, "distribution": "dirichlet", "concentration": 9}
+    parameters["mix"]["errors"] = {"year": "ar1(0.6)"}
+    rules = {"all": rule, "some": some, "summed": "sum(all, over=k)", "composed": "mix * parts"}
+    data = _indicators(rules, parameters)
     together = [names[0], names[5], names[9]]
     for name in together:
         parameters[name]["errors"] = {"k": "mixed(0.5)", "year": "ar1(0.5)"}

@@ -41,6 +41,8 @@ def print_check(found: Checked) -> None:
     _explain_dashes(found)
     if found.qualities:
         _print_qualities(page, found)
+    if found.wholes:
+        _print_wholes(page, found)
     for loop in found.loops:
         page.print(loop, soft_wrap=True, highlight=False)
     print_lines(*_composed(found.scenario.file), _summary(found))
@@ -72,6 +74,15 @@ def _print_qualities(page: Console, found: Checked) -> None:
     for one in found.qualities:
         texts = (one.parameter, one.method, one.scores, one.distribution)
         table.add_row(*texts, str(one.cells), one.cv)
+    print_table(page, table)
+
+
+def _print_wholes(page: Console, found: Checked) -> None:
+    heads = ("parameter", "along", "distribution", "sums", "concentration", "cv")
+    table = plain_table("shares that sum to 1 in every draw", *heads, words=3)
+    for one in found.wholes:
+        texts = (one.parameter, one.along, one.distribution)
+        table.add_row(*texts, str(one.sums), one.concentration, one.cv)
     print_table(page, table)
 
 

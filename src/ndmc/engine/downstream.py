@@ -112,7 +112,8 @@ class _Second:
         ]
         groups = [self._group(group, self.hit[group.target_of]) for group in how.groups]
         some = tuple(group for group in groups if len(group.target_of))
-        return Sampling(nothing, nothing, tuple(fields), _together(cdf), some)
+        sums = [call for one in how.sums for call in self.arithmetic(one)]
+        return Sampling(nothing, nothing, tuple(fields), _together(cdf), some, tuple(sums))
 
     def _group(self, group: Group, some: Mask) -> Group:
         return Group(

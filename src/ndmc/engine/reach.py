@@ -64,6 +64,8 @@ def reached(code: RowCode, marks: Mapping[int, int]) -> Marks:
         found[target : target + count] = found[source : source + count]
     for group in how.groups:
         found[group.target_of] = found[group.source_of]
+    for one in how.sums:
+        _mark_arithmetic(one, found)
     if code.conditioning is not None:
         places = rows_of(code, code.conditioning.parameters)
         found[places] = _all(found[places])

@@ -333,7 +333,10 @@ class _RowCompiler(Writer[Call]):
         calls = self.finished(self.taken())
         fields = tuple(call for call in calls if isinstance(call, Arithmetic))
         groups = gathered(drawn.groups)
-        return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups)
+        drawn.divide()
+        calls = self.finished(self.taken())
+        sums = tuple(call for call in calls if isinstance(call, Arithmetic))
+        return Sampling(drawn.normals, drawn.uniforms, fields, tuple(drawn.cdf), groups, sums)
 
     # --- what a study looks at ---------------------------------------------------------------
 

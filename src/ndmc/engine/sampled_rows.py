@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ndmc.engine.instructions import Arithmetic, Places, Writer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.scenario.dependence import Axis, Mix
+from ndmc.typing import Integers
 
 #: Distributions made from normal scores; all others are made from uniforms.
 _SCORED = ("normal", "lognormal")
@@ -22,7 +23,8 @@ _SCORED = ("normal", "lognormal")
 class Sampling:
     """How parameters are drawn: streams from a first row on, fields of scores, then marginals.
 
-    Rows in ``cdf``, a first source, a first target and a number, are turned to uniforms.
+    Rows in ``cdf``, a first source, a first target and a number, are turned to uniforms. Cells of
+    compositions are divided by their ``sums`` at last.
     """
 
     normals: tuple[npt.NDArray[np.uint64], int]
@@ -30,6 +32,7 @@ class Sampling:
     fields: tuple[Arithmetic, ...]
     cdf: tuple[tuple[int, int, int], ...]
     groups: tuple[Group, ...]
+    sums: tuple[Arithmetic, ...]
 
 
 class Drawn:
@@ -41,6 +44,7 @@ class Drawn:
         self.fields: dict[str, Places] = {}
         self.cdf: list[tuple[int, int, int]] = []
         self.groups: list[Group] = []
+        self.parts: list[tuple[Places, Places, Integers]] = []
         self.normals = self._streams("normals", samplers)
         self.uniforms = self._streams("uniforms", samplers)
 
@@ -58,11 +62,37 @@ class Drawn:
         """Return the rows of a parameter, and note how they are filled."""
         target = self.writer.take((len(sampler.central),))
         self.writer.set.append((target[sampler.certain], sampler.central[sampler.certain, 0]))
+        drawn = target if sampler.sum_of is None else self._divided(sampler, target)
         for group in sampler.groups:
+            places = drawn[group.target_of]
+            if group.kind == "divided":
+                self.writer.set.append((places, group.numbers[:, 0]))
+                continue
             source = self._source(sampler, scored=group.kind in _SCORED)[group.source_of]
-            places = target[group.target_of]
             self.groups.append(Group(group.kind, source, places, group.numbers, group.choices))
         return target.reshape(self.writer.dims.shape(sampler.dims))
+
+    def _divided(self, sampler: Sampler, target: Places) -> Places:
+        """Return rows of cells before they are divided by their sums, which become the target."""
+        assert sampler.sum_of is not None
+        some = np.delete(np.arange(len(target)), sampler.certain)
+        parts = self.writer.take(target.shape)
+        self.parts.append((target[some], parts[some], sampler.sum_of[some]))
+        return parts
+
+    def divide(self) -> None:
+        """Write how the cells of compositions are divided by their sums."""
+        writer = self.writer
+        for target, parts, sum_of in self.parts:
+            _, number, counts = np.unique(sum_of, return_inverse=True, return_counts=True)
+            totals = writer.take((len(counts),))
+            order = np.argsort(number, kind="stable")
+            turn = np.empty(len(number), np.int64)
+            turn[order] = np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)
+            for n in range(int(turn.max()) + 1):
+                some = turn == n
+                writer.do("gain" if n else "copy", totals[number[some]], parts[some])
+            writer.do("divide", target, parts, totals[number])
 
     def _source(self, sampler: Sampler, *, scored: bool) -> Places:
         """Return the rows of scores or uniforms that the marginals of a parameter are made from."""
@@ -132,7 +162,7 @@ class Drawn:
 
 def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:
     """Return the samplers whose own uniforms or scores a parameter is made from."""
-    scored = {group.kind in _SCORED for group in sampler.groups}
+    scored = {group.kind in _SCORED for group in sampler.groups if group.kind != "divided"}
     if kind == "uniforms":
         return (sampler,) if sampler.direct and False in scored else ()
     if sampler.direct:

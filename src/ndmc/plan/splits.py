@@ -228,4 +228,9 @@ class _Trials:
         central = marginals.central[:, np.newaxis]
         moved = central + self.random.uniform(0, _WAY, size) * (end - central)
         moved[marginals.certain] = central[marginals.certain]
+        if parameter.composition:
+            of = parameter.composition.sum_of
+            total = np.zeros((of.max() + 1, _TRIES))
+            np.add.at(total, of, moved)
+            moved /= total[of]
         return np.concatenate([central, moved], axis=1).reshape(*means.shape[:-1], -1)

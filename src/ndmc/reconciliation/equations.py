@@ -82,6 +82,7 @@ class _Relations:
                 "nothing is measured: no equation reads an uncertain parameter; give one a cv or sd"
             )
             self.names.fail(message, "reconcile")
+        self._refuse_compositions(uncertain)
         means = self.names.means
         return System(
             scenario=self.scenario,
@@ -181,6 +182,15 @@ class _Relations:
                 "give sd (in a table, row by row), 0 if it is exact",
                 parameter.origins.where(cell),
             )
+
+    def _refuse_compositions(self, names: Iterable[str]) -> None:
+        """Refuse shares that sum to 1 in every draw, which least squares would move one by one."""
+        for name in names:
+            if self.scenario.parameters[name].composition:
+                message = f"the cells of {name!r} sum to 1 in every draw, which reconciled ones do"
+                message = f"{message} not; write distribution: constant for what is reconciled, or"
+                hint = "leave the processes that it splits out of reconcile, processes"
+                self.names.fail(f"{message} {hint}", "parameters", name)
 
     # --- rules of flows ------------------------------------------------------------------------
 

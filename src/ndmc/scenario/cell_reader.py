@@ -214,7 +214,8 @@ class CellReader:
     @property
     def _own(self) -> dict[str, float]:
         """The numbers that the parameter gives for all its cells."""
-        found = {key: getattr(self.entry, key, None) for key in KEYS if key != "value"}
+        keys = [key for key in (*KEYS, "concentration") if key != "value"]
+        found = {key: getattr(self.entry, key, None) for key in keys}
         return {key: number for key, number in found.items() if number is not None}
 
     def _distributions(

@@ -204,6 +204,10 @@ def _check_correlated(
         if name not in parameters:
             message = f"unknown parameter {name!r}; {nearest(name, parameters)}"
             raise document.error(message, *key)
+        composition = parameters[name].composition
+        if composition and composition.shares:
+            message = f"{name!r} is drawn as shares that sum to 1, whose correlation follows from"
+            raise document.error(f"{message} their means; take it out", *key)
         if name in before or name in names[:n]:
             message = f"parameter {name!r} is correlated twice; put it in one matrix"
             raise document.error(message, *key)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.distributions import KEYS, SPREAD, ignored, superfluous
+from ndmc.scenario.distributions import KEYS, OWN, SPREAD, ignored, superfluous
 from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.schema import SAYING, FigureEntry, ParameterEntry, ScenarioFile
@@ -97,7 +97,7 @@ def ignored_numbers(
 ) -> Iterator[InputError]:
     """Yield what is wrong with numbers, keys or columns, that the distributions would ignore."""
     entry, header = parameter.entry, table.header if table else ()
-    own = {key for key in (*KEYS, "values", "weights") if getattr(entry, key, None) is not None}
+    own = {key for key in (*KEYS, *OWN) if getattr(entry, key, None) is not None}
     rows = {key: ~np.isnan(numbers) for key, numbers in given.numbers.items() if table}
     columns = {key for key, are_given in rows.items() if are_given.any()}
     for keys, message in ignored(kinds, own, columns):

@@ -37,8 +37,14 @@ _IN_UNIT = ("mean", "mode", "low", "high", "sd")
 #: How wide a cell is.
 SPREAD = ("cv", "sd")
 
+#: Numbers and lists that a parameter gives for all its cells, and no column.
+OWN = ("concentration", "values", "weights")
+
 #: Numbers that say the same in two ways; where both are given, the second is taken.
-_EITHER = (("cv", "sd"), ("cv", "sigma"), ("sd", "sigma"), ("value", "mode"), ("value", "mu"))
+_EITHER = (
+    *(("cv", other) for other in ("concentration", "sd", "sigma")),
+    *(("sd", "sigma"), ("value", "mode"), ("value", "mu")),
+)
 
 # So many distributions are told that would take a number; nearly all take a value.
 _FEW = 4
@@ -148,7 +154,7 @@ def ignored(
     []
     """
     useless = superfluous(distributions, {*keys, *nearer})
-    for key in (key for key in (*KEYS, "values", "weights") if key in useless):
+    for key in (key for key in (*KEYS, *OWN) if key in useless):
         message = f"{key} means nothing to {' or '.join(sorted(distributions))}; remove it"
         others = [name for name in FAMILIES if not superfluous({name}, {key})]
         few = 0 < len(others) <= _FEW
@@ -372,6 +378,13 @@ def _discrete(distribution: str, lists: Mapping[str, list[float]], size: int) ->
     return replace(found, choices=np.array(values, dtype=np.float64))
 
 
+def _dirichlet(numbers: Mapping[str, Floats]) -> Marginals:
+    """Return shares with their concentration or cv, of which their composition makes one."""
+    mean, wide = numbers["value"], numbers["cv" if "cv" in numbers else "concentration"]
+    found = _alike("dirichlet", (mean, wide), mean, 0.0 * mean, mean)
+    return _unless((mean == 0) | (wide == 0), mean, found)
+
+
 _Builder = Callable[[Mapping[str, Floats]], Marginals]
 
 FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
@@ -383,4 +396,5 @@ FAMILIES: dict[str, tuple[_Builder, tuple[tuple[str, ...], ...]]] = {
     "triangular": (_triangular, (("low",), ("mode", "value"), ("high",))),
     "pert": (_pert, (("low",), ("mode", "value"), ("high",))),
     "beta": (_beta, (("value",), ("cv", "sd"))),
+    "dirichlet": (_dirichlet, (("value",), ("concentration", "cv"))),
 }

@@ -28,6 +28,9 @@ Distribution = Literal[
     "empirical",
 ]
 
+#: Of a parameter, not of a grade: that of shares which sum to 1 along one of its dims.
+OwnDistribution = Distribution | Literal["dirichlet"]
+
 Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
 
 Method = Literal["laner", "pedigree", "pedigree_empirical", "hedbrant_soerme"]

@@ -15,6 +15,7 @@ from ndmc.typing import Array, Floats, Integers
 __all__ = ["KINDS", "Marginal", "Marginals", "deviation", "normal_cdf"]
 
 #: What a marginal may be, and how many numbers its kernel takes: a discrete one, one a choice.
+#: Cells that are divided by a sum are so before that; one of them that is ``divided`` is a number.
 KINDS = {
     "constant": 1,
     "normal": 2,
@@ -24,6 +25,8 @@ KINDS = {
     "triangular": 3,
     "beta": 4,
     "discrete": 0,
+    "dirichlet": 2,
+    "divided": 1,
 }
 
 
@@ -138,6 +141,11 @@ def deviation(cell: Marginal) -> float:
         case "beta":
             a, b, _, width = numbers
             return width * math.sqrt(a * b / (a + b + 1)) / (a + b)
+        case "dirichlet":
+            mean, concentration = numbers
+            return math.sqrt(mean * (1 - mean) / (concentration + 1))
+        case "divided":
+            return 0.0
         case "discrete":
             shares = [q - p for p, q in itertools.pairwise((0.0, *numbers))]
             away = [(value - cell.central) ** 2 for value in cell.choices]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from ndmc.errors import Mistakes, nearest
 from ndmc.scenario.cell_reader import CellReader
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.columns import ignored_numbers, ignored_spreads
+from ndmc.scenario.compositions import composed, composition_of
 from ndmc.scenario.dependence import CHOICES, Errors, parse_errors
 from ndmc.scenario.distributions import superfluous
-from ndmc.scenario.parameters import Parameter
+from ndmc.scenario.parameters import Composition, Parameter
 from ndmc.scenario.units import Dimension, UnitError
 from ndmc.scenario.written import Written, WrittenParameter, kinds_of
 
@@ -32,6 +34,10 @@ def read_parameter(written: Written, name: str) -> Parameter:
     reader = CellReader.of(parameter, factor)
     cells = reader.read()
     _refuse_superfluous(reader, cells.grades)
+    composition = composition_of(parameter)
+    if composition:
+        shares = composed(parameter, composition, cells.marginals, reader.origins)
+        cells = replace(cells, marginals=shares)
     uncertain = np.flatnonzero(~cells.marginals.certain)
     return Parameter(
         name=name,
@@ -42,7 +48,8 @@ def read_parameter(written: Written, name: str) -> Parameter:
         **vars(cells),
         origins=reader.origins,
         range=_range(parameter, factor),
-        errors=_errors(parameter, cells.grades.at(uncertain).distinct),
+        errors=_errors(parameter, composition, cells.grades.at(uncertain).distinct),
+        composition=composition,
         title=entry.title,
         note=entry.note,
     )
@@ -89,16 +96,25 @@ def _refuse_superfluous(reader: CellReader, grades: Coded[str]) -> None:
 # --- errors along dims ----------------------------------------------------------------------------
 
 
-def _errors(parameter: WrittenParameter, grades: Iterable[str]) -> dict[str, Errors]:
+def _errors(
+    parameter: WrittenParameter, composition: Composition | None, grades: Iterable[str]
+) -> dict[str, Errors]:
     """Return how errors hang together along each dim, of a parameter with uncertain grades."""
     entry, grades = parameter.entry, sorted(grades)
     dims, given = parameter.within.dims.named(parameter.dims), entry.errors or {}
+    own = composition.dim if composition and composition.shares else None
+    if own in given:
+        message = f"errors along {own!r} mean nothing: shares that sum to 1 along it hang together"
+        raise parameter.error(f"{message} by their sum alone; remove it", "errors", own or "")
     for dim in given:
         if dim not in dims:
             message = f"errors along {dim!r}, which is no dim of this parameter"
             raise parameter.error(f"{message}; {nearest(dim, dims)}", "errors", dim)
     found: dict[str, Errors] = {}
     for dim in dims if grades else ():
+        if dim == own:
+            found[dim] = Errors("independent")
+            continue
         said = given[dim] if dim in given else _said_by_grades(parameter, dim, grades)
         try:
             found[dim] = parse_errors(said, dim)

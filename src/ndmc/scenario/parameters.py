@@ -54,12 +54,27 @@ class Origins:
 
 
 @dataclass(frozen=True)
+class Composition:
+    """Cells that are divided by their sum along a dim in every draw.
+
+    ``sum_of`` is the number of each cell's sum; ``shares`` says that their distribution is one of
+    shares, which errors along the dim would mean nothing to.
+    """
+
+    dim: str
+    sum_of: Integers
+    shares: bool
+
+
+@dataclass(frozen=True)
 class Parameter:
     """A labelled input, its numbers in model units.
 
     ``factor`` is what one ``unit`` is in model units. ``range`` is None where the file does not
-    say it. What differs by cell is in array order: the rating is None where there are no scores,
-    and a cell is ``of_zero`` that has no spread because its cv is a share of 0.
+    say it; the marginals of a ``composition`` are those of its cells before they are divided, but
+    for means and what draws can reach. What differs by cell is in array
+    order: the rating is None where there are no scores, and a cell is ``of_zero`` that has no
+    spread because its cv is a share of 0.
     """
 
     name: str
@@ -76,6 +91,7 @@ class Parameter:
     origins: Origins
     errors: dict[str, Errors]
     range: tuple[float, float] | None
+    composition: Composition | None = None
     title: str = ""
     note: str = ""
 

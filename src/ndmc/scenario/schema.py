@@ -22,6 +22,7 @@ from ndmc.scenario.field_types import (
     Method,
     Name,
     Number,
+    OwnDistribution,
     Parts,
     PickedLabels,
     PublishedShare,
@@ -117,7 +118,14 @@ class ParameterEntry(_Entry):
     column: str | None = Field(None, description="the column that holds the value")
     wide: str | None = Field(None, description="the dim whose labels are columns of the table")
     grade: str | None = None
-    distribution: Distribution | None = None
+    distribution: OwnDistribution | None = None
+    along: str | None = Field(None, description="the dim along which dirichlet shares sum to 1")
+    concentration: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="of dirichlet shares: the larger, the nearer draws are to the means"
+    )
+    normalise: str | None = Field(
+        None, description="the dim along whose labels values are divided by their sum in every draw"
+    )
     cv: Share | None = None
     sd: Number | None = None
     quality: Quality = None

@@ -25,6 +25,7 @@ from ndmc.scenario.load import as_scenario, load_each, under
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.tables import parse_table
+from ndmc.studies.compositions import Whole, wholes
 from ndmc.studies.examination import Central, doubts, examined
 from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
@@ -81,6 +82,8 @@ class Checked:
         A sentence for each loop.
     qualities
         What follows from scores of data, for each parameter that has them.
+    wholes
+        What is known of parameters whose cells sum to 1 in every draw.
     notes
         What to know before a run.
     """
@@ -92,6 +95,7 @@ class Checked:
     quantities: tuple[Determined, ...]
     loops: tuple[str, ...]
     qualities: tuple[Quality, ...]
+    wholes: tuple[Whole, ...]
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -165,6 +169,7 @@ def check(
         tuple(_quantities(loaded, plan, central, picked)),
         tuple(_loops(loaded, plan)),
         tuple(qualities(loaded)),
+        tuple(wholes(loaded)),
         tuple(notes),
     )
 

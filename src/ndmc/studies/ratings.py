@@ -97,7 +97,7 @@ def qualities(scenario: Scenario) -> Iterator[Quality]:
         scores = ", ".join(_scores(alike, indicator) for indicator in indicators_of(alike))
         cells = sum(row.cells for row in alike)
         cvs = [row.rating.cv for row in alike]
-        yield Quality(name, method, scores, _kinds(alike), cells, f"{_span(cvs, 100)} %")
+        yield Quality(name, method, scores, _kinds(alike), cells, f"{span(cvs, 100)} %")
 
 
 def _scores(rows: list[Rated], indicator: str) -> str:
@@ -106,7 +106,7 @@ def _scores(rows: list[Rated], indicator: str) -> str:
     scores = [one[indicator] for one in given if indicator in one]
     found = {dict(row.rating.sensitivities).get(indicator) for row in rows}
     levels = "/".join(level for level in reversed(LEVELS) if level in found)
-    return f"{indicator} {_span(scores, 1)}" + f" ({levels})" * bool(levels)
+    return f"{indicator} {span(scores, 1)}" + f" ({levels})" * bool(levels)
 
 
 def _kinds(rows: list[Rated]) -> str:
@@ -118,6 +118,7 @@ def _kinds(rows: list[Rated]) -> str:
     return ", ".join(f"{kind} {n}" if several else kind for kind, n in counts.items())
 
 
-def _span(values: list[float], factor: float) -> str:
+def span(values: list[float], factor: float) -> str:
+    """Return the least and the greatest of some values, times a factor."""
     low, high = (f"{factor * value:.3g}" for value in (min(values), max(values)))
     return low if low == high else f"{low}..{high}"
