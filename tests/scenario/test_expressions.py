@@ -449,7 +449,8 @@ def test_what_is_written_in_quotes_or_looks_like_a_unit_stays():
     for text, place in (("'5 kt'", 0), ("1.10", 1), ("'2001..2003'", 2)):
         for written in (f"at(a, k={text})", f"at(a, k=[{text}])"):
             assert compile_expression(written, known, dims).positions == (place,)
-        assert compile_expression(f"k == {text}", known, dims).positions[place] == 1
+        for condition in (f"k == {text}", f"{text} == k"):
+            assert compile_expression(condition, known, dims).positions[place] == 1
     assert compile_expression("1e-5", known, dims).value == 1e-5
 
 
