@@ -50,3 +50,50 @@ def test_nothing_is_computed_for_what_is_not_there():
     assert plan.dims.size(plan.output("in_use").dims) == len(CELLS) * 11
     (wear,) = (sampler for sampler in plan.samplers if sampler.name == "wear")
     assert len(wear.streams) == len(CELLS) + len({use for _, use in CELLS})
+
+
+#: What is made of uses, and the same of the cells of each metal, [use of the metal, year, draw].
+REDUCED = {
+    "max(in_use, over=use)": lambda held: held.max(0),
+    "min(in_use, over=use)": lambda held: held.min(0),
+    "mean(in_use, over=use)": lambda held: held.mean(0),
+    "prod(1 + in_use / (50 t), over=use)": lambda held: np.prod(1 + held / 50, axis=0),
+    "max(peak_year(in_use), over=use)": lambda held: 2000.0 + held.argmax(1).max(0),
+    "sum(where(metal == lithium and use in [laptop], 0, in_use), over=use)": (
+        lambda held: held[0] if len(held) == 2 else held.sum(0)
+    ),
+    "at(in_use, use=[vehicle, tv, phone])": (
+        lambda held: held[0] + (held[2] if len(held) > 2 else 0 * held[0])
+    ),
+}
+
+
+def test_functions_over_uses_are_those_of_the_uses_of_each_metal():
+    """Every reduction leaves the metals; over both dims nothing is left."""
+    data = ragged()
+    every = ("mean(in_use, over=[use, metal])", "max(in_use, over=[metal, use])")
+    data["indicators"] |= {f"i_{n}": text for n, text in enumerate([*REDUCED, *every])}
+    plan, found = evaluated(data)
+    held = found["in_use"]
+    for n, of_uses in enumerate(REDUCED.values()):
+        wanted = np.stack([of_uses(held[:2]), of_uses(held[2:])])
+        np.testing.assert_allclose(found[f"i_{n}"], wanted, rtol=1e-14, err_msg=str(n))
+        assert plan.output(f"i_{n}").dims[0] == "metal"
+    for n, whole in enumerate([held.mean(0), held.max(0)], len(REDUCED)):
+        np.testing.assert_allclose(found[f"i_{n}"], whole, rtol=1e-14)
+
+
+def test_a_loop_reduces_over_the_uses_of_each_metal():
+    """The largest use of the year before, of a flow that is made of it."""
+    data = ragged()
+    data["processes"].append("mill")
+    made = "(max(lag(made), over=use) * share + sum(lag(made), over=use) / 9 + 1 t/yr)"
+    data["flows"]["made"] = {"from": "ground", "to": "mill", "dims": ["use"], "value": made}
+    data["flows"]["sold"] = {"from": "mill", "to": "lost", "dims": ["use"]}
+    _, found = evaluated(data)
+    made, share = found["made"], np.array([0.7, 0.3, 0.5, 0.3, 0.2])[:, np.newaxis]
+    for year in range(1, made.shape[1]):
+        for own in (slice(0, 2), slice(2, 5)):
+            before = made[own, year - 1]
+            wanted = before.max(0) * share[own] + before.sum(0) / 9 + 1
+            np.testing.assert_allclose(made[own, year], wanted, rtol=1e-14)

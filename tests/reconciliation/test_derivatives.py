@@ -16,10 +16,17 @@ from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.units import NONE
 
 DIMS = Dims(
-    {"k": ("x", "y", "z"), "year": ("2000", "2001", "2002", "2003")},
+    {
+        "k": ("x", "y", "z"),
+        "m": ("p", "q"),
+        "u": ("r", "s", "r"),
+        "year": ("2000", "2001", "2002", "2003"),
+    },
     {"k": {"both": ("x", "y"), "rest": ("z",)}},
+    of={"u": "m"},
+    belongs={"u": {"m": (0, 0, 1)}},
 )
-NAMES = {"a": ("k", "year"), "b": ("year",), "c": ("k",), "d": ()}
+NAMES = {"e": ("u",), "a": ("k", "year"), "b": ("year",), "c": ("k",), "d": ()}
 SIZES = {name: DIMS.size(dims) for name, dims in NAMES.items()}
 VARIABLES = sum(SIZES.values())
 # Between 0.5 and 1.5, on both sides of every kink and never within two steps of one.
@@ -72,6 +79,15 @@ OPERATIONS = {
     "at-labels": "at(a * c, k=[x, z], year=2001..2003) / step",
     "ratio": "ratio(a, b * (year > 2000), otherwise=c)",
     "labels": "where(k == x, a * b, sum(a * c, over=k) - where(k in both, a, c * d))",
+    "of-others-sum": "sum(e * d, over=u) * b",
+    "of-others-mean": "mean(e * e, over=u)",
+    "of-others-max": "max(e * d, over=u)",
+    "of-others-min": "min(e + d, over=u)",
+    "of-others-prod": "prod(e * d, over=u)",
+    "of-others-all": "mean(e * e, over=[u, m])",
+    "of-others-at": "at(e * e, u=r)",
+    "of-others-each": "e * max(e, over=u) / sum(e, over=u)",
+    "of-others-labels": "where(m == p and u == r, e * d, e) + (m == q) * e",
     "conditions": "where(a > b and not k == x or d > 2, a * b, c)",
     "lag": "lag(a * b)",
     "lag-two": "lag(b * d, 2)",
@@ -168,7 +184,7 @@ def test_formulas_by_label(dim, taken):
 
 
 sums = st.recursive(
-    st.sampled_from([*NAMES, "2"]),
+    st.sampled_from([*"abcd", "2"]),
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({' '.join(t)})"),
         inner.map(lambda x: f"sqrt(1 + ({x}) ** 2)"),
@@ -215,8 +231,8 @@ def test_a_name_may_be_many_variables_or_none():
     names["b"] = Slope(names["b"].value, sp.csr_array((SIZES["b"], VARIABLES)))
     tree = expression("a * b")
     expected = differences(tree)
-    ends = SIZES["a"], SIZES["a"] + SIZES["b"]
-    expected[:, ends[0] : ends[1]] = 0.0
+    first = SIZES["e"] + SIZES["a"]
+    expected[:, first : first + SIZES["b"]] = 0.0
     found = differentiate(tree, names, DIMS, VARIABLES).by.toarray()
     assert_allclose(found, expected, rtol=0, atol=4e-9)
 

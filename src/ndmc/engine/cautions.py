@@ -12,8 +12,9 @@ from ndmc.dims import expand
 from ndmc.plan.description import members_of
 from ndmc.plan.findings import rounded
 from ndmc.plan.steps import Cohort, Formula, Plan, Share
+from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import EVERYWHERE, Expression, Within
-from ndmc.scenario.operations import ALONG, COMPARISONS, evaluate_expression
+from ndmc.scenario.operations import COMPARISONS, evaluate_expression
 from ndmc.scenario.scenario import Scenario
 from ndmc.typing import Floats
 

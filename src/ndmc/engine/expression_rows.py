@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ndmc.engine.instructions import Places, Room, Writer, expanded
+from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression, Within
-from ndmc.scenario.operations import ALONG, picked
+from ndmc.scenario.operations import picked
 
 
 class ExpressionRows:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from ndmc.engine.instructions import Arithmetic, Places
 from ndmc.engine.row_code import Fed, Lives, Loop, Other, RowCode
 from ndmc.plan.steps import Before, Cohort, Profile
+from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression
-from ndmc.scenario.operations import ALONG
 from ndmc_kernels.operations import Operation
 
 #: For every row the inputs that reach it: the bits of a whole number.

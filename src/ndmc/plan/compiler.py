@@ -37,8 +37,9 @@ from ndmc.plan.stock_lifetimes import positive_parameters
 from ndmc.plan.stocks import profile_steps, stock_steps
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.plan.watches import loop_watches, range_watches, step_watches
+from ndmc.scenario.along import EVENTS
 from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import COMPARISONS, EVENTS
+from ndmc.scenario.operations import COMPARISONS
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import NONE, Dimension, UnitError
 

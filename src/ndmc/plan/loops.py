@@ -19,8 +19,9 @@ from ndmc.plan.loop_labels import by_year, split
 from ndmc.plan.loop_program import Linear, ProgramWriter, Row, Unknown, Value, code_of
 from ndmc.plan.loop_rules import Fate, LoopError, Rules
 from ndmc.plan.steps import Balance, March, Program, Share, Single, Term
+from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import BY_LABEL, Expression
-from ndmc.scenario.operations import ALONG, COMPARISONS, OPERATIONS
+from ndmc.scenario.operations import COMPARISONS, OPERATIONS
 
 #: What takes one side or another, and so is known once all it compares is.
 _LIMITS = ("min", "max", "clip", "where", *COMPARISONS)

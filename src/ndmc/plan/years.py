@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 
 from ndmc.plan.steps import Formula, Single
+from ndmc.scenario.along import EVENTS
 from ndmc.scenario.expressions import Expression
-from ndmc.scenario.operations import EVENTS
 
 __all__ = ["is_year", "years_among"]
 

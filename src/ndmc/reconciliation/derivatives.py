@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ndmc.dims import Dims, expand
+from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression, Within
-from ndmc.scenario.operations import ALONG, OPERATIONS, evaluate_expression, picked
+from ndmc.scenario.operations import OPERATIONS, evaluate_expression, picked
 from ndmc.typing import Floats, Integers, Matrix
 
 __all__ = ["NotSmoothError", "Slope", "differentiate"]

@@ -4,6 +4,7 @@ Nothing here draws a number or orders a computation: a `Scenario` is text unders
 """
 
 __all__ = [
+    "along",
     "by_label",
     "composing",
     "dependence",

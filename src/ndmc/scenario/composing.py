@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ndmc.dims import Dims
 from ndmc.errors import nearest
 from ndmc.label import LabelError
+from ndmc.scenario.along import EVENTS
 from ndmc.scenario.expressions import (
     BY_LABEL,
     DimensionError,
@@ -15,7 +16,7 @@ from ndmc.scenario.expressions import (
     ExpressionError,
     Variable,
 )
-from ndmc.scenario.operations import COMPARISONS, EVENTS, OPERATIONS
+from ndmc.scenario.operations import COMPARISONS, OPERATIONS
 from ndmc.scenario.units import NONE, TIME, Dimension, UnitSystem
 
 __all__ = ["Composer"]
@@ -101,17 +102,19 @@ class Composer:
         more = f" and {left} more" if left else ""
         return f": {', '.join(said)}{more}" if said else ""
 
-    def over(self, name: str, inner: Expression, dim: str) -> Expression:
-        """Return what a reduction makes of a dim; what its labels belong to is left.
+    def over(self, name: str, inner: Expression, *dims: str) -> Expression:
+        """Return what a reduction makes of some dims; what their labels belong to is left.
 
-        Reductions are ``sum``, ``mean``, ``min``, ``max``, ``prod`` and ``argmax``.
+        Reductions are ``sum``, ``mean``, ``min``, ``max``, ``prod`` and ``argmax``. What labels of
+        another of the dims belong to goes with them.
         """
-        axis = self._axis(f"{REDUCTIONS[name][1]} over {dim!r}", inner, dim)
-        if name == "argmax":
-            numbers = self._numbers(dim)
-            rest = self.dims.ordered({d for d in inner.dims if d != dim})
-            return Expression(rest, NONE, "argmax", (inner,), axis=axis, positions=numbers)
-        return self._reduced(name, inner, dim, self.dims.of.get(dim, ""))
+        for dim in dims:
+            if any(dim in self.dims.belongs.get(child, ()) for child in dims):
+                continue
+            self._axis(f"{REDUCTIONS[name][1]} over {dim!r}", inner, dim)
+            parent = self.dims.of.get(dim, "")
+            inner = self._reduced(name, inner, dim, "" if parent in dims else parent)
+        return inner
 
     def total(self, inner: Expression, wants: Collection[str]) -> Expression:
         """Return the sum over all dims but some, which the others may belong to."""
@@ -130,16 +133,22 @@ class Composer:
             dimension = dimension * TIME
         if name == "prod":
             dimension = self._plain(name, inner)
+        axis, numbers = inner.dims.index(dim), tuple[int, ...]()
+        if name == "argmax":
+            dimension, numbers, parent = NONE, self._numbers(dim), ""
         members = self.dims.members(dim, parent) if parent else ()
         left = self.dims.ordered({*rest, parent} if parent else rest)
-        axis, operation = inner.dims.index(dim), REDUCTIONS[name][0]
-        return Expression(left, dimension, operation, (inner,), axis=axis, members=members)
+        operation = REDUCTIONS[name][0]
+        return Expression(left, dimension, operation, (inner,), 0.0, "", axis, numbers, members)
 
     def within(self, inner: Expression, wants: Iterable[str]) -> Expression:
         """Return an expression with the labels of dims that belong to its own, where wanted."""
         for dim in inner.dims:
             if dim not in wants and dim in self.dims.full(wants):
                 child, positions = self.dims.parents(wants, dim)
+                if inner.operation == "series":
+                    own = tuple(inner.positions[at] for at in positions)
+                    return self.within(replace(inner, dims=(child,), positions=own), wants)
                 dims = self.dims.ordered({*inner.dims, child})
                 axis = inner.dims.index(dim)
                 each = Expression(
@@ -254,7 +263,8 @@ class Composer:
 
     def joined(self, word: str, left: Expression, right: Expression) -> Expression:
         """Return whether both conditions hold, or one or the other."""
-        left, right = self._condition(word, left), self._condition(word, right)
+        dims = self.dims.ordered({*left.dims, *right.dims})
+        left, right = (self.within(self._condition(word, one), dims) for one in (left, right))
         if left.operation == right.operation == "series" and left.dims == right.dims:
             both = zip(left.positions, right.positions, strict=True)
             holds = tuple(min(pair) if word == "and" else max(pair) for pair in both)

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
+from ndmc.scenario.along import EVENTS
 from ndmc.scenario.composing import REDUCTIONS, STEP, YEAR, Composer, described_dims
 from ndmc.scenario.expressions import Expression, ExpressionError, Variable
-from ndmc.scenario.operations import EVENTS, FUNCTIONS
+from ndmc.scenario.operations import FUNCTIONS
 from ndmc.scenario.syntax import AMOUNT, WORD, no_function, no_grammar, parse
 from ndmc.scenario.units import NONE, UnitError, UnitSystem
 
@@ -273,9 +274,7 @@ class _Reader(Composer):
             case [inner], [ast.keyword(arg="over", value=ast.List(elts=[_, *_] as some))] if (
                 name != "argmax" and all(isinstance(dim, ast.Name) for dim in some)
             ):
-                names = [ast.unparse(dim) for dim in some]
-                reduced = functools.partial(self.over, name)
-                return functools.reduce(reduced, names, self.visit(inner))
+                return self.over(name, self.visit(inner), *map(ast.unparse, some))
             case [inner, *others], _:
                 dims = self.visit(inner).dims
                 named = [ast.unparse(one) for one in others]
