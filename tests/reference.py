@@ -1067,3 +1067,21 @@ def controlled(results, scores, slopes, group):
         sums[batch][0] += 4 * inside - 2 * delta**2
         sums[batch][2] += 4 * every - tot**2 - (tot - 2 * delta) ** 2
     return sums
+
+
+def fill(points, years, rules):
+    """Return the value of each year where some have one, as rules say; None where none can tell."""
+
+    def known(year):
+        before, after = ([y for y in points if side(y)] for side in (year.__gt__, year.__lt__))
+        if year in points:
+            return points[year]
+        if "interpolate" in rules and before and after:
+            first, last = max(before), min(after)
+            share = Fraction(year - first, last - first)
+            return float(Fraction(points[first]) * (1 - share) + Fraction(points[last]) * share)
+        if "hold" in rules and points:
+            return points[max(before) if before else min(after)]
+        return 0.0 if "0" in rules else None
+
+    return [known(year) for year in years]

@@ -367,16 +367,19 @@ def such_years(
     Examples
     --------
     >>> such_years("1900", "year", ["1950", "1951"], ["1900", "1901.0", "1950"])
-    ' (2 such rows); remove these rows, or start the years earlier'
+    " (2 such rows); remove these rows, or start the years earlier; they may stay where the \
+parameter says 'missing' (interpolate, hold or 0)"
     """
     if dim not in YEARLY or not (where := side(text, years)):
         return ""
     counted = Counter(texts).items()
     count = sum(n for one, n in counted if side(plain_label(dim, one), years) == where)
     remedy = "start the years earlier" if where == "before" else "end the years later"
-    remedy = f", or {remedy}" if dim == "year" else ""
-    many = f" ({count} such {what}); remove these {what}"
-    return (many if count > 1 else "; remove it") + remedy
+    many = f" ({count} such {what}); remove these {what}" if count > 1 else "; remove it"
+    if dim != "year":
+        return many
+    stay = f"{'they' if count > 1 else 'it'} may stay where the parameter says 'missing'"
+    return f"{many}, or {remedy}; {stay} (interpolate, hold or 0)"
 
 
 def _no_year(text: str, dim: str, years: Sequence[str]) -> str:

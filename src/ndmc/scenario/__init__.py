@@ -26,6 +26,5 @@ __all__ = [
     "starter",
     "stream_names",
     "syntax",
-    "tables",
     "units",
 ]

@@ -15,15 +15,21 @@ import numpy.typing as npt
 from ndmc.errors import InputError, nearest
 from ndmc.scenario.cell_changes import CellChanges, cell_changes
 from ndmc.scenario.coded import Coded, alike, groups
-from ndmc.scenario.distributions import KEYS, SPREAD, MarginalError, marginals, superfluous
+from ndmc.scenario.distributions import (
+    KEYS,
+    SPREAD,
+    WITH_UNIT,
+    MarginalError,
+    marginals,
+    superfluous,
+)
+from ndmc.scenario.given_cells import ZERO, GivenCells
 from ndmc.scenario.marginals import Marginals, joined
-from ndmc.scenario.parameter_values import WITH_UNIT, read_values
+from ndmc.scenario.parameter_values import read_values
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.quality import NORMAL_UP_TO, Rating
 from ndmc.scenario.quality_reader import Scorer
 from ndmc.scenario.schema import GradeEntry, ParameterEntry
-from ndmc.scenario.table_cells import GivenCells
-from ndmc.scenario.tables import Table
 from ndmc.scenario.units import UnitError
 from ndmc.scenario.written import BY_CONFIDENCE, WrittenParameter
 from ndmc.typing import Floats, Integers
@@ -57,7 +63,6 @@ class CellReader:
     parameter: WrittenParameter
     factor: float
     given: GivenCells
-    table: Table | None
     origins: Origins
 
     @property
@@ -68,10 +73,9 @@ class CellReader:
     @classmethod
     def of(cls, parameter: WrittenParameter, factor: float) -> CellReader:
         """Return the reader of what a parameter gives of its cells."""
-        given, table = read_values(parameter)
-        path = table.path if table else None
-        origins = Origins(parameter, path, given.lines, cell_changes(parameter))
-        return cls(parameter, factor, given, table, origins)
+        given = read_values(parameter)
+        origins = Origins(parameter, given.tables, given.lines, cell_changes(parameter))
+        return cls(parameter, factor, given, origins)
 
     @property
     def entry(self) -> ParameterEntry:
@@ -130,16 +134,16 @@ class CellReader:
         if words is None:
             message = "grade: by_confidence needs a table with a column 'confidence'"
             raise self.parameter.error(message, "grade")
-        for word in words.distinct:
+        for word in words.at(self.given.filled != ZERO).distinct:
             if word not in file.confidence:
                 cell = int((words.codes == words.values.index(word)).argmax())
                 message = f"confidence {word!r} is not mapped to a grade"
                 message = f"{message}; {nearest(word, file.confidence)}"
                 raise InputError(message, self.origins.where(cell))
-        return Coded(tuple(file.confidence[word] for word in words.values), words.codes)
+        return Coded(tuple(file.confidence.get(word, "") for word in words.values), words.codes)
 
     def _grade(self, name: str) -> GradeEntry | None:
-        return None if self.entry.grade is None else self.parameter.within.file.grades[name]
+        return None if self.entry.grade is None else self.parameter.within.file.grades.get(name)
 
     def _scorer(self, grade_name: str) -> Scorer | None:
         """Return what rates a cell: its parameter's own quality, or that of its grade."""
@@ -147,14 +151,14 @@ class CellReader:
         document, dims = self.parameter.within.document, self.parameter.dims
         if entry.quality:
             at: tuple[str, ...] = (*self.parameter.key, "quality")
-            return Scorer(document, entry.quality, at, self.table, dims)
+            return Scorer(document, entry.quality, at, self.given.tables.values, dims)
         if grade is None or grade.quality is None:
             return None
         if entry.distribution and superfluous({entry.distribution}, {"cv"}):
             return None
         spread = next((key for key in SPREAD if getattr(entry, key) is not None), "")
         at = ("grades", grade_name, "quality")
-        return Scorer(document, grade.quality, at, self.table, dims, spread)
+        return Scorer(document, grade.quality, at, self.given.tables.values, dims, spread)
 
     # --- cells that are read alike --------------------------------------------------------------
 
@@ -162,6 +166,8 @@ class CellReader:
         """Return cells of the same grade and unit that have the same numbers."""
         given = self.given
         columns = [grades.codes, *(np.isnan(n).astype(int) for n in given.numbers.values())]
+        if (given.filled == ZERO).any():
+            columns.append((given.filled == ZERO).astype(int))
         if "unit" in given.words:
             columns.append(given.words["unit"].codes)
         if "distribution" in given.words:
@@ -169,6 +175,8 @@ class CellReader:
         return groups(columns, len(given.lines))
 
     def _some(self, cells: Integers, grade_name: str) -> _Some:
+        if self.given.filled[cells[0]] == ZERO:
+            return self._zero(cells)
         numbers = {key: n[cells] for key, n in self.given.numbers.items()}
         numbers = {key: n for key, n in numbers.items() if not np.isnan(n[0])}
         by_label = self.given.words.get("distribution")
@@ -200,14 +208,21 @@ class CellReader:
             parts.append((members, found))
         return _Some(joined(parts, len(cells)), ratings, of_zero)
 
+    def _zero(self, cells: Integers) -> _Some:
+        """Return cells that are 0 where no change makes something else of them: exactly that."""
+        numbers = {"value": np.zeros(len(cells))}
+        if self.changes:
+            numbers = self.changes.replaced(numbers, cells, 1.0)
+            numbers["value"] = numbers["value"] * self.factor
+            numbers = self.changes.moved(numbers, cells, "constant", self.factor)
+        found = self._marginals("constant", numbers, cells)
+        return _Some(found, alike(None, len(cells)), np.zeros(len(cells), dtype=np.bool_))
+
     def _row_scale(self, cell: int) -> float:
         """Return what the unit of a row is in that of the parameter."""
         words = self.given.words
-        unit = words["unit"][cell] if "unit" in words else ""
-        if not unit or unit == self.entry.unit:
-            return 1.0
         try:
-            return float(f"{self.parameter.scale_of(unit):.15g}")
+            return self.parameter.row_scale(words["unit"][cell] if "unit" in words else "")
         except UnitError as wrong:
             raise InputError(str(wrong), self.origins.where(cell)) from None
 

@@ -116,7 +116,7 @@ def _check_has_value(file: ScenarioFile, name: str) -> None:
     given = next((key for key in KEYS if getattr(entry, key, None) is not None), "grade")
     remedy = f"change a key of it, such as parameters.{name}.{given}"
     if entry.table:
-        message += f", but those in {entry.table}"
+        message += f", but those in {', '.join(entry.tables)}"
         remedy += f", or change all or some of them, such as {name}=x1.2 or '{name}[...]=5'"
     raise InputError(f"{message}; {remedy}", f"--set {name}")
 

@@ -6,14 +6,15 @@ import re
 from collections.abc import Container, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.distributions import KEYS, OWN, SPREAD, ignored, superfluous
 from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
+from ndmc.scenario.given_cells import GIVEN, GivenCells
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.schema import SAYING, FigureEntry, ParameterEntry, ScenarioFile
-from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
 
@@ -93,12 +94,28 @@ def check_figures(table: Table) -> None:
 
 
 def ignored_numbers(
-    parameter: WrittenParameter, table: Table | None, given: GivenCells, kinds: set[str]
+    parameter: WrittenParameter, given: GivenCells, kinds: set[str]
 ) -> Iterator[InputError]:
     """Yield what is wrong with numbers, keys or columns, that the distributions would ignore."""
+    if len(given.tables.values) == 1:
+        yield from _ignored(parameter, given, kinds, given.tables.values[0], np.True_)
+        return
+    for part, table in enumerate(given.tables.values):
+        own = given.tables.codes == part
+        yield from _ignored(parameter.of_table(part), given, kinds, table, own)
+
+
+def _ignored(
+    parameter: WrittenParameter,
+    given: GivenCells,
+    kinds: set[str],
+    table: Table | None,
+    cells: npt.NDArray[np.bool_] | np.bool_,
+) -> Iterator[InputError]:
+    """Yield the same for the cells of one table, or of none."""
     entry, header = parameter.entry, table.header if table else ()
     own = {key for key in (*KEYS, *OWN) if getattr(entry, key, None) is not None}
-    rows = {key: ~np.isnan(numbers) for key, numbers in given.numbers.items() if table}
+    rows = {key: ~np.isnan(numbers) & cells for key, numbers in given.numbers.items() if table}
     columns = {key for key, are_given in rows.items() if are_given.any()}
     for keys, message in ignored(kinds, own, columns):
         name = value_column(entry, header) if keys == ("value",) else keys[-1]
@@ -123,6 +140,7 @@ def ignored_spreads(
     for grade in grades.distinct:
         kinds = kinds_of(parameter.entry, parameter.within.file, [grade])
         own = np.array([value == grade for value in grades.values])[grades.codes]
+        own &= given.filled == GIVEN
         for key in sorted(superfluous(kinds, {*SPREAD} & {*given.numbers})):
             cells = np.flatnonzero(own & (np.nan_to_num(given.numbers[key]) != 0))
             if len(cells):
@@ -148,5 +166,6 @@ def _readers(parameter: WrittenParameter) -> Iterator[tuple[ParameterEntry, Scen
     """Yield what reads the table of a parameter, now, in the file as written, and in variants."""
     for file in parameter.within.versions():
         for entry in file.parameters.values():
-            if entry.table == parameter.entry.table and not entry.wide:
-                yield entry, file
+            for alone in entry.alone:
+                if alone.table == parameter.entry.table and not alone.wide:
+                    yield alone, file

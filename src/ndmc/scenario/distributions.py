@@ -28,7 +28,10 @@ _ROUNDING = 1e-6
 
 KEYS = ("value", "mean", "cv", "sd", "low", "mode", "high", "mu", "sigma")
 
-#: Those that are not in the unit of the parameter.
+#: Those that are in the unit of the parameter.
+WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
+
+#: Those that are not.
 WITHOUT_UNIT = ("cv", "mu", "sigma")
 
 #: Numbers in messages that are.

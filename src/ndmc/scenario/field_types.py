@@ -31,6 +31,9 @@ Distribution = Literal[
 #: Of a parameter, not of a grade: that of shares which sum to 1 along one of its dims.
 OwnDistribution = Distribution | Literal["dirichlet"]
 
+#: What cells may be that are not given, in the order in which they leave others some to fill.
+FILLING = ("interpolate", "hold", "0")
+
 Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
 
 Method = Literal["laner", "pedigree", "pedigree_empirical", "hedbrant_soerme"]
@@ -169,6 +172,17 @@ def _declarations(given: Any) -> Any:
     return given
 
 
+def _missing(given: Any) -> Any:
+    words = [str(one) for one in (given if isinstance(given, list) else [given])]
+    for word in words:
+        if word not in FILLING:
+            raise ValueError(f"found {word!r}; {nearest(word, FILLING)}")
+    if words != [word for word in FILLING if word in words] or not words:
+        order = ", ".join(word for word in FILLING if word in words) or FILLING[-1]
+        raise ValueError(f"each word fills what the one before it leaves; write [{order}]")
+    return tuple(words)
+
+
 def _along(given: Any) -> Any:
     if isinstance(given, str):
         raise ValueError(f"{given!r} names no dim; write it for each, such as {{year: {given}}}")
@@ -206,6 +220,13 @@ Labels = Annotated[
 
 #: A name is a folder of a store, with a suffix behind it: file systems allow 255 characters.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=200)]
+
+_Filling = Literal[0, "hold", "interpolate"]
+
+Missing = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_missing, json_schema_input_type=_Filling | list[_Filling]),
+]
 
 Score = Annotated[int, BeforeValidator(_score, json_schema_input_type=int)]
 

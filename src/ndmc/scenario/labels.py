@@ -15,19 +15,16 @@ from ndmc.scenario.schema import ScenarioFile
 
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
 
+_YEAR = re.compile(r"[1-9][0-9]{0,3}")
+
 _MAX_YEARS = 2000
 
 
 def read_dims(document: Document, file: ScenarioFile) -> Dims:
-    match = _YEARS.fullmatch(file.years)
-    if not match:
-        raise document.error(f"years is {file.years!r}; {years_advice(file.years)}", "years")
-    first, last = int(match[1]), int(match[2])
-    if last < first:
-        message = f"years run backwards, from {first} to {last}; write {last}..{first}"
-        raise document.error(message, "years")
-    if last - first >= _MAX_YEARS:
-        raise document.error(f"more than {_MAX_YEARS} years", "years")
+    try:
+        first, last = first_and_last(file.years)
+    except ValueError as wrong:
+        raise document.error(str(wrong), "years") from None
     labels, groups = dict[str, tuple[str, ...]](), dict[str, dict[str, tuple[str, ...]]]()
     belongs = dict[str, dict[str, tuple[int, ...]]]()
     for name in _parents_first(document, file):
@@ -65,6 +62,35 @@ def _with_parents(document: Document, file: ScenarioFile, name: str) -> list[str
             raise document.error(message, "dims", chain[0], "of")
         chain.insert(0, parent)
     return chain
+
+
+def is_year(text: str) -> bool:
+    """Whether a text may be a year, of a scenario or of none."""
+    return bool(_YEAR.fullmatch(text))
+
+
+def first_and_last(years: str) -> tuple[int, int]:
+    """Return the first and the last of some years.
+
+    Raises
+    ------
+    ValueError
+        If they are not written so, run backwards, or are too many.
+
+    Examples
+    --------
+    >>> first_and_last("2001..2021")
+    (2001, 2021)
+    """
+    match = _YEARS.fullmatch(years)
+    if not match:
+        raise ValueError(f"years is {years!r}; {years_advice(years)}")
+    first, last = int(match[1]), int(match[2])
+    if last < first:
+        raise ValueError(f"years run backwards, from {first} to {last}; write {last}..{first}")
+    if last - first >= _MAX_YEARS:
+        raise ValueError(f"more than {_MAX_YEARS} years")
+    return first, last
 
 
 def _age_labels(

@@ -52,6 +52,7 @@ def read_parameter(written: Written, name: str) -> Parameter:
         composition=composition,
         title=entry.title,
         note=entry.note,
+        passed_over=reader.given.passed_over,
     )
 
 
@@ -84,11 +85,12 @@ def _range(parameter: WrittenParameter, factor: float) -> tuple[float, float] | 
 def _refuse_superfluous(reader: CellReader, grades: Coded[str]) -> None:
     """Refuse numbers of the parameter that its distribution would ignore."""
     parameter = reader.parameter
-    kinds = kinds_of(parameter.entry, parameter.within.file, grades.distinct)
+    said = [*filter(None, grades.distinct)] or [""]  # but for cells that are not given
+    kinds = kinds_of(parameter.entry, parameter.within.file, said)
     if parameter.entry.quality and superfluous(kinds, {"cv"}):
         message = f"a quality means nothing to {' or '.join(sorted(kinds))}; remove it"
         raise parameter.error(message, "quality")
-    Mistakes(ignored_numbers(parameter, reader.table, reader.given, kinds)).end()
+    Mistakes(ignored_numbers(parameter, reader.given, kinds)).end()
     if len(kinds) > 1:
         Mistakes(ignored_spreads(parameter, reader.origins, reader.given, grades)).end()
 

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, nearest
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.scenario.by_label import ELSE, ByLabelError, keys_of_labels
-from ndmc.scenario.columns import refuse_lookalikes, value_column
-from ndmc.scenario.distributions import KEYS, SPREAD, WITHOUT_UNIT
+from ndmc.scenario.coded import Coded, alike
+from ndmc.scenario.distributions import WITH_UNIT, WITHOUT_UNIT
+from ndmc.scenario.gaps import filled
+from ndmc.scenario.given_cells import GIVEN, GivenCells, Rows, ordered, what_to_say, with_labels
 from ndmc.scenario.inline_values import InlineValues, is_own
-from ndmc.scenario.quality_reader import SCORED
-from ndmc.scenario.schema import ParameterEntry, ScenarioFile
-from ndmc.scenario.table_cells import GivenCells, Wanted, read_cells
-from ndmc.scenario.tables import Table
-from ndmc.scenario.written import WrittenParameter, grades_of
-from ndmc.typing import Integers
-
-#: Numbers in the unit of the parameter.
-WITH_UNIT = ("value", "mean", "sd", "low", "mode", "high")
+from ndmc.scenario.labels import is_year
+from ndmc.scenario.table_sources import rows_of
+from ndmc.scenario.written import WrittenParameter
+from ndmc.typing import Floats, Integers
 
 # More than 1 GB of numbers.
 _MAX_CELLS = 10_000_000
 
 
-def read_values(parameter: WrittenParameter) -> tuple[GivenCells, Table | None]:
-    """Return what is given of every cell, and the table if any.
+def read_values(parameter: WrittenParameter) -> GivenCells:
+    """Return what is given of every cell.
 
     Raises
     ------
@@ -43,78 +39,86 @@ def read_values(parameter: WrittenParameter) -> tuple[GivenCells, Table | None]:
     if size > _MAX_CELLS:
         message = f"{size:,} cells along its dims, but at most {_MAX_CELLS:,} are read"
         raise parameter.error(f"{message}; split the parameter, or leave out a dim", "dims")
+    if {"hold", "interpolate"} & {*entry.missing} and "year" not in parameter.dims:
+        message = f"{entry.missing[0]} goes from year to year, and this parameter has no dim year"
+        raise parameter.error(f"{message}; say 'missing: 0' if absent cells are 0", "missing")
     if entry.table is None:
         for only in ("column", "wide"):
             if getattr(entry, only) is not None:
                 raise parameter.error(f"{only!r} needs a table", only)
-        return _inline(parameter, size), None
+        return _inline(parameter, size)
     if entry.value is not None:
         raise parameter.error("give either value or table, not both", "value")
-    table = parameter.within.table(entry.table, *parameter.key, "table")
-    return _tabled(parameter, table), table
-
-
-# --- in a table -----------------------------------------------------------------------------------
-
-
-def _tabled(parameter: WrittenParameter, table: Table) -> GivenCells:
-    entry, dims, every = parameter.entry, parameter.dims, parameter.within.dims
-    if entry.wide is not None and entry.wide not in dims:
-        message = f"wide: {entry.wide!r} is not a dim of this parameter"
-        raise parameter.error(f"{message}; {nearest(entry.wide, dims)}", "wide")
-    refuse_lookalikes(parameter, table)
-    column = value_column(entry, table.header)
-    if not entry.column and {"mean", "value"} <= {*table.header}:
-        message = "give either a column mean or a column value, or say which: 'column: value'"
-        raise InputError(message, table.where())
-    if entry.column and entry.column not in table.header:
-        message = f"{entry.table} has no column {column!r}; {nearest(column, table.header)}"
-        raise parameter.error(message, "column")
-    cells = read_cells(table, dims, every, _wanted(parameter, table, column), entry.wide)
-    numbers = {("value" if k == column else k): v for k, v in cells.numbers.items()}
-    return replace(cells, numbers=numbers)
-
-
-def _wanted(parameter: WrittenParameter, table: Table, column: str) -> Wanted:
-    """Return the columns that are read besides labels."""
-    entry, dims = parameter.entry, parameter.dims
-    numbers = [c for c in (*KEYS, column) if c in table.header and c not in dims]
-    if not numbers and not entry.wide and set(dims) <= set(table.header):
-        message = f"no column {column!r}; {table.instead_of(column)}"
-        message += "" if entry.column else " (or name the one that holds the value under 'column')"
-        raise InputError(message, table.where())
-    if entry.column:
-        numbers = [c for c in numbers if c == column or c not in ("value", "mean")]
-    words, gaps = ["source", "confidence", "unit"], list[str]()
-    if _may_be_scored(entry, parameter.within.file):
-        # A row without scores may say its own spread, so these may be empty.
-        gaps = [c for c in numbers if c in SPREAD and c != column]
-        words += SCORED
-    return Wanted(
-        numbers=tuple(dict.fromkeys(c for c in numbers if c not in gaps)),
-        gaps=tuple(gaps),
-        words=tuple(c for c in words if c in table.header and c not in numbers),
-    )
-
-
-def _may_be_scored(entry: ParameterEntry, file: ScenarioFile) -> bool:
-    grades = (file.grades.get(name) for name in grades_of(entry, file))
-    return entry.quality is not None or any(grade and grade.quality for grade in grades)
-
-
-# --- in the file ----------------------------------------------------------------------------------
+    rows = rows_of(parameter)
+    if parameter.may_lie_outside or isinstance(entry.table, list):
+        return filled(parameter, rows)
+    return ordered(rows, parameter.dims)
 
 
 def _inline(parameter: WrittenParameter, size: int) -> GivenCells:
     entry = parameter.entry
     if all(getattr(entry, key, None) is None for key in (*WITH_UNIT, *WITHOUT_UNIT, "values")):
         raise parameter.error("no value; give value, table, or the numbers of the distribution")
-    lines = np.broadcast_to(np.int64(0), size)
+    by_label = isinstance(entry.value, dict)
+    if entry.missing and not by_label:
+        message = "'missing' means nothing to what is given for all cells at once; remove it"
+        raise parameter.error(message, "missing")
+    if parameter.may_lie_outside and by_label:
+        return filled(parameter, _points(parameter))
     if entry.value is None:
-        return GivenCells(lines, {}, {})
+        return _cells({}, {}, size)
     values, which = InlineValues(parameter), np.empty(size, dtype=np.int64)
-    _fill(values, which, entry.value, _All.of(parameter))
-    return GivenCells(lines, values.columns(which), values.words(which))
+    dims = parameter.within.dims
+    _fill(values, dims, which, entry.value, _All.of(parameter, dims))
+    return _cells(values.columns(which), values.words(which), size)
+
+
+def _cells(numbers: dict[str, Floats], words: dict[str, Coded[str]], size: int) -> GivenCells:
+    """Return the cells of no table."""
+    return GivenCells(
+        lines=np.broadcast_to(np.int64(0), size),
+        numbers=numbers,
+        words=words,
+        tables=alike(None, size),
+        filled=np.broadcast_to(np.int8(GIVEN), size),
+    )
+
+
+# --- points ---------------------------------------------------------------------------------------
+
+
+def _points(parameter: WrittenParameter) -> Rows:
+    """Return the values that are given as the rows of a table would be."""
+    value, dims = parameter.entry.value, parameter.within.dims
+    years = {year for year in _years(value, parameter.nested) if is_year(year)}
+    more = sorted(years.difference(dims.labels["year"]), key=int)
+    dims = with_labels(dims, "year", (*dims.labels["year"], *more))
+    size = dims.size(parameter.dims)
+    if size > 2 * _MAX_CELLS:
+        raise parameter.error("too many cells in the years that are given; use a table", "value")
+    values, which = InlineValues(parameter), np.full(size, -1)
+    _fill(values, dims, which, value, _All.of(parameter, dims))
+    given = np.flatnonzero(which >= 0)
+    along = np.unravel_index(given, dims.shape(parameter.dims)) if parameter.dims else ()
+    return Rows(
+        dims=dims,
+        tables=alike(None, len(given)),
+        lines=np.zeros(len(given), dtype=np.int64),
+        labels=dict(zip(parameter.dims, along, strict=True)),
+        numbers=values.columns(which[given]),
+        words=values.words(which[given]),
+    )
+
+
+def _years(found: Any, named: Sequence[str]) -> Iterator[str]:
+    """Yield the years among the keys of values."""
+    for key, inner in found.items() if named and isinstance(found, dict) else ():
+        if named[0] == "year":
+            yield plain_label("year", key)
+        yield from _years(inner, named[1:])
+
+
+# --- values by label ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,9 @@ class _All:
     along: dict[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, parameter: WrittenParameter) -> _All:
+    def of(cls, parameter: WrittenParameter, dims: Dims) -> _All:
         """Return all cells of a parameter, whose parents are named before what belongs to them."""
-        sizes = zip(parameter.dims, parameter.within.dims.shape(parameter.dims), strict=True)
+        sizes = zip(parameter.dims, dims.shape(parameter.dims), strict=True)
         return cls(parameter.nested, {dim: tuple(range(size)) for dim, size in sizes})
 
     def labelled(self, dims: Dims) -> dict[str, _All]:
@@ -140,28 +144,36 @@ class _All:
             found[label] = _All(tuple(rest), {**self.along, child: some})
         return found
 
-    def places(self, dims: Dims) -> Integers:
-        """Return the numbers of the cells."""
-        shape = dims.shape(self.along)
-        return np.ravel_multi_index(np.ix_(*self.along.values()), shape).reshape(-1)
+    def places(self, dims: Dims, years: int) -> Integers:
+        """Return the numbers of the cells, those of the first years only where none is named."""
+        if not self.along:
+            return np.zeros(1, dtype=np.int64)
+        along = dict(self.along)
+        if "year" in self.named:
+            along["year"] = along["year"][:years]
+        return np.ravel_multi_index(np.ix_(*along.values()), dims.shape(along)).reshape(-1)
 
 
-def _fill(values: InlineValues, which: Integers, found: Any, cells: _All, *at: str) -> None:
-    """Write which value it is that is found at a key to the cells that lie there."""
-    parameter, dims = values.parameter, values.parameter.within.dims
+def _fill(
+    values: InlineValues, dims: Dims, which: Integers, found: Any, cells: _All, *at: str
+) -> None:
+    """Write which value is found at a key to the cells there; ``dims`` may have more years."""
+    parameter, known = values.parameter, values.parameter.within.dims
     own = bool(cells.named) and is_own(found, cells.named[0], parameter)
     if not cells.named or not isinstance(found, dict) or own:
-        which[cells.places(dims) if cells.along else 0] = values.add(found, *at)
+        which[cells.places(dims, len(known.years))] = values.add(found, *at)
         return
     labelled, dim = cells.labelled(dims), cells.named[0]
     keys = _keys(parameter, found, dim, labelled, *at)
-    if missing := [label for label in labelled if label not in keys]:
+    missing = [label for label in labelled if label not in keys]
+    if missing and not parameter.may_lie_outside:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         message = f"no value for {pairs({dim: missing[0]})}{more}; every label needs one, "
-        message += "or all others one: else"
+        message += f"or all others one: else; {what_to_say(cells.named)}"
         raise parameter.error(message, "value", *at)
     for label, key in keys.items():
-        _fill(values, which, found[key], labelled[label], *at, key)
+        if key != ELSE or label in known.labels[dim]:
+            _fill(values, dims, which, found[key], labelled[label], *at, key)
 
 
 def _keys(

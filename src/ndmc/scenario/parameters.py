@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from ndmc.scenario.coded import Coded
 from ndmc.scenario.dependence import Errors
 from ndmc.scenario.marginals import Marginals
 from ndmc.scenario.quality import Rating
+from ndmc.scenario.tables import Table
 from ndmc.scenario.units import Dimension
 from ndmc.scenario.written import WrittenParameter
 from ndmc.typing import Integers
@@ -23,13 +23,13 @@ __all__ = ["Parameter"]
 
 @dataclass(frozen=True)
 class Origins:
-    """Where the cells of a parameter are written: in a table, on ``lines``, or in the file.
+    """Where the cells of a parameter are written: in tables, on ``lines``, or in the file.
 
     Of those that are changed by themselves it is where the change is.
     """
 
     parameter: WrittenParameter
-    table: Path | None
+    tables: Coded[Table | None]
     lines: Integers
     changes: CellChanges | None = None
 
@@ -42,8 +42,9 @@ class Origins:
         """Return ``file:line`` of a cell."""
         if changed := self.changes.where(cell) if self.changes else "":
             return changed
-        if self.table:
-            return f"{self.table}:{self.lines[cell]}"
+        table, line = self.tables[cell], int(self.lines[cell])
+        if table and line:
+            return table.where(line)
         labels, parameter = self._labels(cell), self.parameter
         entry, dims = parameter.entry, parameter.within.dims
         path = path_to(entry.value, {dim: labels[dim] for dim in parameter.nested}, dims)
@@ -74,7 +75,8 @@ class Parameter:
     say it; the marginals of a ``composition`` are those of its cells before they are divided, but
     for means and what draws can reach. What differs by cell is in array
     order: the rating is None where there are no scores, and a cell is ``of_zero`` that has no
-    spread because its cv is a share of 0.
+    spread because its cv is a share of 0. What is given of years that the scenario does not have
+    is ``passed_over``, in words.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Parameter:
     composition: Composition | None = None
     title: str = ""
     note: str = ""
+    passed_over: str = ""
 
     @property
     def uncertain(self) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 from ndmc.errors import warn
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.scenario import Scenario
-from ndmc.scenario.tables import parse_table
 
 _PERCENT = ("%", "percent")
 
@@ -37,8 +36,9 @@ def _is_said(scenario: Scenario, parameter: Parameter) -> bool:
         return parameter.range[1] > parameter.factor
     if entry.table is None:
         return any("%" in one for one in _leaves(entry.value) if isinstance(one, str))
-    table = parse_table(scenario.tables[entry.table], scenario.folder / entry.table)
-    return "unit" in table.header
+    if isinstance(entry.table, list) and all(one.unit for one in entry.table):
+        return True
+    return any("unit" in scenario.header(table) for table in entry.tables)
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -12,10 +12,10 @@ from ndmc.errors import InputError
 from ndmc.scenario.coded import Coded, groups
 from ndmc.scenario.distributions import SPREAD
 from ndmc.scenario.document import Document
+from ndmc.scenario.given_cells import GivenCells
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.quality import BASIC, EXPERT, INDICATORS, SENSITIVE, Rating, ScoreError, rate
 from ndmc.scenario.schema import QualityEntry
-from ndmc.scenario.table_cells import GivenCells
 from ndmc.scenario.tables import Table
 from ndmc.typing import Integers
 
@@ -32,7 +32,7 @@ _NEAR = 0.85
 
 @dataclass(frozen=True)
 class Scorer:
-    """Rates the cells of a parameter by a ``quality`` entry and the columns of a table.
+    """Rates the cells of a parameter by a ``quality`` entry and the columns of its tables.
 
     ``key`` is where the entry stands; ``dims`` are the columns that hold labels, whatever
     their names; ``spread`` is the key of the parameter, if any, that overrides the entry.
@@ -41,7 +41,7 @@ class Scorer:
     document: Document
     entry: QualityEntry
     key: tuple[str, ...]
-    table: Table | None
+    tables: tuple[Table | None, ...]
     dims: tuple[str, ...]
     spread: str = ""
 
@@ -54,7 +54,7 @@ class Scorer:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the table that are read."""
+        """The columns of tables that are read."""
         names = INDICATORS[self.entry.method]
         if self.entry.method == "laner":
             names += _LEVELS
@@ -94,9 +94,9 @@ class Scorer:
         return Coded(tuple(found), codes)
 
     def _rated(self, given: GivenCells, cell: int, row: Mapping[str, str], where: str) -> Rating:
-        line = int(given.lines[cell])
+        table, line = given.tables[cell], int(given.lines[cell])
         try:
-            scores = self._scores(line, row)
+            scores = self._scores(table, line, row)
             levels = self._levels(row, scores)
             rounded = self.entry.rounded is not False
             return rate(self.entry.method, scores, levels, rounded=rounded)
@@ -106,9 +106,11 @@ class Scorer:
                 raise InputError(str(wrong), where) from None
             raise self.document.error(str(wrong), *self.key, wrong.item) from None
 
-    def _scores(self, line: int, row: Mapping[str, str]) -> dict[str, float]:
+    def _scores(self, table: Table | None, line: int, row: Mapping[str, str]) -> dict[str, float]:
         found = {
-            name: self._number(line, name, text) for name, text in row.items() if _LEVEL not in name
+            name: _number(table, line, name, text)
+            for name, text in row.items()
+            if table and _LEVEL not in name
         }
         own = self.own
         if EXPERT in found:
@@ -116,14 +118,6 @@ class Scorer:
         elif found:
             own.pop(EXPERT, None)
         return own | found
-
-    def _number(self, line: int, name: str, text: str) -> float:
-        assert self.table is not None
-        number = self.table.number(line, name, text)
-        if name != BASIC and not text.isdecimal():
-            message = f"column {name!r} holds {text!r}; a score must be a whole number such as 2"
-            raise InputError(message, self.table.where(line))
-        return number
 
     def _levels(self, row: Mapping[str, str], scores: Mapping[str, float]) -> dict[str, str]:
         """Return the level of each score: the row comes before the key, one before all."""
@@ -163,11 +157,20 @@ class Scorer:
             raise self.document.error(message, *self.key, "rounded")
 
     def _check_header(self) -> None:
-        for name in self.table.header if self.table else ():
-            near = difflib.get_close_matches(name, self.columns, n=1, cutoff=_NEAR)
-            if near and name not in self.columns and name not in self.dims:
-                message = f"the column {name!r} is not read; did you mean {near[0]!r}?"
-                raise InputError(message, self.table.where() if self.table else "")
+        for table in filter(None, self.tables):
+            for name in table.header:
+                near = difflib.get_close_matches(name, self.columns, n=1, cutoff=_NEAR)
+                if near and name not in self.columns and name not in self.dims:
+                    message = f"the column {name!r} is not read; did you mean {near[0]!r}?"
+                    raise InputError(message, table.where())
+
+
+def _number(table: Table, line: int, name: str, text: str) -> float:
+    number = table.number(line, name, text)
+    if name != BASIC and not text.isdecimal():
+        message = f"column {name!r} holds {text!r}; a score must be a whole number such as 2"
+        raise InputError(message, table.where(line))
+    return number
 
 
 def _refuse_means(given: GivenCells, cells: Integers, origins: Origins) -> None:

@@ -14,6 +14,7 @@ from ndmc.legible import few_lines
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
+from ndmc.scenario.tables import parse_table
 from ndmc.scenario.units import UnitSystem
 
 __all__ = ["Figure", "Scenario", "hash_of"]
@@ -72,6 +73,10 @@ class Scenario:
     def heading(self) -> str:
         """Its title, or its name if it has none."""
         return self.file.title or self.name
+
+    def header(self, table: str) -> tuple[str, ...]:
+        """Return the names of the columns of one of its tables."""
+        return parse_table(self.tables[table], self.folder / table).header
 
     @functools.cached_property
     def hash(self) -> str:

@@ -20,6 +20,7 @@ from ndmc.scenario.field_types import (
     Line,
     Members,
     Method,
+    Missing,
     Name,
     Number,
     OwnDistribution,
@@ -108,15 +109,31 @@ class GradeEntry(_Entry):
     errors: Along = Field(None, description="per dim: shared, independent, ar1(rho) or mixed(w)")
 
 
+class TableEntry(_Entry):
+    """One of several tables of a parameter, and the years it is for."""
+
+    table: str
+    years: Years = Field(description="first and last year, such as 1990..2010")
+    column: str | None = None
+    wide: str | None = None
+    unit: Text | None = None
+    source: str = ""
+
+
 class ParameterEntry(_Entry):
     """A labelled input with unit, source and uncertainty."""
 
     unit: Text
     dims: Annotated[list[str], BeforeValidator(as_it_stands)] = []
     value: Any = Field(None, description="a number, or a mapping of labels to numbers")
-    table: str | None = Field(None, description="a CSV file in the scenario's folder")
+    table: str | Annotated[list[TableEntry], Field(min_length=1)] | None = Field(
+        None, description="a CSV file in the scenario's folder, or several, each for its years"
+    )
     column: str | None = Field(None, description="the column that holds the value")
     wide: str | None = Field(None, description="the dim whose labels are columns of the table")
+    missing: Missing = Field(
+        (), description="what cells are that are not given; of several the first that can tell"
+    )
     grade: str | None = None
     distribution: OwnDistribution | None = None
     along: str | None = Field(None, description="the dim along which dirichlet shares sum to 1")
@@ -146,6 +163,26 @@ class ParameterEntry(_Entry):
     title: Line = ""
     note: Line = ""
     source: str = ""
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of its tables."""
+        if isinstance(self.table, list):
+            return [one.table for one in self.table]
+        return [self.table] if self.table else []
+
+    @property
+    def alone(self) -> list[ParameterEntry]:
+        """The same with each of its tables as its only one."""
+        if not isinstance(self.table, list):
+            return [self]
+        own = {"column": self.column, "wide": self.wide}
+        return [
+            self.model_copy(
+                update={"table": one.table, **{key: getattr(one, key) or own[key] for key in own}}
+            )
+            for one in self.table
+        ]
 
 
 class FlowEntry(_Entry):

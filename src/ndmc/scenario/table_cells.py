@@ -10,7 +10,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,12 +19,23 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, Mistakes, shortened
 from ndmc.label import pairs, plain_label, such_years, unknown_label
 from ndmc.legible import shown
-from ndmc.scenario.coded import Coded
+from ndmc.scenario.coded import Coded, alike
+from ndmc.scenario.given_cells import (
+    GivenCells,
+    Rows,
+    ordered,
+    some_of,
+    with_labels,
+)
+from ndmc.scenario.labels import is_year
 from ndmc.scenario.tables import Table, is_number, parser
 from ndmc.typing import Array, Floats, Integers
 
 # As many texts are split into columns at once as stay in the cache of a processor.
 _TEXTS = 2**16
+
+# So many rows are read of a table that may have more years than the scenario.
+_MAX_ROWS = 20_000_000
 
 #: The line of a row, and its texts.
 _Row = tuple[int, list[str]]
@@ -37,40 +48,34 @@ _Part = dict[str, dict[str, Array]]
 class Wanted:
     """The columns that are read of a tidy table, besides those of labels.
 
-    In those with gaps a cell may be empty; in those of numbers none is.
+    In those with gaps a cell may be empty; in those of numbers none is, unless cells may be
+    ``absent``: then one that is empty is not given. Years ``outside`` the scenario's may be read.
     """
 
     numbers: tuple[str, ...]
     gaps: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class GivenCells:
-    """What is given of every cell of a parameter, in array order, by column; an empty one is nan.
-
-    ``lines`` are those of a table, 0 where there is none.
-    """
-
-    lines: Integers
-    numbers: dict[str, Floats]
-    words: dict[str, Coded[str]]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What a table gives of its rows: labels by their positions."""
-
-    lines: Integers
-    labels: dict[str, Integers]
-    numbers: dict[str, Floats]
-    words: dict[str, Coded[str]]
+    outside: bool = False
+    absent: bool = False
 
 
 def read_cells(
     table: Table, names: tuple[str, ...], dims: Dims, wanted: Wanted, wide: str | None
 ) -> GivenCells:
     """Return what a table gives of every cell, each exactly once, in array order.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and for missing, extra or repeated cells.
+    """
+    return ordered(read_rows(table, names, dims, wanted, wide), names)
+
+
+def read_rows(
+    table: Table, names: tuple[str, ...], dims: Dims, wanted: Wanted, wide: str | None
+) -> Rows:
+    """Return what a table gives of cells, as it comes.
 
     Parameters
     ----------
@@ -88,25 +93,31 @@ def read_cells(
     Raises
     ------
     InputError
-        For a missing column, an unknown label, and missing, extra or repeated cells.
+        For a missing column, an unknown label, and what is no number.
     """
     down = _down(table, names, dims, wide)
     if wide:
-        _check_wide(table, down, dims, wide)
-        wanted = Wanted(dims.labels[wide])
+        rows = _read_wide(table, down, dims, wanted, wide)
     else:
         _check_tidy(table, down, dims)
+        rows = _Reader(table, _places(table, wide), down, dims, wanted).read()
+    return _with_parents(table, names, dims, rows)
+
+
+def _read_wide(table: Table, down: tuple[str, ...], dims: Dims, wanted: Wanted, wide: str) -> Rows:
+    """Return the rows that a wide table would have as a tidy one."""
+    _check_wide(table, down, dims, wide, wanted)
     places = _places(table, wide)
-    rows = _Reader(table, places, down, dims, wanted).read()
-    if wide:
-        rows = _melted(rows, wide, dims.labels[wide])
-    rows = _with_parents(table, names, dims, rows)
-    order = _order(table, names, dims, rows)
-    return GivenCells(
-        lines=rows.lines[order],
-        numbers={name: numbers[order] for name, numbers in rows.numbers.items()},
-        words={name: Coded(w.values, w.codes[order]) for name, w in rows.words.items()},
+    known = {*down, *dims.labels[wide]}
+    across = (*dims.labels[wide], *(name for name in places if name and name not in known))
+    columns = tuple(label for label in across if label in places)
+    if not columns:
+        raise InputError(f"no column is a label of {wide!r}", table.where())
+    columned = replace(
+        wanted, numbers=() if wanted.absent else columns, gaps=columns * wanted.absent, words=()
     )
+    rows = _Reader(table, places, down, dims, columned).read()
+    return _melted(rows, wide, across, columns)
 
 
 def _down(table: Table, names: tuple[str, ...], dims: Dims, wide: str | None) -> tuple[str, ...]:
@@ -123,7 +134,7 @@ def _down(table: Table, names: tuple[str, ...], dims: Dims, wide: str | None) ->
     return tuple(name for name in dims.labels if name in own and name != wide)
 
 
-def _with_parents(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> _Rows:
+def _with_parents(table: Table, names: tuple[str, ...], dims: Dims, rows: Rows) -> Rows:
     """Return rows of labels that belong to others, each found by both."""
     labels = dict(rows.labels)
     for name in names:
@@ -133,7 +144,7 @@ def _with_parents(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows)
     return replace(rows, labels={name: labels[name] for name in names})
 
 
-def _of_parents(table: Table, name: str, chain: Sequence[str], dims: Dims, rows: _Rows) -> Integers:
+def _of_parents(table: Table, name: str, chain: Sequence[str], dims: Dims, rows: Rows) -> Integers:
     """Return where the labels of rows stand along a dim, among those of their parents."""
     own = [dims.named_at(name, dim) for dim in chain]
     place = {cell: n for n, cell in enumerate(zip(*own, strict=True))}
@@ -171,21 +182,21 @@ def _check_tidy(table: Table, names: tuple[str, ...], dims: Dims) -> None:
             mistakes.add([InputError(f"no column for the dim {name!r}; {hint}", table.where())])
 
 
-def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str) -> None:
+def _check_wide(table: Table, down: tuple[str, ...], dims: Dims, wide: str, wanted: Wanted) -> None:
     header, labels = _places(table, wide), dims.labels[wide]
     for name in down:
         if name not in header:
             raise InputError(f"no column {name!r}; {table.instead_of(name)}", table.where())
     known = {*down, *labels}
     for name in filter(None, header):
-        if name not in known:
+        if name not in known and not (wanted.outside and wide == "year" and is_year(name)):
             message = unknown_label(name, wide, dims.labels, dims.groups, grouped=False)
             message += such_years(name, wide, labels, table.header, "columns")
             if wide == "year" and not name[:1].isdigit():
                 message = f"a wide table has only {', '.join(map(repr, down))} and labels of "
                 message += f"{wide!r}; remove it, or call it by a label"
             raise InputError(f"column {shown(name)}: {message}", table.where())
-    if missing := [label for label in labels if label not in header]:
+    if not wanted.absent and (missing := [label for label in labels if label not in header]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         message = f"no column {missing[0]!r}{more}; every label of {wide!r} needs one"
         raise InputError(message, table.where())
@@ -200,48 +211,23 @@ def _places(table: Table, wide: str | None) -> dict[str, int]:
     return places
 
 
-def _melted(rows: _Rows, wide: str, labels: Sequence[str]) -> _Rows:
-    """Return a wide table as a tidy one."""
-    many = len(labels)
-    return _Rows(
-        lines=rows.lines.repeat(many),
+def _melted(rows: Rows, wide: str, across: tuple[str, ...], columns: Sequence[str]) -> Rows:
+    """Return a wide table, some columns of labels across it, as a tidy one."""
+    places = {label: place for place, label in enumerate(across)}
+    numbers = np.stack([rows.numbers[label] for label in columns], axis=1).reshape(-1)
+    found = Rows(
+        dims=with_labels(rows.dims, wide, across),
+        tables=alike(rows.tables.values[0], len(numbers)),
+        lines=rows.lines.repeat(len(columns)),
         labels={
-            **{name: positions.repeat(many) for name, positions in rows.labels.items()},
-            wide: np.tile(np.arange(many), len(rows.lines)),
+            **{name: positions.repeat(len(columns)) for name, positions in rows.labels.items()},
+            wide: np.tile([places[label] for label in columns], len(rows.lines)),
         },
-        numbers={"value": np.stack([rows.numbers[label] for label in labels], axis=1).reshape(-1)},
+        numbers={"value": numbers},
         words={},
     )
-
-
-def _order(table: Table, names: tuple[str, ...], dims: Dims, rows: _Rows) -> Integers:
-    """Return the row of each cell, where each has one."""
-    cells = np.zeros(len(rows.lines), dtype=np.int64)
-    for name in names:
-        cells = cells * len(dims.labels[name]) + rows.labels[name]
-    counts = np.bincount(cells, minlength=dims.size(names))
-    if counts.max() > 1:
-        first = np.unique(cells, return_index=True)[1]
-        again = np.setdiff1d(np.arange(len(cells)), first)[0]
-        before = np.flatnonzero(cells == cells[again])[0]
-        message = f"a second row for {_named(names, dims, cells[again]) or 'the value'}"
-        message += f" (first on line {rows.lines[before]})"
-        others = [dim for dim in dims.labels if dim in table.header and dim not in names]
-        if others and len(rows.labels) == len(names):
-            message += f"; the column {others[0]!r} is a dim, too: is it one of this parameter?"
-        else:
-            message += "; keep one"
-        raise InputError(message, table.where(int(rows.lines[again])))
-    if not counts.all():
-        missing = np.flatnonzero(counts == 0)
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        message = f"no row for {_named(names, dims, missing[0])}{more}; every cell needs one"
-        raise InputError(message, table.where(int(rows.lines.max(initial=1))))
-    return np.argsort(cells)
-
-
-def _named(names: tuple[str, ...], dims: Dims, cell: int) -> str:
-    return pairs(dims.cell(names, cell))
+    given = ~np.isnan(numbers)
+    return found if given.all() else some_of(found, given)
 
 
 class _Reader:
@@ -256,20 +242,47 @@ class _Reader:
         wanted: Wanted,
     ) -> None:
         self.table, self.place, self.dims, self.wanted = table, place, dims, wanted
-        self.labels = {
-            dim: {one: n for n, one in enumerate(dict.fromkeys(dims.labels[dim]))} for dim in down
+        self.labels: dict[str, dict[str, int]] = {
+            dim: (_Years if wanted.outside and dim == "year" else dict)(
+                (one, n) for n, one in enumerate(dict.fromkeys(dims.labels[dim]))
+            )
+            for dim in down
         }
         self.words: dict[str, dict[str, int]] = {name: {} for name in wanted.words}
 
-    def read(self) -> _Rows:
+    def read(self) -> Rows:
         """Return all rows; of more than there can be, one too many."""
         most = 1 + math.prod(len(labels) for labels in self.labels.values())
-        lines = itertools.islice(self.table.rows(), most)
+        if self.wanted.outside:
+            most = _MAX_ROWS
+        lines = itertools.islice(self._rows(), most)
         at_once = 1 + _TEXTS // len(self.place)
         parts = [self._part(some) for some in iter(lambda: [*itertools.islice(lines, at_once)], [])]
         joined = _joined(parts or [self._part([])])
         words = {n: Coded((*self.words[n],), codes) for n, codes in joined["words"].items()}
-        return _Rows(joined["lines"][""], joined["labels"], joined["numbers"], words)
+        lines_of = joined["lines"][""]
+        if self.wanted.outside and len(lines_of) == most:
+            message = f"{most:,} rows or more, of more years than the scenario has; split the table"
+            raise InputError(message, self.table.where())
+        return Rows(
+            dims=self._dims(),
+            tables=alike(self.table, len(lines_of)),
+            lines=lines_of,
+            labels=joined["labels"],
+            numbers=joined["numbers"],
+            words=words,
+        )
+
+    def _dims(self) -> Dims:
+        years = self.labels.get("year")
+        return with_labels(self.dims, "year", (*years,)) if years else self.dims
+
+    def _rows(self) -> Iterator[_Row]:
+        """Yield the rows, but for those of cells that are absent."""
+        places = [self.place[name] for name in self.wanted.numbers]
+        if not self.wanted.absent or not places:
+            return self.table.rows()
+        return (row for row in self.table.rows() if any(row[1][place] for place in places))
 
     def _part(self, rows: Sequence[_Row]) -> _Part:
         try:
@@ -338,6 +351,15 @@ class _Reader:
         message = unknown_label(label, dim, self.dims.labels, self.dims.groups, grouped=False)
         texts = (cells[self.place[dim]] for _, cells in self.table.rows())
         return message + such_years(label, dim, self.dims.labels[dim], texts)
+
+
+class _Years(dict[str, int]):
+    """The positions of years; those outside the scenario's stand behind them as they come."""
+
+    def __missing__(self, text: str) -> int:
+        if not is_year(text):
+            raise KeyError(text)
+        return self.setdefault(text, len(self))
 
 
 def _numbers(column: str, texts: Sequence[str]) -> Floats:

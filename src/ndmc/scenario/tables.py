@@ -18,8 +18,6 @@ from ndmc.scenario.dialects import foreign
 from ndmc.scenario.document import read_text
 from ndmc.scenario.numerals import remedy
 
-__all__ = ["parse_table"]
-
 _MAX_BYTES = 512 * 2**20
 
 _MAX_COLUMNS = 10_000

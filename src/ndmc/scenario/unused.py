@@ -28,6 +28,9 @@ _NAMED = 20
 def warn_of_unused(document: Document, scenario: Scenario) -> None:
     """Warn of each parameter, grade and dim that nothing uses in the file, under any variant.
 
+    And of what is given of years that the scenario does not have.
+
+
     ``document`` is the file without changes: what they leave without use is no mistake in it.
     """
     for kind, names in _unused(document, scenario).items():
@@ -36,6 +39,18 @@ def warn_of_unused(document: Document, scenario: Scenario) -> None:
             warn(f"{message} meant", document.where(kind, name))
         if names[_NAMED:]:
             warn(f"nothing uses {len(names) - _NAMED} more {kind}", document.where(kind))
+    _warn_of_other_years(scenario)
+
+
+def _warn_of_other_years(scenario: Scenario) -> None:
+    years = scenario.dims.years
+    found = [one for one in scenario.parameters.values() if one.passed_over]
+    for one in found[:_NAMED]:
+        message = f"parameter {one.name!r}: nothing uses {one.passed_over}, outside the years"
+        where = scenario.document.where("parameters", one.name)
+        warn(f"{message} {years[0]}..{years[-1]}", where)
+    if found[_NAMED:]:
+        warn(f"given cells of {len(found) - _NAMED} more parameters are outside the years, too")
 
 
 def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:

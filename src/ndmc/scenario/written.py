@@ -7,7 +7,7 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ndmc.dims import Dims
@@ -15,7 +15,7 @@ from ndmc.errors import InputError, nearest
 from ndmc.scenario.changes import varied
 from ndmc.scenario.document import Document
 from ndmc.scenario.mistakes import validate_document
-from ndmc.scenario.schema import ParameterEntry, ScenarioFile
+from ndmc.scenario.schema import ParameterEntry, ScenarioFile, TableEntry
 from ndmc.scenario.tables import Table, read_table
 from ndmc.scenario.units import UnitError, UnitSystem
 
@@ -43,6 +43,11 @@ class Written:
         if name not in self.tables:
             self.tables[name] = read_table(self._path(name, *key))
         return self.tables[name]
+
+    @property
+    def other_years(self) -> bool:
+        """Whether a change gives the scenario other years than those its tables were made for."""
+        return ("years",) in self.document.overrides
 
     def versions(self) -> Iterator[ScenarioFile]:
         """Yield the file with its changes, without, and under each of its variants."""
@@ -102,24 +107,40 @@ def _spelt(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class WrittenParameter:
-    """One parameter of a scenario as it is written."""
+    """One parameter of a scenario as it is written; of several tables with one ``part`` only."""
 
     within: Written
     name: str
+    part: int | None = None
 
     @property
     def entry(self) -> ParameterEntry:
         """What the file says of it."""
-        return self.within.file.parameters[self.name]
+        entry = self.within.file.parameters[self.name]
+        return entry if self.part is None else entry.alone[self.part]
 
     @property
     def key(self) -> tuple[str, str]:
         """Where it stands in the file."""
         return ("parameters", self.name)
 
+    def at(self, *key: str) -> tuple[str | int, ...]:
+        """Return where a key of it stands in the file."""
+        of_table = self.part is not None and key and key[0] in TableEntry.model_fields
+        return (*self.key, *(("table", self.part or 0) if of_table else ()), *key)
+
     def error(self, message: str, *key: str) -> InputError:
         """Return an error at a key of it."""
-        return self.within.document.error(message, *self.key, *key)
+        return self.within.document.error(message, *self.at(*key))
+
+    def of_table(self, part: int) -> WrittenParameter:
+        """Return the same with one of its tables as its only one."""
+        return replace(self, part=part)
+
+    @property
+    def may_lie_outside(self) -> bool:
+        """Whether years that the scenario does not have may be given."""
+        return bool(self.entry.missing) or self.within.other_years
 
     def scale_of(self, unit: str) -> float:
         """Return what a unit is in that of the parameter.
@@ -134,6 +155,17 @@ class WrittenParameter:
             wanted = f"the parameter's unit {units.as_read(own)}"
             raise UnitError(f"{units.as_read(unit)} cannot be converted to {wanted}")
         return units.factor(unit) / units.factor(own)
+
+    def row_scale(self, unit: str) -> float:
+        """Return the same as a row has it, whose unit is the parameter's if it says none.
+
+        Raises
+        ------
+        UnitError
+            As `scale_of`.
+        """
+        own = not unit or unit == self.entry.unit
+        return 1.0 if own else float(f"{self.scale_of(unit):.15g}")
 
     @functools.cached_property
     def dims(self) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ from ndmc.scenario.lifetimes import canonical
 from ndmc.scenario.load import as_scenario, load_each, under
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
-from ndmc.scenario.tables import parse_table
 from ndmc.studies.compositions import Whole, wholes
 from ndmc.studies.examination import Central, doubts, examined
 from ndmc.studies.ratings import Quality, qualities
@@ -280,12 +279,14 @@ def _notes(scenario: Scenario, plan: Plan, central: Central) -> list[str]:
 def _unread_scores(scenario: Scenario) -> list[str]:
     """Name tables with scores that no parameter reads: columns mean nothing without a method."""
     entries = scenario.file.parameters
-    scored = {entries[p.name].table for p in scenario.parameters.values() if p.rated}
-    unread = {entry.table for entry in entries.values() if entry.table} - scored
+    scored = {
+        table for p in scenario.parameters.values() if p.rated for table in entries[p.name].tables
+    }
+    unread = {table for entry in entries.values() for table in entry.tables} - scored
     return [
         f"{table} has a column 'reliability' that is not read; say quality: {{method: ...}} for it"
         for table in sorted(unread)
-        if "reliability" in parse_table(scenario.tables[table], scenario.folder / table).header
+        if "reliability" in scenario.header(table)
     ]
 
 
