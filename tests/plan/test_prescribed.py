@@ -32,6 +32,8 @@ def prescribed(lifetime="weibull(5, 2)", level=LEVEL, *, until=1999 + SINCE, **s
     stock = {"value": "level", "prescribed_from": 2000 + SINCE, **stock}
     data = model(lifetime, INFLOW, parameters=own, **stock)
     data["flows"]["sales"] |= {"value": "given", "until": until}
+    if "level" not in str(stock["value"]):
+        del data["parameters"]["level"]
     return data
 
 
@@ -157,6 +159,22 @@ def test_other_inflows_go_on():
     assert_array_equal(values["sales"][:SINCE], INFLOW[:SINCE])
     values["sales"] = values["sales"] + INFLOW / 4
     near(values, twin, 1e-11)
+
+
+@pytest.mark.parametrize("removals", [{}, {"lost": "0.03"}])
+def test_the_level_may_begin_with_what_the_inflow_left(removals):
+    """A stock that grows on from where it is has no jump, whatever its lifetimes are."""
+    own = {"path": certain("1", by_year(1.01 ** np.arange(YEARS)), "year")}
+    taken = TAKEN if removals else ()
+    for scale in (4.0, 9.0):
+        data = prescribed(f"weibull({scale}, 2)", parameters=own, removals=removals)
+        last = "at(max(held, lag(held)), year=2005)"
+        data["stocks"]["held"]["value"] = f"{last} * path / at(path, year=2005)"
+        share = reference.steady(lives(scale), "middle")
+        fed = reference.whole_stock(share, YEARS, inflow=INFLOW, removals=taken)["stock"]
+        level = max(fed[4:6]) * 1.01 ** (np.arange(YEARS) - 5.0)
+        keys = {"inflow": INFLOW, "level": level, "since": SINCE, "removals": taken}
+        near(central(data), reference.whole_stock(share, YEARS, **keys), 1e-11)
 
 
 def test_each_draw_is_its_own():
@@ -287,6 +305,16 @@ WRONG = {
         r"choose one of 2001\.\.2013",
     ),
     "no year": (changed(stock={"prescribed_from": "soon"}), '"prescribed_from"', "whole number"),
+    "itself afterwards": (
+        changed(stock={"value": "lag(held) * 1.02"}),
+        '"value"',
+        r"may read the stock itself only as it was before: at\(held, year=2005\)",
+    ),
+    "itself of all years": (
+        changed(stock={"value": "at(held / mean(held, over=year) * level, year=2005)"}),
+        '"value"',
+        r"may read the stock itself only as it was before",
+    ),
     "below zero afterwards": (
         prescribed(level=[*LEVEL[:-1], -5.0]),
         '"value"',
