@@ -17,6 +17,7 @@ from ndmc.engine.evaluation import evaluate, evaluate_central
 from ndmc.engine.refusals import check_central
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of
+from ndmc.reconciliation.equations import system_of
 
 YEARS, SINCE = 14, 6
 INFLOW = np.random.default_rng(8).lognormal(3, 0.4, YEARS)
@@ -352,6 +353,23 @@ def test_an_inflow_that_depends_on_the_release_is_refused():
         "dumped": {"from": "waste", "to": "dump"},
     }
     refuse(data, "", "what flows into the stock 'held' before it is prescribed cannot depend on")
+
+
+def test_a_flow_of_two_parts_is_not_reconciled():
+    """No equation of all years holds for a flow that is given in some: that is said at its line."""
+    data = prescribed()
+    data["processes"].append("making")
+    data["flows"]["sales"]["from"] = "making"
+    data["flows"]["ore"] = {"from": "mine", "to": "making"}
+    data["parameters"]["weighed"] = certain("t/yr", by_year(INFLOW), "year") | {
+        "distribution": "normal",
+        "cv": 0.1,
+        "errors": {"year": "independent"},
+    }
+    data["reconcile"] = {"processes": ["making"], "measured": {"ore": "weighed"}}
+    compile_plan(scenario(data | {"reconcile": None}))
+    with pytest.raises(InputError, match="'sales' is given until 2005 alone"):
+        system_of(scenario(data))
 
 
 def test_a_run_of_it(tmp_path):
