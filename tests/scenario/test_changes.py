@@ -127,6 +127,34 @@ def test_tables_are_changed_cell_by_cell(tiny, labels, changed, text, factor):
     assert np.allclose(found.marginals.numbers[:, 1], expected * 0.03, rtol=1e-15)
 
 
+RAGGED = {
+    "dims:\n": "dims:\n  metal: [li, co]\n"
+    "  use: {of: metal, labels: {li: [car, phone], co: [phone]}}\n",
+    "parameters:\n": "parameters:\n  part: {unit: kg, dims: [use], distribution: constant, "
+    "value: {li: {car: 1, phone: 2}, co: {phone: 3}}}\n",
+    "indicators:\n": "indicators:\n  parts: part\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("part[li]", [2, 4, 3]),
+        ("part[use=phone]", [1, 4, 6]),
+        ("part[co phone]", [1, 2, 6]),
+        ("parameters.part.value.li.phone", [1, 4, 3]),
+        ("parameters.part.value.li", [2, 4, 3]),
+    ],
+)
+def test_labels_that_belong_to_others_are_changed(tmp_path, path, values):
+    """By their own, by what they belong to, or both."""
+    path = path.replace("co phone", "metal=co use=phone")
+    folder = write_scenario(tmp_path, RAGGED)
+    assert means(ndmc.load(folder, changes={path: "x2"}), "part") == values
+    with pytest.raises(InputError, match="no such use belongs to the metal co"):
+        ndmc.load(folder, changes={"part[metal=co use=car]": "x2"})
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
