@@ -161,8 +161,7 @@ def under(scenario: Scenario, variant: str) -> Scenario:
     """
     if variant == scenario.variant:
         return scenario
-    document = parse_document(scenario.document.text, scenario.document.path)
-    return build(document, scenario.folder, variant, scenario.changes)
+    return build(reread(scenario.document), scenario.folder, variant, scenario.changes)
 
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
