@@ -8,7 +8,6 @@ __all__ = [
     "by_label",
     "composing",
     "dependence",
-    "document",
     "expressions",
     "extending",
     "flodym",
