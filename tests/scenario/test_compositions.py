@@ -230,6 +230,8 @@ def test_what_is_certain_of_a_composition(rows, certain, central, tmp_path):
 
 # --- what is refused, and what is shown ----------------------------------------------------------
 
+BY_LABEL = {"distribution": "normal", "along": None, "concentration": None, "cv": 0.1}
+
 WRONG = [
     ({"along": "j"}, "along: 'j' is not a dim of this parameter; choose one of 'k'"),
     ({"along": None}, "a dirichlet distribution needs 'along'"),
@@ -247,6 +249,12 @@ WRONG = [
     ({"value": {"a": 1.2, "b": -0.2}}, r"'x' \[b\]: the mean of a share is -0.2, which is neg"),
     ({"value": {"a": 0, "b": 0}, "normalise": "k"}, "all values of 'x' along 'k' are 0"),
     ({"value": {"a": 1}}, "a composition of one: 'k' has a single label"),
+    ({"quality": "laner"}, "give either quality or concentration, not both"),
+    ({"value": {"a": {"value": 0.5, "cv": 0.1}, "b": 0.5}}, "shares of a dirichlet distribution h"),
+    (
+        {**BY_LABEL, "value": {"a": {"value": 1, "cv": 0.1, "distribution": "dirichlet"}, "b": 1}},
+        "shares of a dirichlet distribution have one width; give each label its mean",
+    ),
     ({"unit": "t"}, r"shares are plain numbers, but the unit is 't' \[mass\]; write unit"),
 ]
 
@@ -258,6 +266,16 @@ def test_compositions_that_make_no_sense(key, message):
     with pytest.raises(InputError, match=message) as caught:
         scenario(data)
     assert caught.value.where.rpartition(":")[2].isdigit()
+
+
+def test_a_concentration_comes_before_the_cv_of_a_grade():
+    """As what a parameter says comes before what its grade does; errors along the dim need none."""
+    data = dirichlet(grade="wide")
+    data["grades"] = {"wide": {"distribution": "beta", "cv": 0.3, "errors": {"k": "shared"}}}
+    assert scenario(data).parameters["x"].marginals.numbers[0].tolist()[:2] == [0.5, 12]
+    del data["parameters"]["x"]["concentration"]
+    found = scenario(data).parameters["x"].marginals.numbers[0, 1]
+    assert_allclose(found, 0.5 / (0.5 * 0.09) - 1)
 
 
 def test_widths_that_differ_within_a_sum(tmp_path):

@@ -21,10 +21,10 @@ from ndmc.scenario.distributions import (
     WITH_UNIT,
     MarginalError,
     marginals,
-    superfluous,
 )
 from ndmc.scenario.given_cells import ZERO, GivenCells
 from ndmc.scenario.marginals import Marginals, joined
+from ndmc.scenario.needs import superfluous
 from ndmc.scenario.parameter_values import read_values
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.quality import NORMAL_UP_TO, Rating

@@ -8,8 +8,8 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.scenario import reserved
 from ndmc.scenario.dependence import cholesky
-from ndmc.scenario.distributions import ignored, superfluous
 from ndmc.scenario.document import Document
+from ndmc.scenario.needs import ignored, superfluous
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.quality import LARGEST_CV, TOO_WIDE
 from ndmc.scenario.schema import ScenarioFile

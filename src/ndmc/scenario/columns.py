@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.distributions import KEYS, OWN, SPREAD, ignored, superfluous
+from ndmc.scenario.distributions import KEYS, OWN, SPREAD
 from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
 from ndmc.scenario.given_cells import GIVEN, GivenCells
+from ndmc.scenario.needs import ignored, superfluous
 from ndmc.scenario.parameters import Origins
 from ndmc.scenario.schema import SAYING, FigureEntry, ParameterEntry, ScenarioFile
 from ndmc.scenario.tables import Table

@@ -11,8 +11,9 @@ import numpy as np
 
 from ndmc.errors import nearest
 from ndmc.scenario.coded import Coded
-from ndmc.scenario.distributions import FAMILIES, KEYS, WITHOUT_UNIT, ignored
+from ndmc.scenario.distributions import FAMILIES, KEYS, WITHOUT_UNIT
 from ndmc.scenario.field_types import fraction
+from ndmc.scenario.needs import ignored
 from ndmc.scenario.quality import by_cv
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.scenario.written import BY_CONFIDENCE, WrittenParameter
@@ -80,6 +81,9 @@ class InlineValues:
     ) -> str:
         """Return the distribution that is said, or that of the parameter, or that of its spread."""
         name = found.get("distribution") or self._parameters or _by_spread(numbers)
+        if name == "dirichlet":
+            message = "shares of a dirichlet distribution have one width; give each label its mean"
+            raise self.parameter.error(message, "value", *at)
         if name not in FAMILIES:
             message = f"a label cannot have the distribution {name!r}; {nearest(name, FAMILIES)}"
             raise self.parameter.error(message, "value", *at, "distribution")

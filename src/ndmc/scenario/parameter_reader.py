@@ -13,7 +13,7 @@ from ndmc.scenario.coded import Coded
 from ndmc.scenario.columns import ignored_numbers, ignored_spreads
 from ndmc.scenario.compositions import composed, composition_of
 from ndmc.scenario.dependence import CHOICES, Errors, parse_errors
-from ndmc.scenario.distributions import superfluous
+from ndmc.scenario.needs import superfluous
 from ndmc.scenario.parameters import Composition, Parameter
 from ndmc.scenario.units import Dimension, UnitError
 from ndmc.scenario.written import Written, WrittenParameter, kinds_of
@@ -57,7 +57,7 @@ def read_parameter(written: Written, name: str) -> Parameter:
 
 
 def _refuse_two_spreads(parameter: WrittenParameter) -> None:
-    for name in ("cv", "sd", "mu", "sigma"):
+    for name in ("cv", "sd", "mu", "sigma", "concentration"):
         if parameter.entry.quality and getattr(parameter.entry, name) is not None:
             message = f"give either quality or {name}, not both: scores say how wide it is"
             raise parameter.error(message, name)
