@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,11 @@ from ndmc.errors import nearest, shortened
 from ndmc.label import YEARLY, LabelError, Labels, listed, plain_label, read_labels, unknown_label
 from ndmc.typing import Floats
 
-__all__ = ["Dims", "align", "expand", "flat", "rows_in"]
+__all__ = ["PARENT", "Dims", "align", "expand", "flat", "rows_in"]
+
+
+#: What the labels of a dim belong to is called along it: of each dim, the labels of another.
+PARENT = "{}_{}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,28 @@ class Dims:
         """
         wanted = set(names)
         return wanted.union(*(self.belongs.get(name, ()) for name in wanted))
+
+    def coordinates(
+        self, names: Iterable[str]
+    ) -> dict[str, tuple[str, tuple[int, ...] | tuple[str, ...]]]:
+        """Return the labels along some dims, and those that they belong to, by name, with the dim.
+
+        Examples
+        --------
+        >>> dims = Dims(
+        ...     {"metal": ("Li", "Co"), "use": ("car", "car")},
+        ...     of={"use": "metal"},
+        ...     belongs={"use": {"metal": (0, 1)}},
+        ... )
+        >>> dims.coordinates(["use"])
+        {'use': ('use', ('car', 'car')), 'use_metal': ('use', ('Li', 'Co'))}
+        """
+        wanted, found = set(names), dict[str, tuple[str, Any]]()
+        for dim in (one for one in self.labels if one in wanted):
+            found[dim] = dim, self.coordinate(dim)
+            for parent in self.named([dim])[:-1]:
+                found[PARENT.format(dim, parent)] = dim, self.named_at(dim, parent)
+        return found
 
     def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return ``names`` in the order arrays carry them, without what others belong to."""

@@ -22,7 +22,7 @@ from ndmc.store.information import Findings, findings_of
 from ndmc.store.keys import percentile_key
 from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
-from ndmc.store.view import labels_of, series_title, view
+from ndmc.store.view import cells_along, series_title, view
 
 #: Characters of a title that are not folded.
 _TITLE = 30
@@ -70,7 +70,12 @@ def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it sta
     for name in headline:
         by_dims.setdefault(store.computed[name].dims, []).append(name)
     for dims, names in by_dims.items():
-        _print_headline(page, store, names, {dim: select[dim] for dim in dims if dim in select})
+        _print_headline(
+            page,
+            store,
+            names,
+            {dim: select[dim] for dim in store.dims.named(dims) if dim in select},
+        )
     found = findings_of(store, select)
     print_exceeded(page, found.exceeded)
     print_balance(page, found)
@@ -146,12 +151,16 @@ def _headline(store: Store, names: list[str], select: Labels) -> Table:
         for title, head in zip(titles, padded, strict=True)
     ]
     chosen = view(store, names[0], select)
-    along = {dim: labels_of(store, chosen, dim) for dim in chosen.dims}
-    year = along.pop("year") if len(along.get("year", ())) == 1 else []
+    along = {dim: cells_along(store, chosen, dim) for dim in chosen.dims}
+    year = [*along.pop("year")[0].values()] if len(along.get("year", ())) == 1 else []
     title = ": ".join(map(str, [store.attrs["title"] or store.attrs["scenario"], *year]))
-    table = plain_table(title, Group(*[""] * lines, ", ".join(along)), *columns)
-    cells = [*itertools.product(*along.values())]
-    totals = [("total", *years) for years in itertools.product(along.get("year", [""]))]
+    heads = [dim for named in along.values() for dim in named[0]]
+    table = plain_table(title, Group(*[""] * lines, ", ".join(heads)), *columns)
+    cells = [
+        tuple(label for named in cell for label in named.values())
+        for cell in itertools.product(*along.values())
+    ]
+    totals = [("total", *named.values()) for named in along.get("year", [{"year": ""}])]
     for row, cell in enumerate([*cells, *totals][:rows]):
         texts = (_padded(block[row], block) for block in blocks)
         last = row + 1 == len(cells) < rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ndmc.studies.explained import (
     titles_of,
     what,
 )
+from ndmc.studies.named_cells import at, dims_of, labels_at, picked
 from ndmc.studies.sensitivity import certain_in
 
 if TYPE_CHECKING:
@@ -141,15 +142,16 @@ def print_linear(shares: xr.Dataset, names: Iterable[str], select: Picks) -> Non
     """Print the first shares of single inputs in outputs, the largest first."""
     page = console()
     for name, cell in closing_cells(shares, names, select, LINEAR):
-        _print_linear(page, shares.sel(cell), name, what(name, cell))
+        _print_linear(page, shares, name, cell)
     about = shares.attrs
     note = f" ({about['note']})" if about.get("note") else ""
     inputs = counted(shares.sizes["input"], "input")
     _say(page, f"{inputs}, {counted(about['draws'], 'draw')}, seed {about['seed']}{note}")
 
 
-def _print_linear(page: Console, shares: xr.Dataset, name: str, words: str) -> None:
-    ends = [shares[f"{name}{LINEAR}{end}"].values for end in ("", "_low", "_high")]
+def _print_linear(page: Console, shares: xr.Dataset, name: str, cell: Mapping[str, Any]) -> None:
+    words = what(name, cell)
+    ends = [at(shares[f"{name}{LINEAR}{end}"], cell).values for end in ("", "_low", "_high")]
     order = np.argsort(-np.nan_to_num(ends[0], nan=-np.inf), kind="stable")
     table = plain_table(f"{words}: shares of variance", "input", "first", "(95 % limits)")
     for n in order[:_GROUPS].tolist():
@@ -160,7 +162,7 @@ def _print_linear(page: Console, shares: xr.Dataset, name: str, words: str) -> N
         print_table(page, table)
     else:
         _say(page, f"{words}: {_CARE[Flag.CONSTANT]}")
-    linear = float(shares[f"{name}_linear_share"])
+    linear = float(at(shares[f"{name}_linear_share"], cell))
     if np.isfinite(linear):
         _say(page, f"{_share(linear)} of its variance is linear in the inputs")
 
@@ -170,17 +172,17 @@ def share_rows(shares: xr.Dataset, select: Picks, first: str = FIRST) -> Iterato
     for name in titles_of(shares, first):
         about = {suffix: f"{name}_{suffix}" for suffix in _COLUMNS if f"{name}_{suffix}" in shares}
         found = shares[[*about.values()]]
-        found = found.sel({dim: some for dim, some in select.items() if dim in found.dims})
+        dims = [*map(str, found[name + first].dims)]
+        found = found.isel(picked(dims_of(found), dims, select))
         whole = found[name + first]
-        dims = [*map(str, whole.dims)]
         columns = {
             suffix: _meant(found[one].broadcast_like(whole).transpose(*dims))
             for suffix, one in about.items()
         }
         unit = shares.get(f"{name.removesuffix(EVENT)}_mean", whole).attrs.get("units", "")
-        cells = itertools.product(*(found[dim].values.tolist() for dim in dims))
+        cells = itertools.product(*(range(found.sizes[dim]) for dim in dims))
         for cell, *values in zip(cells, *columns.values(), strict=True):
-            labels = dict(zip(dims, cell, strict=True))
+            labels = labels_at(found, dict(zip(dims, cell, strict=True)))
             row = {"output": name, **labels} | dict(zip(columns, values, strict=True))
             yield row | ({"unit": unit} if first == FIRST else {})
 

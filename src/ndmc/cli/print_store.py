@@ -25,7 +25,7 @@ from ndmc.store.information import Info
 from ndmc.store.integrity import Damage
 from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
-from ndmc.store.view import labels_of, unit_of
+from ndmc.store.view import cells_along, unit_of
 
 #: Damaged files that are listed.
 _MOST_SHOWN = 100
@@ -38,7 +38,7 @@ def percentile_rows(store: Store, name: str, summary: Summary) -> Iterator[dict[
     chosen = summary.view
     cells: list[dict[str, Any]] = [{}]
     for dim in chosen.kept:
-        cells = [{**c, dim: label} for c in cells for label in labels_of(store, chosen, dim)]
+        cells = [{**c, **named} for c in cells for named in cells_along(store, chosen, dim)]
     count = len(summary.quantiles)
     parts = [part.reshape(count, -1) for part in (summary.values, summary.low, summary.high)]
     others = {"mean": summary.mean, "sd": summary.sd}
@@ -68,7 +68,7 @@ def print_percentiles(store: Store, summaries: Mapping[str, Summary]) -> None:
 
 def _beside(store: Store, summary: Summary) -> Table:
     """Return a table with percentiles beside each other."""
-    kept = summary.view.kept
+    kept = _named(store, summary)
     columns = [text for q in summary.quantiles for text in (percent(q), _LIMITS)]
     table = plain_table(_title(store, summary), *kept, *columns, words=len(kept))
     for labels, known in _cells(store, summary):
@@ -78,7 +78,7 @@ def _beside(store: Store, summary: Summary) -> Table:
 
 def _below(store: Store, summary: Summary) -> Table:
     """Return a table with percentiles below each other, which is narrow."""
-    kept = summary.view.kept
+    kept = _named(store, summary)
     columns = (*kept, "", "percentile", _LIMITS)
     table = plain_table(_title(store, summary), *columns, words=len(kept))
     for labels, known in _cells(store, summary):
@@ -87,9 +87,17 @@ def _below(store: Store, summary: Summary) -> Table:
     return table
 
 
+def _named(store: Store, summary: Summary) -> tuple[str, ...]:
+    """Return the dims whose labels name a cell."""
+    chosen = summary.view
+    some = (cells_along(store, chosen, dim)[:1] for dim in chosen.kept)
+    return tuple(dim for cells in some for cell in cells for dim in cell)
+
+
 def _title(store: Store, summary: Summary) -> str:
     chosen = summary.view
-    over = f", sum over {', '.join(chosen.over)}" if chosen.over else ""
+    summed = [*chosen.over, *(one.dim for one in chosen.by if one.into != one.dim)]
+    over = f", sum over {', '.join(summed)}" if summed else ""
     return f"{store.computed[chosen.name].title}{over}, {unit_of(store, chosen)}"
 
 
@@ -101,7 +109,7 @@ def _cells(store: Store, summary: Summary) -> Iterator[tuple[list[str], list[tup
             (number(row[key]), limits_in_words(row[f"{key}_low"], row[f"{key}_high"]))
             for key in keys
         ]
-        yield [str(row[dim]) for dim in summary.view.kept], known
+        yield [str(row[dim]) for dim in _named(store, summary)], known
 
 
 def print_info(found: Info) -> None:

@@ -322,11 +322,10 @@ def _labelled(draws: Draws, first: int, cells: Floats, logs: Floats) -> xr.Datas
     return xr.Dataset(variables, labels, {"title": title, **made})
 
 
-def _coordinates(system: System) -> dict[str, npt.NDArray[Any]]:
+def _coordinates(system: System) -> dict[str, tuple[str, npt.NDArray[Any]]]:
     """Return the labels of all dims, text as objects: Zarr has no stable type for fixed length."""
     used = {dim for name in system.spans for dim in system.dims_of[name]}
-    labels = {dim: system.dims.coordinate(dim) for dim in system.dims.ordered(used)}
     return {
-        dim: np.array(some, dtype=object if isinstance(some[0], str) else np.int64)
-        for dim, some in labels.items()
+        name: (dim, np.array(some, dtype=object if isinstance(some[0], str) else np.int64))
+        for name, (dim, some) in system.dims.coordinates(used).items()
     }

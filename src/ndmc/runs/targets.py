@@ -105,20 +105,21 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
     if one is None:
         suggestion = nearest(target.name, [s.title for s in series])
         raise InputError(f"no percentiles of {target.name!r} are computed; {suggestion}", "--until")
-    named = _named(target, one.view.kept, dims)
-    chosen = [named.get(dim, range(len(dims.labels[dim]))) for dim in one.view.kept]
+    chosen = _chosen(target, one.view.kept, dims)
     cells = np.arange(one.rows.start, one.rows.stop).reshape(one.view.shape)
     return one.sheet, cells[np.ix_(*chosen)].reshape(-1).tolist()
 
 
-def _named(target: Target, kept: Sequence[str], dims: Dims) -> dict[str, tuple[int, ...]]:
-    """Return where the labels of a target stand, by dim."""
+def _chosen(target: Target, kept: Sequence[str], dims: Dims) -> list[tuple[int, ...]]:
+    """Return where the labels of a target stand along some dims."""
+    named = dims.named(kept)
     try:
-        labels = dims.read(target.labels, kept)
+        labels = dims.read(target.labels, named)
         for dim in labels:
-            if dim not in kept:
-                raise LabelError(f"it has no dim {dim!r}; {nearest(dim, kept)}")
-        return dims.picked(labels)
+            if dim not in named:
+                raise LabelError(f"it has no dim {dim!r}; {nearest(dim, named)}")
+        picked = dims.picked(labels)
+        return [dims.along(dim, picked) for dim in kept]
     except LabelError as wrong:
         raise InputError(f"{target.name!r}: {wrong}", "--until") from None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ndmc.dims import PARENT
 from ndmc.given import as_names, as_shares, wrong
 from ndmc.label import Labels, is_one
 from ndmc.portable import portable
@@ -18,7 +19,7 @@ from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, SUMMARY
-from ndmc.store.view import labels_of, unit_of
+from ndmc.store.view import View, cells_along, labels_of, unit_of
 from ndmc.zarr_library import zarr_library
 
 if TYPE_CHECKING:
@@ -142,6 +143,18 @@ def percentiles(
     return found.isel({dim: at for dim, at in single.items() if found.sizes.get(dim) == 1})
 
 
+def _coordinates(store: Store, chosen: View) -> dict[str, Any]:
+    """Return the labels along the dims of a view, and those that they belong to."""
+    found: dict[str, Any] = {}
+    for dim in chosen.kept:
+        found[dim] = labels_of(store, chosen, dim)
+        named = cells_along(store, chosen, dim)
+        for parent in [*named[0]][:-1] if named else ():
+            labels = [cell[parent] for cell in named]
+            found[PARENT.format(dim, parent)] = (dim, labels, {"long_name": parent})
+    return found
+
+
 def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
     """Return summaries as a labelled dataset.
 
@@ -157,7 +170,7 @@ def to_dataset(store: Store, summaries: Mapping[str, Summary]) -> xr.Dataset:
         kept, output = one.view.kept, store.computed[one.view.name]
         attrs = {"units": unit_of(store, one.view)}
         coords[QUANTILE] = list(one.quantiles)
-        coords |= {dim: labels_of(store, one.view, dim) for dim in kept}
+        coords |= _coordinates(store, one.view)
         for part, variable in SUMMARY.items():
             about = {**attrs, "long_name": variable.words.format(output.title)}
             dims = variable.dims_of(name, kept)

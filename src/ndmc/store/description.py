@@ -59,7 +59,7 @@ def write_coordinates(
     Returns the attribute of the group that names those that are no dims.
     """
     for key, (dim, labels) in labels_of(group, dims, used).items():
-        arrays.put(key, np.array(labels), (dim,), about_labels(dim, labels))
+        arrays.put(key, np.array(labels), (dim,), about_labels(key, dim, labels))
     return further_coordinates(dims, used)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ndmc.label import Labels
 from ndmc.store.ranks import CONFIDENCE
 from ndmc.store.store import Store
-from ndmc.store.view import View, labels_of, series_title, unit_of, view
+from ndmc.store.view import View, cells_along, series_title, unit_of, view
 from ndmc.typing import Floats
 
 __all__ = ["Exceeded", "exceedance", "exceeded", "limits_of"]
@@ -36,7 +36,7 @@ def exceeded_in(store: Store, select: Labels) -> list[Exceeded]:
     """Return how often each output with limits is above them, in the cells that are picked."""
     found: list[Exceeded] = []
     for title in dict.fromkeys(name for name, _ in store.spec.exceed):
-        dims = view(store, title).dims
+        dims = store.dims.named(view(store, title).dims)
         own = {dim: labels for dim, labels in select.items() if dim in dims}
         found += exceeded(store, view(store, title, own))
     return found
@@ -49,7 +49,11 @@ def exceeded(store: Store, chosen: View) -> Iterator[Exceeded]:
         return
     lows, highs = limits_of(shares, store.spec.draws)
     title, unit = series_title(store, chosen), unit_of(store, chosen)
-    cells = [", ".join(map(str, c)) for c in itertools.product(*_labels(store, chosen))]
+    along = (cells_along(store, chosen, dim) for dim in chosen.kept)
+    cells = [
+        ", ".join(str(label) for named in cell for label in named.values())
+        for cell in itertools.product(*along)
+    ]
     for n, limit in enumerate(limits):
         parts = (part[n].reshape(-1).tolist() for part in (shares, lows, highs))
         for cell, *share in zip(cells, *parts, strict=True):
@@ -64,10 +68,6 @@ def exceedance(store: Store, chosen: View) -> tuple[list[float], Floats]:
         return [], np.empty((0, *chosen.shape))
     shares = store.percentile(title, "exceedance")
     return limits, shares[np.ix_(range(len(limits)), *chosen.places)]
-
-
-def _labels(store: Store, chosen: View) -> list[list[object]]:
-    return [labels_of(store, chosen, dim) for dim in chosen.kept]
 
 
 def limits_of(shares: Floats, draws: int) -> tuple[Floats, Floats]:

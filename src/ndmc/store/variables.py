@@ -114,9 +114,6 @@ QUALITY = {
     "distribution": Variable(reserved.DISTRIBUTION, "distribution of each cell"),
 }
 
-#: What a label of a dim belongs to, along it: of each dim, the labels of another.
-PARENT = "{}_{}"
-
 #: The group of each label of a dim, along it.
 GROUP = Variable(reserved.GROUP, "", ("{}",))
 

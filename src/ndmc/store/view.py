@@ -19,7 +19,20 @@ from ndmc.store.store import Store
 from ndmc.store.variables import TOTAL
 from ndmc.typing import Floats
 
-__all__ = ["View", "labels_of", "series_title", "unit_of", "view"]
+__all__ = ["View", "cells_along", "series_title", "unit_of", "view"]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A dim whose labels are summed: ``into`` those of another, or groups of its own.
+
+    ``members`` are those of each, counted among the labels that are picked.
+    """
+
+    dim: str
+    into: str
+    labels: tuple[Any, ...]
+    members: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class View:
     dims: tuple[str, ...]
     positions: tuple[tuple[int, ...], ...]
     over: tuple[str, ...] = ()
-    by: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
+    by: tuple[Grouped, ...] = ()
 
     @property
     def sums(self) -> bool:
@@ -44,7 +57,8 @@ class View:
     @property
     def kept(self) -> tuple[str, ...]:
         """The dims of the result."""
-        return tuple(dim for dim in self.dims if dim not in self.over)
+        into = {one.dim: one.into for one in self.by}
+        return tuple(into.get(dim, dim) for dim in self.dims if dim not in self.over)
 
     @property
     def places(self) -> list[tuple[int, ...]]:
@@ -55,9 +69,9 @@ class View:
     @property
     def shape(self) -> tuple[int, ...]:
         """The number of labels along each dim of the result."""
-        groups = {dim: len(members) for dim, members in self.by}
         sizes = {d: len(p) for d, p in zip(self.dims, self.positions, strict=True)}
-        return tuple(groups.get(dim, sizes[dim]) for dim in self.kept)
+        sizes |= {one.into: len(one.members) for one in self.by}
+        return tuple(sizes[dim] for dim in self.kept)
 
     def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the view of an output's [dims..., draw]."""
@@ -66,9 +80,9 @@ class View:
                 values = values.take(chosen, axis=axis)
         if not self.sums:
             return values
-        for dim, groups in self.by:
-            axis = self.dims.index(dim)
-            parts = [_add(values.take(group, axis=axis), axis) for group in groups]
+        for one in self.by:
+            axis = self.dims.index(one.dim)
+            parts = [_add(values.take(group, axis=axis), axis) for group in one.members]
             values = np.stack(parts, axis=axis)
         for axis in sorted((self.dims.index(dim) for dim in self.over), reverse=True):
             values = _add(values, axis)
@@ -102,7 +116,7 @@ def view(
     """
     described = store.computed.get(name.removesuffix(TOTAL.suffix))
     if described and name == TOTAL.name(described.name) and summed(described):
-        name, over = described.name, (*summed(described), *over)
+        name, over = described.name, (*store.dims.named(summed(described)), *over)
     if name not in store.computed:
         totals = [TOTAL.name(one.name) for one in store.computed.values() if summed(one)]
         hint = nearest_output(name, [*store.computed, *totals])
@@ -114,15 +128,47 @@ def view(
     dims, own = store.dims, store.computed[name].dims
     for dim in select or {}:
         _check_dim(name, dim, dims.named(own))
-    for dim in (*over, *by_group):
+    for dim in over:
+        _check_dim(name, dim, dims.named(own))
+    for dim in by_group:
         _check_dim(name, dim, own)
     try:
         chosen = dims.picked(select or {})
         positions = tuple(dims.along(dim, chosen) for dim in own)
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
-    by = tuple((dim, _groups(dims, dim, positions[own.index(dim)])) for dim in by_group)
-    return View(name, own, positions, tuple(dict.fromkeys(over)), by)
+    whole, left = _summed_over(dims, own, over)
+    along = dict(zip(own, positions, strict=True))
+    by = [_by_parent(dims, dim, parent, along[dim]) for dim, parent in left.items()]
+    by += [_by_group(dims, dim, along[dim]) for dim in by_group]
+    return View(name, own, positions, whole, tuple(by))
+
+
+def _summed_over(
+    dims: Dims, own: tuple[str, ...], over: Iterable[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the dims of an output that go away, and those that leave what they belong to."""
+    wanted = dict.fromkeys(over)
+    for dim in wanted:
+        if dim not in own:
+            child = next(one for one in own if dim in dims.named([one]))
+            if child not in wanted:
+                message = f"each {child} belongs to one {dim}; sum over {child} first"
+                raise InputError(message, f"over {dim}")
+    left = {}
+    for dim in (one for one in own if one in wanted):
+        above = [one for one in dims.named([dim])[:-1] if one not in wanted]
+        if above:
+            left[dim] = above[-1]
+    return tuple(dim for dim in own if dim in wanted and dim not in left), left
+
+
+def _by_parent(dims: Dims, dim: str, parent: str, chosen: tuple[int, ...]) -> Grouped:
+    place = {at: n for n, at in enumerate(chosen)}
+    every = zip(dims.coordinate(parent), dims.members(dim, parent), strict=True)
+    found = [(label, tuple(place[at] for at in some if at in place)) for label, some in every]
+    labels, members = zip(*((label, some) for label, some in found if some), strict=True)
+    return Grouped(dim, parent, labels, members)
 
 
 def series_title(store: Store, chosen: View) -> str:
@@ -143,24 +189,37 @@ def _check_dim(name: str, dim: str, dims: tuple[str, ...]) -> None:
         raise InputError(f"{name!r} has no dim {dim!r}; {nearest(dim, dims)}")
 
 
-def _groups(dims: Dims, dim: str, chosen: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+def _by_group(dims: Dims, dim: str, chosen: tuple[int, ...]) -> Grouped:
     if not dims.groups.get(dim):
         others = [name for name, groups in dims.groups.items() if groups]
         raise InputError(f"the dim {dim!r} has no groups; {nearest(dim, others)}")
-    members = (dims.positions(dim, group) for group in dims.groups[dim])
-    found = (tuple(chosen.index(n) for n in group if n in chosen) for group in members)
-    return tuple(group for group in found if group)
+    place = {at: n for n, at in enumerate(chosen)}
+    every = ((group, dims.positions(dim, group)) for group in dims.groups[dim])
+    found = [(group, tuple(place[at] for at in some if at in place)) for group, some in every]
+    labels, members = zip(*((group, some) for group, some in found if some), strict=True)
+    return Grouped(dim, dim, labels, members)
 
 
 def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
     """Return the labels along a dim of a view's result."""
-    groups = dict(chosen.by)
-    if dim in groups:
-        positions = chosen.positions[chosen.dims.index(dim)]
-        group_at = {n: g for g in store.dims.groups[dim] for n in store.dims.positions(dim, g)}
-        return [group_at[positions[members[0]]] for members in groups[dim]]
+    for one in chosen.by:
+        if one.into == dim:
+            return [*one.labels]
     coordinate = store.dims.coordinate(dim)
     return [coordinate[n] for n in chosen.positions[chosen.dims.index(dim)]]
+
+
+def cells_along(store: Store, chosen: View, dim: str) -> list[dict[str, Any]]:
+    """Return what names each label along a dim of a view's result: those it belongs to first."""
+    if any(one.into == dim for one in chosen.by):
+        return [{dim: label} for label in labels_of(store, chosen, dim)]
+    dims = store.dims
+    positions = chosen.positions[chosen.dims.index(dim)]
+    columns = {
+        one: dims.coordinate(one) if one == dim else dims.named_at(dim, one)
+        for one in dims.named([dim])
+    }
+    return [{one: labels[at] for one, labels in columns.items()} for at in positions]
 
 
 def unit_of(store: Store, chosen: View) -> str:

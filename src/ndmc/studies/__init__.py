@@ -3,4 +3,13 @@
 Asks other rooms for draws and percentiles, and keeps none of its own.
 """
 
-__all__ = ["checking", "claims", "explained", "figures", "ratings", "sensitivity", "validation"]
+__all__ = [
+    "checking",
+    "claims",
+    "explained",
+    "figures",
+    "named_cells",
+    "ratings",
+    "sensitivity",
+    "validation",
+]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ndmc.dims import align, flat
+from ndmc.dims import Dims, align, flat
 from ndmc.engine.cautions import cautions
 from ndmc.errors import InputError, Mistakes, warn
 from ndmc.label import LabelError, Labels
@@ -215,7 +215,8 @@ def _quantities(
         step = steps[output.name]
         label = f"{numbers[id(step)]}{'*' * isinstance(step, March)}"
         rule = describe(members[output.name], output.name, scenario)
-        yield Determined(label, output, rule, _totals(output, central[output.name], picked))
+        totals = _totals(output, central[output.name], picked, scenario.dims)
+        yield Determined(label, output, rule, totals)
 
 
 def _makers(plan: Plan) -> dict[str, Step]:
@@ -231,12 +232,11 @@ def _numbers(plan: Plan) -> dict[int, int]:
 
 
 def _totals(
-    output: Output, values: npt.NDArray[Any], picked: Mapping[str, tuple[int, ...]]
+    output: Output, values: npt.NDArray[Any], picked: Mapping[str, tuple[int, ...]], dims: Dims
 ) -> tuple[float, ...]:
     """Return the totals over picked labels in picked years; shares have none, but of one label."""
     for axis, dim in enumerate(output.dims):
-        if dim in picked:
-            values = values.take(picked[dim], axis=axis)
+        values = values.take(dims.along(dim, picked), axis=axis)
     years = values.shape[-1] if "year" in output.dims else 1
     cells = values.reshape(-1, years)
     added_up = output.kind != "indicator" or len(cells) == 1

@@ -13,6 +13,7 @@ import numpy as np
 
 from ndmc.store.shares import Flag
 from ndmc.store.variables import EXCEEDANCE, QUANTILE, TOTAL
+from ndmc.studies.named_cells import at, dims_of, labels_at, picked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -254,36 +255,39 @@ def _cells(
 ) -> Iterator[dict[str, Any]]:
     """Yield the labels of the cells of an output that are picked, or else told of first."""
     output = name.removesuffix(EVENT)
-    chosen = {dim: [*select[dim]] for dim in dims if dim in select}
+    chosen = picked(dims_of(dataset[name + first]), dims, select)
     if "year" in dims:
-        chosen.setdefault("year", dataset["year"].values[-1:].tolist())
+        chosen.setdefault("year", [dataset.sizes["year"] - 1])
     if f"{output}_limit" in dims:
-        chosen[f"{output}_limit"] = dataset[f"{output}_limit"].values.tolist()
+        chosen[f"{output}_limit"] = [*range(dataset.sizes[f"{output}_limit"])]
     for picks in itertools.product(*chosen.values()):
         cell = dict(zip(chosen, picks, strict=True))
         left = [dim for dim in dims if dim not in cell]
         if left:
-            shares = dataset[name + first].sel(cell)
-            cell |= _widest(dataset, f"{output}_sd", shares.notnull().any([shares.dims[0]]))
-        yield {dim: cell[dim] for dim in dims}
+            shares = dataset[name + first].isel(cell)
+            known = shares.notnull().any([shares.dims[0]])
+            cell |= _widest(dataset, f"{output}_sd", known, cell)
+        yield labels_at(dataset, {dim: cell[dim] for dim in dims})
 
 
-def _widest(dataset: xr.Dataset, sd: str, known: xr.DataArray) -> dict[str, Any]:
-    """Return the labels of what varies most of that which is known; the first if nobody can say."""
+def _widest(
+    dataset: xr.Dataset, sd: str, known: xr.DataArray, cell: Mapping[str, int]
+) -> dict[str, int]:
+    """Return where what varies most of that which is known stands; the first if nobody can say."""
     left = [*map(str, known.dims)]
     if sd not in dataset:
-        return {dim: dataset[dim].values[:1].tolist()[0] for dim in left}
-    at = {dim: label for dim, label in known.coords.items() if dim in dataset[sd].dims}
-    widest = dataset[sd].sel(at).where(known).fillna(-1).argmax(left)
-    return {dim: dataset[dim].values.tolist()[int(widest[dim])] for dim in left}
+        return dict.fromkeys(left, 0)
+    at_cell = {dim: place for dim, place in cell.items() if dim in dataset[sd].dims}
+    widest = dataset[sd].isel(at_cell).where(known).fillna(-1).argmax(left)
+    return {dim: int(widest[dim]) for dim in left}
 
 
 def _range(percentiles: xr.Dataset, name: str, labels: Mapping[str, Any]) -> tuple[float, float]:
     """Return the median of a cell and half of its 95 % range, or how often an event comes."""
     if name.endswith(EVENT) and name not in percentiles:
         often = percentiles[EXCEEDANCE.name(name.removesuffix(EVENT))]
-        return float(often.sel(labels)), math.nan
-    low, median, high = percentiles[name].sel(labels).transpose(QUANTILE).values.tolist()
+        return float(at(often, labels)), math.nan
+    low, median, high = at(percentiles[name], labels).transpose(QUANTILE).values.tolist()
     return median, (high - low) / 2
 
 
@@ -305,4 +309,4 @@ def _picked(dataset: xr.Dataset, name: str, labels: Mapping[str, Any]) -> list[I
 
 
 def _cell(dataset: xr.Dataset, name: str, labels: Mapping[str, Any]) -> Any:
-    return dataset[name].sel(labels).values
+    return at(dataset[name], labels).values

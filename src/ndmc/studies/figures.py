@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -271,22 +271,34 @@ def check_figure(names: Vocabulary, figure: Figure, years: Set[str]) -> None:
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
     """Return the view that reduces a quantity to one number."""
-    picked = _at(figure, dims)
+    picked, named = _at(figure, dims), dims.named(expression.dims)
     for dim in (*picked, *figure.entry.over):
-        if dim not in expression.dims:
-            message = (
-                f"{figure.entry.quantity!r} has no dim {dim!r}; {nearest(dim, expression.dims)}"
-            )
+        if dim not in named:
+            message = f"{figure.entry.quantity!r} has no dim {dim!r}; {nearest(dim, named)}"
             raise InputError(message, figure.where)
-    left = [dim for dim in expression.dims if dim not in picked and dim not in figure.entry.over]
-    if left:
+    try:
+        found = dims.picked(picked)
+        positions = tuple(dims.along(dim, found) for dim in expression.dims)
+    except LabelError as wrong:
+        raise InputError(f"at: {wrong}", figure.where) from None
+    known = {*picked, *figure.entry.over, *_settled(expression.dims, positions, picked, dims)}
+    if left := [dim for dim in named if dim not in known]:
         raise InputError(
             f"{figure.entry.quantity!r} still has the dim {left[0]!r}; say {left[0]}=... under "
             "'at', or put it under 'over'",
             figure.where,
         )
-    positions = tuple(_positions(figure, dims, dim, picked) for dim in expression.dims)
     return View(figure.entry.quantity, expression.dims, positions, expression.dims)
+
+
+def _settled(
+    own: Iterable[str], positions: Iterable[Sequence[int]], picked: Container[str], dims: Dims
+) -> Iterator[str]:
+    """Yield dims of which picked labels all belong to one label."""
+    for dim, some in zip(own, positions, strict=True):
+        for parent, above in dims.belongs.get(dim, {}).items():
+            if dim in picked and len({above[at] for at in some}) == 1:
+                yield parent
 
 
 def _at(figure: Figure, dims: Dims) -> Mapping[str, Sequence[str]]:
@@ -297,16 +309,6 @@ def _at(figure: Figure, dims: Dims) -> Mapping[str, Sequence[str]]:
         return dims.read(at, dims.labels)
     except LabelError as wrong:
         raise InputError(f"at: {wrong}", figure.where) from None
-
-
-def _positions(
-    figure: Figure, dims: Dims, dim: str, picked: Mapping[str, Sequence[str]]
-) -> tuple[int, ...]:
-    try:
-        found = [at for label in picked.get(dim, ()) for at in dims.chosen(dim, label)]
-    except LabelError as wrong:
-        raise InputError(f"at: {wrong}", figure.where) from None
-    return tuple(dict.fromkeys(found)) if dim in picked else tuple(range(len(dims.labels[dim])))
 
 
 def unit_factor(scenario: Scenario, figure: Figure, expression: Expression) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndmc.dims import Dims
 from ndmc.engine.evaluation import check_seed, code_of
 from ndmc.engine.scores import scores_of
 from ndmc.engine.swaps import reach
@@ -214,7 +215,7 @@ def _dataset(
         variables |= _variables(one, plan, fit, found.part(span, order), span, where)
     dims = {dim for one in plan.study.observed for dim in one.dims}
     coordinates = {
-        **{dim: [*plan.dims.coordinate(dim)] for dim in plan.dims.ordered(dims)},
+        **_labels(plan.dims, dims),
         "input": [one.name for one in inputs],
         "input_parameter": ("input", [*(one.members[0] for one in inputs)]),
         "input_grade": ("input", [one.grade for one in inputs]),
@@ -222,6 +223,14 @@ def _dataset(
         "parameter_grade": ("parameter", [parameters[n].grade for n in used]),
     }
     return xr.Dataset(variables, coordinates, _about(asked, plan))
+
+
+def _labels(dims: Dims, used: Iterable[str]) -> dict[str, Any]:
+    """Return the labels along some dims, and those that they belong to."""
+    return {
+        name: (dim, [*labels], {} if name == dim else {"long_name": name.removeprefix(f"{dim}_")})
+        for name, (dim, labels) in dims.coordinates(used).items()
+    }
 
 
 def _variables(

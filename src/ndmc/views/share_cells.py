@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
 from ndmc.label import LabelError, Labels
 from ndmc.store.shares import Flag
 from ndmc.store.structured import structured
 from ndmc.studies.explained import EVENT, FIRST, titles_of, what
+from ndmc.studies.named_cells import at, labels_at
+from ndmc.studies.named_cells import dims_of as named_dims
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -144,8 +145,13 @@ def _places(dataset: xr.Dataset, sel: Labels) -> dict[str, int]:
     """Return where the label stands that is picked of each dim, which not all outputs need have."""
     asked = {dim: _text(one) if isinstance(one, float) else one for dim, one in sel.items()}
     dims = dict.fromkeys(dim for title in titles_of(dataset) for dim in dims_of(dataset, title))
+    known = named_dims(dataset)
+    labels = {dim: tuple(labels_of(dataset, dim)) for dim in dims}
+    known = replace(known, labels={**known.labels, **labels})
     try:
-        picked = Dims({dim: tuple(labels_of(dataset, dim)) for dim in dims}).picked(asked)
+        found = known.picked(asked)
+        own = [dim for dim in dims if not found.keys().isdisjoint(known.full([dim]))]
+        picked = {**found, **{dim: known.along(dim, found) for dim in own}}
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
     several = [dim for dim, places in picked.items() if len(places) > 1]
@@ -201,7 +207,7 @@ def event_of(title: str) -> str:
 
 
 def _in_words(dataset: xr.Dataset, title: str, cell: Mapping[str, int]) -> str:
-    labels = {dim: dataset[dim].values[n] for dim, n in cell.items()}
+    labels = labels_at(dataset, cell)
     limits = dataset.get(f"{event_of(title)}_limit")
     return what(title, labels, "" if limits is None else str(limits.attrs.get("units", "1")))
 
@@ -288,7 +294,7 @@ def _spread(
     dataset: xr.Dataset, percentiles: xr.Dataset | None, title: str, cell: Mapping[str, int]
 ) -> Spread | None:
     """Return percentiles of an output, of an event how often it comes; else what sd says."""
-    labels = {dim: dataset[dim].values[n] for dim, n in cell.items()}
+    labels = labels_at(dataset, cell)
     event = f"{event_of(title)}_exceedance"
     if percentiles is not None and title in percentiles:
         ends = percentiles["quantile"].values
@@ -308,8 +314,7 @@ def _spread(
 def _picked(variable: xr.DataArray, labels: Mapping[str, Any], dataset: xr.Dataset) -> Any:
     """Return percentiles of a cell in the years of the study."""
     timed = {_YEAR: dataset[_YEAR].values} if _YEAR in variable.dims else {}
-    of_cell = {dim: label for dim, label in labels.items() if dim in variable.dims}
-    found = variable.sel({**of_cell, **timed})
+    found = at(variable, labels).sel(timed)
     return found.values if timed else found.values[..., None]
 
 

@@ -1,0 +1,100 @@
+"""What is made of runs whose labels belong to others: stores, tables, studies, estimates."""
+
+import csv
+
+import numpy as np
+import pytest
+from command import here
+from ragged import CELLS, ragged
+from strategies import scenario, write
+
+import ndmc
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Return a run that is kept whole."""
+    folder = tmp_path_factory.mktemp("ragged")
+    ndmc.run(write(ragged(), folder / "s"), 300, out=folder / "run.zarr", percentiles=["stock"])
+    return folder / "run.zarr"
+
+
+def test_cells_are_stored_with_what_they_belong_to(store):
+    """Along uses stands the metal of each."""
+    found = ndmc.open(store).in_use
+    named = zip(found.use_metal.values.tolist(), found.use.values.tolist(), strict=True)
+    assert [*named] == CELLS
+    indium = found.isel(use=(found.use_metal == "indium").values).sum("use")
+    np.testing.assert_allclose(indium, ndmc.open(store).stock.sel(metal="indium"), rtol=1e-6)
+
+
+def test_labels_are_picked_by_what_they_belong_to(store):
+    """A label is known by itself, by its parent, or by both."""
+    year = {"year": 2010}
+    every = ndmc.percentiles(store, "in_use", sel=year)
+    own = ndmc.percentiles(store, "in_use", sel={**year, "metal": "indium", "use": "laptop"})
+    np.testing.assert_array_equal(own.in_use.squeeze(), every.in_use[:, 3])
+    laptops = ndmc.percentiles(store, "in_use", sel={**year, "use": ["laptop"]})
+    assert laptops.use_metal.values.tolist() == ["lithium", "indium"]
+    with pytest.raises(ndmc.InputError, match="no such use belongs to the metal indium"):
+        ndmc.percentiles(store, "in_use", sel={"metal": "indium", "use": "vehicle"})
+
+
+def test_a_sum_leaves_what_labels_belong_to(store):
+    """As if both dims were there."""
+    summed = ndmc.percentiles(store, "in_use", over="use")
+    stock = ndmc.percentiles(store, "stock")
+    np.testing.assert_allclose(summed.in_use, stock.stock, rtol=1e-6)
+    whole = ndmc.percentiles(store, "in_use", over=["metal", "use"], sel={"year": 2010})
+    assert whole.in_use.dims == ("quantile",)
+    with pytest.raises(ndmc.InputError, match="each use belongs to one metal; sum over use first"):
+        ndmc.percentiles(store, "in_use", over="metal")
+
+
+def test_tables_name_both(store):
+    """A label that stands twice is told by what it belongs to."""
+    done = here("percentiles", store, "-v", "in_use", "--sel", "metal=lithium year=2010")
+    assert "lithium vehicle 2010" in " ".join(done.out.split())
+
+
+def test_a_study_tells_cells_apart(tmp_path):
+    """Shares are those of one cell, and their table names it."""
+    folder, table = write(ragged(), tmp_path / "s"), tmp_path / "shares.csv"
+    store = tmp_path / "study.zarr"
+    options = ["--groups", "label:use", "-v", "in_use", "--sel", "use=laptop year=2010"]
+    done = here("sensitivity", folder, "-n", "2048", "--out", store, *options, "--csv", table)
+    assert "of indium, laptop in 2010" in done.out
+    with table.open(encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["group"] == "use=tv" and row["use"]]
+    assert [row["metal"] for row in rows] == ["lithium", "indium"]
+    assert {row["flag"] for row in rows} == {"structural_zero"}
+
+
+def test_estimates_balance_over_what_labels_belong_to():
+    """Flows by use balance with flows by what uses belong to."""
+    uses = {"a": ["x", "y"], "b": ["x"]}
+    given = {"unit": "t/yr", "distribution": "normal", "cv": 0.1}
+    data = {
+        "format": 1,
+        "name": "ragged_estimates",
+        "unit": "t",
+        "years": "2000..2000",
+        "dims": {"k": [*uses], "use": {"of": "k", "labels": uses}},
+        "parameters": {
+            "enters": given | {"dims": ["k"], "value": 10, "errors": {"k": "independent"}},
+            "leaves": given
+            | {"dims": ["use"], "value": {"a": {"x": 4, "y": 5}, "b": {"x": 12}}}
+            | {"errors": {"k": "independent", "use": "independent"}},
+        },
+        "processes": ["middle"],
+        "flows": {
+            "enter": {"from": "outside", "to": "middle", "dims": ["k"]},
+            "leave": {"from": "middle", "to": "sink", "dims": ["use"]},
+        },
+        "reconcile": {"measured": {"enter": "enters", "leave": "leaves"}},
+    }
+    found = ndmc.reconcile(scenario(data))
+    enter, leave = found.enter.values.ravel(), found.leave.values.ravel()
+    np.testing.assert_allclose(enter, [leave[0] + leave[1], leave[2]], rtol=1e-12)
+    # by hand: 10 - 12 = -2 is shared by variances 1 and 1.44
+    np.testing.assert_allclose(enter[1], 10 + 2 / 2.44, rtol=1e-12)
