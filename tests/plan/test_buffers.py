@@ -181,11 +181,14 @@ def test_what_determines_its_flows_is_said():
     """Each flow of the buffer in words."""
     loaded = scenario(buffered(loss=LOSS, capacity=ROOM))
     maker = {n: step for step in members_of(compile_plan(loaded)) for n in step.targets}
-    said = {name: describe(maker[name], name, loaded) for name in ("lost", "dumped", "rest")}
+    said = {
+        name: describe(maker[name], name, loaded) for name in ("lost", "dumped", "rest", "held")
+    }
     assert said == {
         "lost": "removal rate of what held held the year before",
         "dumped": "what the buffer has no room for",
         "rest": "what the buffer cannot cover",
+        "held": "buffer: what enters place and does not leave, up to room",
     }
 
 

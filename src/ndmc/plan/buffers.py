@@ -19,7 +19,6 @@ def _net_of(name: str) -> str:
 def _net(names: Vocabulary, name: str, stock: StockEntry) -> Balance:
     """Return the step that computes what enters minus what leaves, but for flows of its own."""
     target = _net_of(name)
-    names.variables[target] = names.variable(names.stock_dims(name), names.scenario.units.flow)
     terms = [*names.inflows(stock.process)]
     terms += [replace(term, sign=-1.0) for term in names.outflows(stock.process)]
     own = {stock.remainder, stock.overflow, *stock.removals}
@@ -37,7 +36,7 @@ def _held_before(names: Vocabulary, name: str) -> Expression:
 def sink_steps(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
     """Return the steps of a stock that holds what enters and does not leave."""
     net, compose = _net(names, name, stock), names.compose
-    entered = compose.apply("add", compose.name(net.target), _held_before(names, name))
+    entered = compose.apply("add", names.made(net.target, net.dims), _held_before(names, name))
     return [net, Formula(name, net.dims, compose.along("cumsum", entered))]
 
 
@@ -54,7 +53,7 @@ def buffer_steps(names: Vocabulary, name: str, stock: StockEntry) -> list[Single
     if stock.capacity is not None or stock.overflow is not None or stock.removals:
         return [net, *_limited(names, name, stock, stock.remainder)]
     balance = _forgetting if stock.carry_over is False else _carrying
-    held, short = balance(names, names.compose.name(net.target), name)
+    held, short = balance(names, names.made(net.target, net.dims), name)
     return [net, Formula(name, net.dims, held), Formula(stock.remainder, net.dims, short)]
 
 
@@ -104,18 +103,16 @@ def _limited(names: Vocabulary, name: str, stock: StockEntry, remainder: str) ->
     dims, compose, nothing = names.stock_dims(name), names.compose, names.compose.number(0.0)
     room = _room(names, name, stock)
     before, has = hidden(name, "before"), hidden(name, "at hand")
-    for part in (before, has):
-        names.variables[part] = names.variable(dims, names.scenario.units.flow)
     removals = removals_of(names, name, stock, dims)
     steps: list[Single] = [
         Formula(before, dims, _held_a_year_ago(names, name)),
         *(Share(flow, dims, (Term(before, dims),), dims, share) for flow, share in removals),
     ]
-    net, at_hand = compose.name(_net_of(name)), compose.name(has)
+    net, at_hand = names.made(_net_of(name), dims), names.made(has, dims)
     forgets = stock.carry_over is False
     gained = compose.apply("max", net, nothing) if forgets else net
     lacks = compose.apply("negative", net if forgets else at_hand)
-    gained = compose.apply("add", gained, compose.name(before))
+    gained = compose.apply("add", gained, names.made(before, dims))
     for flow, _ in removals:
         gained = compose.apply("subtract", gained, compose.name(flow))
     steps += [

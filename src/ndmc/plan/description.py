@@ -51,7 +51,8 @@ def describe(step: Single, name: str, scenario: Scenario) -> str:
             return "what the buffer cannot cover"
         case _ if name in file.stocks:
             stock = file.stocks[name]
-            return f"{stock.kind}: what enters {stock.process} and does not leave"
+            room = f", up to {in_words(stock.capacity)}" if stock.capacity is not None else ""
+            return f"{stock.kind}: what enters {stock.process} and does not leave{room}"
     return in_words(file.indicators[name].value)
 
 

@@ -153,10 +153,8 @@ def two_parts(names: Vocabulary, name: str, value: Expression, closed: Balance) 
     dims, until = names.flow_dims(name), names.file.flows[name].until
     assert until is not None
     given, after = given_part(names, name), hidden(name, f"from {until + 1}")
-    for part in (given, after):
-        names.variables[part] = names.variable(dims, names.scenario.units.flow)
     nothing = names.compose.number(0.0)
-    both = (names.compose.name(after), names.compose.name(given))
+    both = (names.made(after, dims), names.made(given, dims))
     return [
         Formula(given, dims, from_then_on(names, until + 1, nothing, value)),
         replace(closed, target=after),

@@ -158,6 +158,12 @@ class Vocabulary:
             )
         return self.compose.within(expression, dims)
 
+    def made(
+        self, name: str, dims: tuple[str, ...], dimension: Dimension | None = None
+    ) -> Expression:
+        """Return what a step makes under a name that no scenario writes; a flow by default."""
+        return Expression(dims, dimension or self.scenario.units.flow, "name", name=name)
+
     def amount(self, what: str, hint: str = "") -> Wants:
         """Want an amount of stock."""
         units = self.scenario.units
@@ -171,12 +177,10 @@ class Vocabulary:
     def initial(self, stock: str) -> Expression | None:
         """Return what a stock holds before the first year, if that is said."""
         entry, dims = self.file.stocks[stock].initial, self.stock_dims(stock)[:-1]
-        before = hidden(stock, "before")
         if entry is None:
             return None
         if entry.inflow is not None:
-            self.variables[before] = self.variable(dims, self.scenario.units.stock)
-            return self.compose.name(before)
+            return self.made(hidden(stock, "before"), dims, self.scenario.units.stock)
         hint = "; a number has its unit behind it, such as 5 kt"
         key, wants = ("stocks", stock, "initial"), self.amount("an initial stock", hint)
         if entry.value is None:
