@@ -17,7 +17,7 @@ from strategies import one_parameter, scenario
 from ndmc import label
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest
-from ndmc.scenario import table_cells
+from ndmc.scenario import tables
 from ndmc.scenario.table_cells import Wanted, read_cells
 from ndmc.scenario.tables import parse_table, read_table
 
@@ -144,17 +144,17 @@ def test_of_many_wrong_rows_one_is_told(far, monkeypatch):
 
 
 def test_rows_are_read_no_further_than_there_are_cells(monkeypatch):
-    """Of more rows than cells one too many is read: some cell has two."""
-    read = []
-    rows = table_cells.Table.rows
+    """Of more rows than cells only those split at once are: some cell has two."""
+    read, columns = [], tables.Table.columns
     monkeypatch.setattr(
-        table_cells.Table, "rows", lambda table: (read.append(row) or row for row in rows(table))
+        tables.Table, "columns", lambda table: (read.append(len(c)) or c for c in columns(table))
     )
     dims = Dims({"k": ("a", "b")})
     with pytest.raises(InputError, match=r"a second row for k=b \(first on line 2\)") as wrong:
         cells("k,value\n" + "b,1\n" * 100_000, dims)
     assert wrong.value.where == "x.csv:3"
-    assert len(read) == 3
+    assert len(read) == 1
+    assert read[0] < 100_000
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,28 @@ def test_what_is_no_table_is_refused(text, message, line):
     with pytest.raises(InputError, match=f"x.csv:{line}: {message}") as wrong:
         cells(text, Dims({"k": ("a",)}))
     assert len(str(wrong.value)) < 300
+
+
+@given(st.text("ab,, \t\r\n\n", max_size=40), st.integers(1, 20))
+def test_columns_are_those_of_the_rows(text, together):
+    """However many lines are split at once: rows, their lines and what is wrong are the same."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(tables, "_TOGETHER", together)
+        table = parse_table(f"k,l\n{text}", FILE)
+        columns = (zip(c.lines, *c.texts, strict=True) for c in table.columns())
+        found = [*told(itertools.chain.from_iterable(columns))]
+    rows = [*told((line, *cells) for line, cells in table.rows())]
+    if any(isinstance(row, str) for row in rows):  # of the rows before only some are told
+        found, rows = found[-1:], rows[-1:]
+    assert found == rows
+
+
+def told(rows):
+    """Yield rows, and what is wrong with them."""
+    try:
+        yield from rows
+    except InputError as wrong:
+        yield f"{wrong}"
 
 
 @pytest.mark.parametrize("blank", ["\n", ",,\n", " \t\n"])

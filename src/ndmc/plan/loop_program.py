@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ndmc_kernels.operations import Operation
 
+#: Operations by the names they have in expressions.
+_NUMBERS = {one.name.lower(): int(one) for one in Operation}
+
 #: The cell of a quantity, its labels by number, whose value in a year is to be found.
 Unknown = tuple[str, tuple[int, ...]]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A row of the program: where it stands in the first year, and how far on each year."""
 
     at: int
@@ -22,11 +26,14 @@ class Row:
     fixed: bool = False
 
 
+#: Factors that need no product.
+_PLAIN = (0.0, 1.0, -1.0)
+
 #: A number that is known when the program is written, or the row that will hold it.
 Value = Row | float
 
 
-@dataclass
+@dataclass(slots=True)
 class Linear:
     """A constant part and a coefficient for each unknown of the same year."""
 
@@ -40,8 +47,7 @@ class ProgramWriter:
     def __init__(self) -> None:
         self.rows = 0
         self.constants: dict[float, int] = {}
-        self.once: list[tuple[int, ...]] = []
-        self.yearly: list[tuple[int, ...]] = []
+        self.once, self.yearly = array("q"), array("q")
         self.computed: dict[tuple[object, ...], Row] = {}
 
     def take(self, count: int) -> int:
@@ -55,11 +61,10 @@ class ProgramWriter:
         key = (operation, *rows)
         if into is None and key in self.computed:
             return self.computed[key]
-        fixed = all(row.fixed for row in rows) and into is None
+        fixed = into is None and all(row.fixed for row in rows)
         out = into or Row(self.take(1), 0, fixed)
-        places = [number for row in (out, *rows) for number in (row.at, row.stride)]
-        places += [out.at, out.stride] * (4 - 1 - len(rows))
-        (self.once if fixed else self.yearly).append((Operation[operation.upper()], *places))
+        places = [number for row in (out, *rows, out, out)[:4] for number in row[:2]]
+        (self.once if fixed else self.yearly).extend((_NUMBERS[operation], *places))
         self.computed[key] = out
         return out
 
@@ -83,8 +88,7 @@ class ProgramWriter:
 
     def fused(self, a: Value, b: Value, c: Value) -> Value:
         """Return a + b * c."""
-        plain = any(isinstance(v, float) and v in (0.0, 1.0, -1.0) for v in (b, c)) or a == 0.0
-        if plain:
+        if a == 0.0 or b in _PLAIN or c in _PLAIN:
             product = self._times(b, c)
             if isinstance(product, Row) and isinstance(a, Row) and -1.0 in (b, c):
                 return self.do("subtract", a, c if b == -1.0 else b)
@@ -103,7 +107,7 @@ class ProgramWriter:
         if isinstance(a, float) and isinstance(b, float):
             return a * b
         for one, other in ((a, b), (b, a)):
-            if isinstance(one, float) and one in (0.0, 1.0, -1.0):
+            if one in _PLAIN:
                 return 0.0 if one == 0.0 else other if one == 1.0 else self._minus(other)
         return self.do("multiply", a, b)
 
@@ -111,6 +115,6 @@ class ProgramWriter:
         return -a if isinstance(a, float) else self.do("negative", a)
 
 
-def code_of(lines: list[tuple[int, ...]]) -> npt.NDArray[np.int64]:
+def code_of(numbers: array[int]) -> npt.NDArray[np.int64]:
     """Return instructions as `ndmc_kernels.march` reads them."""
-    return np.array(lines, dtype=np.int64).reshape(-1, 9)
+    return np.array(numbers, dtype=np.int64).reshape(-1, 9)

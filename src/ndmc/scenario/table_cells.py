@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,17 +27,11 @@ from ndmc.scenario.given_cells import (
     with_labels,
 )
 from ndmc.scenario.labels import is_year
-from ndmc.scenario.tables import Table, is_number, parser
+from ndmc.scenario.tables import Columns, Table, is_number, numbers_of
 from ndmc.typing import Array, Floats, Integers
-
-# As many texts are split into columns at once as stay in the cache of a processor.
-_TEXTS = 2**16
 
 # So many rows are read of a table that may have more years than the scenario.
 _MAX_ROWS = 20_000_000
-
-#: The line of a row, and its texts.
-_Row = tuple[int, list[str]]
 
 #: What some rows give: lines, labels, numbers and words, by column.
 _Part = dict[str, dict[str, Array]]
@@ -255,10 +248,13 @@ class _Reader:
         most = 1 + math.prod(len(labels) for labels in self.labels.values())
         if self.wanted.outside:
             most = _MAX_ROWS
-        lines = itertools.islice(self._rows(), most)
-        at_once = 1 + _TEXTS // len(self.place)
-        parts = [self._part(some) for some in iter(lambda: [*itertools.islice(lines, at_once)], [])]
-        joined = _joined(parts or [self._part([])])
+        parts, left = list[_Part](), most
+        for some in map(self._given, self.table.columns()):
+            parts.append(self._part(some if len(some) <= left else some.at(range(left))))
+            left -= len(some)
+            if left <= 0:
+                break
+        joined = _joined(parts or [self._part(Columns((), [()] * len(self.place)))])
         words = {n: Coded((*self.words[n],), codes) for n, codes in joined["words"].items()}
         lines_of = joined["lines"][""]
         if self.wanted.outside and len(lines_of) == most:
@@ -277,17 +273,18 @@ class _Reader:
         years = self.labels.get("year")
         return with_labels(self.dims, "year", (*years,)) if years else self.dims
 
-    def _rows(self) -> Iterator[_Row]:
-        """Yield the rows, but for those of cells that are absent."""
-        places = [self.place[name] for name in self.wanted.numbers]
-        if not self.wanted.absent or not places:
-            return self.table.rows()
-        return (row for row in self.table.rows() if any(row[1][place] for place in places))
+    def _given(self, some: Columns) -> Columns:
+        """Leave out the rows of cells that are absent."""
+        columns = [some.texts[self.place[name]] for name in self.wanted.numbers]
+        if not self.wanted.absent or not columns:
+            return some
+        given = [n for n, texts in enumerate(zip(*columns, strict=True)) if any(texts)]
+        return some if len(given) == len(some) else some.at(given)
 
-    def _part(self, rows: Sequence[_Row]) -> _Part:
+    def _part(self, rows: Columns) -> _Part:
         try:
             return {
-                "lines": {"": np.array([line for line, _ in rows], dtype=np.int64)},
+                "lines": {"": np.array(rows.lines, dtype=np.int64)},
                 "labels": {dim: self._positions(dim, rows) for dim in self.labels},
                 "numbers": {
                     **{
@@ -301,15 +298,14 @@ class _Reader:
                 "words": {name: self._codes(name, rows) for name in self.words},
             }
         except (KeyError, ValueError):
-            for row in rows:
-                self._check(*row)
+            for line, *cells in zip(rows.lines, *rows.texts, strict=True):
+                self._check(line, cells)
             raise
 
-    def _texts(self, column: str, rows: Sequence[_Row]) -> list[str]:
-        place = self.place[column]
-        return [cells[place] for _, cells in rows]
+    def _texts(self, column: str, rows: Columns) -> Sequence[str]:
+        return rows.texts[self.place[column]]
 
-    def _positions(self, dim: str, rows: Sequence[_Row]) -> Integers:
+    def _positions(self, dim: str, rows: Columns) -> Integers:
         known, texts = self.labels[dim], self._texts(dim, rows)
         try:
             found = [known[text] for text in texts]
@@ -317,7 +313,7 @@ class _Reader:
             found = [known[plain_label(dim, text)] for text in texts]
         return np.array(found, dtype=np.int64)
 
-    def _codes(self, column: str, rows: Sequence[_Row]) -> Integers:
+    def _codes(self, column: str, rows: Columns) -> Integers:
         """Return the words of a column, numbered as they come."""
         known = self.words[column]
         texts = self._texts(column, rows)
@@ -363,7 +359,7 @@ class _Years(dict[str, int]):
 
 
 def _numbers(column: str, texts: Sequence[str]) -> Floats:
-    found = np.array([*map(parser(column), texts)], dtype=np.float64)
+    found = np.array(numbers_of(column, texts), dtype=np.float64)
     if not np.isfinite(found).all():
         raise ValueError
     return found

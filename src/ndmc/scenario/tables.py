@@ -25,12 +25,35 @@ _MAX_COLUMNS = 10_000
 # A row of a table with that many columns; one that is longer is no row.
 _MAX_ROW = 4 * 2**20
 
+# So many characters, or rows, are put in columns at once: as many as stay in a processor's cache.
+_TOGETHER, _ROWS = 2**18, 2**13
+
 # So many rows may stand above the names of columns, as titles do.
 _TITLES = 20
 
 _DIGITS = re.compile(r"[-+]?[\d.]+")
 
+_SPACE = re.compile(r"[^\S\n]")
+
+_BLANK = re.compile(r"(?m)^(?:[^\S\n]|,)*$")
+
 _BLANK_ROWS = re.compile(r"(?:[ \t,]*\n)+")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some rows of a table: their lines, and the texts of each column."""
+
+    lines: Sequence[int]
+    texts: Sequence[Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def at(self, places: Sequence[int]) -> Columns:
+        """Return some of the rows."""
+        found = ([texts[place] for place in places] for texts in self.texts)
+        return Columns([self.lines[place] for place in places], [*found])
 
 
 @dataclass(frozen=True)
@@ -77,6 +100,24 @@ class Table:
             if len(cells) != len(self.header) or self.unnamed:
                 cells = self._fitted(line, cells)
             yield line, cells
+
+    def columns(self) -> Iterator[Columns]:
+        """Yield what `rows` does by columns, some thousand rows at a time.
+
+        1.5 million rows of four columns took 6.5 s by rows, collecting garbage included.
+        """
+        line, at, odd = 1, self.text.find("\n") + 1 or len(self.text), '"' in self.text
+        while at < len(self.text) and not odd:
+            end = self.text.find("\n", at + _TOGETHER) + 1 or len(self.text)
+            some = _split(self.text[at:end].removesuffix("\n"), line + 1, len(self.header))
+            odd = some is None or bool(self.unnamed)
+            if some is not None and not odd:
+                yield some
+                line, at = line + len(some), end
+        rows = (row for row in self.rows() if row[0] > line) if odd else iter(())
+        while found := [*itertools.islice(rows, _ROWS)]:
+            texts = zip(*(cells for _, cells in found), strict=True)
+            yield Columns([number for number, _ in found], [*texts])
 
     def _fitted(self, line: int, cells: list[str]) -> list[str]:
         """Return a row without the empty cells behind it, as spreadsheets write them."""
@@ -160,6 +201,27 @@ def parse_table(text: str, path: Path) -> Table:
             f"the column {name!r} stands twice; the first line must name each once", f"{path}:1"
         )
     return Table(path, text, tuple(header), unnamed)
+
+
+def _split(text: str, line: int, columns: int) -> Columns | None:
+    """Return lines of so many columns each, the first of that number, if that is all they are."""
+    lines = text.split("\n")
+    odd = "\r" in text or max(map(len, lines)) > csv.field_size_limit()
+    if odd or {*map(str.count, lines, itertools.repeat(","))} != {columns - 1}:
+        return None
+    if _BLANK.search(text):
+        return None
+    cells = text.replace("\n", ",").split(",")
+    if _SPACE.search(text):
+        cells = [*map(str.strip, cells)]
+    return Columns(range(line, line + len(lines)), [cells[n::columns] for n in range(columns)])
+
+
+def numbers_of(column: str, texts: Sequence[str]) -> list[float]:
+    """Return the numbers of a column as its `parser` reads them."""
+    together = "".join(texts)
+    plain = column != "cv" and together.isascii() and "_" not in together
+    return [*map(float if plain else parser(column), texts)]
 
 
 def parser(column: str) -> Callable[[str], float]:

@@ -72,11 +72,7 @@ def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:
         "dims": spanned | changed,
     }
     found = {
-        kind: [
-            name
-            for name in document.data.get(kind, {})
-            if name not in words and (kind, name) in document.lines  # and not extended alone
-        ]
+        kind: [name for name in document.data.get(kind, {}) if name not in words]
         for kind, words in used.items()
     }
     misspelt = read - _known(scenario)

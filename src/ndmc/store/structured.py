@@ -14,17 +14,7 @@ __all__ = ["structured"]
 
 #: What is neither text nor number nor a list of numbers, or need not be one.
 _STRUCTURED = (
-    *(
-        "references",
-        "extended_texts",
-        "changes",
-        "keep",
-        "percentiles",
-        "exceed",
-        "stages",
-        "versions",
-        "dims",
-    ),
+    *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),
     *(
         "of",
         "belongs",
