@@ -91,6 +91,8 @@ def operations():
     rules = {
         "met": "first_year(x >= z)",
         "met_by": "min(met, 2010)",
+        "left": "last_year(x < z and w > 0)",
+        "most": "peak_year(x * w) + max(x, over=year) - cumprod(1 + z / 100)",
         "more": "where(x > z, x, w)",
         "held": "carry(x - z)",
         "before": "lag(x * w, 2) - max(x, z)",

@@ -69,6 +69,15 @@ _CALLS = [
         "-({})",
         "({})**2",
     ),
+    *(
+        "max({}, over=year)",
+        "prod({}, over=product)",
+        "cumprod({})",
+        "peak_year({})",
+        "last_year({})",
+    ),
+    *("at({}, year=2012..2015)", "at({}, product=[])", "ratio({}, {}, otherwise=0)", "({} + 5 kt)"),
+    *("({} > 0 and not {} < 1)", "(product == {})", "({} in [car, 2011..2012])", "{} 5 {}"),
     *("ramp(2012, 2020, {}, 5)", "logistic(2012, 2020, {})", "interpolate(2012, {}, 2020, 3)"),
     *("({}) / ({})", "({}) - ({})", "normal({}, {})", "weibull({}, 2)", "fixed({})", "f({})"),
 ]

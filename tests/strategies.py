@@ -319,14 +319,20 @@ def _grow(inner):
     functions = st.tuples(st.sampled_from(["min", "max"]), inner, inner)
     quotient = st.tuples(st.just("/"), inner, inner)
     choice = st.tuples(st.just("where"), st.sampled_from(["<", "<=", ">", ">="]), *[inner] * 4)
-    along = st.tuples(st.sampled_from(["cumsum", "lag", "carry"]), inner)
-    over = st.tuples(st.sampled_from(["sum", "mean"]), st.sampled_from(["k", "year"]), inner)
-    picked = st.tuples(st.just("at"), st.sampled_from(["k=x", "k=y", "k=both", "year=2001"]), inner)
+    both = st.tuples(st.sampled_from(["and", "or", "and not"]), *[inner] * 4)
+    along = st.tuples(st.sampled_from(["cumsum", "cumprod", "lag", "carry"]), inner)
+    reductions = st.sampled_from(["sum", "mean", "prod", "lowest", "highest"])
+    over = st.tuples(reductions, st.sampled_from(["k", "year"]), inner)
+    labels = ["k=x", "k=y", "k=both", "k=[x, z]", "year=2001", "year=2001..2003"]
+    picked = st.tuples(st.just("at"), st.sampled_from(labels), inner)
+    labelled = st.tuples(st.just("label"), st.sampled_from(["k == y", "k in [x, z]"]), inner, inner)
     return (
         binary
         | functions
         | quotient
         | choice
+        | both
+        | labelled
         | along
         | over
         | picked

@@ -1,5 +1,8 @@
 """Expressions: broadcasting by name, years, units, and a grammar that can run nothing."""
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 import reference
@@ -57,26 +60,43 @@ def summed(years):
     return found
 
 
+def multiplied(years):
+    """Return running products."""
+    found = [years[0]]
+    for one in years[1:]:
+        found.append(found[-1] * one)
+    return found
+
+
 def lagged(years):
     """Return the year before, nothing before the first."""
     return [xr.zeros_like(years[0]), *years[:-1]]
 
 
-ALONG = {"carry": carried, "cumsum": summed, "lag": lagged}
+ALONG = {"carry": carried, "cumsum": summed, "cumprod": multiplied, "lag": lagged}
+OF_TWO = {
+    "sum": operator.add,
+    "mean": operator.add,
+    "prod": operator.mul,
+    "lowest": np.minimum,
+    "highest": np.maximum,
+}
+WRITTEN = {"lowest": "min", "highest": "max"}
 COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 
 
-def total(array, dim):
-    """Return the sum over a dim, label by label."""
+def reduced(array, dim, name="sum"):
+    """Return what is made of a dim, label by label."""
     parts = [array.isel({dim: n}) for n in range(array.sizes[dim])]
-    return sum(parts[1:], parts[0])
+    return functools.reduce(functools.partial(xr.apply_ufunc, OF_TWO[name]), parts)
 
 
 def picked(value, at):
     """Return the labels of one dim that ``at`` names, a group summed."""
     dim, label = at.split("=")
-    return total(value.isel({dim: list(DIMS.positions(dim, label))}), dim)
+    some = DIMS.picked({dim: label.strip("[]").split(", ")})[dim]
+    return reduced(value.isel({dim: list(some)}), dim)
 
 
 def twin(tree, values):
@@ -98,24 +118,36 @@ def twin(tree, values):
             (one, x), (two, y) = twin(left, values), twin(right, values)
             function = {"min": np.minimum, "max": np.maximum}[name]
             return f"{name}({one}, {two})", xr.apply_ufunc(function, x, y)
-        case ("sum" | "mean" as name, dim, inner):
+        case ("and" | "or" | "and not" as word, *parts):
+            texts, (one, two, three, four) = zip(*(twin(p, values) for p in parts), strict=True)
+            first, second = xr.apply_ufunc(np.less, one, two), xr.apply_ufunc(np.less, three, four)
+            second = ~second if word == "and not" else second
+            text = f"(({texts[0]}) < ({texts[1]}) {word} ({texts[2]}) < ({texts[3]}))"
+            return text, (first | second if word == "or" else first & second).astype(float)
+        case ("label", condition, yes, no):
+            (one, x), (two, y) = twin(yes, values), twin(no, values)
+            only = np.array([False, True, False])
+            holds = xr.DataArray(only if condition == "k == y" else ~only, dims="k")
+            return f"where({condition}, {one}, {two})", xr.apply_ufunc(np.where, holds, x, y)
+        case ("sum" | "mean" | "prod" | "lowest" | "highest" as name, dim, inner):
             text, value = twin(inner, values)
             if dim not in value.dims:
                 return text, value
             per = " / step" if (name, dim) == ("sum", "year") else ""
-            result = total(value, dim)
+            result = reduced(value, dim, name)
             result = result / value.sizes[dim] if name == "mean" else result
-            return f"({name}({text}, over={dim}){per})", result
+            return f"({WRITTEN.get(name, name)}({text}, over={dim}){per})", result
         case ("at", place, inner):
             text, value = twin(inner, values)
             if place.split("=")[0] not in value.dims:
                 return text, value
-            return f"at({text}, {place})", picked(value, place)
-        case ("cumsum" | "lag" | "carry" as name, inner):
+            per = " / step" if ".." in place else ""
+            return f"(at({text}, {place}){per})", picked(value, place)
+        case ("cumsum" | "cumprod" | "lag" | "carry" as name, inner):
             text, value = twin(inner, values)
             if "year" not in value.dims:
                 return text, value
-            per = "" if name == "lag" else " / step"
+            per = "" if name in ("lag", "cumprod") else " / step"
             return f"({name}({text}){per})", along_years(value, ALONG[name])
         case (sign, left, right):
             (one, x), (two, y) = twin(left, values), twin(right, values)

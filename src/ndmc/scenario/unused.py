@@ -69,7 +69,7 @@ def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:
     used = {
         "parameters": read | changed,
         "grades": graded | {*file.confidence.values()} | changed,
-        "dims": spanned | changed,
+        "dims": scenario.dims.full(spanned) | changed,
     }
     found = {
         kind: [name for name in document.data.get(kind, {}) if name not in words]
