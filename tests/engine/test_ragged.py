@@ -73,8 +73,13 @@ def test_functions_over_uses_are_those_of_the_uses_of_each_metal():
     data = ragged()
     every = ("mean(in_use, over=[use, metal])", "max(in_use, over=[metal, use])")
     data["indicators"] |= {f"i_{n}": text for n, text in enumerate([*REDUCED, *every])}
+    some = {"2000": "sum(in_use, over=use)", "else": "max(in_use, over=use)"}
+    data["indicators"]["by_year"] = {"value": some}
     plan, found = evaluated(data)
     held = found["in_use"]
+    wanted = np.stack([held[:2].max(0), held[2:].max(0)])
+    wanted[:, 0] = held[:2, 0].sum(0), held[2:, 0].sum(0)
+    np.testing.assert_allclose(found["by_year"], wanted, rtol=1e-14)
     for n, of_uses in enumerate(REDUCED.values()):
         wanted = np.stack([of_uses(held[:2]), of_uses(held[2:])])
         np.testing.assert_allclose(found[f"i_{n}"], wanted, rtol=1e-14, err_msg=str(n))

@@ -88,6 +88,8 @@ OPERATIONS = {
     "of-others-at": "at(e * e, u=r)",
     "of-others-each": "e * max(e, over=u) / sum(e, over=u)",
     "of-others-labels": "where(m == p and u == r, e * d, e) + (m == q) * e",
+    "of-others-chosen": "where(m == p and u == r, at(a, k=x) * max(e, over=u), 2 * d)",
+    "of-others-sums": "where(m == q, sum(e * d, over=u), lag(b) * min(e, over=u))",
     "conditions": "where(a > b and not k == x or d > 2, a * b, c)",
     "lag": "lag(a * b)",
     "lag-two": "lag(b * d, 2)",

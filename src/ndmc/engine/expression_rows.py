@@ -89,8 +89,10 @@ class ExpressionRows:
         if all(len(some) == 1 for some in expression.members):
             one = inner.take([at for (at,) in expression.members], axis=expression.axis)
             return np.moveaxis(one, expression.axis, expression.into)
-        target = room(self.write.shape(expression.dims))
         along = np.moveaxis(inner, expression.axis, 0)
+        shape = [*along.shape[1:]]
+        shape.insert(expression.into, len(expression.members))
+        target = room(tuple(shape))
         into = np.moveaxis(target, expression.into, 0)
         pairwise = ALONG[expression.operation].pairwise
         for turn, (labels, places) in enumerate(by_turn(expression.members)):

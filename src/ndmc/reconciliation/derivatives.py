@@ -186,7 +186,8 @@ class _Differentiator:
             raise NotSmoothError(node.operation)
         matrix = sp.csr_array(along.slopes(part.value, node).reshape(-1, part.by.shape[0]))
         whole = Slope(along.values(part.value, node), sp.csr_array(matrix @ part.by))
-        return self._picked(whole, node.dims, inside, node.untaken(within))
+        known = {dim: some for dim, some in inside.items() if dim in argument.dims}
+        return self._picked(whole, node.dims, known, node.untaken(within))
 
 
 def _scaled(matrix: Matrix, factor: Floats) -> Matrix:
