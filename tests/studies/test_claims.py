@@ -243,6 +243,17 @@ def test_reconciled_estimates_are_held_against_bounds_and_probabilities():
     assert_allclose(found[3].median, 2.2084, rtol=1e-4)
 
 
+def test_reconciled_figures_have_their_own_variants(tmp_path):
+    """Of 10 and of 12 against 11, with weights of 4 to 1: 10.2 and 11.8."""
+    at = {"quantity": "bought", "at": "year=2021", "value": "10.2 t", "status": "target"}
+    data = scales(at, {**at, "variant": "heavy", "value": "11.8 t"})
+    data["published"]["tolerance"] = {"target": 1e-9}
+    data["variants"] = {"heavy": {"set": {"parameters.first.value": 12}}}
+    table = ndmc.validate(write(data, tmp_path / "scales"))
+    assert list(table.verdict) == ["met", "met"]
+    assert table.attrs["worst_balance"] < 1e-12
+
+
 # --- refused ------------------------------------------------------------------------------------
 
 REFUSED = [
@@ -257,6 +268,12 @@ REFUSED = [
     (total(at_most="4 kt", unit="t"), "at_most is in 'kt' but the unit is 't'"),
     (total(at_most="4 day"), "published in 'day'"),
     (total(at_most="many"), "not a number"),
+    (total(value="<1 %"), "'<1 %' is no single number; write at_most: 1 %"),
+    (total(value="at least 5 kt"), "write at_least: 5 kt"),
+    (total(value="4-5 kt"), "write range: 4..5 kt"),
+    (total(range="4 to 5 kt"), "'4 to 5 kt' is no range; write 4..5 kt"),
+    (total(max="5 kt"), "call it 'at_most'"),
+    (total(probability="90 %", above="5 kt"), "say 'above: 5 kt' or 'below', and the share"),
     (total(value="4 kt", tolerance="5 yr"), r"the tolerance is in 'yr' \[time\], but .* 'kt'"),
     (total(value="4 kt", tolerance="-5 t"), "a tolerance of '-5 t' is below 0"),
     (total(value="0 kt", tolerance="5 %"), "of 0 is nothing; write it in 'kt'"),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ndmc.errors import InputError, nearest, warn
 from ndmc.scenario.coded import Coded
 from ndmc.scenario.distributions import KEYS, OWN, SPREAD
-from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, plain
+from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, called_here, plain
 from ndmc.scenario.given_cells import GIVEN, GivenCells
 from ndmc.scenario.needs import ignored, superfluous
 from ndmc.scenario.parameters import Origins
@@ -21,9 +21,6 @@ from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
 
 #: Columns that change no number: they go with the cell.
 _WORDS = ("source", "confidence")
-
-#: What bounds of published figures are called, that other tools call otherwise.
-_BOUNDS = {"low": "call it 'at_least'", "high": "call it 'at_most'"}
 
 _BRACKETS = re.compile(r"\(.*?\)|\[.*?\]")
 
@@ -83,8 +80,8 @@ def check_figures(table: Table) -> None:
         if name not in fields:
             key = CALL_IT.get(plain(name), "")
             spread = key in ("sd", "cv") or plain(name) in ("uncertainty", "error", "err")
-            hint = "call it 'uncertainty', a share of the value" if spread else _BOUNDS.get(key, "")
-            hint = hint or nearest(name, fields)
+            hint = "call it 'uncertainty', a share of the value" if spread else ""
+            hint = hint or called_here(name, fields) or nearest(name, fields)
             raise InputError(f"a published figure has no column {name!r}; {hint}", table.where())
     due = [(name,) for name, field in fields.items() if field.is_required()]
     for names in (SAYING, *due):

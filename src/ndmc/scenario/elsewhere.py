@@ -35,6 +35,8 @@ _KEYS = {
     "removals": "loss losses decay",
     "overflow": "spill spillover",
     "set": "changes",
+    "at_most": "max maximum upper upperbound upperlimit high highest lessthan atmost",
+    "at_least": "min minimum lower lowerbound lowerlimit low lowest morethan atleast",
     "indicators": "outputs results",
     "note": "comment comments remark remarks",
     "environment": "sysenv outside externals",
@@ -95,6 +97,8 @@ def called_here(name: str, known: Collection[str]) -> str:
         return _NOT_HERE[bare]
     if bare in INSTEAD and {"sd", "cv"} & {*known} and bare not in _KEYS["distribution"].split():
         return INSTEAD[bare]
+    if bare == "probability" and "above" in known:
+        return "say 'above: 5 kt' or 'below', and the share of draws as in 'at_least: 90 %'"
     named = ((key, names.split()) for table in (_NUMBERS, _KEYS) for key, names in table.items())
     key = next((key for key, names in named if key in known and bare in names), "")
     return f"call it {key!r}" if key and key != name.casefold() else ""

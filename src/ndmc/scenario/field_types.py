@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ndmc.errors import nearest
 from ndmc.given import names_in
 from ndmc.scenario.document import as_it_stands
-from ndmc.scenario.numerals import is_missing
+from ndmc.scenario.numerals import bounds_in, is_missing
 from ndmc.scenario.quality import LARGEST_CV, LEVELS, SENSITIVE, TOO_WIDE
 from ndmc.scenario.units import UnitError, parse_amount
 
@@ -148,6 +148,15 @@ def _amount(given: str) -> str:
     return given
 
 
+def _published(given: str) -> str:
+    try:
+        return _amount(given)
+    except ValueError:
+        if advice := bounds_in(given):
+            raise ValueError(f"{given!r} is no single number; write {advice}") from None
+        raise
+
+
 def _none_if_empty(given: Any) -> Any:
     return None if given == "" else given  # an empty cell of a table
 
@@ -159,8 +168,10 @@ def _ends(given: Any) -> Any:
         return given
     low, between, high = given.partition("..")
     if not (between and low.strip() and high.strip()):
-        raise ValueError(f"{given!r} is no range; write the lowest and the highest: 100..200 kt")
-    return [low.strip(), high.strip(" .")]
+        written = bounds_in(given).removeprefix("range: ")
+        advice = f"write {written or 'the lowest and the highest: 100..200 kt'}"
+        raise ValueError(f"{given!r} is no range; {advice}")
+    return [low.strip(), high.strip()]
 
 
 def _declarations(given: Any) -> Any:
@@ -270,7 +281,7 @@ Amount = Annotated[Text, AfterValidator(_amount)]
 
 #: What a published figure may say or not: a column of a table is empty where it does not.
 AmountOrNone = Annotated[
-    Amount | None,
+    Annotated[Text, AfterValidator(_published)] | None,
     BeforeValidator(_none_if_empty, json_schema_input_type=str | float | None),
 ]
 

@@ -41,6 +41,13 @@ _RANGE = re.compile(rf"({_NUMERAL})(?:(%?)\s*-|\s*(?:\.\.+|to\b))\s*({_NUMERAL})
 
 _BELOW = re.compile(rf"(?:<|\u2264)=?\s*({_NUMERAL})\s*([^\d]*)")
 
+_BOUND = re.compile(
+    r"(?:(<=?|\u2264|less than|below|under|at most|up to|by|before|until)"
+    r"|(?:>=?|\u2265|more than|above|over|at least|after|from|since))"
+    rf"\s*({_NUMERAL})\s*([^\d]*)",
+    re.IGNORECASE,
+)
+
 _ABOUT = re.compile(rf"(?:~|\u2248|\u223c|>=?|\u2265)\s*({_NUMERAL})\s*([^\d]*)")
 
 _SEVERAL = re.compile(r".*\d\s*(?:\u00b1|\+?/?-|\.\.|to)\s*\d.*")
@@ -114,6 +121,24 @@ def is_uncertain(text: str) -> bool:
     (True, False)
     """
     return bool(_uncertain(text[:LONGEST]))
+
+
+def bounds_in(text: str) -> str:
+    """Return the key by which a published figure says that it is a bound or a range, if it is one.
+
+    Examples
+    --------
+    >>> bounds_in("< 5 kt"), bounds_in("4-5 kt"), bounds_in("at least 100"), bounds_in("5 kt")
+    ('at_most: 5 kt', 'range: 4..5 kt', 'at_least: 100', '')
+    """
+    text = _plain(text[:LONGEST].strip())
+    if ends := _RANGE.fullmatch(text):
+        low, unit, high, behind = ends.groups()
+        return f"range: {_one(low)}..{_one(high)} {behind.strip() or unit or ''}".rstrip()
+    if bound := _BOUND.fullmatch(text):
+        below, number, unit = bound.groups()
+        return f"{'at_most' if below else 'at_least'}: {_one(number)} {unit}".rstrip()
+    return ""
 
 
 def _uncertain(text: str) -> dict[str, str]:
