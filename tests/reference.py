@@ -118,6 +118,11 @@ def lognormal(z, mu, sigma):
     return np.exp(mu + sigma * z)
 
 
+def log_series(z, terms):
+    """Return exp of a Chebyshev series of scores over +-8.3."""
+    return np.exp(np.polynomial.chebyshev.chebval(z / 8.3, terms))
+
+
 def truncated_normal(u, mu, sigma, low, high):
     """Return quantiles of a normal between its probabilities low and high."""
     return mu + sigma * stats.norm.ppf(low + u * (high - low))

@@ -34,6 +34,8 @@ _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _DROP, _ONE_BITS = np.uint64(12), np.uint64(0x3FF0000000000000)
 _BELOW_ONE = 1.0 - 2.0**-53
 
+FURTHEST = 8.3  # a uniform has 52 bits: no score lies further out
+
 _CHUNK = 2048  # draws scored at once: many enough to fill vectors with tails, few enough for L1
 _GROUP = np.uint64(32)  # draws looked at together for tails: one in six groups has any
 
@@ -156,6 +158,29 @@ def lognormal(
         mu, sigma = numbers[n, 0], numbers[n, 1]
         for draw in range(x.shape[0]):
             x[draw] = exp(mu + sigma * z[draw])
+
+
+@kernel(_MARGINAL)
+def log_series(
+    source: Floats, source_of: Integers, target_of: Integers, numbers: Floats, out: Floats
+) -> None:
+    """Take exp of Chebyshev series [n, term] of normal scores [row, draw] over +-FURTHEST.
+
+    The number of terms is odd. By Clenshaw's rule, two terms at a time: 7 ns for 49 terms.
+    """
+    t, one, two = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty(out.shape[1])
+    for n in range(source_of.shape[0]):
+        z, x = source[source_of[n]], out[target_of[n]]
+        for draw in range(x.shape[0]):
+            t[draw] = z[draw] * (2.0 / FURTHEST)
+            one[draw] = two[draw] = 0.0
+        for term in range(numbers.shape[1] - 1, 0, -2):
+            even, odd = numbers[n, term], numbers[n, term - 1]
+            for draw in range(x.shape[0]):
+                two[draw] = t[draw] * one[draw] - two[draw] + even
+                one[draw] = t[draw] * two[draw] - one[draw] + odd
+        for draw in range(x.shape[0]):
+            x[draw] = exp(0.5 * t[draw] * one[draw] - two[draw] + numbers[n, 0])
 
 
 @kernel(_MARGINAL)

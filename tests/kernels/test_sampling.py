@@ -210,6 +210,13 @@ def test_lognormal_matches_scipy():
     assert_allclose(got, stats.lognorm.ppf(UNIFORMS, 0.4, scale=np.exp(1.2)), rtol=1e-12)
 
 
+def test_log_series_matches_reference():
+    """Sums Chebyshev polynomials, and takes exp."""
+    terms = [0.3, 0.8, -0.2, 0.1, 0.05, -0.01, 0.02]
+    expected = reference.log_series(SCORES, terms)
+    assert_allclose(marginal(sampling.log_series, SCORES, terms), expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(0.0, np.inf), (0.5, 1.5), (-np.inf, 0.8), (-np.inf, np.inf)]
 )

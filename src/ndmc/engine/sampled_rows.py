@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ndmc.engine.gamma_series import series_of
 from ndmc.engine.instructions import Arithmetic, Places, Writer
 from ndmc.plan.samplers import Group, Sampler
 from ndmc.scenario.dependence import Axis, Mix
 from ndmc.typing import Integers
 
 #: Distributions made from normal scores; all others are made from uniforms.
-_SCORED = ("normal", "lognormal")
+_SCORED = ("normal", "lognormal", "gamma_series")
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class Drawn:
             if group.kind == "divided":
                 self.writer.set.append((places, group.numbers[:, 0]))
                 continue
+            numbers = group.numbers
+            if group.kind == "gamma_series":
+                numbers = series_of(numbers[:, 0] * numbers[:, 1])
             source = self._source(sampler, scored=group.kind in _SCORED)[group.source_of]
-            self.groups.append(Group(group.kind, source, places, group.numbers, group.choices))
+            self.groups.append(Group(group.kind, source, places, numbers, group.choices))
         return target.reshape(self.writer.dims.shape(sampler.dims))
 
     def _divided(self, sampler: Sampler, target: Places) -> Places:

@@ -33,6 +33,7 @@ __all__ = ["Tile"]
 _MARGINALS = {
     "normal": sampling.normal,
     "lognormal": sampling.lognormal,
+    "gamma_series": sampling.log_series,
     "uniform": sampling.uniform,
     "triangular": sampling.triangular,
     "truncated_normal": sampling.truncated_normal,
@@ -265,7 +266,7 @@ def _quantile(group: Group, rows: Floats) -> None:
     places, numbers = (group.source_of, group.target_of), group.numbers
     if group.kind == "beta":
         rows[group.target_of] = _beta_quantile(numbers, rows[group.source_of])
-    elif group.kind == "dirichlet":
+    elif group.kind == "gamma":
         rows[group.target_of] = _gamma_quantile(numbers, rows[group.source_of])
     elif group.kind == "discrete":
         sampling.discrete(rows, *places, numbers, group.choices, rows)
@@ -275,7 +276,8 @@ def _quantile(group: Group, rows: Floats) -> None:
 
 def _gamma_quantile(numbers: Floats, uniforms: Floats) -> Any:
     """Return gamma variates: shares, once they are divided by their sum."""
-    # 0.6 to 1.6 us each, as a beta takes; to 3e-14, whether shapes are 0.05 or 5000.
+    # 0.6 to 1.6 us each, as a beta takes; to 3e-14, whether shapes are 0.05 or 5000. They are those
+    # that are not smooth enough for a series.
     from scipy.special import gammaincinv
 
     mean, concentration = numbers.T

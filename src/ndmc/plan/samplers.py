@@ -20,6 +20,10 @@ __all__ = ["Group", "Sampler", "samplers"]
 
 Integers = npt.NDArray[np.int64]
 
+#: Shapes of gamma variates whose quantiles are a series. Smaller ones need too many terms; beyond,
+#: SciPy's quantiles jump by 1e-9 and more, which no series follows.
+_SMOOTH = (3.0, 1e5)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -134,9 +138,11 @@ def _sampler(parameter: Parameter, dims: Dims, limits: tuple[float, float]) -> S
         errors=parameter.errors,
         axes=along,
         groups=tuple(
-            _group(marginals, kind, cells, rows)
+            _group(marginals, kind, some, rows, name)
             for kind, cells in marginals.groups().items()
             if kind != "constant"
+            for name, some in _methods(marginals, kind, cells)
+            if len(some)
         ),
         central=central_values(parameter, dims).reshape(-1, 1),
         certain=np.flatnonzero(marginals.certain),
@@ -157,10 +163,19 @@ def _field_rows(along: tuple[Axis, ...]) -> Integers:
     return rows.reshape(-1)
 
 
-def _group(marginals: Marginals, kind: str, cells: Integers, rows: Integers) -> Group:
+def _methods(marginals: Marginals, kind: str, cells: Integers) -> tuple[tuple[str, Integers], ...]:
+    """Return cells of one kind by how they are drawn: gamma variates by series or one by one."""
+    if kind != "dirichlet":
+        return ((kind, cells),)
+    mean, concentration = marginals.numbers_of(kind, cells).T
+    smooth = (mean * concentration >= _SMOOTH[0]) & (mean * concentration <= _SMOOTH[1])
+    return (("gamma_series", cells[smooth]), ("gamma", cells[~smooth]))
+
+
+def _group(marginals: Marginals, kind: str, cells: Integers, rows: Integers, method: str) -> Group:
     choices = marginals.choices if kind == "discrete" else np.empty(0)
     return Group(
-        kind=kind,
+        kind=method,
         source_of=rows[cells],
         target_of=cells,
         numbers=np.ascontiguousarray(marginals.numbers_of(kind, cells)),
