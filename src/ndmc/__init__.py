@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ndmc.reconciliation.datasets import reconcile, reconciled_draws
     from ndmc.runs.run import run
     from ndmc.scenario.flodym.writer import from_flodym
-    from ndmc.scenario.load import bundled, load
+    from ndmc.scenario.load import load
+    from ndmc.scenario.places import bundled
     from ndmc.scenario.scenario import Scenario
     from ndmc.scenario.starter import new, show
     from ndmc.store.dataset import open_dataset as open  # noqa: A004 - reads as ndmc.open(store)
@@ -60,7 +61,7 @@ _HOMES = {
     "RunError": "ndmc.errors",
     "Scenario": "ndmc.scenario.scenario",
     "StudyWarning": "ndmc.errors",
-    "bundled": "ndmc.scenario.load",
+    "bundled": "ndmc.scenario.places",
     "check": "ndmc.studies.checking",
     "compile_plan": "ndmc.model",
     "evaluate": "ndmc.engine.evaluation",

@@ -620,6 +620,37 @@ MISTAKES = [
         ("copper/scenario.yaml:35", "'distribution'", "write text, such as weibull(scale, shape)"),
     ),
     (
+        "lifetimes: a scale and a mean",
+        {"cv=life_sd / mean_life": "scale=17 yr"},
+        "check copper",
+        ("copper/scenario.yaml:35", "the arguments do not fit", "weibull(mean=, shape=)"),
+    ),
+    (
+        "stocks: a value that ends, and no stock that goes on from there",
+        {"value: sales * content": "value: sales * content, until: 2012"},
+        "check copper",
+        (
+            "copper/scenario.yaml:27",
+            "until: 2012 leaves 'new_cars' open",
+            "give the stock of 'use' a value and prescribed_from: 2013",
+        ),
+    ),
+    (
+        "stocks: given and prescribed in the same year",
+        {
+            "value: sales * content": "value: sales * content, until: 2013",
+            "    inflow_at: middle": "    value: old_stock\n    prescribed_from: 2013",
+        },
+        "check copper",
+        ("copper/scenario.yaml:27", "prescribed from 2013 on", "write until: 2012"),
+    ),
+    (
+        "stocks: an initial stock by its amount and by its inflow",
+        {"{value: old_stock,": "{value: old_stock, inflow: 'at(new_cars, year=2010)',"},
+        "check copper",
+        ("copper/scenario.yaml:37", "needs no value; give one of both"),
+    ),
+    (
         "system: a process misspelt",
         {"from: refinery, to: fabrication}": "from: refinery, to: fabricaton}"},
         "check copper",

@@ -19,7 +19,7 @@ from strategies import python
 import ndmc
 from ndmc.cli.app import stopped
 from ndmc.scenario.document import read_document
-from ndmc.scenario.load import find
+from ndmc.scenario.places import find
 from ndmc.store.opening import open_store
 
 COMMANDS = ["scenarios", "show", "check", "run", "info", "percentiles", "validate", "new", "schema"]

@@ -471,9 +471,10 @@ def uncertain(unit, value, **key):
     return number(unit, value, **key) | {"distribution": "beta", "cv": 0.1, "errors": errors}
 
 
-def split_by(kept, lost, *, dims=("k",), indicators=None, **parameters):
-    """Return two shares of one inflow, over a dim that it has not or none."""
-    data = split(kept={"share": kept}, lost={"share": lost})
+def split_by(kept, lost, *, dims=("k",), known=False, indicators=None, **parameters):
+    """Return two shares of one inflow, over a dim that it has not unless ``known``, or none."""
+    into = {"dims": ["k"]} if known else {}
+    data = split(kept={"share": kept}, lost={"share": lost}, into=into)
     for flow in ("kept", "lost"):
         data["flows"][flow]["dims"] = [*dims]
     data["parameters"] |= parameters
@@ -528,6 +529,11 @@ def test_shares_that_sum_to_one_balance_a_process(data):
             split_by("s", "t", dims=(), s=uncertain("1", 0.5), t=uncertain("1", 0.5)),
             "sum to 1 at the means of parameters, but not in every draw; give one of them as 1 "
             "minus the others, or leave one of kept, lost without",
+        ),
+        (
+            split_by("2 * part", "0", known=True),
+            r"sum to 0.4, 0.6 less than 1, for k=b, year=2000 and 7 more; over 'k' they do, but "
+            "what enters is known by it, and each is a share of its own k: let it enter without",
         ),
         (
             split_by("s", "into / (into + x)", dims=()),

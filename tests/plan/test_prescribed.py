@@ -17,6 +17,7 @@ from ndmc.engine.evaluation import evaluate, evaluate_central
 from ndmc.engine.refusals import check_central
 from ndmc.model import compile_plan
 from ndmc.plan.description import describe, members_of
+from ndmc.reconciliation.equations import system_of
 
 YEARS, SINCE = 14, 6
 INFLOW = np.random.default_rng(8).lognormal(3, 0.4, YEARS)
@@ -32,6 +33,8 @@ def prescribed(lifetime="weibull(5, 2)", level=LEVEL, *, until=1999 + SINCE, **s
     stock = {"value": "level", "prescribed_from": 2000 + SINCE, **stock}
     data = model(lifetime, INFLOW, parameters=own, **stock)
     data["flows"]["sales"] |= {"value": "given", "until": until}
+    if "level" not in str(stock["value"]):
+        del data["parameters"]["level"]
     return data
 
 
@@ -164,6 +167,22 @@ def test_other_inflows_go_on():
     near(values, twin, 1e-11)
 
 
+@pytest.mark.parametrize("removals", [{}, {"lost": "0.03"}])
+def test_the_level_may_begin_with_what_the_inflow_left(removals):
+    """A stock that grows on from where it is has no jump, whatever its lifetimes are."""
+    own = {"path": certain("1", by_year(1.01 ** np.arange(YEARS)), "year")}
+    taken = TAKEN if removals else ()
+    for scale in (4.0, 9.0):
+        data = prescribed(f"weibull({scale}, 2)", parameters=own, removals=removals)
+        last = "at(max(held, lag(held)), year=2005)"
+        data["stocks"]["held"]["value"] = f"{last} * path / at(path, year=2005)"
+        share = reference.steady(lives(scale), "middle")
+        fed = reference.whole_stock(share, YEARS, inflow=INFLOW, removals=taken)["stock"]
+        level = max(fed[4:6]) * 1.01 ** (np.arange(YEARS) - 5.0)
+        keys = {"inflow": INFLOW, "level": level, "since": SINCE, "removals": taken}
+        near(central(data), reference.whole_stock(share, YEARS, **keys), 1e-11)
+
+
 def test_each_draw_is_its_own():
     """Inflow, level and lifetime of a draw make that draw; falls are counted as ever."""
     spread = {"distribution": "lognormal", "cv": 0.1, "errors": {"year": "independent"}}
@@ -292,6 +311,16 @@ WRONG = {
         r"choose one of 2001\.\.2013",
     ),
     "no year": (changed(stock={"prescribed_from": "soon"}), '"prescribed_from"', "whole number"),
+    "itself afterwards": (
+        changed(stock={"value": "lag(held) * 1.02"}),
+        '"value"',
+        r"may read the stock itself only as it was before: at\(held, year=2005\)",
+    ),
+    "itself of all years": (
+        changed(stock={"value": "at(held / mean(held, over=year) * level, year=2005)"}),
+        '"value"',
+        r"may read the stock itself only as it was before",
+    ),
     "below zero afterwards": (
         prescribed(level=[*LEVEL[:-1], -5.0]),
         '"value"',
@@ -329,6 +358,23 @@ def test_an_inflow_that_depends_on_the_release_is_refused():
         "dumped": {"from": "waste", "to": "dump"},
     }
     refuse(data, "", "what flows into the stock 'held' before it is prescribed cannot depend on")
+
+
+def test_a_flow_of_two_parts_is_not_reconciled():
+    """No equation of all years holds for a flow that is given in some: that is said at its line."""
+    data = prescribed()
+    data["processes"].append("making")
+    data["flows"]["sales"]["from"] = "making"
+    data["flows"]["ore"] = {"from": "mine", "to": "making"}
+    data["parameters"]["weighed"] = certain("t/yr", by_year(INFLOW), "year") | {
+        "distribution": "normal",
+        "cv": 0.1,
+        "errors": {"year": "independent"},
+    }
+    data["reconcile"] = {"processes": ["making"], "measured": {"ore": "weighed"}}
+    compile_plan(scenario(data | {"reconcile": None}))
+    with pytest.raises(InputError, match="'sales' is given until 2005 alone"):
+        system_of(scenario(data))
 
 
 def test_a_run_of_it(tmp_path):

@@ -127,6 +127,94 @@ def test_tables_are_changed_cell_by_cell(tiny, labels, changed, text, factor):
     assert np.allclose(found.marginals.numbers[:, 1], expected * 0.03, rtol=1e-15)
 
 
+#: What is said of a parameter, how it is changed, and what says the same without a change.
+DISTRIBUTIONS = [
+    ("value: 4, sd: 1, distribution: normal", "x2", "value: 8, sd: 2, distribution: normal"),
+    ("value: 4, sd: 1, distribution: normal", "+2", "value: 6, sd: 1, distribution: normal"),
+    ("value: 4, cv: 10 %, distribution: normal", "+2", "value: 6, cv: 10 %, distribution: normal"),
+    ("value: 4, sd: 3, distribution: lognormal", "x2", "value: 8, sd: 6, distribution: lognormal"),
+    ("mu: 1, sigma: 0.5, distribution: lognormal", "x1", "mu: 1, sigma: 0.5"),
+    ("low: 1, high: 3, distribution: uniform", "-1 1", "low: 0, high: 2, distribution: uniform"),
+    *(
+        (f"value: 4, cv: 50 %, low: 0, high: 9, {said}", "x1.5", f"value: 6, cv: 50 %, {bounds}")
+        for said, bounds in {
+            "distribution: truncated_normal": "low: 0, high: 9, distribution: truncated_normal"
+        }.items()
+    ),
+    ("values: [1, 2], distribution: empirical", "x3", "values: [3, 6], distribution: empirical"),
+    ("values: [1, 2], distribution: empirical", "+1", "values: [2, 3], distribution: empirical"),
+]
+
+BY_LABEL = "{phone: {value: 2, cv: 5 %}, car: {distribution: uniform, low: 1, high: 3}}"
+
+
+def shape_of(folder, text, **more):
+    """Return the marginals of the shape of a lifetime that is said so."""
+    old = 'shape: {unit: "1", value: 2, distribution: constant}'
+    write_scenario(folder, {old: f'shape: {{unit: "1", {text}}}'})
+    return ndmc.load(folder, **more).parameters["shape"].marginals
+
+
+@pytest.mark.parametrize(("text", "change", "same"), DISTRIBUTIONS)
+def test_what_hangs_on_a_value_changes_with_it(tmp_path, text, change, same):
+    """A factor leaves the shape, what is added the width; a bound is one whatever the value is."""
+    same += ", distribution: lognormal" * text.startswith("mu")
+    found = shape_of(tmp_path / "changed", text, changes={"shape": change})
+    other = shape_of(tmp_path / "same", same)
+    assert (found.kinds == other.kinds).all()
+    for name in ("numbers", "central", "lowest", "highest", "choices"):
+        assert np.allclose(getattr(found, name), getattr(other, name), rtol=1e-12, equal_nan=True)
+
+
+def test_what_cannot_be_added_to_is_refused(tmp_path):
+    """Of a logarithm a factor can be taken only, and all cells choose among the same values."""
+    text = "mu: 1, sigma: 0.5, distribution: lognormal"
+    with pytest.raises(InputError, match=r"^--set shape=\+1: parameter 'shape' is given by mu"):
+        shape_of(tmp_path, text, changes={"shape": "+1"})
+    text = "dims: [product], values: [1, 2], distribution: empirical, errors: {product: shared}"
+    with pytest.raises(InputError, match=r"^--set shape\[car\]=x2: .*change all of them, not some"):
+        shape_of(tmp_path, text, changes={"shape[car]": "x2"})
+
+
+def test_distributions_of_single_labels_are_changed(tmp_path):
+    """Each by its own numbers, or one of these by its key."""
+    text = f"dims: [product], value: {BY_LABEL}, errors: {{product: independent}}"
+    found = shape_of(tmp_path, text, changes={"shape": "x2"})
+    assert found.central.tolist() == [4, 4]
+    found = shape_of(tmp_path, text, changes={"parameters.shape.value.car.high": "x2"})
+    assert found.central.tolist() == [2, 3.5]
+    with pytest.raises(InputError, match="has no value there to set"):
+        shape_of(tmp_path, text, changes={"shape[car]": 5})
+
+
+RAGGED = {
+    "dims:\n": "dims:\n  metal: [li, co]\n"
+    "  use: {of: metal, labels: {li: [car, phone], co: [phone]}}\n",
+    "parameters:\n": "parameters:\n  part: {unit: kg, dims: [use], distribution: constant, "
+    "value: {li: {car: 1, phone: 2}, co: {phone: 3}}}\n",
+    "indicators:\n": "indicators:\n  parts: part\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("part[li]", [2, 4, 3]),
+        ("part[use=phone]", [1, 4, 6]),
+        ("part[co phone]", [1, 2, 6]),
+        ("parameters.part.value.li.phone", [1, 4, 3]),
+        ("parameters.part.value.li", [2, 4, 3]),
+    ],
+)
+def test_labels_that_belong_to_others_are_changed(tmp_path, path, values):
+    """By their own, by what they belong to, or both."""
+    path = path.replace("co phone", "metal=co use=phone")
+    folder = write_scenario(tmp_path, RAGGED)
+    assert means(ndmc.load(folder, changes={path: "x2"}), "part") == values
+    with pytest.raises(InputError, match="no such use belongs to the metal co"):
+        ndmc.load(folder, changes={"part[metal=co use=car]": "x2"})
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

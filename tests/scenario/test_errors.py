@@ -13,7 +13,7 @@ from tiny import PRODUCTION, TINY
 
 import ndmc
 from ndmc import InputError, RunError
-from ndmc.scenario.load import find
+from ndmc.scenario.places import find
 from ndmc.store.opening import open_store
 from ndmc.store.store import write_root
 

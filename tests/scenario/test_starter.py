@@ -7,7 +7,7 @@ from tiny import TINY, write_scenario
 
 import ndmc
 from ndmc import InputError
-from ndmc.scenario.load import find
+from ndmc.scenario.places import find
 
 README = """\
 # tiny

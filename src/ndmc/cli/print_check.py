@@ -97,4 +97,5 @@ def _summary(found: Checked) -> str:
         counted(len(scenario.dims.years), "year"),
     )
     warned = f", with {counted(len(found.notes), 'warning')}" if found.notes else ""
-    return f"{scenario.name}: {', '.join(counts)}: it can be run{warned}"
+    extends = f" (on {file.extends})" if file.extends else ""
+    return f"{scenario.name}{extends}: {', '.join(counts)}: it can be run{warned}"

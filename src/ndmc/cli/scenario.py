@@ -28,11 +28,11 @@ def scenarios() -> None:
     Example: ndmc scenarios
     """
     from ndmc.cli.print_check import print_scenarios
-    from ndmc.scenario.document import read_document
-    from ndmc.scenario.load import bundled, find
+    from ndmc.scenario.extending import read_extended
+    from ndmc.scenario.places import bundled, find
 
     print_scenarios(
-        (name, str(read_document(find(name)).data.get("title", ""))) for name in bundled()
+        (name, str(read_extended(find(name)).data.get("title", ""))) for name in bundled()
     )
 
 

@@ -91,7 +91,7 @@ def capacity_of(names: Vocabulary, name: str, stock: StockEntry) -> Expression |
     key, dims = ("stocks", name, "capacity"), names.stock_dims(name)
     if stock.capacity is None:
         return None
-    wants = names.amount("a capacity")
+    wants = names.amount("a capacity", "; a number has its unit behind it, such as 5 kt")
     return names.read(stock.capacity, *key, of=name, wants=wants, dims=dims)
 
 

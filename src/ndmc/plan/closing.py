@@ -65,14 +65,8 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
         and flow.share is None
         and name not in names.claims
     ]
-    places = {name: place for place, name in enumerate(open_flows)}
     splits = {process: split_of(names, process) for process in file.processes}
-    equations = [
-        equation
-        for process in file.processes
-        for equation in _closings(names, process, places)
-        if equation.kind == "inflow" or not _holds(splits[process])
-    ]
+    equations = [*_equations(names, splits, open_flows)]
     matched = _match(names, open_flows, equations)
     used = set(matched.values())
     faults: list[Callable[[], Fault]] = [
@@ -90,9 +84,16 @@ def close_flows(names: Vocabulary) -> dict[str, Closing]:
     return matched
 
 
-def _holds(split: Split | None) -> bool:
-    """Whether a balance holds by itself, as shares that sum to 1 leave nothing over."""
-    return split is not None and not split.wrong
+def _equations(
+    names: Vocabulary, splits: Mapping[str, Split | None], flows: Sequence[str]
+) -> Iterable[Closing]:
+    """Yield the equations of all processes, but those that hold as shares leave nothing over."""
+    places = {name: place for place, name in enumerate(flows)}
+    for process, split in splits.items():
+        holds = split is not None and not split.wrong
+        for equation in _closings(names, process, places):
+            if equation.kind == "inflow" or not holds:
+                yield equation
 
 
 def _fail(names: Vocabulary, faults: Sequence[Callable[[], Fault]]) -> NoReturn:
@@ -226,7 +227,18 @@ def _overdetermined(
         )
     if equation.kind == "release":
         flows = [term.name for term in names.outflows(process)]
-    tied = _tied(equation, matched)
+    return _too_much_given(names, equation, matched, split, flows), key
+
+
+def _too_much_given(
+    names: Vocabulary,
+    equation: Closing,
+    matched: dict[str, Closing],
+    split: Split | None,
+    flows: Sequence[str],
+) -> str:
+    """Say which flows of an equation are given, or closed by others that have no more to close."""
+    process, tied = equation.process, _tied(equation, matched)
     if tied:
         texts = shortened((e.text for e in (equation, *tied.values())), last=" and ")
         others = shortened(flow for flow in flows if flow not in tied)
@@ -234,21 +246,18 @@ def _overdetermined(
         return (
             f"process {process!r} is over-determined: {texts} have only "
             f"{shortened(map(repr, tied), last=' and ')} to close; leave {which} without value or "
-            "share",
-            key,
+            "share"
         )
     if split is not None:
         leaving = [term.name for term in names.outflows(process)]
         return (
             f"process {process!r} is over-determined: all that leaves it are shares "
             f"({shortened(leaving)}), which {split.wrong}; {split.remedy}or "
-            f"{_could_be_left(names, process, flows)}",
-            key,
+            f"{_could_be_left(names, process, flows)}"
         )
     return (
         f"process {process!r} is over-determined: each of its flows ({shortened(flows)}) is given "
-        f"elsewhere; {_could_be_left(names, process, flows)}",
-        key,
+        f"elsewhere; {_could_be_left(names, process, flows)}"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ndmc.plan.steps import Balance, Formula, Single, Term, hidden
+from ndmc.plan.steps import Balance, Cohort, Formula, Single, Term, hidden
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.schema import StockEntry
@@ -92,6 +92,60 @@ def from_then_on(
     compose = names.compose
     begun = compose.apply("greater_equal", compose.name("year"), compose.number(float(first)))
     return compose.apply("where", begun, value, before)
+
+
+# --- a level that begins with what was fed ---------------------------------------------------
+
+
+def begun_with(
+    names: Vocabulary, name: str, level: Expression, first: int, *key: str
+) -> Expression:
+    """Return a level that reads its own stock of the years before as that of what fed it alone."""
+    found = _of_the_past(level, name, names.dims.years.index(first))
+    if name in found.names:
+        names.fail(
+            f"the value of the stock {name!r} may read the stock itself only as it was before: "
+            f"at({name}, year={first - 1})",
+            *key,
+        )
+    return found
+
+
+def _of_the_past(expression: Expression, name: str, start: int) -> Expression:
+    if name not in expression.names:
+        return expression
+    years = expression.positions if expression.operation == "at" else ()
+    past = expression.along == "year" and bool(years) and max(years) < start
+    if past and _looks_back(expression.arguments[0]):
+        return _renamed(expression, name)
+    parts = tuple(_of_the_past(part, name, start) for part in expression.arguments)
+    return replace(expression, arguments=parts)
+
+
+def _looks_back(expression: Expression) -> bool:
+    """Whether nothing in an expression needs a later year than its own."""
+    kept = "year" in expression.dims
+    return all((kept or "year" not in p.dims) and _looks_back(p) for p in expression.arguments)
+
+
+def _renamed(expression: Expression, name: str) -> Expression:
+    """Return an expression of what feeds a stock alone instead of the stock."""
+    if expression.operation == "name" and expression.name == name:
+        return replace(expression, name=hidden(name, "fed"))
+    return replace(expression, arguments=tuple(_renamed(p, name) for p in expression.arguments))
+
+
+def fed_alone(cohort: Cohort) -> list[Cohort]:
+    """Return the stock that its inflow would leave in all years, if the level begins with it."""
+    fed = hidden(cohort.target, "fed")
+    if cohort.level is None or fed not in cohort.level.names:
+        return []
+    removals = tuple((hidden(flow, "fed"), share) for flow, share in cohort.removals)
+    alone = replace(cohort, target=fed, removals=removals, level=None, start=0)
+    return [replace(alone, inflow="", release="", kept="")]
+
+
+# --- the flow that ends --------------------------------------------------------------------------
 
 
 def two_parts(names: Vocabulary, name: str, value: Expression, closed: Balance) -> list[Single]:

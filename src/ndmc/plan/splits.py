@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ndmc.dims import rows_in
 from ndmc.errors import shortened
@@ -156,27 +157,50 @@ def _split(shares: Sequence[Share], names: Vocabulary) -> Split:
     total = np.zeros((names.dims.size(dims), _TRIES + 1))
     for share, values in valued:
         total += _taken(names, share, values)[rows_in(share.total_dims, dims, names.dims)]
-    off = np.abs(total - 1)
-    known = not trials.free
-    if known and _least_sum(names, valued) > _MOST:
-        return Split("")  # told as more than everything
-    if known and (off[:, 0] > _ROUNDING).any():
-        return Split(_uneven(names, dims, total[:, 0]), "let them sum to 1, ")
-    if (off <= _NEAR).all():
+    if (np.abs(total - 1) <= _NEAR).all() and (trials.free or _exact(total[:, 0]).all()):
         return Split("")
-    when = "at the means of parameters, but not in every draw" if known else ""
-    unknown = f"as far as is known without {shortened(sorted(trials.free), last=' and ')}"
     along = [dim for share in shares for dim in share.dims if dim not in share.total_dims]
     remedy = "give one of them as 1 minus the others, "
     if along:
         remedy = f"let the parameter behind them say 'normalise: {along[0]}', "
-    wrong = f"sum to 1 {when}" if known else f"do not sum to 1 {unknown}"
-    return Split(wrong, remedy)
+    if trials.free:
+        unknown = shortened(sorted(trials.free), last=" and ")
+        return Split(f"do not sum to 1 as far as is known without {unknown}", remedy)
+    if _least_sum(names, valued) > _MOST:
+        return Split("")  # told as more than everything
+    if _exact(total[:, 0]).all():
+        return Split("sum to 1 at the means of parameters, but not in every draw", remedy)
+    return Split(_uneven(names, dims, total[:, 0]), _even(names, dims, total[:, 0]))
+
+
+def _exact(total: Floats) -> npt.NDArray[np.bool_]:
+    return np.abs(total - 1) <= _ROUNDING
+
+
+def _even(names: Vocabulary, dims: tuple[str, ...], total: Floats) -> str:
+    """Say what to do with shares that do not sum to 1."""
+    dim = _summed_over(names, dims, total)
+    if not dim:
+        return "let them sum to 1, "
+    return (
+        f"over {dim!r} they do, but what enters is known by it, and each is a share of its own "
+        f"{dim}: let it enter without that dim, let them sum to 1 for each, "
+    )
+
+
+def _summed_over(names: Vocabulary, dims: tuple[str, ...], total: Floats) -> str:
+    """Return a dim over which shares sum to 1, although what they share out is known by it."""
+    for dim in dims:
+        rest = names.dims.ordered(names.dims.full(dims) - {dim})
+        sums = np.bincount(rows_in(rest, dims, names.dims), total)
+        if len(total) > len(sums) and (np.abs(sums - 1) <= _NEAR).all():
+            return dim
+    return ""
 
 
 def _uneven(names: Vocabulary, dims: tuple[str, ...], total: Floats) -> str:
     """Say where shares do not sum to 1, and by how much."""
-    cells = np.flatnonzero(np.abs(total - 1) > _ROUNDING)
+    cells = np.flatnonzero(~_exact(total))
     least, most = total[cells].min(), total[cells].max()
     worst = int(cells[np.abs(total[cells] - 1).argmax()])
     found = total[worst] - 1

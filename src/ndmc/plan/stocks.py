@@ -12,7 +12,14 @@ from ndmc.plan.initial_stocks import (
     check_not_negative,
     initial_cohorts,
 )
-from ndmc.plan.prescribed import check_prescribed_from, check_until, feeding, from_then_on
+from ndmc.plan.prescribed import (
+    begun_with,
+    check_prescribed_from,
+    check_until,
+    fed_alone,
+    feeding,
+    from_then_on,
+)
 from ndmc.plan.steps import Cohort, Profile, Single, hidden
 from ndmc.plan.stock_lifetimes import read_lifetime
 from ndmc.plan.vocabulary import Vocabulary
@@ -40,7 +47,7 @@ def _stock(names: Vocabulary, name: str, stock: StockEntry) -> list[Single]:
     match stock.kind:
         case "lifetime":
             cohort = _cohort(names, name, stock)
-            return [*before_step(names, name, cohort), cohort]
+            return [*before_step(names, name, cohort), *fed_alone(cohort), cohort]
         case "sink":
             return sink_steps(names, name, stock)
         case "buffer":
@@ -119,6 +126,7 @@ def _level(names: Vocabulary, name: str, stock: StockEntry) -> Expression:
     given = stock.value if stock.value is not None else ""
     level = names.read(given, *key, of=name, wants=names.amount("a stock"), dims=dims)
     if stock.prescribed_from is not None:
+        level = begun_with(names, name, level, stock.prescribed_from, *key)
         level = from_then_on(names, stock.prescribed_from, level, names.compose.number(0.0))
     check_not_negative(names, level, "a stock", *key)
     return level

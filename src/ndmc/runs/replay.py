@@ -13,10 +13,10 @@ from ndmc.plan.input_groups import groups_from
 from ndmc.plan.steps import Plan
 from ndmc.plan.study import InputGroup, Observed, Study
 from ndmc.runs.block import Work
-from ndmc.scenario.document import parse_document
+from ndmc.scenario.extending import document_of
 from ndmc.scenario.load import build
 from ndmc.scenario.scenario import Scenario
-from ndmc.store.opening import open_store, tables_of
+from ndmc.store.opening import open_store, tables_of, texts_of
 from ndmc.store.series import titles_of
 from ndmc.store.spec import Spec
 from ndmc.store.store import Store
@@ -36,7 +36,7 @@ def scenario_of(store: Store) -> Scenario:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in tables_of(store).items():
             _put(Path(folder).resolve(), name, text, store.path)
-        document = parse_document(attrs["scenario_text"], Path(folder) / "scenario.yaml")
+        document = document_of(texts_of(store), Path(folder) / "scenario.yaml")
         scenario = build(document, Path(folder), attrs["variant"], attrs["changes"])
     if scenario.hash != attrs["scenario_hash"]:
         message = "is not a store of ndmc's: its scenario is not the one whose hash it has"

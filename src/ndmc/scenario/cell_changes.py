@@ -152,34 +152,36 @@ def _in_unit(parameter: WrittenParameter, one: Change, number: float, unit: str)
 
 def _cells_of(parameter: WrittenParameter, one: Change) -> _Mask:
     """Return which cells a change is of."""
+    dims = parameter.within.dims
     try:
         picked = _picked(parameter, one) if one.labels is not None else _below(parameter, one)
+        sides = [dims.along(dim, picked) for dim in parameter.dims]
     except LabelError as wrong:
         raise InputError(str(wrong), one.where) from None
-    shape = parameter.within.dims.shape(parameter.dims)
-    sides = (picked.get(dim, range(n)) for dim, n in zip(parameter.dims, shape, strict=True))
-    found = np.zeros(shape, dtype=np.bool_)
+    found = np.zeros(dims.shape(parameter.dims), dtype=np.bool_)
     found[np.ix_(*sides)] = True
     return found.reshape(-1)
 
 
-def _picked(parameter: WrittenParameter, one: Change) -> Mapping[str, Sequence[int]]:
+def _picked(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ...]]:
     """Return where the labels in brackets stand, by dim."""
-    own = parameter.dims
-    found = parameter.within.dims.read(one.labels or "", own)
+    dims = parameter.within.dims
+    own = [dim for dim in dims.labels if dim in dims.full(parameter.dims)]
+    found = dims.read(one.labels or "", own)
     if not found:
         raise LabelError("no labels stand in the brackets; leave them out to change all cells")
     if others := [dim for dim in found if dim not in own]:
         has = f"its dims are {', '.join(own)}" if own else "it has none"
         raise LabelError(f"parameter {parameter.name!r} has no dim {others[0]!r}; {has}")
-    return parameter.within.dims.picked(found)
+    return dims.picked(found)
 
 
-def _below(parameter: WrittenParameter, one: Change) -> Mapping[str, Sequence[int]]:
+def _below(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ...]]:
     """Return where the labels of a path stand; those of a value that is set are checked with it."""
     dims, keys = parameter.within.dims, one.keys[3:]
-    found = dict[str, Sequence[int]]()
-    for dim, key in zip(parameter.entry.dims, keys, strict=False):
+    named = dict.fromkeys(dim for own in parameter.entry.dims for dim in dims.named([own]))
+    found = dict[str, tuple[int, ...]]()
+    for dim, key in zip(named, keys, strict=False):
         if one.relative is None and key not in dims.known(dim):
             break
         found[dim] = dims.positions(dim, key)

@@ -130,6 +130,9 @@ def varied(document: Document, file: ScenarioFile, names: Sequence[str]) -> Docu
 
 def change(document: Document, made: Change) -> Document:
     """Return the document with a change; the parents of what it sets must exist."""
+    if made.keys == ("extends",):
+        message = "what a scenario extends is part of its file; write another that extends it"
+        raise InputError(message, made.where)
     if made.labels is not None or made.of_cells:
         _check_parameter(document, made)
     if not made.of_cells:

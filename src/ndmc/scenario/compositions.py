@@ -34,25 +34,14 @@ def composition_of(parameter: WrittenParameter) -> Composition | None:
     InputError
         If it says so of a dim that it has not, or of one label.
     """
-    entry, dims = parameter.entry, parameter.within.dims
-    shares = entry.distribution == "dirichlet"
-    if entry.along is not None and not shares:
-        message = "along means nothing but to dirichlet; remove it, or say distribution: dirichlet"
-        raise parameter.error(message, "along")
-    key = "along" if entry.along is not None else "normalise"
-    dim = getattr(entry, key)
-    if dim is None:
-        if shares:
-            message = "a dirichlet distribution needs 'along': the dim along which it sums to 1"
-            raise parameter.error(message, "distribution")
+    key = _said_under(parameter)
+    if not key:
         return None
-    if entry.normalise not in (None, dim):
-        message = f"shares along {dim!r} cannot be normalised along {entry.normalise!r}, too"
-        raise parameter.error(message, "normalise")
+    dims, dim = parameter.within.dims, getattr(parameter.entry, key)
     if dim not in parameter.dims:
         message = f"{key}: {dim!r} is not a dim of this parameter"
         raise parameter.error(f"{message}; {nearest(dim, parameter.dims)}", key)
-    units, unit = parameter.within.units, entry.unit
+    units, unit = parameter.within.units, parameter.entry.unit
     if units.dimension(unit) != NONE:
         message = f"shares are plain numbers, but the unit is {units.as_read(unit)}"
         raise parameter.error(f"{message}; write unit: '%', or '1'", "unit")
@@ -61,7 +50,24 @@ def composition_of(parameter: WrittenParameter) -> Composition | None:
     if len(sums) == sums.max() + 1:
         message = f"a composition of one: {dim!r} has a single label, whose share is always 1"
         raise parameter.error(f"{message}; remove {key}, and say distribution: constant", key)
-    return Composition(dim, sums, shares)
+    return Composition(dim, sums, parameter.entry.distribution == "dirichlet")
+
+
+def _said_under(parameter: WrittenParameter) -> str:
+    """Return the key that says along which dim cells sum to 1, if any does."""
+    entry, shares = parameter.entry, parameter.entry.distribution == "dirichlet"
+    if entry.along is not None and not shares:
+        message = "along means nothing but to dirichlet; remove it, or say distribution: dirichlet"
+        raise parameter.error(message, "along")
+    if shares and entry.along is None and entry.normalise is None:
+        message = "a dirichlet distribution needs 'along': the dim along which it sums to 1"
+        raise parameter.error(message, "distribution")
+    if entry.along is not None and entry.normalise not in (None, entry.along):
+        message = f"shares along {entry.along!r} cannot be normalised along {entry.normalise!r}"
+        raise parameter.error(f"{message}, too", "normalise")
+    if entry.along is not None:
+        return "along"
+    return "normalise" if entry.normalise is not None else ""
 
 
 def composed(
@@ -159,18 +165,24 @@ def _concentrations(
         message = f"cv is {least[of[cell]]:g} here and {most[of[cell]]:g} there, but the shares of"
         message = f"{message} a composition have one: that of the largest of them"
         raise InputError(f"{origins.name(cell)}: {message}", origins.where(cell))
-    if entry.concentration is not None:
-        if entry.concentration < _LEAST_CONCENTRATION:
-            message = f"concentration is {entry.concentration:g} but must be at least"
-            raise parameter.error(f"{message} {_LEAST_CONCENTRATION:g}", "concentration")
-        return most[of]
+    if entry.concentration is None:
+        return _from_cv(most[of], largest[of], origins)
+    if entry.concentration < _LEAST_CONCENTRATION:
+        message = f"concentration is {entry.concentration:g} but must be at least"
+        raise parameter.error(f"{message} {_LEAST_CONCENTRATION:g}", "concentration")
+    return most[of]
+
+
+def _from_cv(cv: Floats, largest: Floats, origins: Origins) -> Floats:
+    """Return the concentration of each cell's composition, whose largest share has a cv."""
     with np.errstate(all="ignore"):  # of what has no spread
-        odds = ((1 - largest) / largest)[of]
-        found = odds / most[of] ** 2 - 1
-    if (wrong := found < _LEAST_CONCENTRATION).any():
-        cell = int((wrong & (largest[of] < 1)).argmax())
-        most_cv = np.sqrt(odds[cell] / (_LEAST_CONCENTRATION + 1))
-        message = f"cv is {most[of[cell]]:g}, but that of a largest share of {largest[of[cell]]:g}"
-        message = f"{message} can be {most_cv:.3g} at most"
+        odds = (1 - largest) / largest
+        found = odds / cv**2 - 1
+    wrong = (found < _LEAST_CONCENTRATION) & (largest < 1)
+    if wrong.any():
+        cell = int(wrong.argmax())
+        most = np.sqrt(odds[cell] / (_LEAST_CONCENTRATION + 1))
+        message = f"cv is {cv[cell]:g}, but that of a largest share of {largest[cell]:g}"
+        message = f"{message} can be {most:.3g} at most"
         raise InputError(f"{origins.name(cell)}: {message}", origins.where(cell))
     return np.asarray(found)

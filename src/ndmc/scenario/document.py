@@ -19,8 +19,6 @@ from ndmc.scenario.yaml_problems import yaml_problem
 if TYPE_CHECKING:
     from ndmc.scenario.relative import Change
 
-__all__ = ["parse_document", "read_document"]
-
 _MAX_YAML_BYTES = 2**20
 
 _MAX_DEPTH = 12
@@ -36,7 +34,8 @@ class Document:
     """Plain data from a YAML text, and the line of every key and item in it.
 
     Of changes made to it ``overrides`` are where they are made, by key; ``cells`` are those that
-    are made where the numbers of a parameter are read, in their order.
+    are made where the numbers of a parameter are read, in their order. It is laid over its
+    ``base`` if it extends another; its text and lines are its own.
     """
 
     path: Path
@@ -45,19 +44,35 @@ class Document:
     lines: dict[Key, int] = field(default_factory=dict)
     overrides: dict[Key, str] = field(default_factory=dict)
     cells: tuple[Change, ...] = ()
+    base: Document | None = None
+
+    @property
+    def layers(self) -> Iterator[Document]:
+        """Itself, and below it those that it extends."""
+        layer: Document | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.base
 
     def where(self, *key: str | int) -> str:
         """Return ``file:line`` of the nearest enclosing entry of ``key``."""
-        ends = [key[:end] for end in range(len(key), -1, -1)]
+        ends = (key[:end] for end in range(len(key), -1, -1))
         if changed := next((end for end in ends if end in self.overrides), None):
             return self.overrides[changed]  # whatever stood below it
-        line = next((self.lines[end] for end in ends if end in self.lines), None)
-        return f"{self.path}:{line}" if line is not None else str(self.path)
+        path, line = self._place(key)
+        return f"{path}:{line}" if line else str(path)
 
     def line(self, *key: str | int) -> int:
         """Return the line of the nearest enclosing entry of ``key``, 0 if there is none."""
-        ends = (key[:end] for end in range(len(key), -1, -1))
-        return next((self.lines[end] for end in ends if end in self.lines), 0)
+        return self._place(key)[1]
+
+    def _place(self, key: Key) -> tuple[Path, int]:
+        """Return the file and the line of the nearest enclosing entry, of several the topmost."""
+        for end in range(len(key), -1, -1):
+            for layer in self.layers:
+                if key[:end] in layer.lines:
+                    return layer.path, layer.lines[key[:end]]
+        return self.path, 0
 
     def error(self, message: str, *key: str | int) -> InputError:
         """Return the input error that points at ``key``."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ndmc.errors import InputError, Mistakes, nearest
-from ndmc.given import as_path, as_variant
+from ndmc.errors import InputError, Mistakes
+from ndmc.given import as_variant
 from ndmc.scenario.changes import as_texts, changed, varied
 from ndmc.scenario.checks import (
     read_correlations,
@@ -19,13 +18,15 @@ from ndmc.scenario.checks import (
 )
 from ndmc.scenario.columns import check_figures
 from ndmc.scenario.declared_units import read_units
-from ndmc.scenario.document import Document, parse_document, read_document
+from ndmc.scenario.document import Document
+from ndmc.scenario.extending import read_extended, reread
 from ndmc.scenario.labels import read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.named_groups import groups_of, owners
 from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.percents import warn_of_fractions
+from ndmc.scenario.places import find
 from ndmc.scenario.scenario import Figure, Scenario
 from ndmc.scenario.schema import FigureEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
@@ -33,53 +34,7 @@ from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.variants import named_variants
 from ndmc.scenario.written import BY_CONFIDENCE, Written
 
-__all__ = ["as_scenario", "build", "bundled", "find", "load", "load_each", "same_changes", "under"]
-
-FILE = "scenario.yaml"
-
-
-def bundled() -> list[str]:
-    """Return the names of the scenarios that come with ndmc.
-
-    Examples
-    --------
-    >>> "china_nd" in bundled()
-    True
-    """
-    root = Path(str(files("ndmc_scenarios")))
-    return sorted(path.parent.name for path in root.glob(f"*/{FILE}"))
-
-
-def find(source: str | Path) -> Path:
-    """Return the scenario file of a bundled name, a folder or a file.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    source = as_path(source, "scenario")
-    path = Path(source)
-    if "://" in source:  # not shown: it may hold a password
-        raise InputError("a scenario is a folder or a file of this machine, and no URL")
-    if source in bundled():
-        return Path(str(files("ndmc_scenarios"))) / source / FILE
-    try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-    except OSError as failed:
-        raise InputError(f"cannot be read: {failed.strerror}", source) from None
-    if is_folder:
-        if (path / FILE).is_file():
-            return path / FILE
-        raise InputError(f"the folder {path} holds no {FILE}; is it a scenario?")
-    if is_file and path.suffix.lower() in (".csv", ".xlsx"):
-        raise InputError(f"a scenario is a folder with {FILE}, and no table", str(path))
-    if is_file:
-        return path
-    if path.suffix or len(path.parts) > 1:
-        raise InputError(f"there is no scenario at {str(path)!r}")
-    hint = nearest(source, bundled())
-    raise InputError(f"no bundled scenario {source!r}, and no such folder; {hint}")
+__all__ = ["as_scenario", "build", "load", "load_each", "same_changes", "under"]
 
 
 def load(
@@ -156,7 +111,7 @@ def load_each(
     """
     path = find(source)
     given, variant = as_texts(changes), as_variant(variant, "variant")
-    document = read_document(path)
+    document = read_extended(path)
     loaded = _read(document, path.parent, variant, given)
     if not loaded.mistakes:
         warn_of_unused(document, loaded)
@@ -206,8 +161,7 @@ def under(scenario: Scenario, variant: str) -> Scenario:
     """
     if variant == scenario.variant:
         return scenario
-    document = parse_document(scenario.document.text, scenario.document.path)
-    return build(document, scenario.folder, variant, scenario.changes)
+    return build(reread(scenario.document), scenario.folder, variant, scenario.changes)
 
 
 def build(document: Document, folder: Path, variant: str, changes: dict[str, str]) -> Scenario:
@@ -258,7 +212,7 @@ def same_changes(scenario: Scenario, changes: Mapping[str, str]) -> bool:
     """
     if changes == scenario.changes:
         return True
-    document = parse_document(scenario.document.text, scenario.document.path)
+    document = reread(scenario.document)
     try:
         other, file, _ = _with_changes(document, scenario.variant, changes)
         cells = [[one.what for one in each.cells] for each in (other, scenario.document)]

@@ -9,20 +9,21 @@ from typing import Any
 from ndmc.errors import InputError
 from ndmc.scenario.distributions import KEYS
 
-_NUMBER = r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+# No part of a text can be matched in two ways: texts are anyone's.
+_NUMBER = r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
 
-_FACTOR = re.compile(rf"\s*[x*\u00d7]\s*{_NUMBER}\s*")
+_FACTOR = re.compile(rf"[x*\u00d7]\s*{_NUMBER}")
 
-_SHARE = re.compile(rf"\s*([-+])\s*{_NUMBER}\s*%\s*")
+_SHARE = re.compile(rf"([-+])\s*{_NUMBER}\s*%")
 
-_SHIFT = re.compile(rf"\s*([-+])\s*{_NUMBER}\s*((?![\d.eE%+*-])\D[^%]*)?")
+_SHIFT = re.compile(rf"([-+])\s*{_NUMBER}(\s*[^\d\s.%+*/-][^%]*|\s+1(?!\d)[^%]*)?")
 
 #: What reads like a change of the number there is, and is written otherwise.
 _UNCLEAR = re.compile(
     r"\s*([+*/x\u00d7]\s*[\d.]|[-+*/]=|-[^a-z]*%\s*$|[\d.]+\s*([x\u00d7]\s*$|[*x\u00d7]\s*[\d.]))"
 )
 
-_NEGATIVE = re.compile(rf"\s*-\s*{_NUMBER}\s*")
+_NEGATIVE = re.compile(rf"-\s*{_NUMBER}")
 
 #: How changes of a number are written.
 FORMS = "x1.2, +20 %, -20 %, +5 kt or -5 kt"
@@ -54,13 +55,16 @@ def read_relative(text: str) -> Relative | None:
     True
     >>> read_relative("-5 kt")
     Relative(factor=1.0, shift=-5.0, unit='kt')
+    >>> read_relative("+5 EUR").unit, read_relative("+1e3 1/yr").unit
+    ('EUR', '1/yr')
     >>> read_relative("60")
     """
-    if factor := _FACTOR.fullmatch(text):
+    plain = text.strip()
+    if factor := _FACTOR.fullmatch(plain):
         return Relative(float(factor[1]))
-    if share := _SHARE.fullmatch(text):
+    if share := _SHARE.fullmatch(plain):
         return Relative((100 + float(share[1] + share[2])) / 100)
-    if shift := _SHIFT.fullmatch(text):
+    if shift := _SHIFT.fullmatch(plain):
         return Relative(shift=float(shift[1] + shift[2]), unit=(shift[3] or "").strip())
     if _UNCLEAR.match(text):
         raise ValueError(f"{text!r} reads like a change of the number there is; write {FORMS}")
@@ -76,7 +80,7 @@ def is_change(text: str) -> bool:
     (True, False, True)
     """
     try:
-        return read_relative(text) is not None and not _NEGATIVE.fullmatch(text)
+        return read_relative(text) is not None and not _NEGATIVE.fullmatch(text.strip())
     except ValueError:
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,10 +81,26 @@ class Scenario:
     @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
-        return hash_of(self.document.text, self.tables, self.variant, self.changes)
+        text, *below = self.texts
+        return hash_of(text, self.tables, self.variant, self.changes, below)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text of its file, and of those that it extends, the nearest first."""
+        return tuple(layer.text for layer in self.document.layers)
 
 
-def hash_of(text: str, tables: Mapping[str, str], variant: str, changes: Mapping[str, str]) -> str:
-    """Return the SHA-256 of every text of a scenario, its variant and changes."""
+def hash_of(
+    text: str,
+    tables: Mapping[str, str],
+    variant: str,
+    changes: Mapping[str, str],
+    below: Iterable[str] = (),
+) -> str:
+    """Return the SHA-256 of every text of a scenario, its variant and changes.
+
+    Those ``below`` are of the scenarios that it extends.
+    """
     parts = [text, *sorted(tables.items()), ("variant", variant), *sorted(changes.items())]
+    parts += [("extends", one) for one in below]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

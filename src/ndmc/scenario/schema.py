@@ -386,6 +386,9 @@ class ScenarioFile(_Entry):
 
     format: Literal[1]
     name: Name
+    extends: str | None = Field(
+        None, description="a bundled scenario, or ../FOLDER, that this file is laid over"
+    )
     title: Line = ""
     description: str = ""
     references: list[str] = []
@@ -423,9 +426,22 @@ class ScenarioFile(_Entry):
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the scenario file, for editors that complete and check it.
 
+    Of one that extends another any part may be missing within its keys.
+
     Examples
     --------
     >>> json_schema()["title"]
     'ScenarioFile'
     """
-    return ScenarioFile.model_json_schema(by_alias=True)
+    whole = ScenarioFile.model_json_schema(by_alias=True)
+    about = {key: whole.pop(key) for key in ("title", "description", "$defs")}
+    own = {key: {} for key in whole["properties"]} | {
+        key: whole["properties"][key] for key in ("name", "extends")
+    }
+    laid_over = {"type": "object", "properties": own, "additionalProperties": False}
+    return {
+        **about,
+        "if": {"type": "object", "required": ["extends"]},
+        "then": {**laid_over, "required": ["name"]},
+        "else": whole,
+    }

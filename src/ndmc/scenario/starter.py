@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ndmc.errors import InputError, Mistakes, RunError, nearest
 from ndmc.scenario.document import read_document, read_text
-from ndmc.scenario.load import FILE, find, load_each
+from ndmc.scenario.extending import read_extended
+from ndmc.scenario.load import load_each
+from ndmc.scenario.places import FILE, find
 
 __all__ = ["new", "show"]
 
@@ -28,7 +30,8 @@ def show(scenario: str | Path, file: str = "") -> str:
     scenario
         Name of a bundled scenario, or path of a scenario folder or file.
     file
-        A file of its folder, such as ``"README.md"``; the scenario file if empty.
+        A file of its folder, or of that of a scenario that it extends, such as ``"README.md"``; the
+        scenario file if empty.
 
     Returns
     -------
@@ -47,11 +50,21 @@ def show(scenario: str | Path, file: str = "") -> str:
     """
     path = find(scenario)
     if file:
-        known = sorted(one.name for one in path.parent.iterdir() if one.is_file())
-        if file not in known:
-            raise InputError(f"no file {file!r} in {str(path.parent)!r}; {nearest(file, known)}")
-        path = path.parent / file
+        path = _beside(path, file)
     return read_text(path, _LONGEST)
+
+
+def _beside(path: Path, file: str) -> Path:
+    """Return a file beside a scenario file, or beside one that it extends."""
+    known = {one.name: one for one in path.parent.iterdir() if one.is_file()}
+    if file not in known:
+        for layer in read_extended(path).layers:
+            beside = (one for one in layer.path.parent.iterdir() if one.is_file())
+            known = {**{one.name: one for one in beside}, **known}
+    if file not in known:
+        hint = nearest(file, sorted(known))
+        raise InputError(f"no file {file!r} in {str(path.parent)!r}; {hint}")
+    return known[file]
 
 
 def new(folder: str | Path, *, source: str | Path = STARTER) -> Path:
@@ -69,7 +82,7 @@ def new(folder: str | Path, *, source: str | Path = STARTER) -> Path:
     -------
     Path
         The new scenario file. Beside it are the tables that the scenario or a variant of it reads,
-        and its README.
+        and its README; those of a scenario that it extends are read from there.
 
     Raises
     ------
@@ -93,15 +106,26 @@ def new(folder: str | Path, *, source: str | Path = STARTER) -> Path:
     path = find(source)
     found = [*load_each(path)]
     Mistakes(found[0].mistakes).end()
+    _check_beside(path, folder, found[0].file.extends or "")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _copy_texts(path, folder, found[0].name, name)
         for table in {table for one in found for table in one.tables}:
+            if not (path.parent / table).is_file():
+                continue
             (folder / table).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path.parent / table, folder / table)
     except OSError as failed:
         raise RunError(f"cannot write {str(folder)!r}: {failed.strerror}") from None
     return folder / FILE
+
+
+def _check_beside(path: Path, folder: Path, extends: str) -> None:
+    """Refuse a folder that a scenario which is extended would not lie beside."""
+    around = path.parent.resolve().parent
+    if extends.startswith("../") and folder.resolve().parent != around:
+        message = f"the scenario extends {extends!r}, which must lie beside its folder"
+        raise InputError(f"{message}; choose a new folder in {str(around)!r}")
 
 
 def _copy_texts(path: Path, folder: Path, old: str, name: str) -> None:

@@ -72,7 +72,11 @@ def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:
         "dims": scenario.dims.full(spanned) | changed,
     }
     found = {
-        kind: [name for name in document.data.get(kind, {}) if name not in words]
+        kind: [
+            name
+            for name in document.data.get(kind, {})
+            if name not in words and (kind, name) in document.lines  # and not extended alone
+        ]
         for kind, words in used.items()
     }
     misspelt = read - _known(scenario)

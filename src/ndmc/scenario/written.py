@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -59,10 +60,25 @@ class Written:
                 yield validate_document(varied(self.unchanged, file, [name]), ScenarioFile)
 
     def _path(self, name: str, *key: str | int) -> Path:
-        """Return the path of a file of the scenario; nothing outside its folder is ever read."""
-        path = _spelt(self.folder / name)
+        """Return the path of a file of the scenario, or of one that it extends.
+
+        Nothing outside their folders is ever read.
+        """
+        bases = itertools.islice(self.document.layers, 1, None)
+        folders = [self.folder, *(base.path.parent for base in bases)]
+        for folder in folders:
+            if path := self._path_in(folder, name, *key):
+                return path
+        others = {p.name for folder in folders for p in folder.glob("*.csv")}
+        shown = " and ".join(map(str, folders))
+        message = f"the file {name!r} does not exist in {shown}; {nearest(name, sorted(others))}"
+        raise self.document.error(message, *key)
+
+    def _path_in(self, folder: Path, name: str, *key: str | int) -> Path | None:
+        """Return the path of a file of a folder, if there is one."""
+        path = _spelt(folder / name)
         try:
-            inside = path.resolve().is_relative_to(self.folder.resolve())
+            inside = path.resolve().is_relative_to(folder.resolve())
             present, regular = path.exists(), path.is_file()
         except UnicodeEncodeError:
             message = f"the locale has names in {sys.getfilesystemencoding()} only, not {name!r}"
@@ -75,11 +91,7 @@ class Written:
             raise self.document.error(message, *key)
         if present and not regular:
             raise self.document.error(f"{name!r} is not a regular file", *key)
-        if not present:
-            others = [p.name for p in self.folder.glob("*.csv")]
-            message = f"the file {name!r} does not exist in {self.folder}; {nearest(name, others)}"
-            raise self.document.error(message, *key)
-        return path
+        return path if present else None
 
 
 def grades_of(entry: ParameterEntry, file: ScenarioFile) -> set[str]:

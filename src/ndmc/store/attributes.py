@@ -103,6 +103,7 @@ class Attributes(BaseModel):
     ndmc: str
     scenario_hash: str
     scenario_text: str
+    extended_texts: list[str] = []
     variant: str
     changes: dict[str, str]
     seed: Annotated[int, Field(ge=0, lt=2**64)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import platform
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,7 @@ from ndmc.store.keys import (
     is_of_whole,
 )
 from ndmc.store.layout import array_of, documents_of
-from ndmc.store.opening import open_store, tables_of
+from ndmc.store.opening import open_store, tables_of, texts_of
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
 from ndmc.store.spec import Spec
@@ -136,8 +137,8 @@ def _other_groups(found: Any, wanted: Any) -> str:
 
 def _difference(store: Store, scenario: Scenario) -> str:
     """Return the first lines in which the texts of two scenarios differ."""
-    before = {"scenario.yaml": store.attrs["scenario_text"], **tables_of(store)}
-    after = {"scenario.yaml": scenario.document.text, **scenario.tables}
+    before = {**_files(texts_of(store)), **tables_of(store)}
+    after = {**_files(scenario.texts), **scenario.tables}
     for name in {**before, **after}:
         old, new = (texts.get(name, "").splitlines() for texts in (before, after))
         lines = difflib.unified_diff(old, new, n=0, lineterm="")
@@ -145,6 +146,17 @@ def _difference(store: Store, scenario: Scenario) -> str:
         if changed:
             return f"another text, in {name}: {' / '.join(line.strip() for line in changed[:2])}"
     return "another text"
+
+
+def _files(texts: Iterable[str]) -> dict[str, str]:
+    """Return the texts of a scenario by what they are in messages."""
+    return {f"{'what is extended: ' * bool(n)}scenario.yaml": text for n, text in enumerate(texts)}
+
+
+def _texts(scenario: Scenario) -> dict[str, Any]:
+    """Return the texts of a scenario as a store has them."""
+    text, *below = scenario.texts
+    return {"scenario_text": text, **({"extended_texts": below} if below else {})}
 
 
 def _create(place: Place, scenario: Scenario, plan: Plan, spec: Spec) -> None:
@@ -175,7 +187,7 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
             write_document(store.place, key, about)
     texts = group_document(scenario.tables, {})
     write_group(store.place, TABLES, scenario.tables, {})
-    attributes = {**store.attrs, "complete": False, "scenario_text": scenario.document.text}
+    attributes = {**store.attrs, "complete": False, **_texts(scenario)}
     attributes["files"] = {**store.files, **labels.files}
     return write_root(store.place, group_document(attributes, {**store.metadata, TABLES: texts}))
 
@@ -210,7 +222,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
             "checked": [*checked],
             "not_computed": [p for p in scenario.file.processes if p not in checked],
         },
-        "scenario_text": scenario.document.text,
+        **_texts(scenario),
     }
 
 

@@ -14,7 +14,7 @@ from ndmc.scenario.scenario import Scenario, hash_of
 from ndmc.store.creation import restore
 from ndmc.store.keys import INPUTS, ROOT, document_key, entry_key, stage_of
 from ndmc.store.layout import array_of
-from ndmc.store.opening import open_store, tables_of
+from ndmc.store.opening import open_store, tables_of, texts_of
 from ndmc.store.store import Store
 from ndmc.store.zarr_v3 import only_chunk, own_document
 
@@ -101,7 +101,8 @@ def damage_of(store: Store, *, contents: bool = True) -> list[Damage]:
 
 def _texts(store: Store) -> Iterator[Damage]:
     a = store.attrs
-    found = hash_of(a["scenario_text"], tables_of(store), a["variant"], a["changes"])
+    text, *below = texts_of(store)
+    found = hash_of(text, tables_of(store), a["variant"], a["changes"], below)
     if found != a["scenario_hash"]:
         yield Damage("", ROOT, "holds the text of another scenario than the one whose hash it has")
 

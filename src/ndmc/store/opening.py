@@ -13,7 +13,7 @@ from ndmc.store.ledger import checksum
 from ndmc.store.place import Place
 from ndmc.store.store import FORMAT, Store
 
-__all__ = ["open_store", "tables_of"]
+__all__ = ["open_store", "tables_of", "texts_of"]
 
 #: Bytes of a root: it holds the texts of all tables of its scenario.
 _LONGEST = 2**31
@@ -78,3 +78,8 @@ def tables_of(store: Store) -> dict[str, str]:
     """Return the texts of the tables of a run's scenario, by file name."""
     found: dict[str, str] = store.metadata[TABLES]["attributes"]
     return found
+
+
+def texts_of(store: Store) -> tuple[str, ...]:
+    """Return the text of a run's scenario, and of those that it extends, the nearest first."""
+    return (store.attrs["scenario_text"], *store.attrs.get("extended_texts", ()))

@@ -14,7 +14,17 @@ __all__ = ["structured"]
 
 #: What is neither text nor number nor a list of numbers, or need not be one.
 _STRUCTURED = (
-    *("references", "changes", "keep", "percentiles", "exceed", "stages", "versions", "dims"),
+    *(
+        "references",
+        "extended_texts",
+        "changes",
+        "keep",
+        "percentiles",
+        "exceed",
+        "stages",
+        "versions",
+        "dims",
+    ),
     *(
         "of",
         "belongs",

@@ -19,7 +19,8 @@ from ndmc.errors import InputError, RunError
 from ndmc.scenario.document import parse_document
 from ndmc.scenario.flodym.names import is_name
 from ndmc.scenario.flodym.text import ScenarioText
-from ndmc.scenario.load import FILE, build
+from ndmc.scenario.load import build
+from ndmc.scenario.places import FILE
 from ndmc.scenario.units import UnitError, UnitSystem
 
 __all__ = ["from_flodym"]
