@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import ndmc
 from ndmc.cli.app import app
+from ndmc.studies.drawn_figures import compare_drawn
 from ndmc.studies.validation import compare_source
 
 STATUSES = {"target", "soft", "contradiction", "reported", "not_modelled"}
@@ -28,6 +30,17 @@ def published():
     """Return the rows of the table of published figures."""
     path = bundled("china_nd").folder / "published.csv"
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_figures_are_compared_in_bounded_memory():
+    """All cells behind figures are 21,000: of 4,000 draws at once they took 0.7 GB."""
+    loaded = bundled("china_nd")
+    tracemalloc.start()
+    try:
+        compare_drawn(loaded, 4000, 1)
+        assert tracemalloc.get_traced_memory()[1] < 2**29
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_target_of_china_nd_is_met(china):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from ndmc.engine.evaluation import evaluate
+from ndmc.engine.tile_width import tile_width
 from ndmc.model import compile_plan
 from ndmc.plan.steps import Formula, Plan, one_by_one
 from ndmc.plan.years import years_among
@@ -34,7 +35,8 @@ from ndmc.typing import Floats
 #: Draws of all figures are kept until they are ranked.
 MOST_DRAWS = 100_000
 
-_BLOCK = 8192
+#: So many draws are evaluated at a time, fewer where their values take more than so many bytes.
+_BLOCK, _BYTES = 8192, 2**27
 
 
 def compare_drawn(scenario: Scenario, draws: int, seed: int) -> list[Comparison]:
@@ -52,8 +54,8 @@ def compare_drawn(scenario: Scenario, draws: int, seed: int) -> list[Comparison]
     'met'
     """
     plan = _plan_of(scenario)
-    blocks = (range(n, min(n + _BLOCK, draws)) for n in range(0, draws, _BLOCK))
-    drawn = (evaluate(plan, seed, block) for block in blocks if plan.outputs)
+    blocks = _blocks(draws, plan.cells, tile_width(plan)) if plan.outputs else ()
+    drawn = (evaluate(plan, seed, block) for block in blocks)
     return _compare(scenario, _quantities(plan), drawn)
 
 
@@ -79,14 +81,21 @@ def compare_missing(scenario: Scenario, store: Store) -> list[Comparison]:
 def _stored(store: Store, expressions: Mapping[str, Expression]) -> Iterator[dict[str, Floats]]:
     needed = set().union(*(e.names for e in expressions.values()))
     draws = min(store.spec.draws, MOST_DRAWS)
-    for first in range(0, draws, _BLOCK):
-        part = slice(first, min(first + _BLOCK, draws))
+    cells = sum(store.dims.size(store.outputs[name].dims) for name in needed)
+    for block in _blocks(draws, cells):
+        part = slice(block.start, block.stop)
         values = {
             name: np.ascontiguousarray(store.read(name, part), dtype=np.float64)
             / store.outputs[name].scale
             for name in needed
         }
         yield {name: evaluate_expression(e, values) for name, e in expressions.items()}
+
+
+def _blocks(draws: int, cells: int, least: int = 1) -> Iterator[range]:
+    """Yield draws in as large blocks as fit, whole tiles of ``least`` draws."""
+    size = max(min(_BLOCK, _BYTES // (8 * max(cells, 1))) // least, 1) * least
+    return (range(first, min(first + size, draws)) for first in range(0, draws, size))
 
 
 def _title(number: int) -> str:
@@ -118,7 +127,8 @@ def _compare(
     drawn = defaultdict[str, list[Floats]](list)
     for block in blocks:
         for name, values in block.items():
-            drawn[name].append(np.atleast_1d(views[name].apply(values)).reshape(-1))
+            own = np.array(views[name].apply(values))  # no view, which would keep all of the block
+            drawn[name].append(own.reshape(-1))
     modelled = {
         name: Modelled(missing=NOT_KEPT if name in quantities else "not modelled")
         for name in figures
