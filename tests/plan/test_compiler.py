@@ -417,3 +417,42 @@ def test_a_loop_may_read_a_first_year_of_what_is_known_before_it():
     data["flows"]["a"]["value"] = "y"
     got = evaluate(compile_plan(scenario(data)), 1, range(1))["b"][:, 0]
     assert_array_equal(got, [0.5, 1.0, 1.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "message"),
+    [
+        ("flow", "inflow * 2.5 % + 50 kt/yr", ""),
+        ("flow", "50", "a number has its unit behind it, such as 50 t/yr"),
+        ("flow", "50 kt", "must be .mass time"),
+        ("flow", "50 kt/year + inflow_", "unknown name"),
+        ("lifetime", "weibull(30 months, 200 %)", ""),
+        ("lifetime", "fixed(10 kg)", r"must be \[time\], not \[mass\]"),
+        ("lifetime", "weibull(2 yr, 3 yr)", r"must be \[dimensionless\], not \[time\]"),
+        ("initial", "50 kt", ""),
+        ("initial", "50", "a number has its unit behind it, such as 5 kt"),
+    ],
+)
+def test_amounts_stand_wherever_expressions_do(place, text, message):
+    """A number with its unit for a flow, in a lifetime and for an initial stock."""
+    data = stock_model("2000..2003")
+    if place == "flow":
+        data["flows"]["sales"]["value"] = text
+    else:
+        given = {"value": text, "age": "stationary"} if place == "initial" else text
+        data["stocks"]["in_use"][place] = given
+    if message:
+        with pytest.raises(InputError, match=message):
+            compile_plan(scenario(data))
+    else:
+        compile_plan(scenario(data))
+
+
+def test_an_indicator_may_be_called_like_a_label():
+    """What a condition or at() names is a label, and no circle."""
+    data = stock_model("2000..2003")
+    data["indicators"] = {
+        "a": "sum(where(product == a, in_use, 0), over=product)",
+        "b": "at(in_use, product=b) + sum(where(product in [b], a, 0 t), over=product)",
+    }
+    assert compile_plan(scenario(data), ["a", "b"]).output("b").dims == ("year",)

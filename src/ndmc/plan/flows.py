@@ -53,13 +53,15 @@ def flow_value(names: Vocabulary, name: str, given: Given) -> Expression:
     def misfit(found: Expression) -> str:
         if found.dimension in (None, units.flow):
             return ""
-        hint = "a parameter that counts what happens in a year says so in its unit (1/yr)"
-        if ("[time]", -1.0) in units.stock.powers:
-            hint = f"unit: {units.unit} is that of the stocks; flows are per year by themselves"
-        return (
-            f"flow {name!r} comes out as [{found.dimension}] but must be [{units.flow}] "
-            f"({units.name(units.flow)})" + f"; {hint}" * (found.dimension == units.stock)
-        )
+        hint = ""
+        if found.dimension == units.stock:
+            hint = "; a parameter that counts what happens in a year says so in its unit (1/yr)"
+        elif found.operation == "number":
+            hint = f"; a number has its unit behind it, such as 50 {units.name(units.flow)}"
+        if found.dimension == units.stock and ("[time]", -1.0) in units.stock.powers:
+            hint = f"; unit: {units.unit} is that of the stocks; flows are per year by themselves"
+        wanted = f"must be [{units.flow}] ({units.name(units.flow)})"
+        return f"flow {name!r} comes out as [{found.dimension}] but {wanted}{hint}"
 
     return names.read(given, *key, of=name, wants=misfit, dims=names.flow_dims(name))
 
