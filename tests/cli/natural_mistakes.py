@@ -746,13 +746,17 @@ MISTAKES = [
         "expressions: a sum without over",
         {"  rate: {": "  wrong: sum(in_use)\n  rate: {"},
         "check copper",
-        ("copper/scenario.yaml:40", "the argument has the dims ['vehicle', 'year'], and several a"),
+        (
+            "copper/scenario.yaml:40",
+            "sum(in_use, over=vehicle)",
+            "over=[vehicle, year] for several",
+        ),
     ),
     (
         "expressions: a sum over a dim by place",
         {"  rate: {": '  wrong: "sum(in_use, vehicle)"\n  rate: {'},
         "check copper",
-        ("copper/scenario.yaml:40", "the argument has the dims ['vehicle', 'year'], and several a"),
+        ("copper/scenario.yaml:40", "write sum(in_use, over=vehicle)", "['vehicle', 'year']"),
     ),
     (
         "expressions: a sum over a dim that is none",
@@ -765,6 +769,75 @@ MISTAKES = [
         {"  rate: {": '  wrong: "sum(total, over=vehicle)"\n  rate: {'},
         "check copper",
         ("copper/scenario.yaml:40", "'vehicle'", "choose one of 'year'"),
+    ),
+    (
+        "expressions: the largest year by place",
+        {"  rate: {": '  wrong: "max(in_use, year)"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "'year' is a dim",
+            "write max(in_use, over=year)",
+        ),
+    ),
+    (
+        "expressions: the largest of a dim by place",
+        {"  rate: {": '  wrong: "max(in_use, vehicle)"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "'vehicle' is a dim",
+            "write max(in_use, over=vehicle)",
+        ),
+    ),
+    (
+        "expressions: years that run backwards",
+        {"  rate: {": '  wrong: "at(total, year=2012..2010)"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "'2012..2010' runs backwards",
+            "write 2010..2012",
+        ),
+    ),
+    (
+        "expressions: an empty list",
+        {"  rate: {": '  wrong: "at(in_use, vehicle=[])"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "an empty list picks nothing of 'vehicle'",
+        ),
+    ),
+    (
+        "expressions: a unit in other letters",
+        {"  rate: {": '  wrong: "total + 50 kT"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "cannot read '50 kT'",
+            "did you mean 'kt'",
+        ),
+    ),
+    (
+        "expressions: and of amounts",
+        {"  rate: {": '  wrong: "total and in_use"\n  rate: {'},
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "'and' is of conditions, such as x > 1",
+        ),
+    ),
+    (
+        "expressions: a label of another dim",
+        {
+            "  rate: {": '  wrong: "sum(where(vehicle == steel, in_use, 0), over=vehicle)"\n  rate: {'
+        },
+        "check copper",
+        (
+            "copper/scenario.yaml:40",
+            "'steel'",
+        ),
     ),
     (
         "expressions: an index in brackets",

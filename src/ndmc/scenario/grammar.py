@@ -200,10 +200,7 @@ class _Reader(Composer):
 
     def _function(self, name: str, given: list[ast.expr], named: bool) -> Expression:
         count = FUNCTIONS[name].arity
-        dims = [one.id for one in given if isinstance(one, ast.Name) and one.id in self.dims.labels]
-        if len(given) == 2 and name in REDUCTIONS and dims and dims[-1] != YEAR:
-            example = f"{name}({ast.unparse(given[0])}, over={dims[-1]})"
-            raise ExpressionError(f"{dims[-1]!r} is a dim; write {example}")
+        self._refuse_place(name, given)
         arguments = [self.visit(one) for one in given]
         if not named and FUNCTIONS[name].pairwise and len(arguments) > count:
             first, *others = arguments
@@ -220,6 +217,14 @@ class _Reader(Composer):
             taken = [1 - holds for holds in arguments[0].positions]
             return self.by_label(arguments[0].dims[0], taken, *arguments[1:])
         return self.apply(name, *arguments)
+
+    def _refuse_place(self, name: str, given: list[ast.expr]) -> None:
+        """Refuse a dim by its place; the number of a year may be larger than a plain number."""
+        match given:
+            case [inner, ast.Name(id=dim)] if name in REDUCTIONS and dim in self.dims.labels:
+                if dim != YEAR or self.visit(inner).dimension not in (NONE, None):
+                    example = f"{name}({ast.unparse(inner)}, over={dim})"
+                    raise ExpressionError(f"{dim!r} is a dim; write {example}")
 
     def _ratio(self, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Expression:
         """Compile a division that has a value where it is one by zero."""
