@@ -378,6 +378,8 @@ parameter says 'missing' (interpolate, hold or 0)"
     many = f" ({count} such {what}); remove these {what}" if count > 1 else "; remove it"
     if dim != "year":
         return many
+    if len(text) > len("2000"):
+        return f"{many}, or {remedy}"
     stay = f"{'they' if count > 1 else 'it'} may stay where the parameter says 'missing'"
     return f"{many}, or {remedy}; {stay} (interpolate, hold or 0)"
 

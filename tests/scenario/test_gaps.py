@@ -307,6 +307,28 @@ def test_what_no_cell_uses_is_told(tmp_path, one):
     assert "nothing is given for product=car, year=2006 and 1 more; every cell needs" in more.err
 
 
+def test_a_file_that_extends_another_may_have_other_years(tmp_path):
+    """Its tables, its points and its published figures may be of more."""
+    dims = {"product": [*PRODUCTS]}
+    data = one_parameter("2000..2005", dims, dims=["year"], distribution="constant")
+    data["parameters"]["x"]["value"] = {f"{year}": year for year in YEARS}
+    data["published"] = [
+        {"quantity": "x", "at": at, "value": "2003 t/yr", "status": "target"}
+        for at in ({"year": 2005}, "2001..2005", "2003")
+    ]
+    write(data, tmp_path / "base")
+    write({"name": "few", "extends": "../base", "years": "2002..2004"}, tmp_path / "few")
+    with pytest.warns(StudyWarning) as told:
+        few = ndmc.load(tmp_path / "few")
+    assert few.parameters["x"].marginals.central.tolist() == [2002, 2003, 2004]
+    assert [figure.entry.at for figure in few.figures] == ["2003"]
+    assert [str(one.message).split(": ", 1)[1] for one in told][:2] == [
+        "parameter 'x': nothing uses 3 given cells of 2000..2005, outside the years 2002..2004",
+        "2 published figures are left out, outside the years 2002..2004",
+    ]
+    assert ndmc.check(tmp_path / "base").scenario.passed_over == 0
+
+
 # --- several tables -------------------------------------------------------------------------------
 
 OLD = "product,1998,2001,2002\ncar,1,4,99\nvan,2,5,99\n"

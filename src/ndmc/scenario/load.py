@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ndmc.dims import Dims
 from ndmc.errors import InputError, Mistakes
 from ndmc.given import as_variant
+from ndmc.label import LabelError
 from ndmc.scenario.changes import as_texts, changed, varied
 from ndmc.scenario.checks import (
     read_correlations,
@@ -20,7 +22,7 @@ from ndmc.scenario.columns import check_figures
 from ndmc.scenario.declared_units import read_units
 from ndmc.scenario.document import Document
 from ndmc.scenario.extending import read_extended, reread
-from ndmc.scenario.labels import read_dims
+from ndmc.scenario.labels import is_year, read_dims
 from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.named_groups import groups_of, owners
 from ndmc.scenario.parameter_reader import read_parameter
@@ -180,6 +182,7 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
     parameters = _parameters(written, mistakes)
     correlations = read_correlations(document, file, parameters, mistakes)
     figures = tuple(_figures(written, mistakes))
+    outside = [written.other_years and _is_outside(written.dims, figure) for figure in figures]
     found = Scenario(
         name=file.name,
         folder=folder,
@@ -188,7 +191,8 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
         dims=written.dims,
         units=written.units,
         parameters=parameters,
-        figures=figures,
+        figures=tuple(one for one, is_out in zip(figures, outside, strict=True) if not is_out),
+        passed_over=sum(outside),
         tables={name: written.tables[name].text for name in sorted(written.tables)},
         correlations=correlations,
         variant=variant,
@@ -278,6 +282,17 @@ def _figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:
             names = named_variants(written.file, figure.entry.variant, figure.where)
             entry = figure.entry.model_copy(update={"variant": ",".join(names)})
             yield Figure(entry, figure.where)
+
+
+def _is_outside(dims: Dims, figure: Figure) -> bool:
+    """Whether a figure is of a year that there is not."""
+    at = figure.entry.at
+    try:
+        years = dims.read(at, dims.labels).get("year", []) if isinstance(at, str) else [at["year"]]
+    except (KeyError, LabelError):  # a wrong one is told where it is compared
+        return False
+    ends = [end.strip() for label in years for end in label.split("..")]
+    return any(is_year(end) and end not in dims.labels["year"] for end in ends)
 
 
 def _given_figures(written: Written, mistakes: Mistakes) -> Iterator[Figure]:

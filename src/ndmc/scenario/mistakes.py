@@ -260,7 +260,7 @@ def _entry_at(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
     current: Any = model
     label = False  # the next part is a name or a number in a collection, no key of a model
     for part in key:
-        if label:
+        if label or isinstance(part, int):
             label = False
             continue
         field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)

@@ -34,7 +34,8 @@ class Scenario:
 
     ``tables`` holds the text of every table it uses, so that a store can carry them;
     ``hash`` identifies their content together with the changes made to them. Where ``mistakes``
-    are left, what they concern is missing, and the scenario is good for finding more only.
+    are left, what they concern is missing, and the scenario is good for finding more only. So many
+    published figures are ``passed_over`` as are of years it no longer has.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Scenario:
     changes: dict[str, str]
     tables: dict[str, str] = field(repr=False)
     mistakes: tuple[InputError, ...] = ()
+    passed_over: int = 0
 
     def __repr__(self) -> str:
         changes = (f"{name} = {value}" for name, value in self.changes.items())

@@ -147,7 +147,8 @@ class Table:
             return number
         cell = f" ({found})" if (found := of()) else ""
         if not text:
-            raise InputError(f"column {column!r} is empty{cell}; give a number", self.where(line))
+            advice = "give a number, or say by 'missing' what cells without one are"
+            raise InputError(f"column {column!r} is empty{cell}; {advice}", self.where(line))
         percent = column == "cv" and text.endswith("%")
         what = remedy(text.removesuffix("%") if percent else text)
         advice = f"; {what}{' (and the %)' * percent}" if what else ""

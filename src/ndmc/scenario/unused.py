@@ -51,6 +51,9 @@ def _warn_of_other_years(scenario: Scenario) -> None:
         warn(f"{message} {years[0]}..{years[-1]}", where)
     if found[_NAMED:]:
         warn(f"given cells of {len(found) - _NAMED} more parameters are outside the years, too")
+    if many := scenario.passed_over:
+        message = f"{many} published figure{'s are' if many > 1 else ' is'} left out, outside the"
+        warn(f"{message} years {years[0]}..{years[-1]}", scenario.document.where("published"))
 
 
 def _unused(document: Document, scenario: Scenario) -> dict[str, list[str]]:

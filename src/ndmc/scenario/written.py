@@ -47,8 +47,12 @@ class Written:
 
     @property
     def other_years(self) -> bool:
-        """Whether a change gives the scenario other years than those its tables were made for."""
-        return ("years",) in self.document.overrides
+        """Whether it has other years than its tables were made for, by a change or as an extension.
+
+        Then what they give of further years is left aside.
+        """
+        said = [layer for layer in self.document.layers if ("years",) in layer.lines]
+        return ("years",) in self.document.overrides or len(said) > 1
 
     def versions(self) -> Iterator[ScenarioFile]:
         """Yield the file with its changes, without, and under each of its variants."""
