@@ -111,6 +111,7 @@ def test_single_labels_are_changed(cli, tiny, change, values):
         ("", range(8)),
         ("[product=car year=2002..2003]", [5, 6]),
         ("[year=2001,2004]", [0, 3, 4, 7]),
+        ("[phone, 1990..2002]", [0, 1]),
         ("[2001 product=small]", [0]),
     ],
 )
@@ -224,6 +225,7 @@ def test_labels_that_belong_to_others_are_changed(tmp_path, path, values):
         ("content[]", "x2", "no labels stand in the brackets"),
         ("production[year=2004..2001]", "x2", "runs backwards; write 2001..2004"),
         ("production[2010]", "x2", "2010 lies after the years of the scenario"),
+        ("production[2010..2020]", "x2", "2010 lies after the years of the scenario"),
         ("content[car]", "+5 t/yr", "cannot be converted to the parameter's unit 'kg'"),
         ("content[car]", "[1, 2]", "expected a number, found [1, 2]"),
         ("content[car]", "many", "'many' is not a number with a unit"),
@@ -297,6 +299,8 @@ def test_any_key_of_the_file_is_set_by_its_path(tmp_path):
         ({"collection": np.int32(50)}, {"parameters.collection.value": "5e1"}),
         ({"parameters.scale.value": {"phone": 3, "car": 9}}, {"scale": "{phone: 3, car: 9.0}"}),
         ({"headline": ["total"]}, {"headline": "[total]"}),
+        ({"content[car]": 5}, {"content[car]": "5.0"}),
+        ({"content": "x1.20"}, {"parameters.content.value": "+20 %"}),
     ],
 )
 def test_equal_changes_are_equal_whatever_their_type(tiny, one, other):
@@ -305,7 +309,15 @@ def test_equal_changes_are_equal_whatever_their_type(tiny, one, other):
 
 
 @pytest.mark.parametrize(
-    "other", [{}, {"collection": "51"}, {"collection": "true"}, {"gone": "50"}, {"shape": "50"}]
+    "other",
+    [
+        {},
+        {"collection": "51"},
+        {"collection": "true"},
+        {"gone": "50"},
+        {"shape": "50"},
+        {"collection": "x1"},
+    ],
 )
 def test_other_changes_are_not_equal(tiny, other):
     """Nor are those that could not be made."""

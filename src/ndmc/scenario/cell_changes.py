@@ -173,7 +173,18 @@ def _picked(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ..
     if others := [dim for dim in found if dim not in own]:
         has = f"its dims are {', '.join(own)}" if own else "it has none"
         raise LabelError(f"parameter {parameter.name!r} has no dim {others[0]!r}; {has}")
+    if "year" in found:
+        found["year"] = [_in_model(text, dims.years) for text in found["year"]]
     return dims.picked(found)
+
+
+def _in_model(text: str, years: Sequence[int]) -> str:
+    """Return a period within the years of the model, which may be fewer than it was written for."""
+    ends = [end.strip() for end in text.split("..")]
+    if len(ends) != 2 or not all(map(str.isdecimal, ends)):
+        return text
+    first, last = max(int(ends[0]), years[0]), min(int(ends[1]), years[-1])
+    return f"{first}..{last}" if first <= last else text
 
 
 def _below(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ...]]:
