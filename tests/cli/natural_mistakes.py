@@ -675,13 +675,13 @@ MISTAKES = [
     (
         "system: all outflows with shares",
         {
-            "landfilled: {from: waste, to: landfill}": "landfilled: {from: waste, to: landfill, share: 1 - collected}"
+            "landfilled: {from: waste, to: landfill}": "landfilled: {from: waste, to: landfill, share: 0.9 - collected}"
         },
         "check copper",
         (
             "copper/scenario.yaml:22",
             "'waste'",
-            "leave one of their other flows (recycled, landfilled) withou",
+            "are shares (landfilled, recycled), which sum to 0.9, 0.1 less than 1; let them sum to 1, or leave one of",
         ),
     ),
     (
@@ -697,7 +697,7 @@ MISTAKES = [
         (
             "copper/scenario.yaml:30",
             "'landfilled'",
-            "leave one of their other flows (recycled) without value or s",
+            "sum to 0.7, 0.3 less than 1; let them sum to 1, or leave recycled without value or s",
         ),
     ),
     (

@@ -239,6 +239,13 @@ def _too_much_given(
 ) -> str:
     """Say which flows of an equation are given, or closed by others that have no more to close."""
     process, tied = equation.process, _tied(equation, matched)
+    if split is not None:
+        leaving = [term.name for term in names.outflows(process)]
+        return (
+            f"process {process!r} is over-determined: all that leaves it are shares "
+            f"({shortened(leaving)}), which {split.wrong}; {split.remedy}or "
+            f"{_could_be_left(names, process, flows)}"
+        )
     if tied:
         texts = shortened((e.text for e in (equation, *tied.values())), last=" and ")
         others = shortened(flow for flow in flows if flow not in tied)
@@ -247,13 +254,6 @@ def _too_much_given(
             f"process {process!r} is over-determined: {texts} have only "
             f"{shortened(map(repr, tied), last=' and ')} to close; leave {which} without value or "
             "share"
-        )
-    if split is not None:
-        leaving = [term.name for term in names.outflows(process)]
-        return (
-            f"process {process!r} is over-determined: all that leaves it are shares "
-            f"({shortened(leaving)}), which {split.wrong}; {split.remedy}or "
-            f"{_could_be_left(names, process, flows)}"
         )
     return (
         f"process {process!r} is over-determined: each of its flows ({shortened(flows)}) is given "
