@@ -32,12 +32,16 @@ class Dims:
     Each label of a dim may belong to one of another, its parent: ``belongs`` says to which, by
     position, for all ancestors of a dim, and ``of`` names its parent. Labels of such a dim may
     repeat: a cell is known by the labels of all. The dims of an array have no ancestor of another.
+
+    The ``groupings`` of a dim are dims, too, whose labels are groups of its own. It belongs to one
+    of which each of its labels is in just one group; nothing is named or drawn by that.
     """
 
     labels: dict[str, tuple[str, ...]]
     groups: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     of: dict[str, str] = field(default_factory=dict)
     belongs: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    groupings: dict[str, dict[str, dict[str, tuple[str, ...]]]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         own = [f"{dim} ({len(some)})" for dim, some in self.labels.items() if dim != "year"]
@@ -111,10 +115,54 @@ class Dims:
 
     def members(self, dim: str, parent: str) -> tuple[tuple[int, ...], ...]:
         """Return where the labels of a dim stand that belong to each label of another."""
+        if groups := self.groupings.get(dim, {}).get(parent):
+            places = self._places[dim]
+            return tuple(
+                tuple(at for one in some for at in places[one]) for some in groups.values()
+            )
         found: list[list[int]] = [[] for _ in self.labels[parent]]
         for place, at in enumerate(self.belongs[dim][parent]):
             found[at].append(place)
         return tuple(map(tuple, found))
+
+    def known_by(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the dims by whose labels cells may be picked: those that name them, groupings."""
+        named = self.named(names)
+        return (*named, *(one for dim in named for one in self.groupings.get(dim, ())))
+
+    def ungrouped(self, labels: Labels, names: Iterable[str]) -> Labels:
+        """Return labels that are picked, of a grouping of one of some dims as labels of that.
+
+        Raises
+        ------
+        LabelError
+            If the grouping has no such group, and for labels of a dim and of a grouping of it.
+        """
+        found: dict[str, str | int | slice | Iterable[str | int]] = {}
+        for dim, some in labels.items():
+            of = next((one for one in self.named(names) if dim in self.groupings.get(one, ())), "")
+            if of and (of in labels or of in found):
+                raise LabelError(f"{dim!r} is a grouping of {of!r}; pick labels of one of them")
+            groups = self.groupings.get(of, {}).get(dim, {})
+            for one in listed(some) if of else ():
+                if one not in groups:
+                    raise LabelError(unknown_label(one, dim, self.labels, self.groups))
+            own = [label for one in listed(some) for label in groups[one]] if of else some
+            found[of or dim] = own
+        return found
+
+    def clash(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some dims of which not every label of the one is in one of the other.
+
+        They are a grouping and the dim it is of, or another grouping of that; nothing if none.
+        """
+        wanted = tuple(names)
+        for of, groupings in self.groupings.items():
+            own = tuple(name for name in wanted if name in groupings)
+            whole = tuple(name for name in wanted if of in self.full([name]))
+            if own and len(own + whole) > 1:
+                return (own + whole)[:2]
+        return ()
 
     def parents(self, wants: Iterable[str], dim: str) -> tuple[str, tuple[int, ...]]:
         """Return which of some dims belongs to another, and the position of each of its labels."""

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from by_label import METALS, model
 from numpy.testing import assert_allclose, assert_array_equal
+from ragged import CELLS, ragged
 from strategies import scenario
 
 from ndmc.dims import Dims, expand
 from ndmc.engine.evaluation import code_of, evaluate
 from ndmc.engine.swaps import reach
+from ndmc.errors import InputError
 from ndmc.model import compile_plan
 from ndmc.plan.steps import March
 from ndmc.plan.study import Observed, Study
@@ -71,6 +73,29 @@ def test_an_input_reaches_the_labels_that_read_it():
         by_name = dict(zip((o.name for o in plan.outputs), found, strict=True))
         assert np.flatnonzero(by_name["held"]).tolist() == held
         assert np.flatnonzero(by_name["sold"]).tolist() == sold
+
+
+def test_labels_that_belong_to_others_are_told_within_those():
+    """The labels of one metal are no gap for the formulas of another; a group stands for both."""
+    data = ragged()
+    data["indicators"] |= {
+        "y": {
+            "value": {
+                "lithium": {"laptop": "in_use", "else": "2 * in_use"},
+                "indium": "sum(in_use, over=use)",
+            }
+        },
+        "z": {"value": {"laptop": "stock", "else": "in_use * loss"}},
+    }
+    found = evaluate(compile_plan(scenario(data), ["in_use", "stock", "y", "z"]), 1, range(5))
+    held, stock = found["in_use"], found["stock"]
+    assert_array_equal(found["y"][:2], [2 * held[0], held[1]])
+    assert_array_equal(found["y"][2:], np.broadcast_to(stock[1], held[2:].shape))
+    laptops = [at for at, (_, use) in enumerate(CELLS) if use == "laptop"]
+    assert_array_equal(found["z"][laptops], stock)
+    data["indicators"]["y"]["value"]["indium"] = {"tv": "stock", "laptop": 0}
+    with pytest.raises(InputError, match="no formula for use phone; give"):
+        compile_plan(scenario(data))
 
 
 # --- arrays ---------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ DIMS = Dims(
 def test_a_label_goes_before_its_group_and_a_group_before_the_rest(keys, expected):
     """By the number of the key that each label of the dim takes."""
     assert dim_of(keys, [*DIMS.labels], DIMS) == "metal"
-    assert taken(keys, "metal", DIMS) == expected
+    assert tuple(taken(keys, "metal", DIMS, range(3)).values()) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,22 @@ def test_a_label_goes_before_its_group_and_a_group_before_the_rest(keys, expecte
 )
 def test_keys_that_do_not_fit_are_told(keys, message):
     """What is unknown, missing, twice there, or taken by no label."""
+
+    def read():
+        dim = dim_of(keys, [*DIMS.labels], DIMS)
+        return taken(keys, dim, DIMS, range(len(DIMS.labels[dim])))
+
     with pytest.raises(ByLabelError) as told:
-        taken(keys, dim_of(keys, [*DIMS.labels], DIMS), DIMS)
+        read()
     assert message in str(told.value)
 
 
 def test_a_label_of_two_groups_needs_one_of_its_own():
     """Which of the groups is meant is not known."""
     dims = Dims({"k": ("a", "b", "c")}, {"k": {"one": ("a", "b"), "two": ("b", "c")}})
-    assert taken(["one", "two", "b"], "k", dims) == (0, 2, 1)
+    assert taken(["one", "two", "b"], "k", dims, range(3)) == {0: 0, 1: 2, 2: 1}
     with pytest.raises(ByLabelError, match="'b' is in two of the groups, 'two'"):
-        taken(["one", "two"], "k", dims)
+        taken(["one", "two"], "k", dims, range(3))
 
 
 @pytest.mark.parametrize(

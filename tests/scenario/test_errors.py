@@ -204,7 +204,7 @@ MISSING_AND_MALFORMED = [
     case("years a number", {"2001..2004": "2001"}, "years: 2001", r"last: 2001\.\.2001"),
     case("years too many", {"2001..2004": "1..9999"}, "1..9999", "more than 2000 years"),
     case("label twice", {"[phone, car]": "[phone, phone]"}, "  product:", "'phone' stands twice"),
-    case("group incomplete", {"      large: [car]\n": ""}, "    groups:", "'car' is in no group"),
+    case("group of twins", {"[car]": "[car, car]"}, "      large:", "twice in 'large'"),
     case("group like a label", {"      large:": "      car:"}, "car: [car]", "name of a label"),
     case(
         "value and share",

@@ -9,7 +9,7 @@ from typing import Any
 from ndmc.errors import InputError
 from ndmc.scenario.by_label import ByLabelError, dim_of, taken
 from ndmc.scenario.composing import Composer
-from ndmc.scenario.expressions import Expression
+from ndmc.scenario.expressions import EVERYWHERE, Expression, Within
 
 #: A formula, or one for each label: what `Texts` of the schema holds.
 Given = str | Mapping[str, Any]
@@ -42,11 +42,16 @@ class Compiler:
     wrong: Callable[..., InputError]
 
     def compiled(
-        self, given: Given, key: Sequence[str | int], among: Sequence[str], text: Compile
+        self,
+        given: Given,
+        key: Sequence[str | int],
+        among: Sequence[str],
+        text: Compile,
+        within: Within = EVERYWHERE,
     ) -> Expression:
         """Return a value as an expression, whose keys are labels of one ``among`` some dims.
 
-        Several dims nest.
+        Several dims nest, each ``within`` the labels of those outside of it.
 
         Raises
         ------
@@ -55,17 +60,21 @@ class Compiler:
         """
         if not isinstance(given, Mapping):
             return text(given, *key)
+        dims = self.compose.dims
         try:
-            dim = dim_of(given, among, self.compose.dims)
-            places = taken([*given], dim, self.compose.dims)
+            dim = dim_of(given, among, dims)
+            places = dims.along(dim, within)
+            chosen = taken([*given], dim, dims, places)
         except ByLabelError as wrong:
             raise self.wrong(str(wrong), *key, *filter(None, [wrong.key])) from None
         rest = [other for other in among if other != dim]
-        parts = {
-            label: self.compiled(inner, (*key, label), rest, text) for label, inner in given.items()
-        }
+        parts = {}
+        for number, (label, inner) in enumerate(given.items()):
+            inside = {**within, dim: tuple(at for at in places if chosen[at] == number)}
+            parts[label] = self.compiled(inner, (*key, label), rest, text, inside)
         self._check_alike(parts, key)
-        return self.compose.by_label(dim, places, *parts.values())
+        everywhere = [chosen.get(at, 0) for at in range(len(dims.labels[dim]))]
+        return self.compose.by_label(dim, everywhere, *parts.values())
 
     def _check_alike(self, parts: Mapping[str, Expression], key: Sequence[str | int]) -> None:
         """Refuse formulas of different dimensions; 0 may stand beside anything."""

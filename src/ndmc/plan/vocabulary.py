@@ -121,7 +121,8 @@ class Vocabulary:
     def _compiled(
         self, given: Given, key: tuple[str | int, ...], among: Sequence[str], text: Compile
     ) -> Expression:
-        return Compiler(self.compose, self.wrong).compiled(given, key, among, text)
+        nested = self.dims.named(among)
+        return Compiler(self.compose, self.wrong).compiled(given, key, nested, text)
 
     def quantity(self, text: str, where: str) -> Expression:
         """Return an expression that stands elsewhere."""

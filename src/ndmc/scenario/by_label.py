@@ -62,8 +62,8 @@ def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
     raise ByLabelError(unknown_label(text, nearest, dims.labels, dims.groups), wrong)
 
 
-def taken(keys: Sequence[str], dim: str, dims: Dims) -> tuple[int, ...]:
-    """Return, for each label of a dim, the number of the key that it takes.
+def taken(keys: Sequence[str], dim: str, dims: Dims, places: Iterable[int]) -> dict[int, int]:
+    """Return, for some places along a dim, the number of the key that the label there takes.
 
     Raises
     ------
@@ -73,19 +73,19 @@ def taken(keys: Sequence[str], dim: str, dims: Dims) -> tuple[int, ...]:
     Examples
     --------
     >>> dims = Dims({"product": ("phone", "car", "van")}, {"product": {"road": ("car", "van")}})
-    >>> taken(["van", "road", "else"], "product", dims)
-    (2, 1, 0)
+    >>> taken(["van", "road", "else"], "product", dims, range(3))
+    {0: 2, 1: 1, 2: 0}
     """
     for key in keys:
         if key != ELSE:
             _check(key, dim, dims)
-    labels = dims.labels[dim]
-    found = keys_of_labels(keys, dim, labels, dims.groups.get(dim, {}))
-    if missing := [label for label in labels if label not in found]:
+    labels = {place: dims.labels[dim][place] for place in places}
+    found = keys_of_labels(keys, dim, labels.values(), dims.groups.get(dim, {}))
+    if missing := [*dict.fromkeys(label for label in labels.values() if label not in found)]:
         message = f"no formula for {dim} {shortened(missing, last=' and ')}"
         raise ByLabelError(f"{message}; give each label one, or all others: else")
     number = {key: n for n, key in enumerate(keys)}
-    return tuple(number[found[label]] for label in labels)
+    return {place: number[found[label]] for place, label in labels.items()}
 
 
 def path_to(found: Any, cell: Mapping[str, str], dims: Dims) -> list[str]:

@@ -33,7 +33,8 @@ def wrong_names(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[
 
 
 def _taken(document: Document, file: ScenarioFile, dims: Dims) -> Iterator[InputError]:
-    parents = (f"{dim}_{one}" for dim in dims.of for one in dims.named([dim])[:-1])
+    parents = [f"{dim}_{one}" for dim in dims.of for one in dims.named([dim])[:-1]]
+    parents += [f"{dim}_{one}" for dim, some in dims.groupings.items() for one in some]
     own: tuple[str, ...] = (*reserved.DIMS, *reserved.WORDS, *dims.labels, *parents)
     suffixes: tuple[str, ...] = reserved.SUFFIXES
     if file.reconcile is not None:
@@ -59,6 +60,10 @@ def _unknown_dims(document: Document, file: ScenarioFile, dims: Dims) -> Iterato
                 if dim not in known:
                     hint = "every flow and stock has it" if dim == "year" else nearest(dim, known)
                     yield document.error(f"unknown dim {dim!r}; {hint}", kind, name, "dims")
+            if clash := dims.clash(entry.dims):
+                one, other = clash
+                message = f"{one!r} and {other!r} group the same labels; name one of them"
+                yield document.error(message, kind, name, "dims")
 
 
 def _described_by(name: str, taken: Container[str], suffixes: Sequence[str]) -> str:

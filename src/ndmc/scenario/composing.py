@@ -81,7 +81,7 @@ class Composer:
 
     def apply(self, operation: str, *arguments: Expression) -> Expression:
         """Return an operation on expressions, which broadcast against each other."""
-        dims = self.dims.ordered({dim for part in arguments for dim in part.dims})
+        dims = self._together(dim for part in arguments for dim in part.dims)
         arguments = tuple(self.within(part, dims) for part in arguments)
         try:
             dimension = OPERATIONS[operation].dimension(arguments)
@@ -93,6 +93,17 @@ class Composer:
             raise DimensionError(f"{wrong}{self.as_read(*arguments)}{hint}") from None
         return Expression(dims, dimension, operation, arguments)
 
+    def _together(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the dims of what broadcasts against each other."""
+        dims = self.dims.ordered(names)
+        if clash := self.dims.clash(dims):
+            one, other = clash
+            grouping = one in self.dims.groupings.get(other, ())
+            hint = f"sum(..., over={other}, by={one})" if grouping else "sum over one of them"
+            message = f"what is by {one} and what is by {other} cannot stand beside each other"
+            raise ExpressionError(f"{message}: labels may be in several or no groups; {hint} first")
+        return dims
+
     def as_read(self, *expressions: Expression) -> str:
         """Return a clause that says how the unit of each name in some expressions is read."""
         names = [part.name for one in expressions for part in one.parts("name")]
@@ -102,19 +113,28 @@ class Composer:
         more = f" and {left} more" if left else ""
         return f": {', '.join(said)}{more}" if said else ""
 
-    def over(self, name: str, inner: Expression, *dims: str) -> Expression:
+    def over(self, name: str, inner: Expression, *dims: str, by: str = "") -> Expression:
         """Return what a reduction makes of some dims; what their labels belong to is left.
 
         Reductions are ``sum``, ``mean``, ``min``, ``max``, ``prod`` and ``argmax``. What labels of
-        another of the dims belong to goes with them.
+        another of the dims belong to goes with them. Of one dim what is left may be one of its
+        groupings: it is taken ``by`` the groups.
         """
         for dim in dims:
             if any(dim in self.dims.belongs.get(child, ()) for child in dims):
                 continue
             self._axis(f"{REDUCTIONS[name][1]} over {dim!r}", inner, dim)
-            parent = self.dims.of.get(dim, "")
+            parent = self._grouping(name, dim, by) if by else self.dims.of.get(dim, "")
             inner = self._reduced(name, inner, dim, "" if parent in dims else parent)
         return inner
+
+    def _grouping(self, name: str, dim: str, by: str) -> str:
+        above, own = self.dims.belongs.get(dim, {}), self.dims.groupings.get(dim, {})
+        known = dict.fromkeys([*own, *above])
+        if by in known and name != "argmax":
+            return by
+        message = f"cannot {REDUCTIONS[name][1]} over {dim!r} by {by!r}"
+        raise ExpressionError(f"{message}; {nearest(by, known)}")
 
     def total(self, inner: Expression, wants: Collection[str]) -> Expression:
         """Return the sum over all dims but some, which the others may belong to."""
@@ -239,7 +259,7 @@ class Composer:
 
         Which of the formulas each label takes is ``taken``.
         """
-        dims = self.dims.ordered({dim, *(own for part in formulas for own in part.dims)})
+        dims = self._together([dim, *(own for part in formulas for own in part.dims)])
         known = [part for part in formulas if part.dimension is not None]
         for other in known[1:]:
             if other.dimension != known[0].dimension:

@@ -276,6 +276,11 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner], [ast.keyword(arg="over", value=ast.Name(id=dim))]:
                 return self.over(name, self.visit(inner), dim)
+            case [inner], [
+                ast.keyword(arg="over", value=ast.Name(id=dim)),
+                ast.keyword(arg="by", value=ast.Name(id=grouping)),
+            ]:
+                return self.over(name, self.visit(inner), dim, by=grouping)
             case [inner], [ast.keyword(arg="over", value=ast.List(elts=[_, *_] as some))] if (
                 name != "argmax" and all(isinstance(dim, ast.Name) for dim in some)
             ):

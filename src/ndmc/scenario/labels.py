@@ -6,11 +6,11 @@ import re
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
-from ndmc.label import unknown_label
 from ndmc.scenario import reserved
 from ndmc.scenario.belonging import read_labels
 from ndmc.scenario.document import Document
 from ndmc.scenario.field_types import years_advice
+from ndmc.scenario.groupings import grouped, read_groupings, read_groups
 from ndmc.scenario.schema import ScenarioFile
 
 _YEARS = re.compile(r"\s*(\d{1,4})\s*\.\.\s*(\d{1,4})\s*")
@@ -31,12 +31,12 @@ def read_dims(document: Document, file: ScenarioFile) -> Dims:
         entry = file.dims[name]
         labels[name], above = read_labels(document, name, entry, labels, belongs)
         belongs[name] = dict(above)
-        groups[name] = _read_groups(document, name, [*labels[name]], entry.groups)
+        groups[name] = read_groups(document, labels[name], entry.groups, "dims", name, "groups")
     years = tuple(str(year) for year in range(first, last + 1))
     labels |= _age_labels(document, file, labels.pop("age", None), years)
     of = {name: entry.of for name, entry in file.dims.items() if entry.of}
-    belongs = {name: some for name, some in belongs.items() if some}
-    return Dims({**labels, "year": years}, groups, of, belongs)
+    dims = Dims({**labels, "year": years}, groups, of, belongs)
+    return grouped(dims, read_groupings(document, file, dims))
 
 
 def _parents_first(document: Document, file: ScenarioFile) -> list[str]:
@@ -113,26 +113,3 @@ def _age_labels(
         before = any(name in shown and s.initial is not None for name, s in file.stocks.items())
         own["cohort"] = (*["before"] * before, *years)
     return own
-
-
-def _read_groups(
-    document: Document, dim: str, labels: list[str], groups: dict[str, list[str]]
-) -> dict[str, tuple[str, ...]]:
-    key = ("dims", dim, "groups")
-    seen: dict[str, str] = {}
-    known = set(labels)
-    for group, members in groups.items():
-        if group in known:
-            raise document.error(f"the group {group!r} has the name of a label", *key, group)
-        for member in members:
-            if member not in known:
-                message = unknown_label(member, dim, {dim: labels}, {})
-                raise document.error(message, *key, group)
-            if member in seen:
-                message = f"{member!r} is in the groups {seen[member]!r} and {group!r}; keep one"
-                raise document.error(message, *key, group)
-            seen[member] = group
-    left = [label for label in labels if label not in seen] if groups else []
-    if left:
-        raise document.error(f"{left[0]!r} is in no group; every label must be in one", *key)
-    return {group: tuple(members) for group, members in groups.items()}

@@ -75,7 +75,12 @@ class DimEntry(_Entry):
         Labels | dict[str, Any],
         Field(description="a list; where they belong to others, behind each of these a list"),
     ]
-    groups: dict[str, Labels] = {}
+    groups: dict[str, Labels] = Field(
+        {}, description="of labels, which may be in several of them or in none"
+    )
+    groupings: dict[Name, dict[str, Labels]] = Field(
+        {}, description="further groups, by the name of a dim whose labels they are"
+    )
 
 
 class QualityEntry(_Entry):

@@ -192,6 +192,9 @@ class WrittenParameter:
                 raise self.error(f"unknown dim {dim!r}; {nearest(dim, labels)}", "dims")
         if len(set(given)) < len(given):
             raise self.error("a dim stands twice", "dims")
+        if clash := self.within.dims.clash(given):
+            message = f"{clash[0]!r} and {clash[1]!r} group the same labels; name one of them"
+            raise self.error(message, "dims")
         return self.within.dims.ordered(given)
 
     @property

@@ -128,6 +128,7 @@ class Attributes(BaseModel):
     of: dict[Name, Name] = {}
     belongs: dict[Name, dict[Name, list[str]]] = {}
     groups: dict[Name, dict[str, Annotated[list[str], Field(min_length=1)]]]
+    groupings: dict[Name, dict[Name, dict[str, Annotated[list[str], Field(min_length=1)]]]] = {}
     groups_of_inputs: list[GroupOfInputs] | None = None
     headline: list[str]
     outputs: list[OutputEntry]
@@ -211,9 +212,18 @@ def _of_belonging(found: Attributes) -> Iterator[str]:
 
 def _of_groups(found: Attributes) -> Iterator[str]:
     for dim, groups in found.groups.items():
-        members = [label for group in groups.values() for label in group]
-        if sorted(members) != sorted(found.dims.get(dim, ())):
-            yield f"the groups of {dim!r} do not hold each of its labels once"
+        if not _members(groups) <= set(found.dims.get(dim, ())):
+            yield f"the groups of {dim!r} hold what are no labels of it"
+    for dim, groupings in found.groupings.items():
+        for name, groups in groupings.items():
+            if not _members(groups) <= set(found.dims.get(dim, ())):
+                yield f"the groups of {name!r} hold what are no labels of {dim!r}"
+            if found.dims.get(name) != [*groups]:
+                yield f"the labels of {name!r} are not the groups of it"
+
+
+def _members(groups: Mapping[str, list[str]]) -> set[str]:
+    return {label for group in groups.values() for label in group}
 
 
 def _of_outputs(found: Attributes) -> Iterator[str]:

@@ -28,10 +28,22 @@ def labels_of(group: str, dims: Dims, used: Iterable[str]) -> dict[str, tuple[st
     prefix, found = f"{group}/" if group else "", dict[str, tuple[str, Sequence[Any]]]()
     for name, (dim, labels) in dims.coordinates(used).items():
         found[prefix + name] = dim, labels
-        if name == dim and (groups := dims.groups.get(dim)):
-            group_of = {label: name for name, members in groups.items() for label in members}
-            found[prefix + GROUP.name(dim)] = dim, [group_of[one] for one in dims.labels[dim]]
+        for grouping, groups in _grouped(dims, dim).items() if name == dim else ():
+            group_of = {label: group for group, members in groups.items() for label in members}
+            found[prefix + grouping] = dim, [group_of.get(one, "") for one in dims.labels[dim]]
     return found
+
+
+def _grouped(dims: Dims, dim: str) -> dict[str, Mapping[str, Sequence[str]]]:
+    """Return the groups of a dim and of its groupings by name, if no label is in several."""
+    every = {GROUP.name(dim): dims.groups.get(dim, {})}
+    every |= {PARENT.format(dim, name): some for name, some in dims.groupings.get(dim, {}).items()}
+    return {name: groups for name, groups in every.items() if groups and not _overlap(groups)}
+
+
+def _overlap(groups: Mapping[str, Sequence[str]]) -> bool:
+    members = [label for some in groups.values() for label in some]
+    return len({*members}) < len(members)
 
 
 def about_labels(key: str, dim: str, labels: Sequence[Any]) -> dict[str, str]:

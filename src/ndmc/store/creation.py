@@ -213,6 +213,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "machine": platform.machine(),
         "dims": {dim: list(labels) for dim, labels in scenario.dims.labels.items()},
         **_belonging(scenario.dims),
+        **({"groupings": scenario.dims.groupings} if scenario.dims.groupings else {}),
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
         "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],

@@ -121,7 +121,14 @@ class Store:
             dim: {one: tuple(map(labels[one].index, own)) for one, own in of.items()}
             for dim, of in self.attrs.get("belongs", {}).items()
         }
-        return Dims(labels, groups, self.attrs.get("of", {}), belongs)
+        groupings = {
+            dim: {
+                name: {group: tuple(some) for group, some in groups.items()}
+                for name, groups in own.items()
+            }
+            for dim, own in self.attrs.get("groupings", {}).items()
+        }
+        return Dims(labels, groups, self.attrs.get("of", {}), belongs, groupings)
 
     @functools.cached_property
     def outputs(self) -> dict[str, Output]:

@@ -29,6 +29,7 @@ _STRUCTURED = (
         "of",
         "belongs",
         "groups",
+        "groupings",
         "groups_of_inputs",
         "headline",
         "outputs",

@@ -37,7 +37,7 @@ def summaries(
     select, over, by_group = select or {}, tuple(over), tuple(by_group)
     some = [*store.computed] if names is None else [*dict.fromkeys(names)]
     dims = {name: view(store, name).dims for name in some}
-    dims = {name: store.dims.named(own) for name, own in dims.items()}
+    dims = {name: store.dims.known_by(own) for name, own in dims.items()}
     known = dict.fromkeys(dim for own in dims.values() for dim in own)
     for dim in (*select, *over, *by_group):
         if dim not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,20 +127,20 @@ def view(
         raise InputError(f"{name!r} is not in {store.path}; {hint}")
     dims, own = store.dims, store.computed[name].dims
     for dim in select or {}:
-        _check_dim(name, dim, dims.named(own))
+        _check_dim(name, dim, dims.known_by(own))
     for dim in over:
         _check_dim(name, dim, dims.named(own))
     for dim in by_group:
-        _check_dim(name, dim, own)
+        _check_dim(name, dim, (*own, *(g for one in own for g in dims.groupings.get(one, ()))))
     try:
-        chosen = dims.picked(select or {})
+        chosen = dims.picked(dims.ungrouped(select or {}, own))
         positions = tuple(dims.along(dim, chosen) for dim in own)
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
     whole, left = _summed_over(dims, own, over)
     along = dict(zip(own, positions, strict=True))
     by = [_by_parent(dims, dim, parent, along[dim]) for dim, parent in left.items()]
-    by += [_by_group(dims, dim, along[dim]) for dim in by_group]
+    by += [_by_group(dims, one, along) for one in by_group]
     return View(name, own, positions, whole, tuple(by))
 
 
@@ -164,11 +164,8 @@ def _summed_over(
 
 
 def _by_parent(dims: Dims, dim: str, parent: str, chosen: tuple[int, ...]) -> Grouped:
-    place = {at: n for n, at in enumerate(chosen)}
     every = zip(dims.coordinate(parent), dims.members(dim, parent), strict=True)
-    found = [(label, tuple(place[at] for at in some if at in place)) for label, some in every]
-    labels, members = zip(*((label, some) for label, some in found if some), strict=True)
-    return Grouped(dim, parent, labels, members)
+    return _grouped(dim, parent, every, chosen)
 
 
 def series_title(store: Store, chosen: View) -> str:
@@ -189,15 +186,29 @@ def _check_dim(name: str, dim: str, dims: tuple[str, ...]) -> None:
         raise InputError(f"{name!r} has no dim {dim!r}; {nearest(dim, dims)}")
 
 
-def _by_group(dims: Dims, dim: str, chosen: tuple[int, ...]) -> Grouped:
-    if not dims.groups.get(dim):
+def _by_group(dims: Dims, by: str, along: Mapping[str, tuple[int, ...]]) -> Grouped:
+    """Return what is summed by the groups of a dim, or by those of a grouping of one."""
+    if dim := next((one for one in along if by in dims.groupings.get(one, ())), ""):
+        return _by_parent(dims, dim, by, along[dim])
+    if not dims.groups.get(by):
         others = [name for name, groups in dims.groups.items() if groups]
-        raise InputError(f"the dim {dim!r} has no groups; {nearest(dim, others)}")
+        others += [one for dim in along for one in dims.groupings.get(dim, ())]
+        raise InputError(f"the dim {by!r} has no groups; {nearest(by, others)}")
+    every = ((group, dims.positions(by, group)) for group in dims.groups[by])
+    return _grouped(by, by, every, along[by])
+
+
+def _grouped(
+    dim: str, into: str, every: Iterable[tuple[Any, tuple[int, ...]]], chosen: tuple[int, ...]
+) -> Grouped:
+    """Return those of some groups in which are labels that are picked."""
     place = {at: n for n, at in enumerate(chosen)}
-    every = ((group, dims.positions(dim, group)) for group in dims.groups[dim])
     found = [(group, tuple(place[at] for at in some if at in place)) for group, some in every]
-    labels, members = zip(*((group, some) for group, some in found if some), strict=True)
-    return Grouped(dim, dim, labels, members)
+    found = [(group, some) for group, some in found if some]
+    if not found:
+        raise InputError(f"no label of {dim!r} that is picked is in a group of {into!r}")
+    labels, members = zip(*found, strict=True)
+    return Grouped(dim, into, labels, members)
 
 
 def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
