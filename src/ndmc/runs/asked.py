@@ -73,6 +73,12 @@ class Asked:
             )
         return replace(known.spec, draws=max(self.spec.draws, known.spec.draws))
 
+    def computes(self, known: Store | None) -> bool:
+        """Whether a store has not all that is asked for, or may have lost some of it."""
+        if known is None or self.options.repair:
+            return True
+        return not known.complete or known.spec.draws < self.spec.draws
+
     def fitting(self, known: Store | None) -> Asked:
         """Return the same as it is computed in the memory there is, in the blocks of a store.
 

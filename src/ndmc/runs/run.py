@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ndmc.engine.audit import Audit
 from ndmc.engine.cautions import cautions
 from ndmc.engine.evaluation import evaluate
@@ -28,7 +26,7 @@ from ndmc.runs.merging import enter, percentiles_of, tidy, write_percentiles
 from ndmc.runs.options import Options, asked_by
 from ndmc.runs.replay import check_plan, replayed
 from ndmc.runs.tails import check_tails
-from ndmc.runs.targets import Target, achieved, confidence, rows_wanted
+from ndmc.runs.targets import Target, achieved, confidence, rows_wanted, told
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.creation import check_same, create, existing, raise_draws
@@ -106,14 +104,7 @@ def _going_on(asked: Asked, known: Store | None) -> Asked:
         asked = asked.within(known)
         check_same(known, asked.scenario, asked.spec)
         check_plan(known, asked.plan)
-    return asked.fitting(known) if _computes(asked, known) else asked
-
-
-def _computes(asked: Asked, known: Store | None) -> bool:
-    """Whether a store has not all that is asked for, or may have lost some of it."""
-    if known is None or asked.options.repair:
-        return True
-    return not known.complete or known.spec.draws < asked.spec.draws
+    return asked.fitting(known) if asked.computes(known) else asked
 
 
 def _warned_of(store: Store) -> Store:
@@ -152,7 +143,7 @@ def _execute(
     listener: Listener,
 ) -> Store:
     options, draws = asked.options, asked.spec.draws
-    if _computes(asked, known):
+    if asked.computes(known):
         _try_first_draws(asked.scenario, asked.plan, asked.spec)
         check_tails(asked.plan, asked.spec)
         found = _estimate(asked, place, known, replaced)
@@ -286,7 +277,7 @@ class _Run:
     def _reached(self, target: Target, rows: Sequence[Any]) -> dict[str, Any]:
         sheet, wanted = rows_wanted(target, self.work.layout[0], self.work.plan.dims)
         half = achieved(target, rows[sheet], wanted, self.spec.quantiles)
-        return _told(target.text, target.tolerance, half)
+        return told(target.text, target.tolerance, half)
 
     def _shares_reached(
         self, merged: Merged, rows: Sequence[Rows], level: float
@@ -298,7 +289,7 @@ class _Run:
 
             half = half_width(self.work, merged, rows, self.asked.fit.workers, level)
             text = f"total shares of the headline within {100 * tolerance:g} %"
-            yield _told(text, tolerance, half)
+            yield told(text, tolerance, half)
 
     def _raise(self, draws: int) -> None:
         """Make room for more draws, if there is not enough yet."""
@@ -353,16 +344,6 @@ class _Run:
     def _report(self, draws: int) -> None:
         self.done += draws
         self.listener.done(min(self.done, self.spec.draws), self.spec.draws)
-
-
-def _told(target: str, tolerance: float, half: float) -> dict[str, Any]:
-    """Return what became of a target, as a store has it."""
-    return {
-        "target": target,
-        "tolerance": tolerance,
-        "half_width": half if np.isfinite(half) else None,
-        "met": half <= tolerance,
-    }
 
 
 def finish(out: str | Path, workers: int | None = None, listener: Listener | None = None) -> Store:

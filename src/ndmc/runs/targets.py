@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import numpy as np
 
@@ -129,3 +130,13 @@ def achieved(target: Target, own: Rows, rows: Sequence[int], quantiles: Sequence
     at, middle = quantiles.index(target.quantile), quantiles.index(0.5)
     parts = (own.values[at], own.low[at], own.high[at], own.values[middle])
     return float(np.max(width(*(part[rows] for part in parts)), initial=0.0))
+
+
+def told(target: str, tolerance: float, half: float) -> dict[str, Any]:
+    """Return what became of a target, as a store has it."""
+    return {
+        "target": target,
+        "tolerance": tolerance,
+        "half_width": half if np.isfinite(half) else None,
+        "met": half <= tolerance,
+    }
