@@ -102,3 +102,16 @@ def test_a_loop_reduces_over_the_uses_of_each_metal():
             before = made[own, year - 1]
             wanted = before.max(0) * share[own] + before.sum(0) / 9 + 1
             np.testing.assert_allclose(made[own, year], wanted, rtol=1e-14)
+
+
+def test_errors_may_hang_together_by_what_labels_belong_to():
+    """One error for each metal, which serves all its uses; not said twice."""
+    said, alone = (
+        evaluated(ragged(**errors))[1]["in_use"]
+        for errors in ({"metal": "independent", "use": "shared"}, {"use": "by metal"})
+    )
+    np.testing.assert_array_equal(alone, said)
+    with pytest.raises(ndmc.InputError, match="errors along 'use' 'by metal' say those along"):
+        scenario(ragged(use="by metal", metal="shared"))
+    with pytest.raises(ndmc.InputError, match="errors along 'use' are 'by product'; choose"):
+        scenario(ragged(metal="shared", use="by product"))

@@ -102,8 +102,8 @@ def _errors(
     parameter: WrittenParameter, composition: Composition | None, grades: Iterable[str]
 ) -> dict[str, Errors]:
     """Return how errors hang together along each dim, of a parameter with uncertain grades."""
-    entry, grades = parameter.entry, sorted(grades)
-    dims, given = parameter.within.dims.named(parameter.dims), entry.errors or {}
+    grades = sorted(grades)
+    dims, given = parameter.within.dims.named(parameter.dims), _by_parents(parameter)
     own = composition.dim if composition and composition.shares else None
     if own in given:
         message = f"errors along {own!r} mean nothing: shares that sum to 1 along it hang together"
@@ -123,6 +123,26 @@ def _errors(
         except ValueError as wrong:
             owner = parameter.key if dim in given else ("grades", grades[0])
             raise parameter.within.document.error(str(wrong), *owner, "errors", dim) from None
+    return found
+
+
+def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
+    """Return what the parameter says of errors along dims: ``by metal`` is one for each metal.
+
+    It serves all labels that belong to that.
+    """
+    given, found = parameter.entry.errors or {}, dict[str, str]()
+    for dim, text in given.items():
+        word, _, parent = text.partition(" ")
+        chain = parameter.within.dims.named([dim])
+        if word != "by" or parent.strip() not in chain[:-1]:
+            found[dim] = text
+            continue
+        last = chain.index(parent.strip())
+        if twice := [one for one in chain[:-1] if one in given]:
+            message = f"errors along {dim!r} {text!r} say those along {twice[0]!r}, too; keep one"
+            raise parameter.error(message, "errors", dim)
+        found |= {one: "shared" if at > last else "independent" for at, one in enumerate(chain)}
     return found
 
 
