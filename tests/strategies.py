@@ -158,9 +158,9 @@ def python(code, *arguments, **options):
 
 
 def imbalance(loaded, values):
-    """Return the worst imbalance of any process, in units of eps times the largest flow.
+    """Return the worst imbalance of any process, in units of eps times the largest flow or stock.
 
-    Flows and stocks come as [dims..., draw]; each draw and year is held to its own largest flow.
+    Flows and stocks come as [dims..., draw]; each draw and year is held to its own largest.
     Stocks are empty before the first year.
     """
     file, years = loaded.file, len(loaded.dims.years)
@@ -176,7 +176,8 @@ def imbalance(loaded, values):
             if process in closure:
                 closure[process] = closure[process] + sign * total(name)
     largest = functools.reduce(
-        np.maximum, (np.abs(values[n]).reshape(-1, *total(n).shape).max(0) for n in file.flows)
+        np.maximum,
+        (np.abs(values[n]).reshape(-1, *total(n).shape).max(0) for n in (*file.flows, *file.stocks)),
     )
     worst = functools.reduce(np.maximum, (np.abs(one) for one in closure.values()))
     return float((worst / np.maximum(EPS * largest, np.finfo(np.float64).tiny)).max())

@@ -313,8 +313,9 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner], [_, *_] if all(keyword.arg for keyword in keywords):
                 picked = self.visit(inner)
-                for keyword in keywords:
-                    picked = self.pick(picked, str(keyword.arg), *_labels(keyword.value))
+                labels = {str(keyword.arg): _labels(keyword.value) for keyword in keywords}
+                for dim in sorted(labels, key=[*self.dims.labels, *labels].index, reverse=True):
+                    picked = self.pick(picked, dim, *labels[dim])
                 return picked
             case [inner, *_], _:
                 dims = self.visit(inner).dims
