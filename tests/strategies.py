@@ -177,7 +177,10 @@ def imbalance(loaded, values):
                 closure[process] = closure[process] + sign * total(name)
     largest = functools.reduce(
         np.maximum,
-        (np.abs(values[n]).reshape(-1, *total(n).shape).max(0) for n in (*file.flows, *file.stocks)),
+        (
+            np.abs(values[n]).reshape(-1, *total(n).shape).max(0)
+            for n in (*file.flows, *file.stocks)
+        ),
     )
     worst = functools.reduce(np.maximum, (np.abs(one) for one in closure.values()))
     return float((worst / np.maximum(EPS * largest, np.finfo(np.float64).tiny)).max())

@@ -1,5 +1,7 @@
 """Labels that belong to others: the same numbers as with all of them, without what is not there."""
 
+import re
+
 import numpy as np
 import pytest
 from ragged import CELLS, padded, ragged
@@ -115,3 +117,107 @@ def test_errors_may_hang_together_by_what_labels_belong_to():
         scenario(ragged(use="by metal", metal="shared"))
     with pytest.raises(ndmc.InputError, match="errors along 'use' are 'by product'; choose"):
         scenario(ragged(metal="shared", use="by product"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("at(in_use, metal=indium)", "each use belongs to one metal; sum(..., over=use) first"),
+        ("sum(in_use, over=metal)", "each use belongs to one metal; sum(..., over=use) first"),
+        ("at(in_use, metal=indium, use=vehicle)", "no such use belongs to the metal indium"),
+        ("at(stock, use=laptop)", "cannot pick use=laptop: the argument has the dims"),
+    ],
+)
+def test_what_is_not_there_is_refused(text, told):
+    """Sums and labels of dims that are not there, or not together."""
+    data = ragged()
+    data["indicators"]["wrong"] = text
+    with pytest.raises(ndmc.InputError, match=re.escape(told)):
+        ndmc.compile_plan(scenario(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at(in_use, metal=indium, use=laptop)",
+        "at(in_use, use=laptop, metal=indium)",
+        "at(at(in_use, use=laptop), metal=indium)",
+    ],
+)
+def test_labels_are_picked_in_any_order(text):
+    """The metal may come first."""
+    data = ragged()
+    data["indicators"] = {"one": text}
+    _, found = evaluated(data, draws=8)
+    np.testing.assert_array_equal(found["one"], found["in_use"][CELLS.index(("indium", "laptop"))])
+
+
+WRONG_LABELS = [
+    ({"a": ["x", "x"], "b": ["y"]}, "the label 'x' stands twice; keep one"),
+    ({"a": ["x"]}, "no labels of 'use' for the k 'b'; every one has some"),
+    ({"a": ["x"], "b": ["y"], "c": ["z"]}, "'c' is no label of 'k'"),
+    ({"a": ["x"], "b": []}, "the labels of 'use' are a list of at least one"),
+    (["x", "y"], "labels of 'use' stand behind the k that they belong to, such as {a: [...], ...}"),
+]
+
+
+@pytest.mark.parametrize(("labels", "told"), WRONG_LABELS)
+def test_labels_stand_behind_what_they_belong_to(labels, told):
+    """Each once behind its parent, of which each has some."""
+    data = ragged()
+    data["dims"] |= {"k": ["a", "b"], "use": {"of": "k", "labels": labels}}
+    with pytest.raises(ndmc.InputError, match=re.escape(told)):
+        scenario(data)
+
+
+def test_dims_that_belong_to_each_other_are_refused():
+    """A circle, and a dim that there is not."""
+    data = ragged()
+    data["dims"]["metal"] = {"of": "use", "labels": {"vehicle": ["lithium"]}}
+    with pytest.raises(ndmc.InputError, match="in a circle: metal of use of metal"):
+        scenario(data)
+    data["dims"]["metal"] = {"of": "mettal", "labels": {"vehicle": ["lithium"]}}
+    with pytest.raises(ndmc.InputError, match="unknown dim 'mettal'"):
+        scenario(data)
+
+
+def test_labels_may_belong_to_what_belongs_to_others():
+    """A chain of three: sums leave one dim after the other."""
+    uses = {"a": {"x": ["p", "q"], "y": ["p"]}, "b": {"x": ["r"]}}
+    data = ragged() | {
+        "dims": {
+            "k": ["a", "b"],
+            "use": {"of": "k", "labels": {k: [*some] for k, some in uses.items()}},
+            "part": {"of": "use", "labels": uses},
+        },
+        "parameters": {
+            "x": {
+                "unit": "1",
+                "dims": ["part"],
+                "value": {"a": {"x": {"p": 1, "q": 2}, "y": {"p": 4}}, "b": {"x": {"r": 8}}},
+                "distribution": "constant",
+            },
+            "w": {"unit": "t/yr", "value": 1, "distribution": "constant"},
+        },
+        "flows": {
+            "enter": {
+                "from": "outside",
+                "to": "m",
+                "value": "sum(x, over=[k, use, part]) * 1 t/yr",
+            },
+            "leave": {"from": "m", "to": "sink"},
+        },
+        "processes": ["m"],
+        "stocks": {},
+        "indicators": {
+            "uses": "sum(x, over=part)",
+            "kinds": "sum(x, over=[part, use])",
+            "all": "sum(x, over=[part, use, k])",
+            "share": "x / sum(x, over=[part, use])",
+        },
+    }
+    _, found = evaluated(data, draws=1)
+    assert found["uses"].ravel().tolist() == [3, 4, 8]
+    assert found["kinds"].ravel().tolist() == [7, 8]
+    assert found["all"].ravel().tolist() == [15]
+    np.testing.assert_array_equal(found["share"].ravel(), np.array([1, 2, 4, 8]) / [7, 7, 7, 8])

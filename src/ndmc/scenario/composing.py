@@ -123,9 +123,10 @@ class Composer:
         for dim in dims:
             if any(dim in self.dims.belongs.get(child, ()) for child in dims):
                 continue
-            self._axis(f"{REDUCTIONS[name][1]} over {dim!r}", inner, dim)
-            parent = self._grouping(name, dim, by) if by else self.dims.of.get(dim, "")
-            inner = self._reduced(name, inner, dim, "" if parent in dims else parent)
+            verb = REDUCTIONS[name][1]
+            self._axis(f"{verb} over {dim!r}", inner, dim)
+            parent = self._grouping(name, dim, by) if by else self._left(verb, dim, dims)
+            inner = self._reduced(name, inner, dim, parent)
         return inner
 
     def _grouping(self, name: str, dim: str, by: str) -> str:
@@ -135,6 +136,16 @@ class Composer:
             return by
         message = f"cannot {REDUCTIONS[name][1]} over {dim!r} by {by!r}"
         raise ExpressionError(f"{message}; {nearest(by, known)}")
+
+    def _left(self, verb: str, dim: str, dims: Collection[str]) -> str:
+        """Return the dim that is left where one goes: what it belongs to, if that does not go."""
+        above = self.dims.named([dim])[-2::-1]
+        left = next((one for one in above if one not in dims), "")
+        higher = above[above.index(left) :] if left else ()
+        if gone := next((one for one in higher if one in dims), ""):
+            message = f"cannot {verb} over {gone!r}: each {left} belongs to one {gone}"
+            raise ExpressionError(f"{message}; write {left} among the dims, too")
+        return left
 
     def total(self, inner: Expression, wants: Collection[str]) -> Expression:
         """Return the sum over all dims but some, which the others may belong to."""
@@ -251,6 +262,13 @@ class Composer:
             raise ExpressionError(f"an empty list picks nothing of {dim!r}")
         try:
             return self.dims.picked({dim: labels})[dim]
+        except LabelError as wrong:
+            raise ExpressionError(str(wrong)) from None
+
+    def refuse_strangers(self, labels: Mapping[str, Sequence[str]]) -> None:
+        """Refuse labels that are picked together, of which none belong to the others."""
+        try:
+            self.dims.picked({dim: some for dim, some in labels.items() if dim in self.dims.labels})
         except LabelError as wrong:
             raise ExpressionError(str(wrong)) from None
 

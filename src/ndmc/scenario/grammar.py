@@ -314,6 +314,7 @@ class _Reader(Composer):
             case [inner], [_, *_] if all(keyword.arg for keyword in keywords):
                 picked = self.visit(inner)
                 labels = {str(keyword.arg): _labels(keyword.value) for keyword in keywords}
+                self.refuse_strangers(labels)
                 for dim in sorted(labels, key=[*self.dims.labels, *labels].index, reverse=True):
                     picked = self.pick(picked, dim, *labels[dim])
                 return picked
