@@ -130,6 +130,15 @@ class Dims:
         named = self.named(names)
         return (*named, *(one for dim in named for one in self.groupings.get(dim, ())))
 
+    def partitions(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the groupings of some dims in which each label is in just one group."""
+        return tuple(
+            one
+            for dim in names
+            for one in self.groupings.get(dim, ())
+            if one in self.belongs.get(dim, ())
+        )
+
     def ungrouped(self, labels: Labels, names: Iterable[str]) -> Labels:
         """Return labels that are picked, of a grouping of one of some dims as labels of that.
 

@@ -9,6 +9,7 @@ from strategies import scenario, write
 
 import ndmc
 from ndmc.errors import InputError
+from ndmc.scenario.stream_names import StreamNames
 
 LABELS = ["car", "van", "tv", "phone"]
 KIND = {"vehicles": ["car", "van"], "electronics": ["tv", "phone"]}
@@ -144,3 +145,22 @@ def test_stored_draws_are_summed_by_grouping(tmp_path):
     stored = ndmc.open(out)
     assert stored["product_kind"].values.tolist() == ["vehicles"] * 2 + ["electronics"] * 2
     assert not {"product_size", "product_group"} & {*stored.coords}
+
+
+def test_errors_may_hang_together_by_grouping():
+    """One error for each group, called by its name, which serves all its labels."""
+    data = model()
+    data["parameters"]["x"]["errors"] = {"product": "by kind", "year": "independent"}
+    x = scenario(data).parameters["x"]
+    names = StreamNames("x", x.errors, scenario(data).dims)
+    assert names.each()[:4] == [f"x[kind=vehicles,year={year}]" for year in range(2000, 2004)]
+    assert names.read("kind=vehicles").tolist() == [True] * 4 + [False] * 4
+    data["indicators"] = {"y": "x / mean(x, over=year)"}
+    data["parameters"]["x"]["value"] = 3
+    found = ndmc.evaluate(ndmc.compile_plan(scenario(data), ["y"]), 1, range(8))["y"]
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[2], found[3])
+    assert (found[1] != found[2]).all()
+    data["parameters"]["x"]["errors"]["product"] = "by size"
+    with pytest.raises(InputError, match="errors along 'product' are 'by size'; choose"):
+        scenario(data)

@@ -124,9 +124,10 @@ def axes(errors: Mapping[str, Errors], dims: Dims) -> tuple[Axis, ...]:
 
 
 def _axis(dim: str, errors: Mapping[str, Errors], dims: Dims) -> Axis:
-    chain = dims.named([dim])
+    grouped = (one for one in dims.groupings.get(dim, ()) if one in errors)
+    chain = (*grouped, *dims.named([dim]))
     own = tuple(errors[one] for one in chain)
-    labels = [tuple(cell.values()) for cell in dims.cells([dim])]
+    labels = [*zip(*(dims.named_at(dim, one) for one in chain), strict=True)]
     keys = _keys(labels, own)
     left, mixes = keys, []
     for at, error in enumerate(own):

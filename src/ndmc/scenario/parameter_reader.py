@@ -103,7 +103,9 @@ def _errors(
 ) -> dict[str, Errors]:
     """Return how errors hang together along each dim, of a parameter with uncertain grades."""
     grades = sorted(grades)
-    dims, given = parameter.within.dims.named(parameter.dims), _by_parents(parameter)
+    given = _by_parents(parameter)
+    dims = parameter.within.dims.named(parameter.dims)
+    dims = (*dims, *(one for one in given if one in parameter.within.dims.partitions(dims)))
     own = composition.dim if composition and composition.shares else None
     if own in given:
         message = f"errors along {own!r} mean nothing: shares that sum to 1 along it hang together"
@@ -134,7 +136,10 @@ def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
     given, found = parameter.entry.errors or {}, dict[str, str]()
     for dim, text in given.items():
         word, _, parent = text.partition(" ")
-        chain = parameter.within.dims.named([dim])
+        every = parameter.within.dims
+        chain = every.named([dim])
+        if word == "by" and parent.strip() in every.partitions([dim]):
+            chain = (parent.strip(), *chain)
         if word != "by" or parent.strip() not in chain[:-1]:
             found[dim] = text
             continue

@@ -132,8 +132,9 @@ class StreamNames:
     def _served(self, axis: Axis) -> list[list[int]]:
         """Return the labels of a dim that each score serves along its axis."""
         served: dict[tuple[str | None, ...], list[int]] = {key: [] for key in axis.keys}
-        for place, cell in enumerate(self.dims.cells([axis.dims[-1]])):
-            either = ((None, label) for label in cell.values())
+        columns = (self.dims.named_at(axis.dims[-1], dim) for dim in axis.dims)
+        for place, cell in enumerate(zip(*columns, strict=True)):
+            either = ((None, label) for label in cell)
             for key in itertools.product(*either):
                 if key in served:
                     served[key].append(place)
