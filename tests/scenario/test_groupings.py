@@ -164,3 +164,18 @@ def test_errors_may_hang_together_by_grouping():
     data["parameters"]["x"]["errors"]["product"] = "by size"
     with pytest.raises(InputError, match="errors along 'product' are 'by size'; choose"):
         scenario(data)
+
+
+def test_a_published_figure_may_be_of_a_group():
+    """It is held against the sum of its labels."""
+    data = model()
+    figure = {"quantity": "made", "value": "3.5 t", "status": "target"}
+    figures = [figure | {"at": at} for at in ("kind=vehicles year=2001", {"size": "wheeled"})]
+    figures[1]["over"] = ["year"]
+    data["published"] = {"figures": [f | {"id": str(n)} for n, f in enumerate(figures)]}
+    once, all_years = ndmc.validate(scenario(data), draws=64)["median"]
+    assert once == pytest.approx(3.5, rel=0.1)
+    assert all_years == pytest.approx(4 * 3.5, rel=0.1)
+    data["published"]["figures"][0]["at"] = {"kind": "boats", "year": "2001"}
+    with pytest.raises(InputError, match="at: kind has no label 'boats'"):
+        ndmc.validate(scenario(data), draws=8)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError, nearest, warn
-from ndmc.label import LabelError, pairs
+from ndmc.label import LabelError, Labels, pairs
 from ndmc.plan.vocabulary import Vocabulary
 from ndmc.plan.years import is_year, years_among
 from ndmc.scenario.expressions import Expression
@@ -271,7 +271,7 @@ def check_figure(names: Vocabulary, figure: Figure, years: Set[str]) -> None:
 
 def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
     """Return the view that reduces a quantity to one number."""
-    picked, named = _at(figure, dims), dims.named(expression.dims)
+    picked, named = _picked(figure, expression, dims), dims.named(expression.dims)
     for dim in (*picked, *figure.entry.over):
         if dim not in named:
             message = f"{figure.entry.quantity!r} has no dim {dim!r}; {nearest(dim, named)}"
@@ -289,6 +289,14 @@ def view_of(figure: Figure, expression: Expression, dims: Dims) -> View:
             figure.where,
         )
     return View(figure.entry.quantity, expression.dims, positions, expression.dims)
+
+
+def _picked(figure: Figure, expression: Expression, dims: Dims) -> Labels:
+    """Return the labels at which a figure is, those of a group of a grouping as such of its dim."""
+    try:
+        return dims.ungrouped(_at(figure, dims), expression.dims)
+    except LabelError as wrong:
+        raise InputError(f"at: {wrong}", figure.where) from None
 
 
 def _settled(
