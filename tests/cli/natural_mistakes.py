@@ -939,19 +939,15 @@ MISTAKES = [
     ),
     (
         "published and variants: a variant by a share more",
-        {"parameters.content.value.car: 20": 'parameters.content.value.car: "-20 %"'},
+        {"parameters.content.value.car: 20": "parameters.content.value.car: 20 % less"},
         "check copper",
-        (
-            "copper/scenario.yaml:44",
-            "'-20 %'",
-            "write the new one itself, as a plain number in its unit (kg/",
-        ),
+        ("copper/scenario.yaml:44", "'20 % less' reads like a change", "write x1.2, +20 %, -20 %"),
     ),
     (
         "published and variants: a variant without set",
         {"set: {parameters.content.value.car: 20}": "parameters.content.value.car: 20"},
         "check copper",
-        ("copper/scenario.yaml:44", "the keys here are title, set"),
+        ("copper/scenario.yaml:44", "the keys here are title, variants, set"),
     ),
     (
         "reconciliation: a measured flow misspelt",
@@ -1238,13 +1234,13 @@ MISTAKES = [
         "command line: --set of a table",
         {},
         "check copper --set sales=5",
-        ("--set", "'sales'", "change a key of it, such as parameters.sales.grade, or scale"),
+        ("--set", "'sales'", "or change all or some of them, such as sales=x1.2"),
     ),
     (
         "command line: --set of a share more",
         {},
-        "check copper --set collected=+10%",
-        ("--set", "'+10%'", "write the new one itself, as a plain number in its unit (%)"),
+        "check copper --set 'collected=10 % more'",
+        ("--set", "'10 % more' reads like a change of the number", "write x1.2, +20 %"),
     ),
     (
         "command line: --set twice of the same",

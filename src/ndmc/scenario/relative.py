@@ -20,7 +20,8 @@ _SHIFT = re.compile(rf"([-+])\s*{_NUMBER}(\s*[^\d\s.%+*/-][^%]*|\s+1(?!\d)[^%]*)
 
 #: What reads like a change of the number there is, and is written otherwise.
 _UNCLEAR = re.compile(
-    r"\s*([+*/x\u00d7]\s*[\d.]|[-+*/]=|-[^a-z]*%\s*$|[\d.]+\s*([x\u00d7]\s*$|[*x\u00d7]\s*[\d.]))"
+    r"\s*([+*/x\u00d7]\s*[\d.]|[-+*/]=|-[^a-z]*%\s*$"
+    r"|[\d.]+\s*([x\u00d7]\s*$|[*x\u00d7]\s*[\d.]|%\s*(more|less|higher|lower)))"
 )
 
 _NEGATIVE = re.compile(rf"-\s*{_NUMBER}")
