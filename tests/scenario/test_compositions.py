@@ -177,6 +177,16 @@ def test_labels_that_belong_to_others_sum_to_one_within_each(key):
     assert audit.worst <= LIMIT
 
 
+@pytest.mark.parametrize("key", [{}, DIVIDED | {"normalise": "k", "errors": {"k": "independent"}}])
+def test_groups_of_the_labels_change_nothing(key):
+    """Shares sum to 1 over all labels, whatever groups of these there are."""
+    plain = dirichlet(**key)
+    grouped = dirichlet(**key)
+    kinds = {"kind": {"one": ["a", "c"], "other": ["b", "d"]}}
+    grouped["dims"]["k"] = {"labels": [*MEANS], "groupings": kinds}
+    assert_array_equal(drawn(grouped, range(100)), drawn(plain, range(100)))
+
+
 # --- any distribution, divided by the sum --------------------------------------------------------
 
 

@@ -191,7 +191,7 @@ def _even(names: Vocabulary, dims: tuple[str, ...], total: Floats) -> str:
 def _summed_over(names: Vocabulary, dims: tuple[str, ...], total: Floats) -> str:
     """Return a dim over which shares sum to 1, although what they share out is known by it."""
     for dim in dims:
-        rest = names.dims.ordered(names.dims.full(dims) - {dim})
+        rest = names.dims.ordered({*names.dims.named(dims)} - {dim})
         sums = np.bincount(rows_in(rest, dims, names.dims), total)
         if len(total) > len(sums) and (np.abs(sums - 1) <= _NEAR).all():
             return dim

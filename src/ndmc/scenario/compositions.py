@@ -45,7 +45,7 @@ def composition_of(parameter: WrittenParameter) -> Composition | None:
     if units.dimension(unit) != NONE:
         message = f"shares are plain numbers, but the unit is {units.as_read(unit)}"
         raise parameter.error(f"{message}; write unit: '%', or '1'", "unit")
-    rest = dims.ordered(dims.full(parameter.dims) - {dim})
+    rest = dims.ordered({*dims.named(parameter.dims)} - {dim})
     _, sums = np.unique(rows_in(rest, parameter.dims, dims), return_inverse=True)
     if len(sums) == sums.max() + 1:
         message = f"a composition of one: {dim!r} has a single label, whose share is always 1"
