@@ -27,8 +27,11 @@ DIMS = Dims(
         "use": ("tv", "laptop"),
         "region": ("here", "there"),
         "stage": ("first", "second"),
+        "product": ("car", "phone"),
+        "kind": ("vehicles", "electronics"),
         "year": tuple(map(str, range(2020, 2051))),
-    }
+    },
+    groupings={"product": {"kind": {"vehicles": ("car",), "electronics": ("phone",)}}},
 )
 UNITS = UnitSystem("t")
 YEARLY = Variable(("use", "year"), NONE)
@@ -41,7 +44,7 @@ KNOWN = {
     "loss": Variable(("stage",), NONE),
     "life": Variable((), TIME),
 }
-KNOWN |= {"x": Variable(("use", "region", "year"), NONE)}
+KNOWN |= {"x": Variable(("use", "region", "product", "year"), NONE)}
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
