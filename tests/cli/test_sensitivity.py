@@ -162,7 +162,9 @@ def test_a_plan_says_how_often_the_model_is_evaluated(cli, tmp_path):
     """Once a draw, and once more for each group; nothing is written."""
     done = cli("sensitivity", "starter", "-n", "4096", "--groups", "grade", "--plan")
     assert (done.code, done.err) == (0, "")
-    assert re.match(r"16,384 evaluations in \d blocks of at most .* in memory on \d+ workers?, about", done.out)
+    assert re.match(
+        r"16,384 evaluations in \d blocks of at most .* in memory on \d+ workers?, about", done.out
+    )
     assert [*tmp_path.iterdir()] == []
 
 
