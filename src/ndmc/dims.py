@@ -139,6 +139,14 @@ class Dims:
             if one in self.belongs.get(dim, ())
         )
 
+    def groups_of(self, cell: Mapping[str, str]) -> dict[str, str]:
+        """Return the group of each label of a cell in the groupings where it is in just one."""
+        return {
+            name: next(group for group, some in self.groupings[dim][name].items() if label in some)
+            for dim, label in cell.items()
+            for name in self.partitions([dim])
+        }
+
     def ungrouped(self, labels: Labels, names: Iterable[str]) -> Labels:
         """Return labels that are picked, of a grouping of one of some dims as labels of that.
 

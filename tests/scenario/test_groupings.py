@@ -1,6 +1,7 @@
 """Groups that overlap or leave labels out, and groupings: dims whose labels are groups."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -101,6 +102,39 @@ def test_what_is_not_of_one_group_is_not_combined(rule, message):
     """Nor is one grouping with another."""
     with pytest.raises(InputError, match=message):
         ndmc.compile_plan(scenario(model(y=rule)))
+
+
+def test_groups_of_a_grouping_are_keys_of_formulas_and_values():
+    """Where each label is in just one, for what belongs to the labels, too."""
+    data = model()
+    labels = {label: ["home", "work"] for label in LABELS}
+    data["dims"]["use"] = {"of": "product", "labels": labels}
+    data["parameters"] |= {
+        "by_kind": certain("1", ["product"], {"vehicles": 5, "else": {"tv": 2, "phone": 1}}),
+        "below": certain("1", ["use"], {"vehicles": 3, "electronics": {"phone": {"home": 7}}})
+        | {"missing": 0},
+    }
+    data["flows"]["made"]["value"] = {"vehicles": "x * part", "electronics": {"tv": 0, "else": "x"}}
+    data["indicators"] = {"x2": "x + 0", "whole": "by_kind + 0", "inner": "below + 0"}
+    found = ndmc.evaluate(ndmc.compile_plan(scenario(data), None), 1, range(8))
+    x = found["x2"]
+    assert_array_equal(found["made"], np.stack([x[0] * 0.5, x[1] * 0.5, 0 * x[2], x[3]]))
+    assert found["whole"][:, 0].tolist() == [5, 5, 2, 1]
+    assert found["inner"][:, 0].tolist() == [3] * 4 + [0, 0, 7, 0]
+    data["parameters"]["by_kind"]["value"] = {"vehicles": 5, "large": 2}
+    with pytest.raises(InputError, match="'vehicles' is a label of kind, not of product"):
+        scenario(data)
+
+
+def test_a_number_behind_a_group_is_told_there():
+    """On its own line."""
+    data = model()
+    data["parameters"]["x"] |= {"value": {"vehicles": 5, "electronics": -4}}
+    data["parameters"]["x"]["distribution"] = "lognormal"
+    lines = json.dumps(data, indent=1).splitlines()
+    line = 1 + next(n for n, text in enumerate(lines) if '"electronics": -4' in text)
+    with pytest.raises(InputError, match=f"scenario.yaml:{line}: .*tv"):
+        scenario(data)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ class ByLabelError(LabelError):
 def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
     """Return the dim of which all keys but ``else`` are labels or groups.
 
+    It may be a grouping of one in which each label is in just one group.
+
     Raises
     ------
     ByLabelError
@@ -38,15 +40,13 @@ def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
     'product'
     """
     own = [key for key in keys if key != ELSE]
-    known = {dim: {*dims.known(dim)} for dim in among}
-    unknown = {
-        dim: [key for key in own if plain_label(dim, key) not in known[dim]] for dim in among
-    }
     if not own:
         raise ByLabelError("no label in it; write {label: formula, else: formula}")
     if not among:
         raise ByLabelError(f"there is no dim of which {own[0]!r} is a label", own[0])
+    unknown = {dim: _unknown(own, dim, dims) for dim in among}
     fitting = [dim for dim in among if not unknown[dim]]
+    fitting = fitting or [dim for dim in dims.partitions(among) if not _unknown(own, dim, dims)]
     if len(fitting) > 1:
         both = " and ".join(fitting[:2])
         message = f"{both} have the labels {shortened(own, last=' and ')}"
@@ -60,6 +60,11 @@ def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
         message = f"{wrong!r} is a label of {other}; here stand those of"
         raise ByLabelError(f"{message} {shortened(among, last=' or ')}", wrong)
     raise ByLabelError(unknown_label(text, nearest, dims.labels, dims.groups), wrong)
+
+
+def _unknown(keys: Iterable[str], dim: str, dims: Dims) -> list[str]:
+    known = {*dims.known(dim)}
+    return [key for key in keys if plain_label(dim, key) not in known]
 
 
 def taken(keys: Sequence[str], dim: str, dims: Dims, places: Iterable[int]) -> dict[int, int]:
@@ -97,14 +102,14 @@ def path_to(found: Any, cell: Mapping[str, str], dims: Dims) -> list[str]:
     >>> path_to({"phone": 1, "else": {"value": 2}}, {"product": "car"}, dims)
     ['else']
     """
-    path = list[str]()
-    for dim, label in cell.items():
-        groups = dims.groups.get(dim, {})
-        if not isinstance(found, dict) or not {*found} <= {*dims.known(dim), ELSE}:
+    path, left = list[str](), {**cell, **dims.groups_of(cell)}
+    while isinstance(found, dict):
+        dim = next((one for one in left if {*found} <= {*dims.known(one), ELSE}), "")
+        if not dim:
             break
-        key = keys_of_labels(found, dim, dims.labels[dim], groups).get(label, "")
-        path.append(key)
-        found = found.get(key)
+        keys = keys_of_labels(found, dim, dims.labels[dim], dims.groups.get(dim, {}))
+        path.append(keys.get(left.pop(dim), ""))
+        found = found.get(path[-1])
     return path
 
 

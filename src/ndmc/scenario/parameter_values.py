@@ -134,11 +134,19 @@ class _All:
         sizes = zip(parameter.dims, dims.shape(parameter.dims), strict=True)
         return cls(parameter.nested, {dim: tuple(range(size)) for dim, size in sizes})
 
-    def labelled(self, dims: Dims) -> dict[str, _All]:
-        """Return the cells of each label of the first dim."""
-        (first, *rest), found = self.named, dict[str, _All]()
-        child = first if first in self.along else dims.parents(self.along, first)[0]
-        owner = dims.named_at(child, first)
+    def dim_of(self, keys: Collection[str], dims: Dims) -> str:
+        """Return the dim whose labels are named: the first, or a grouping that has all keys."""
+        first, own = self.named[0], {*keys} - {ELSE}
+        if own & {*dims.known(first)}:
+            return first
+        groupings = dims.partitions(self.named)
+        return next((one for one in groupings if own and own <= {*dims.labels[one]}), first)
+
+    def labelled(self, dim: str, dims: Dims) -> dict[str, _All]:
+        """Return the cells of each label of a dim."""
+        found, rest = dict[str, _All](), [one for one in self.named if one != dim]
+        child = dim if dim in self.along else dims.parents(self.along, dim)[0]
+        owner = dims.named_at(child, dim)
         for label in dict.fromkeys(owner[at] for at in self.along[child]):
             some = tuple(at for at in self.along[child] if owner[at] == label)
             found[label] = _All(tuple(rest), {**self.along, child: some})
@@ -163,7 +171,8 @@ def _fill(
     if not cells.named or not isinstance(found, dict) or own:
         which[cells.places(dims, len(known.years))] = values.add(found, *at)
         return
-    labelled, dim = cells.labelled(dims), cells.named[0]
+    dim = cells.dim_of(found, dims)
+    labelled = cells.labelled(dim, dims)
     keys = _keys(parameter, found, dim, labelled, *at)
     missing = [label for label in labelled if label not in keys]
     if missing and not parameter.may_lie_outside:
