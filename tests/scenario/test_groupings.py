@@ -54,6 +54,8 @@ def model(**indicators):
             "whole": "sum(made, over=product, by=kind)",
             "weighed": "sum(made, over=product, by=size) * weight",
             "largest": "max(x, over=product, by=size)",
+            "some": "at(made, size=[small, wheeled], year=2001)",
+            "vehicles": "at(sold, kind=vehicles)",
             "big": "at(made, product=big)",
             **indicators,
         },
@@ -72,6 +74,8 @@ def test_sums_by_grouping_are_those_of_its_groups():
     assert_array_equal(found["weighed"], sizes * np.array([1, 2, 3])[:, None, None])
     assert_array_equal(found["largest"][1], x[:3].max(axis=0))
     assert_array_equal(found["big"], made[1] + made[2])
+    assert_array_equal(found["some"], (made[3] + made[0] + made[1])[1])
+    assert_array_equal(found["vehicles"], found["sold"][0])
 
 
 def test_groupings_leave_draws_as_they_are():
@@ -92,6 +96,8 @@ def test_groupings_leave_draws_as_they_are():
     ("rule", "message"),
     [
         ("x * weight", r"by size and what is by product cannot .* sum\(..., over=product, by=size"),
+        ("at(made, size=huge)", "size has no label 'huge'"),
+        ("at(made, size=small, product=car)", "'size' is a grouping of 'product'; pick labels of"),
         ("part * weight", "by kind and what is by size cannot stand"),
         ("sum(x, over=product, by=color)", "by 'color'; choose one of 'kind', 'size'"),
         ("argmax(x, over=product, by=kind)", "by 'kind'"),
@@ -124,6 +130,16 @@ def test_groups_of_a_grouping_are_keys_of_formulas_and_values():
     data["parameters"]["by_kind"]["value"] = {"vehicles": 5, "large": 2}
     with pytest.raises(InputError, match="'vehicles' is a label of kind, not of product"):
         scenario(data)
+
+
+def test_groups_of_a_grouping_pick_labels_wherever_labels_are_picked():
+    """In changes of cells and the table of a check, too: the same as the labels in them."""
+    data, found = model(), []
+    for change in ("size=wheeled", "product=car, van"):
+        data["variants"] = {"more": {"set": {f"parameters.x[{change}]": "x2"}}}
+        checked = ndmc.check(scenario(data, variant="more"), sel={"size": "wheeled"})
+        found += [one.values for one in checked.quantities if one.output.name == "made"]
+    assert found == [(2 * (4 + 3) * 0.5,)] * 2
 
 
 def test_a_number_behind_a_group_is_told_there():

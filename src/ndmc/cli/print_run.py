@@ -74,7 +74,7 @@ def print_run(store: Store, select: Labels = {}) -> None:  # noqa: B006 - it sta
             page,
             store,
             names,
-            {dim: select[dim] for dim in store.dims.named(dims) if dim in select},
+            {dim: select[dim] for dim in store.dims.known_by(dims) if dim in select},
         )
     found = findings_of(store, select)
     print_exceeded(page, found.exceeded)

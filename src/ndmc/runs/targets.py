@@ -113,13 +113,13 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
 
 def _chosen(target: Target, kept: Sequence[str], dims: Dims) -> list[tuple[int, ...]]:
     """Return where the labels of a target stand along some dims."""
-    named = dims.named(kept)
+    known = dims.known_by(kept)
     try:
-        labels = dims.read(target.labels, named)
+        labels = dims.read(target.labels, known)
         for dim in labels:
-            if dim not in named:
-                raise LabelError(f"it has no dim {dim!r}; {nearest(dim, named)}")
-        picked = dims.picked(labels)
+            if dim not in known:
+                raise LabelError(f"it has no dim {dim!r}; {nearest(dim, known)}")
+        picked = dims.picked(dims.ungrouped(labels, kept))
         return [dims.along(dim, picked) for dim in kept]
     except LabelError as wrong:
         raise InputError(f"{target.name!r}: {wrong}", "--until") from None

@@ -166,7 +166,7 @@ def _cells_of(parameter: WrittenParameter, one: Change) -> _Mask:
 def _picked(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ...]]:
     """Return where the labels in brackets stand, by dim."""
     dims = parameter.within.dims
-    own = [dim for dim in dims.labels if dim in dims.full(parameter.dims)]
+    own = dims.known_by(parameter.dims)
     found = dims.read(one.labels or "", own)
     if not found:
         raise LabelError("no labels stand in the brackets; leave them out to change all cells")
@@ -175,7 +175,7 @@ def _picked(parameter: WrittenParameter, one: Change) -> dict[str, tuple[int, ..
         raise LabelError(f"parameter {parameter.name!r} has no dim {others[0]!r}; {has}")
     if "year" in found:
         found["year"] = [_in_model(text, dims.years) for text in found["year"]]
-    return dims.picked(found)
+    return dims.picked(dims.ungrouped(found, parameter.dims))
 
 
 def _in_model(text: str, years: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ndmc.dims import Dims
 from ndmc.errors import nearest
-from ndmc.label import LabelError
+from ndmc.label import LabelError, listed
 from ndmc.scenario.along import EVENTS
 from ndmc.scenario.expressions import (
     BY_LABEL,
@@ -265,12 +265,22 @@ class Composer:
         except LabelError as wrong:
             raise ExpressionError(str(wrong)) from None
 
-    def refuse_strangers(self, labels: Mapping[str, Sequence[str]]) -> None:
-        """Refuse labels that are picked together, of which none belong to the others."""
+    def together(
+        self, inner: Expression, labels: Mapping[str, Sequence[str]]
+    ) -> dict[str, list[str]]:
+        """Return labels that are picked together, those of groupings as the labels in the groups.
+
+        Raises
+        ------
+        ExpressionError
+            If none of them belong to the others.
+        """
         try:
-            self.dims.picked({dim: some for dim, some in labels.items() if dim in self.dims.labels})
+            found = self.dims.ungrouped(labels, inner.dims)
+            self.dims.picked({dim: some for dim, some in found.items() if dim in self.dims.labels})
         except LabelError as wrong:
             raise ExpressionError(str(wrong)) from None
+        return {dim: [*map(str, listed(some))] for dim, some in found.items()}
 
     def by_label(self, dim: str, taken: Sequence[int], *formulas: Expression) -> Expression:
         """Return one formula for some labels of a dim and another for others.

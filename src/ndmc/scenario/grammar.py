@@ -313,8 +313,8 @@ class _Reader(Composer):
         match arguments, keywords:
             case [inner], [_, *_] if all(keyword.arg for keyword in keywords):
                 picked = self.visit(inner)
-                labels = {str(keyword.arg): _labels(keyword.value) for keyword in keywords}
-                self.refuse_strangers(labels)
+                given = {str(keyword.arg): _labels(keyword.value) for keyword in keywords}
+                labels = self.together(picked, given)
                 for dim in sorted(labels, key=[*self.dims.labels, *labels].index, reverse=True):
                     picked = self.pick(picked, dim, *labels[dim])
                 return picked

@@ -164,7 +164,7 @@ def check(
         loaded,
         plan,
         tuple(_processes(loaded, plan)),
-        tuple(loaded.dims.years[n] for n in picked["year"]),
+        tuple(loaded.dims.years[n] for n in loaded.dims.picked(picked)["year"]),
         tuple(_quantities(loaded, plan, central, picked)),
         tuple(_loops(loaded, plan)),
         tuple(qualities(loaded)),
@@ -180,13 +180,14 @@ def _combined(scenario: Scenario) -> Iterator[Scenario]:
     return (under(scenario, name) for name in others)
 
 
-def _picked(scenario: Scenario, sel: Labels) -> dict[str, tuple[int, ...]]:
-    """Return where picked labels stand; of years the last if none is picked."""
+def _picked(scenario: Scenario, sel: Labels) -> Labels:
+    """Return picked labels, if there are such; of years the last if none is picked."""
+    dims = scenario.dims
     try:
-        found = scenario.dims.picked(sel)
+        dims.picked(dims.ungrouped(sel, dims.labels))
     except LabelError as wrong:
         raise InputError(str(wrong), "sel") from None
-    return {"year": (len(scenario.dims.years) - 1,), **found}
+    return {"year": dims.labels["year"][-1:], **sel}
 
 
 def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:
@@ -206,7 +207,7 @@ def _processes(scenario: Scenario, plan: Plan) -> Iterator[Inventory]:
 
 
 def _quantities(
-    scenario: Scenario, plan: Plan, central: Central, picked: Mapping[str, tuple[int, ...]]
+    scenario: Scenario, plan: Plan, central: Central, picked: Labels
 ) -> Iterator[Determined]:
     """Yield the outputs in the order of computing, with what determines each and its values."""
     steps, numbers = _makers(plan), _numbers(plan)
@@ -232,16 +233,17 @@ def _numbers(plan: Plan) -> dict[int, int]:
 
 
 def _totals(
-    output: Output, values: npt.NDArray[Any], picked: Mapping[str, tuple[int, ...]], dims: Dims
+    output: Output, values: npt.NDArray[Any], picked: Labels, dims: Dims
 ) -> tuple[float, ...]:
     """Return the totals over picked labels in picked years; shares have none, but of one label."""
+    found = dims.picked(dims.ungrouped(picked, output.dims))
     for axis, dim in enumerate(output.dims):
-        values = values.take(dims.along(dim, picked), axis=axis)
+        values = values.take(dims.along(dim, found), axis=axis)
     years = values.shape[-1] if "year" in output.dims else 1
     cells = values.reshape(-1, years)
     added_up = output.kind != "indicator" or len(cells) == 1
-    found = cells.sum(axis=0) if added_up else np.full(years, math.nan)
-    return tuple(np.broadcast_to(found, len(picked["year"])).tolist())
+    totals = cells.sum(axis=0) if added_up else np.full(years, math.nan)
+    return tuple(np.broadcast_to(totals, len(found["year"])).tolist())
 
 
 def _loops(scenario: Scenario, plan: Plan) -> list[str]:

@@ -64,8 +64,9 @@ def picked(
     dims: Dims, own: Iterable[str], select: Mapping[str, Iterable[Any]]
 ) -> dict[str, list[int]]:
     """Return where the picked labels of some dims stand, of those that any are picked of."""
-    named = dims.named(own)
-    found = dims.picked({dim: map(str, some) for dim, some in select.items() if dim in named})
+    known = dims.known_by(own)
+    named = {dim: [*map(str, some)] for dim, some in select.items() if dim in known}
+    found = dims.picked(dims.ungrouped(named, own))
     return {
         dim: [*dims.along(dim, found)]
         for dim in own
