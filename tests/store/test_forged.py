@@ -125,6 +125,13 @@ def test_labels_have_to_agree(store):
         with pytest.raises(InputError, match=said):
             open_store(forged(store, value, "attributes", name))
         forged(store, {"dims": dims, "groups": groups}[name], "attributes", name)
+    forged(store, {"product": "product"}, "attributes", "of")  # a circle
+    with pytest.raises(InputError, match="the dim 'product' does not come before 'product'"):
+        open_store(
+            forged(store, {"product": {"product": dims["product"]}}, "attributes", "belongs")
+        )
+    for name in ("of", "belongs"):
+        forged(store, {}, "attributes", name)
     assert open_store(store.path).dims.groups == store.dims.groups
 
 

@@ -51,6 +51,46 @@ def test_a_sum_leaves_what_labels_belong_to(store):
         ndmc.percentiles(store, "in_use", over="metal")
 
 
+def test_what_is_left_may_belong_to_others_itself(tmp_path):
+    """Its labels stand once for each of those, and are told apart by them."""
+    parts = {"li": {"car": ["rim", "seat"], "tv": ["rim"]}, "co": {"car": ["rim", "door"]}}
+    data = {
+        "format": 1,
+        "name": "three",
+        "unit": "t",
+        "years": "2001..2001",
+        "dims": {
+            "metal": ["li", "co"],
+            "use": {"of": "metal", "labels": {"li": ["car", "tv"], "co": ["car"]}},
+            "part": {"of": "use", "labels": parts},
+        },
+        "parameters": {
+            "demand": {
+                "unit": "t/yr",
+                "dims": ["part"],
+                "distribution": "constant",
+                "value": {
+                    "li": {"car": {"rim": 1, "seat": 2}, "tv": {"rim": 4}},
+                    "co": {"car": {"rim": 8, "door": 16}},
+                },
+            }
+        },
+        "processes": ["making"],
+        "flows": {
+            "made": {"from": "world", "to": "making", "dims": ["part"], "value": "demand"},
+            "sold": {"from": "making", "to": "world", "dims": ["part"]},
+        },
+    }
+    run = tmp_path / "run.zarr"
+    ndmc.run(write(data, tmp_path / "s"), 1, out=run)
+    found = ndmc.percentiles(run, "made", over="part", quantiles=0.5)
+    assert found.made.values.reshape(-1).tolist() == [3, 4, 24]
+    assert found.use_metal.values.tolist() == ["li", "li", "co"]
+    out = " ".join(here("percentiles", run, "-v", "made", "--over", "part", "-q", "50").out.split())
+    assert "li tv 2001 4" in out
+    assert "co car 2001 24" in out
+
+
 def test_tables_name_both(store):
     """A label that stands twice is told by what it belongs to."""
     done = here("percentiles", store, "-v", "in_use", "--sel", "metal=lithium year=2010")

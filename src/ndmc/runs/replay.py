@@ -66,7 +66,8 @@ def check_plan(store: Store, plan: Plan) -> None:
     outputs = {output.name: (output.dims, output.kind) for output in plan.outputs}
     known = {output.name: (output.dims, output.kind) for output in store.computed.values()}
     watched = [[watch.name, watch.kind] for watch in plan.watches]
-    same = (outputs, plan.dims.labels) == (known, store.dims.labels)
+    ours, theirs = ((dims.labels, dims.belongs) for dims in (plan.dims, store.dims))
+    same = (outputs, ours) == (known, theirs)
     if not same or watched != store.attrs["watched"]:
         message = "is not a store of ndmc's: its outputs are not those of its scenario"
         raise InputError(f"{store.path!r} {message}; choose another --out")

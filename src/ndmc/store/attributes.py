@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ndmc.errors import InputError
 from ndmc.plan.findings import Kind
+from ndmc.store import belonging
 from ndmc.store.identity import spec_of
 from ndmc.store.keys import ROOT
 from ndmc.store.spec import GRAIN, MOST_BLOCKS, MOST_QUANTILES, how_many, stages
@@ -203,11 +204,16 @@ def _of_belonging(found: Attributes) -> Iterator[str]:
         for parent, labels in above.items():
             if not set(labels) <= set(found.dims.get(parent, ())) or dim not in dims:
                 yield f"labels of {dim!r} belong to what are no labels of {parent!r}"
-            elif dims.index(parent) > dims.index(dim):
+            elif dims.index(parent) >= dims.index(dim):
                 yield f"the dim {parent!r} does not come before {dim!r}"
     for dim, parent in found.of.items():
-        if parent not in found.belongs.get(dim, {}):
+        if not {parent, *found.belongs.get(parent, ())} <= {*found.belongs.get(dim, ())}:
             yield f"labels of {dim!r} do not belong to {parent!r}"
+            return
+    try:
+        belonging.positions(found.dims, found.of, found.belongs)
+    except KeyError as wrong:
+        yield f"labels belong to {wrong.args[0]!r}, which there is not,"
 
 
 def _of_groups(found: Attributes) -> Iterator[str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ndmc.dims import Dims
 from ndmc.errors import InputError, RunError
 from ndmc.plan.steps import Plan
 from ndmc.scenario.load import same_changes
 from ndmc.scenario.scenario import Scenario
+from ndmc.store import belonging
 from ndmc.store.bucket import told
 from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
@@ -212,7 +212,7 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         | {"python": platform.python_version()},
         "machine": platform.machine(),
         "dims": {dim: list(labels) for dim, labels in scenario.dims.labels.items()},
-        **_belonging(scenario.dims),
+        **belonging.attributes(scenario.dims),
         **({"groupings": scenario.dims.groupings} if scenario.dims.groupings else {}),
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
@@ -225,16 +225,6 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         },
         **_texts(scenario),
     }
-
-
-def _belonging(dims: Dims) -> dict[str, Any]:
-    """Return of which labels those of a dim are, if any are."""
-    if not dims.belongs:
-        return {}
-    labels = {
-        dim: {one: list(dims.named_at(dim, one)) for one in of} for dim, of in dims.belongs.items()
-    }
-    return {"of": dims.of, "belongs": labels}
 
 
 def _stages(spec: Spec) -> dict[str, int]:

@@ -19,7 +19,7 @@ from ndmc.store.store import Store
 from ndmc.store.stored_percentiles import Summary
 from ndmc.store.summaries import summaries
 from ndmc.store.variables import EXCEEDANCE, LIMITS, QUANTILE, SUMMARY
-from ndmc.store.view import View, cells_along, labels_of, unit_of
+from ndmc.store.view import View, cells_along, unit_of
 from ndmc.zarr_library import zarr_library
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def _coordinates(store: Store, chosen: View) -> dict[str, Any]:
     """Return the labels along the dims of a view, and those that they belong to."""
     found: dict[str, Any] = {}
     for dim in chosen.kept:
-        found[dim] = labels_of(store, chosen, dim)
         named = cells_along(store, chosen, dim)
+        found[dim] = [cell[dim] for cell in named]
         for parent in [*named[0]][:-1] if named else ():
             labels = [cell[parent] for cell in named]
             found[PARENT.format(dim, parent)] = (dim, labels, {"long_name": parent})

@@ -25,6 +25,7 @@ from ndmc.errors import RunError
 from ndmc.plan.findings import Extent, Kind, Watch, further, said
 from ndmc.plan.steps import Output
 from ndmc.portable import portable
+from ndmc.store import belonging
 from ndmc.store.bucket import told
 from ndmc.store.identity import IDENTITY, spec_of
 from ndmc.store.keys import (
@@ -117,10 +118,8 @@ class Store:
             dim: {group: tuple(members) for group, members in named.items()}
             for dim, named in self.attrs["groups"].items()
         }
-        belongs = {
-            dim: {one: tuple(map(labels[one].index, own)) for one, own in of.items()}
-            for dim, of in self.attrs.get("belongs", {}).items()
-        }
+        of = self.attrs.get("of", {})
+        belongs = belonging.positions(labels, of, self.attrs.get("belongs", {}))
         groupings = {
             dim: {
                 name: {group: tuple(some) for group, some in groups.items()}
@@ -128,7 +127,7 @@ class Store:
             }
             for dim, own in self.attrs.get("groupings", {}).items()
         }
-        return Dims(labels, groups, self.attrs.get("of", {}), belongs, groupings)
+        return Dims(labels, groups, of, belongs, groupings)
 
     @functools.cached_property
     def outputs(self) -> dict[str, Output]:

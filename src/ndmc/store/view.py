@@ -26,12 +26,13 @@ __all__ = ["View", "cells_along", "series_title", "unit_of", "view"]
 class Grouped:
     """A dim whose labels are summed: ``into`` those of another, or groups of its own.
 
-    ``members`` are those of each, counted among the labels that are picked.
+    ``cells`` are what names each of these; ``members`` are those of each, counted among the labels
+    that are picked.
     """
 
     dim: str
     into: str
-    labels: tuple[Any, ...]
+    cells: tuple[dict[str, str], ...]
     members: tuple[tuple[int, ...], ...]
 
 
@@ -164,7 +165,7 @@ def _summed_over(
 
 
 def _by_parent(dims: Dims, dim: str, parent: str, chosen: tuple[int, ...]) -> Grouped:
-    every = zip(dims.coordinate(parent), dims.members(dim, parent), strict=True)
+    every = zip(dims.cells([parent]), dims.members(dim, parent), strict=True)
     return _grouped(dim, parent, every, chosen)
 
 
@@ -194,36 +195,30 @@ def _by_group(dims: Dims, by: str, along: Mapping[str, tuple[int, ...]]) -> Grou
         others = [name for name, groups in dims.groups.items() if groups]
         others += [one for dim in along for one in dims.groupings.get(dim, ())]
         raise InputError(f"the dim {by!r} has no groups; {nearest(by, others)}")
-    every = ((group, dims.positions(by, group)) for group in dims.groups[by])
+    every = (({by: group}, dims.positions(by, group)) for group in dims.groups[by])
     return _grouped(by, by, every, along[by])
 
 
 def _grouped(
-    dim: str, into: str, every: Iterable[tuple[Any, tuple[int, ...]]], chosen: tuple[int, ...]
+    dim: str,
+    into: str,
+    every: Iterable[tuple[dict[str, str], tuple[int, ...]]],
+    chosen: tuple[int, ...],
 ) -> Grouped:
     """Return those of some groups in which are labels that are picked."""
     place = {at: n for n, at in enumerate(chosen)}
-    found = [(group, tuple(place[at] for at in some if at in place)) for group, some in every]
-    found = [(group, some) for group, some in found if some]
+    found = [(cell, tuple(place[at] for at in some if at in place)) for cell, some in every]
+    found = [(cell, some) for cell, some in found if some]
     if not found:
         raise InputError(f"no label of {dim!r} that is picked is in a group of {into!r}")
-    labels, members = zip(*found, strict=True)
-    return Grouped(dim, into, labels, members)
-
-
-def labels_of(store: Store, chosen: View, dim: str) -> list[Any]:
-    """Return the labels along a dim of a view's result."""
-    for one in chosen.by:
-        if one.into == dim:
-            return [*one.labels]
-    coordinate = store.dims.coordinate(dim)
-    return [coordinate[n] for n in chosen.positions[chosen.dims.index(dim)]]
+    cells, members = zip(*found, strict=True)
+    return Grouped(dim, into, cells, members)
 
 
 def cells_along(store: Store, chosen: View, dim: str) -> list[dict[str, Any]]:
     """Return what names each label along a dim of a view's result: those it belongs to first."""
-    if any(one.into == dim for one in chosen.by):
-        return [{dim: label} for label in labels_of(store, chosen, dim)]
+    if grouped := next((one for one in chosen.by if one.into == dim), None):
+        return [*grouped.cells]
     dims = store.dims
     positions = chosen.positions[chosen.dims.index(dim)]
     columns = {
