@@ -539,3 +539,18 @@ def test_a_name_is_set_once(cli, tiny):
     """Of two values one would be dropped without a word."""
     done = cli("check", tiny, "--set", "collection=1", "--set", "collection = 2")
     assert (done.code, done.err) == (2, "error: --set: 'collection' is set twice; leave one out\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"collection": 50, "parameters.collection.value": 60},
+        {"content": 5, "parameters.content.value.car": 6},
+        {"parameters.collection.cv": "10 %", "parameters.collection": {"unit": "%", "value": 5}},
+    ],
+)
+def test_what_hangs_on_the_order_of_changes_is_refused(tiny, changes):
+    """A run is known by its changes, in whatever order they are given."""
+    for given in (changes, dict(reversed(changes.items()))):
+        with pytest.raises(InputError, match=r"it is set twice, here and by .*; leave"):
+            ndmc.load(tiny, changes=given)

@@ -68,10 +68,13 @@ class Compiler:
         except ByLabelError as wrong:
             raise self.wrong(str(wrong), *key, *filter(None, [wrong.key])) from None
         rest = [other for other in among if other != dim]
-        parts = {}
-        for number, (label, inner) in enumerate(given.items()):
-            inside = {**within, dim: tuple(at for at in places if chosen[at] == number)}
-            parts[label] = self.compiled(inner, (*key, label), rest, text, inside)
+        inside: list[list[int]] = [[] for _ in given]
+        for at in places:
+            inside[chosen[at]].append(at)
+        parts = {
+            label: self.compiled(inner, (*key, label), rest, text, {**within, dim: tuple(some)})
+            for (label, inner), some in zip(given.items(), inside, strict=True)
+        }
         self._check_alike(parts, key)
         everywhere = [chosen.get(at, 0) for at in range(len(dims.labels[dim]))]
         return self.compose.by_label(dim, everywhere, *parts.values())

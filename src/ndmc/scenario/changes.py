@@ -53,14 +53,22 @@ def _as_text(path: str, value: Any) -> str:
         raise InputError(message, f"changes[{path!r}]") from None
 
 
-def changed(document: Document, file: ScenarioFile, name: str, text: str) -> Document:
-    """Return the document with a change made to it that is given as text.
+def changed(document: Document, file: ScenarioFile, changes: Mapping[str, str]) -> Document:
+    """Return the document with changes made to it that are given as texts, in any order.
 
     Raises
     ------
     InputError
-        If there is no such thing to change, or the text is no value.
+        If there is no such thing to change, a text is no value, or two are of the same thing.
     """
+    made = [_read_change(file, name, text) for name, text in changes.items()]
+    _refuse_overlaps(made)
+    for one in made:
+        document = change(document, one)
+    return document
+
+
+def _read_change(file: ScenarioFile, name: str, text: str) -> Change:
     where = f"--set {name}={text}"
     path, labels, _ = split_labels(name)
     keys = tuple(keys_of(full_path(file, path)))
@@ -68,7 +76,22 @@ def changed(document: Document, file: ScenarioFile, name: str, text: str) -> Doc
     if path in file.parameters and labels is None and not moved:
         _check_has_value(file, path)
     value = text if moved else plain_value(text, where)
-    return change(document, read_change_of(keys, labels, value, where))
+    return read_change_of(keys, labels, value, where)
+
+
+def _refuse_overlaps(made: Sequence[Change]) -> None:
+    """Refuse two changes of one key, or of one and of what is below it: which is last would count.
+
+    Of cells this is seen where they are read.
+    """
+    whole = dict[tuple[str, ...], Change]()
+    for one in made:
+        if not one.of_cells and whole.setdefault(one.keys, one) is not one:
+            raise one.collision(whole[one.keys])
+    for one in whole.values():
+        for end in range(1, len(one.keys)):
+            if above := whole.get(one.keys[:end]):
+                raise one.collision(above)
 
 
 def plain_value(text: str, where: str) -> Any:

@@ -15,7 +15,8 @@ from ndmc.scenario.elsewhere import CALL_IT, INSTEAD, called_here, plain
 from ndmc.scenario.given_cells import GIVEN, GivenCells
 from ndmc.scenario.needs import ignored, superfluous
 from ndmc.scenario.parameters import Origins
-from ndmc.scenario.schema import SAYING, FigureEntry, ParameterEntry, ScenarioFile
+from ndmc.scenario.published import SAYING, FigureEntry
+from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.tables import Table
 from ndmc.scenario.written import WrittenParameter, grades_of, kinds_of
 

@@ -29,8 +29,9 @@ from ndmc.scenario.parameter_reader import read_parameter
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.percents import warn_of_fractions
 from ndmc.scenario.places import find
+from ndmc.scenario.published import FigureEntry
 from ndmc.scenario.scenario import Figure, Scenario
-from ndmc.scenario.schema import FigureEntry, ScenarioFile
+from ndmc.scenario.schema import ScenarioFile
 from ndmc.scenario.units import UnitError, UnitSystem
 from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.variants import named_variants
@@ -237,8 +238,7 @@ def _with_changes(
         return document, file, ""
     names = named_variants(file, variant, "--variant")
     document = varied(document, file, names)
-    for name, text in changes.items():
-        document = changed(document, file, name, text)
+    document = changed(document, file, changes)
     return document, validate_document(document, ScenarioFile), ",".join(names)
 
 

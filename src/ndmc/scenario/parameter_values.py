@@ -144,13 +144,14 @@ class _All:
 
     def labelled(self, dim: str, dims: Dims) -> dict[str, _All]:
         """Return the cells of each label of a dim."""
-        found, rest = dict[str, _All](), [one for one in self.named if one != dim]
+        rest, places = tuple(one for one in self.named if one != dim), dict[str, list[int]]()
         child = dim if dim in self.along else dims.parents(self.along, dim)[0]
         owner = dims.named_at(child, dim)
-        for label in dict.fromkeys(owner[at] for at in self.along[child]):
-            some = tuple(at for at in self.along[child] if owner[at] == label)
-            found[label] = _All(tuple(rest), {**self.along, child: some})
-        return found
+        for at in self.along[child]:
+            places.setdefault(owner[at], []).append(at)
+        return {
+            label: _All(rest, {**self.along, child: tuple(some)}) for label, some in places.items()
+        }
 
     def places(self, dims: Dims, years: int) -> Integers:
         """Return the numbers of the cells, those of the first years only where none is named."""

@@ -13,7 +13,8 @@ from ndmc.errors import InputError
 from ndmc.legible import few_lines
 from ndmc.scenario.document import Document
 from ndmc.scenario.parameters import Parameter
-from ndmc.scenario.schema import FigureEntry, ScenarioFile
+from ndmc.scenario.published import FigureEntry
+from ndmc.scenario.schema import ScenarioFile
 from ndmc.scenario.tables import parse_table
 from ndmc.scenario.units import UnitSystem
 
