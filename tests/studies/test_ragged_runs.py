@@ -4,11 +4,13 @@ import csv
 
 import numpy as np
 import pytest
+import xarray as xr
 from command import here
 from ragged import CELLS, ragged
 from strategies import scenario, write
 
 import ndmc
+from ndmc.studies.named_cells import dims_of
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,21 @@ def test_what_is_left_may_belong_to_others_itself(tmp_path):
     out = " ".join(here("percentiles", run, "-v", "made", "--over", "part", "-q", "50").out.split())
     assert "li tv 2001 4" in out
     assert "co car 2001 24" in out
+
+
+def test_labels_of_a_study_are_told_apart_by_all_above_them():
+    """A label of a middle dim stands once for each that it belongs to."""
+    along = {
+        "use": ["car", "tv", "car"],
+        "use_metal": ("use", ["li", "li", "co"], {"long_name": "metal"}),
+        "part": ["rim", "rim", "door"],
+        "part_metal": ("part", ["li", "co", "co"], {"long_name": "metal"}),
+        "part_use": ("part", ["car", "car", "car"], {"long_name": "use"}),
+    }
+    data = {"used": ("use", [1.0] * 3), "made": ("part", [1.0] * 3)}
+    dims = dims_of(xr.Dataset(data, along))
+    assert dims.belongs["part"] == {"metal": (0, 1, 1), "use": (0, 2, 2)}
+    assert dims.along("part", dims.picked({"metal": ["co"], "use": ["car"]})) == (1, 2)
 
 
 def test_tables_name_both(store):

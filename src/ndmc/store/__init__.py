@@ -5,6 +5,7 @@ Knows draws only as arrays of outputs: nothing here can compute one.
 
 __all__ = [
     "address",
+    "belonging",
     "brackets",
     "buffer",
     "bundle",

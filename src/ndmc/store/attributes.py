@@ -211,7 +211,7 @@ def _of_belonging(found: Attributes) -> Iterator[str]:
             yield f"labels of {dim!r} do not belong to {parent!r}"
             return
     try:
-        belonging.positions(found.dims, found.of, found.belongs)
+        belonging.positions(found.dims, found.belongs)
     except KeyError as wrong:
         yield f"labels belong to {wrong.args[0]!r}, which there is not,"
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from ndmc.dims import Dims
 
+__all__ = ["positions"]
+
 #: Of each dim, for each one above it, the label that each of its own belongs to.
 Above = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -22,9 +24,11 @@ def attributes(dims: Dims) -> dict[str, Any]:
 
 
 def positions(
-    labels: Mapping[str, Sequence[str]], of: Mapping[str, str], above: Above
+    labels: Mapping[str, Sequence[str]], above: Above
 ) -> dict[str, dict[str, tuple[int, ...]]]:
     """Return where the labels stand that those of a dim belong to.
+
+    One that stands several times is known by what both belong to.
 
     Raises
     ------
@@ -34,23 +38,18 @@ def positions(
     Examples
     --------
     >>> labels = {"metal": ["Li", "Co"], "use": ["car", "car"], "part": ["rim", "seat"]}
-    >>> of = {"use": "metal", "part": "use"}
     >>> above = {"use": {"metal": ["Li", "Co"]}}
     >>> above |= {"part": {"metal": ["Li", "Co"], "use": ["car", "car"]}}
-    >>> positions(labels, of, above)["part"]
+    >>> positions(labels, above)["part"]
     {'metal': (0, 1), 'use': (0, 1)}
     """
     found: dict[str, dict[str, tuple[int, ...]]] = {dim: {} for dim in above}
     for dim, parents in above.items():
         for parent in parents:
-            chain = _chain(parent, of)
-            own = [labels[one] if one == parent else above[parent][one] for one in chain]
-            place = {cell: at for at, cell in enumerate(zip(*own, strict=True))}
-            cells = zip(*(parents[one] for one in chain), strict=True)
+            both = {one: own for one, own in above.get(parent, {}).items() if one in parents}
+            place = {
+                cell: at for at, cell in enumerate(zip(labels[parent], *both.values(), strict=True))
+            }
+            cells = zip(*(parents[one] for one in (parent, *both)), strict=True)
             found[dim][parent] = tuple(place[cell] for cell in cells)
     return found
-
-
-def _chain(dim: str, of: Mapping[str, str]) -> list[str]:
-    """Return the dims whose labels tell those of a dim apart: it, and those that it belongs to."""
-    return [*(_chain(of[dim], of) if dim in of else ()), dim]

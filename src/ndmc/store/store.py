@@ -118,8 +118,7 @@ class Store:
             dim: {group: tuple(members) for group, members in named.items()}
             for dim, named in self.attrs["groups"].items()
         }
-        of = self.attrs.get("of", {})
-        belongs = belonging.positions(labels, of, self.attrs.get("belongs", {}))
+        belongs = belonging.positions(labels, self.attrs.get("belongs", {}))
         groupings = {
             dim: {
                 name: {group: tuple(some) for group, some in groups.items()}
@@ -127,7 +126,7 @@ class Store:
             }
             for dim, own in self.attrs.get("groupings", {}).items()
         }
-        return Dims(labels, groups, of, belongs, groupings)
+        return Dims(labels, groups, self.attrs.get("of", {}), belongs, groupings)
 
     @functools.cached_property
     def outputs(self) -> dict[str, Output]:

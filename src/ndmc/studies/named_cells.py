@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ndmc.dims import PARENT, Dims
+from ndmc.store.belonging import positions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,17 +19,13 @@ def dims_of(dataset: xr.Dataset | xr.DataArray) -> Dims:
     found = {
         str(dim): [*map(str, dataset[dim].values)] for dim in dataset.dims if dim in dataset.coords
     }
-    parents = {dim: _parents(dataset, dim) for dim in found}
+    parents = {dim: above for dim in found if (above := _parents(dataset, dim))}
     known = {parent: labels for above in parents.values() for parent, labels in above.items()}
     labels = {
         **{one: tuple(dict.fromkeys(known[one])) for one in known if one not in found},
         **{dim: tuple(some) for dim, some in found.items()},
     }
-    belongs = {
-        dim: {one: tuple(map(labels[one].index, some)) for one, some in above.items()}
-        for dim, above in parents.items()
-        if above
-    }
+    belongs = positions(labels, parents)
     of = {dim: [*above][-1] for dim, above in belongs.items()}
     return Dims(labels, {}, of, belongs)
 
