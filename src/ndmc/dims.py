@@ -270,10 +270,16 @@ class Dims:
         for parent, positions in self.belongs.get(dim, {}).items():
             if parent in picked:
                 inside = {*picked[parent]}
-                places = tuple(at for at in places if positions[at] in inside)
-                if not places:
+                left = tuple(at for at in places if positions[at] in inside)
+                if not left:
+                    own = shortened(dict.fromkeys(self.labels[dim][at] for at in places))
                     some = shortened(self.labels[parent][at] for at in picked[parent])
-                    raise LabelError(f"no such {dim} belongs to the {parent} {some}")
+                    message = f"no {dim} {own} belongs to the {parent} {some}"
+                    known = [
+                        self.labels[dim][at] for at, of in enumerate(positions) if of in inside
+                    ]
+                    raise LabelError(f"{message}; {nearest(own, known)}")
+                places = left
         return places
 
     def read(self, text: str, among: Iterable[str]) -> dict[str, list[str]]:

@@ -93,6 +93,76 @@ reconcile:
   measured: {sold: weighed_out}
 """
 
+#: Two metals, each with uses of its own, and a stock that is prescribed from a year on.
+METALS = """\
+format: 1
+name: metals
+unit: t
+years: 2010..2014
+dims:
+  metal: [lithium, indium]
+  use: {of: metal, labels: {lithium: [vehicle, laptop], indium: [tv, laptop]}}
+  region:
+    labels: [au, cl, cn]
+    groupings:
+      side: {south: [au, cl], north: [cn]}
+      trade: {pacific: [cl, cn], rich: [au, cn]}
+parameters:
+  demand:
+    unit: t/yr
+    dims: [metal, year]
+    value: {lithium: {2005: 20, 2012: 90}, indium: {2010: 5, 2013: 7}}
+    missing: [interpolate, hold]
+    distribution: normal
+    cv: 8 %
+    errors: {metal: independent, year: shared}
+  use_share:
+    unit: "%"
+    dims: [use]
+    value: {lithium: {vehicle: 70, laptop: 30}, indium: {tv: 60, laptop: 40}}
+    distribution: dirichlet
+    along: use
+    concentration: 60
+    errors: {metal: independent}
+  life:
+    unit: yr
+    dims: [use]
+    value: {lithium: {vehicle: 14, else: 5}, indium: {tv: 9, laptop: 5}}
+    distribution: lognormal
+    cv: 15 %
+    errors: {use: by metal}
+  mined_in: {unit: "%", dims: [region], value: {au: 50, cl: 30, cn: 20}, distribution: dirichlet, along: region, cv: 9 %}
+  price: {unit: USD/kg, value: 15, distribution: constant}
+  room: {unit: t, value: 9, distribution: constant}
+processes: [market, use]
+environment: [mines, abroad, heaps, waste]
+flows:
+  mined: {from: mines, to: market, dims: [metal, region], value: demand * mined_in}
+  sales:
+    from: market
+    to: use
+    dims: [use]
+    value:
+      lithium: {vehicle: "demand * use_share * logistic(2010, 0.5, 2013, 1)", else: demand * use_share}
+      indium: demand * use_share
+  gap: {from: abroad, to: market, dims: [metal]}
+  dumped: {from: market, to: heaps, dims: [metal]}
+  end_of_life: {from: use, to: waste, dims: [use]}
+stocks:
+  held: {process: market, kind: buffer, dims: [metal], remainder: gap, capacity: room, overflow: dumped}
+  in_use: {process: use, dims: [use], lifetime: "weibull(mean=life, shape=2)", initial: {inflow: "at(sales, year=2010)", age: growing, growth: 0.03}}
+indicators:
+  cost: {value: "sum(mined * price, over=[metal, region])", unit: kUSD/yr}
+  busy: first_year(sum(in_use, over=use) > 100 t)
+variants:
+  dear: {set: {parameters.price: +10 %}}
+  long: {set: {"parameters.life[use=laptop]": x1.2}}
+  both: {variants: [dear, long]}
+published:
+  figures:
+    - {id: USGS, quantity: cost, at: year=2014, at_most: 9 MUSD/yr, status: target}
+"""
+
 #: Each with what is changed, the command, and parts of what is told: where, what, what to do.
 MISTAKES = [
     (
@@ -947,7 +1017,7 @@ MISTAKES = [
         "published and variants: a variant without set",
         {"set: {parameters.content.value.car: 20}": "parameters.content.value.car: 20"},
         "check copper",
-        ("copper/scenario.yaml:44", "the keys here are title, variants, set"),
+        ("copper/scenario.yaml:44", "write it below 'set'"),
     ),
     (
         "reconciliation: a measured flow misspelt",
@@ -1578,5 +1648,230 @@ MISTAKES = [
         {},
         "sensitivity cooper.zarr",
         ("there is no store at 'cooper.zarr'",),
+    ),
+    (
+        "labels of others: one misspelt",
+        {"{lithium: [vehicle, laptop]": "{litium: [vehicle, laptop]"},
+        "check metals",
+        ("metals/scenario.yaml:7", "'litium' is no label of 'metal'; did you mean 'lithium'?"),
+    ),
+    (
+        "labels of others: one label without brackets",
+        {"indium: [tv, laptop]}": "indium: tv}"},
+        "check metals",
+        ("metals/scenario.yaml:7", "for the metal 'indium' are a list", "write [tv]"),
+    ),
+    (
+        "labels of others: parent: instead of of:",
+        {"{of: metal": "{parent: metal"},
+        "check metals",
+        ("metals/scenario.yaml:7", "'dims.use.parent'", "call it 'of'"),
+    ),
+    (
+        "labels of others: a use that the metal has not",
+        {"first_year(sum(in_use, over=use) > 100 t)": "at(in_use, metal=lithium, use=tv)"},
+        "check metals",
+        (
+            "metals/scenario.yaml:59",
+            "no use tv belongs to the metal lithium",
+            "choose one of 'vehicle', 'laptop'",
+        ),
+    ),
+    (
+        "labels of others: errors by a dim that is none of them",
+        {"{use: by metal}": "{use: by region}"},
+        "check metals",
+        ("metals/scenario.yaml:36", "'by region'", "'by metal'"),
+    ),
+    (
+        "labels of others: errors of the label alone",
+        {"{use: by metal}": "{use: independent}"},
+        "check metals",
+        ("metals/scenario.yaml:30", "along 'metal'", "(or {use: by metal}: one error for each"),
+    ),
+    (
+        "groupings: errors by groups that overlap",
+        {
+            "along: region, cv: 9 %}": "cv: 9 %, errors: {region: by trade}}",
+            "20}, distribution: dirichlet": "20}, distribution: normal",
+        },
+        "check metals",
+        (
+            "metals/scenario.yaml:37",
+            "'by trade'",
+            "labels are in several groups of 'trade' or in none",
+        ),
+    ),
+    (
+        "gaps: fill instead of missing",
+        {"missing: [interpolate, hold]": "fill: hold"},
+        "check metals",
+        ("metals/scenario.yaml:18", "'parameters.demand.fill'", "call it 'missing'"),
+    ),
+    (
+        "gaps: two words without brackets",
+        {"missing: [interpolate, hold]": "missing: interpolate, hold"},
+        "check metals",
+        ("metals/scenario.yaml:18", "'interpolate, hold'", "write [interpolate, hold]"),
+    ),
+    (
+        "gaps: by dim",
+        {"missing: [interpolate, hold]": "missing: {year: hold}"},
+        "check metals",
+        ("metals/scenario.yaml:18", "write interpolate, hold or 0, or several"),
+    ),
+    (
+        "gaps: no tables",
+        {"value: {lithium: {2005: 20, 2012: 90}, indium: {2010: 5, 2013: 7}}": "table: []"},
+        "check metals",
+        ("metals/scenario.yaml:17", "[]", "such as sales.csv"),
+    ),
+    (
+        "by label: default instead of else",
+        {"      indium: demand * use_share": "      default: demand * use_share"},
+        "check metals",
+        ("metals/scenario.yaml:50", "'default'", "all others are called 'else'"),
+    ),
+    (
+        "by label: two labels in a key",
+        {"      indium: demand * use_share": "      lithium, indium: demand * use_share"},
+        "check metals",
+        ("metals/scenario.yaml:50", "write each label on a line of its own"),
+    ),
+    (
+        "by label: formulas in a list",
+        {"value: demand * mined_in": "value: [demand, demand]"},
+        "check metals",
+        ("metals/scenario.yaml:43", "a list; write keys and what they hold, such as {"),
+    ),
+    (
+        "formulas: a blank within a unit",
+        {"sum(in_use, over=use) > 100 t)": "sum(mined, over=region) > 5 t / yr)"},
+        "check metals",
+        ("metals/scenario.yaml:59", "'yr'", "right behind its number, without blanks: 20 t/yr"),
+    ),
+    (
+        "formulas: millions",
+        {"> 100 t)": "> 4 million t)"},
+        "check metals",
+        ("metals/scenario.yaml:59", "write 5e6 t/yr for 5 million t/yr"),
+    ),
+    (
+        "formulas: a label in brackets, as in xarray",
+        {"first_year(sum(in_use, over=use) > 100 t)": "'demand[metal=lithium]'"},
+        "check metals",
+        ("metals/scenario.yaml:59", "write at(x, dim=label)"),
+    ),
+    (
+        "compositions: Dirichlet",
+        {"    distribution: dirichlet\n": "    distribution: Dirichlet\n"},
+        "check metals",
+        ("metals/scenario.yaml:26", "'Dirichlet'", "did you mean 'dirichlet'?"),
+    ),
+    (
+        "compositions: alpha, as in SciPy",
+        {"concentration: 60": "alpha: 60"},
+        "check metals",
+        ("metals/scenario.yaml:28", "'parameters.use_share.alpha'", "call it 'concentration'"),
+    ),
+    (
+        "compositions: per cent in a plain unit",
+        {'  use_share:\n    unit: "%"': '  use_share:\n    unit: "1"'},
+        "check metals",
+        ("metals/scenario.yaml:25", "sum to 100, not to 1", "write unit: '%'"),
+    ),
+    (
+        "compositions: normalise: true",
+        {"along: region, cv: 9 %": "normalise: true, cv: 9 %"},
+        "check metals",
+        ("metals/scenario.yaml:37", "normalise is true", "such as product"),
+    ),
+    (
+        "stocks: a past inflow of every year",
+        {'"at(sales, year=2010)"': "sales"},
+        "check metals",
+        ("metals/scenario.yaml:56", "has the dim year", "such as at(..., year=2010)"),
+    ),
+    (
+        "stocks: size instead of capacity",
+        {"capacity: room": "size: room"},
+        "check metals",
+        ("metals/scenario.yaml:55", "'stocks.held.size'", "call it 'capacity'"),
+    ),
+    (
+        "stocks: a capacity below zero",
+        {"capacity: room": "capacity: -5 t"},
+        "check metals",
+        ("metals/scenario.yaml:55", "a capacity cannot be negative, found -5"),
+    ),
+    (
+        "variants: a parameter set without .value",
+        {"{parameters.price: +10 %}": "{parameters.price: 20 USD/kg}"},
+        "check metals --variant dear",
+        ("metals/scenario.yaml:61", "'20 USD/kg'", "set parameters.price.value"),
+    ),
+    (
+        "variants: a factor on a formula",
+        {"{parameters.price: +10 %}": "{flows.mined.value: x1.2}"},
+        "check metals --variant dear",
+        ("metals/scenario.yaml:61", "'x1.2' is a change of a number", "flows.mined.value holds a"),
+    ),
+    (
+        "variants: more of an indicator",
+        {"{parameters.price: +10 %}": "{indicators.cost.value: +10 %}"},
+        "check metals --variant dear",
+        ("metals/scenario.yaml:61", "'+10 %' is a change of a number", "holds a formula"),
+    ),
+    (
+        "variants: * without quotes",
+        {"{parameters.price: +10 %}": "{parameters.price: *1.2}"},
+        "check metals",
+        ("metals/scenario.yaml:61", "a text that begins with & or * stands in quotes"),
+    ),
+    (
+        "variants: a path outside of set",
+        {"{set: {parameters.price: +10 %}}": "{parameters.price: +10 %}"},
+        "check metals",
+        ("metals/scenario.yaml:61", "'variants.dear.parameters.price'", "write it below 'set'"),
+    ),
+    (
+        "variants: extends instead of variants",
+        {"both: {variants: [": "both: {extends: ["},
+        "check metals",
+        ("metals/scenario.yaml:63", "'variants.both.extends'", "call it 'variants'"),
+    ),
+    (
+        "variants: joined by a plus",
+        {"format: 1": "format: 1\ntitle: Two metals"},
+        "check metals --variant dear+long",
+        ("--variant", "'dear+long'", "write dear,long"),
+    ),
+    (
+        "units: a dollar sign",
+        {"unit: USD/kg": "unit: $/kg"},
+        "check metals",
+        ("metals/scenario.yaml:38", "'$/kg'", "a dollar says whose: USD"),
+    ),
+    (
+        "extends: a file instead of its folder",
+        {"format: 1\nname: metals": "name: metals\nextends: steel_loop/scenario.yaml"},
+        "check metals",
+        ("metals/scenario.yaml:2", "did you mean 'steel_loop'?"),
+    ),
+    (
+        "extends: base instead of extends",
+        {"format: 1\nname: metals": "name: metals\nformat: 1\nbase: steel_loop"},
+        "check metals",
+        ("metals/scenario.yaml:3", "'base'", "call it 'extends'"),
+    ),
+    (
+        "extends: a change where a value stands",
+        {"price: {unit: USD/kg, value: 15,": "price: {unit: USD/kg, value: x1.2,"},
+        "check metals",
+        (
+            "metals/scenario.yaml:38",
+            "'x1.2'",
+            "changes of numbers stand in variants, or behind --set",
+        ),
     ),
 ]

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 from command import here
-from natural_mistakes import COPPER, MISTAKES, PLANT, SALES
+from natural_mistakes import COPPER, METALS, MISTAKES, PLANT, SALES
 
 
 def write(folder, scenario, files, changes):
@@ -41,8 +41,9 @@ def test_a_natural_mistake_is_told_with_what_to_do(changes, command, told, right
     folder = right
     if changes:
         folder = tmp_path
-        which = (PLANT, {}) if "plant" in command else (COPPER, {"sales.csv": SALES})
-        write(folder / command.split()[1], *which, changes)
+        which = {"plant": (PLANT, {}), "metals": (METALS, {})}
+        name = command.split()[1]
+        write(folder / name, *which.get(name, (COPPER, {"sales.csv": SALES})), changes)
     done = here(*shlex.split(command), folder=folder)
     assert (done.code, done.out) == (2, "")
     said = " ".join(done.err.split())

@@ -124,7 +124,7 @@ def test_errors_may_hang_together_by_what_labels_belong_to():
     [
         ("at(in_use, metal=indium)", "each use belongs to one metal; sum(..., over=use) first"),
         ("sum(in_use, over=metal)", "each use belongs to one metal; sum(..., over=use) first"),
-        ("at(in_use, metal=indium, use=vehicle)", "no such use belongs to the metal indium"),
+        ("at(in_use, metal=indium, use=vehicle)", "no use vehicle belongs to the metal indium"),
         ("at(stock, use=laptop)", "cannot pick use=laptop: the argument has the dims"),
     ],
 )
@@ -156,7 +156,7 @@ WRONG_LABELS = [
     ({"a": ["x", "x"], "b": ["y"]}, "the label 'x' stands twice; keep one"),
     ({"a": ["x"]}, "no labels of 'use' for the k 'b'; every one has some"),
     ({"a": ["x"], "b": ["y"], "c": ["z"]}, "'c' is no label of 'k'"),
-    ({"a": ["x"], "b": []}, "the labels of 'use' are a list of at least one"),
+    ({"a": ["x"], "b": []}, "the labels of 'use' for the k 'b' are a list of at least one"),
     (["x", "y"], "labels of 'use' stand behind the k that they belong to, such as {a: [...], ...}"),
 ]
 

@@ -34,6 +34,17 @@ def means(scenario, name):
     return np.round(parameter.marginals.central / parameter.factor, 9).tolist()
 
 
+def test_a_name_like_a_factor_is_a_formula(tmp_path):
+    """Formulas may be names: x2 is one, where x1.2 can be none."""
+    folder = write_scenario(
+        tmp_path,
+        {"parameters:\n": "parameters:\n  x2: {unit: '1', value: 2, distribution: constant}\n"},
+    )
+    ndmc.load(folder, changes={"indicators.twice": "x2"})
+    with pytest.raises(InputError, match="is a change of a number"):
+        ndmc.load(folder, changes={"indicators.twice": "x1.2"})
+
+
 @pytest.mark.parametrize("text", UNCLEAR)
 def test_what_reads_like_a_change_is_no_value(tiny, text):
     """It is told how a change is written."""
@@ -212,7 +223,7 @@ def test_labels_that_belong_to_others_are_changed(tmp_path, path, values):
     path = path.replace("co phone", "metal=co use=phone")
     folder = write_scenario(tmp_path, RAGGED)
     assert means(ndmc.load(folder, changes={path: "x2"}), "part") == values
-    with pytest.raises(InputError, match="no such use belongs to the metal co"):
+    with pytest.raises(InputError, match="no use car belongs to the metal co"):
         ndmc.load(folder, changes={"part[metal=co use=car]": "x2"})
 
 

@@ -135,7 +135,9 @@ def test_places_are_those_of_the_file_where_a_text_stands(mine, tmp_path):
     [
         ("extends: ../base\n", "the key 'name' is missing"),
         ("name: mine\nextends: base\n", "'base' is no scenario to extend; did you mean '../base'?"),
-        ("name: mine\nextends: chin\n", "write a bundled name, building_stock, china_nd"),
+        ("name: mine\nextends: zinc\n", "write a bundled name, building_stock, china_nd"),
+        ("name: mine\nextends: china_dn\n", "did you mean 'china_nd'?"),
+        ("name: mine\nextends: ../base/scenario.yaml\n", "did you mean '../base'?"),
         (
             "name: mine\nextends: ../bas\n",
             "there is no scenario at '../bas'; did you mean '../base'?",

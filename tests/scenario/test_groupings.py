@@ -212,7 +212,7 @@ def test_errors_may_hang_together_by_grouping():
     assert_array_equal(found[2], found[3])
     assert (found[1] != found[2]).all()
     data["parameters"]["x"]["errors"]["product"] = "by size"
-    with pytest.raises(InputError, match="errors along 'product' are 'by size'; choose"):
+    with pytest.raises(InputError, match="'by size', but labels are in several groups of"):
         scenario(data)
 
 
@@ -229,3 +229,16 @@ def test_a_published_figure_may_be_of_a_group():
     data["published"]["figures"][0]["at"] = {"kind": "boats", "year": "2001"}
     with pytest.raises(InputError, match="at: kind has no label 'boats'"):
         ndmc.validate(scenario(data), draws=8)
+
+
+@pytest.mark.parametrize("group", ["kind=vehicles", "size=large"])
+def test_changes_may_be_of_a_group(tmp_path, group):
+    """Of any grouping, whether each label is in one of its groups or in several."""
+    folder = write(model(), tmp_path / "study")
+    before, after = (
+        ndmc.load(folder, changes=some).parameters["x"].marginals.central.reshape(4, 4)
+        for some in ({}, {f"x[{group}]": "x2"})
+    )
+    dim, name = group.split("=")
+    inside = [label in {"kind": KIND, "size": SIZE}[dim][name] for label in LABELS]
+    assert_array_equal(after, before * np.where(inside, 2, 1)[:, np.newaxis])

@@ -38,7 +38,7 @@ def test_labels_are_picked_by_what_they_belong_to(store):
     np.testing.assert_array_equal(own.in_use.squeeze(), every.in_use[:, 3])
     laptops = ndmc.percentiles(store, "in_use", sel={**year, "use": ["laptop"]})
     assert laptops.use_metal.values.tolist() == ["lithium", "indium"]
-    with pytest.raises(ndmc.InputError, match="no such use belongs to the metal indium"):
+    with pytest.raises(ndmc.InputError, match="no use vehicle belongs to the metal indium"):
         ndmc.percentiles(store, "in_use", sel={"metal": "indium", "use": "vehicle"})
 
 

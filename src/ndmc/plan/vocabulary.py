@@ -150,7 +150,8 @@ class Vocabulary:
             self.fail(f"{wrong}{self.compose.as_read(expression)}", *key)
         extra = [dim for dim in expression.dims if dim not in self.dims.full(dims)]
         if extra and extra[0] == "year":
-            self.fail(f"this cannot change with the years, as {expression.dims} does", *key)
+            year = f"take that of one, such as at(..., year={self.dims.years[0]})"
+            self.fail(f"this cannot change with the years, and has the dim year; {year}", *key)
         if extra:
             self.fail(
                 f"the expression has the dim {extra[0]!r}, which {of!r} has not; "

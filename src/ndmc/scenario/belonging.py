@@ -48,8 +48,8 @@ def read_labels(
         (*(labels[dim][places[at]] for dim, places in above.items()), label)
         for at, label in enumerate(labels[entry.of])
     ]
-    behind = [_behind(document, name, entry, cell, chain) for cell in cells]
     _refuse_others(document, name, entry.labels, chain, cells)
+    behind = [_behind(document, name, entry, cell, chain) for cell in cells]
     parents = [at for at, some in enumerate(behind) for _ in some]
     found = {dim: tuple(places[at] for at in parents) for dim, places in above.items()}
     return tuple(label for some in behind for label in some), {**found, entry.of: tuple(parents)}
@@ -80,7 +80,11 @@ def _behind(
         found = found[label]
     key = ("dims", name, "labels", *cell)
     if not isinstance(found, list) or not found:
-        raise document.error(f"the labels of {name!r} are a list of at least one", *key)
+        some = f"[{found}]" if isinstance(found, str) else "[...]"
+        message = (
+            f"the labels of {name!r} for the {chain[-1]} {cell[-1]!r} are a list of at least one"
+        )
+        raise document.error(f"{message}; write {some}", *key)
     return _once(document, [str(label) for label in found], *key)
 
 
@@ -91,7 +95,8 @@ def _refuse_others(
     inner: dict[tuple[str, ...], Any] = {(): given}
     for level, dim in enumerate(chain):
         known = dict.fromkeys(cell[: level + 1] for cell in cells)
-        for path, some in [*inner.items()]:
+        inner = {path: some for path, some in inner.items() if isinstance(some, Mapping)}
+        for path, some in inner.items():
             for label in some:
                 if (*path, label) not in known:
                     allowed = [cell[-1] for cell in known if cell[:-1] == path]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.errors import shortened
 from ndmc.label import LabelError, plain_label, unknown_label
+from ndmc.legible import shown
 
 __all__ = ["ByLabelError", "dim_of", "taken"]
 
 #: The key of what labels take that have nothing of their own.
 ELSE = "else"
+
+#: What the rest is called elsewhere.
+_REST = ("default", "other", "others", "otherwise", "rest", "remaining", "all", "*", "_")
 
 
 class ByLabelError(LabelError):
@@ -59,7 +63,18 @@ def dim_of(keys: Iterable[str], among: Sequence[str], dims: Dims) -> str:
     if other := next((d for d in dims.labels if d not in among and wrong in dims.known(d)), ""):
         message = f"{wrong!r} is a label of {other}; here stand those of"
         raise ByLabelError(f"{message} {shortened(among, last=' or ')}", wrong)
-    raise ByLabelError(unknown_label(text, nearest, dims.labels, dims.groups), wrong)
+    message = unknown_label(text, nearest, dims.labels, dims.groups)
+    if hint := _meant(text, dims.known(nearest)):
+        message = f"{nearest} has no label {shown(text)}; {hint}"
+    raise ByLabelError(message, wrong)
+
+
+def _meant(text: str, known: Collection[str]) -> str:
+    """Return what is meant by a key that is no label, where that can be told."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and {*parts} <= {*known}:
+        return "write each label on a line of its own, or name a group of them"
+    return f"all others are called {ELSE!r}" if text.casefold() in _REST else ""
 
 
 def _unknown(keys: Iterable[str], dim: str, dims: Dims) -> list[str]:

@@ -70,8 +70,10 @@ class Composer:
         if name == YEAR:
             return Expression((YEAR,), NONE, "series", positions=self.dims.years, axis=0)
         if name not in self.variables:
-            suggestion = nearest(name, [*self.variables, STEP, YEAR])
-            raise ExpressionError(f"unknown name {name!r}; {suggestion}")
+            hint = nearest(name, [*self.variables, STEP, YEAR])
+            if self.units and self.units.is_unit(name):
+                hint = "a unit stands right behind its number, without blanks: 20 t/yr"
+            raise ExpressionError(f"unknown name {name!r}; {hint}")
         known = self.variables[name]
         return Expression(known.dims, known.dimension, "name", name=name)
 

@@ -137,7 +137,9 @@ def _check_means(
         raise InputError(f"all values of {message} are 0: no shares of anything", where)
     message = f"the means of {message} sum to {found / factor:.6g} {entry.unit}".removesuffix(" 1")
     hint = f"write normalise: {dim} to divide them by their sum"
-    if abs(found / factor - 1) <= _WRITTEN:
+    if factor == 1 and abs(found / 100 - 1) <= _WRITTEN:
+        hint = "write unit: '%' if they are in per cent"
+    elif abs(found / factor - 1) <= _WRITTEN:
         hint = "write unit: '1' if they are shares of 1"
     raise InputError(f"{message}, not to {1 / factor:g}; {hint}", where)
 

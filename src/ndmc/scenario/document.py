@@ -248,7 +248,8 @@ class _Reader:
         from ruamel.yaml.events import AliasEvent, MappingStartEvent, SequenceStartEvent
 
         if isinstance(event, AliasEvent) or event.anchor:
-            message = "anchors and aliases (& and *) are not part of the scenario format"
+            message = "anchors and aliases are not part of the scenario format; a text that begins"
+            message = f"{message} with & or * stands in quotes"
             raise self._refused(event, message)
         if event.tag is not None:
             message = f"the tag {event.tag} is not part of the scenario format"

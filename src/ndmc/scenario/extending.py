@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ndmc.errors import nearest
+from ndmc.errors import closest, nearest
 from ndmc.scenario.document import Document, Entries, parse_document, read_document
 from ndmc.scenario.places import FILE, bundled, find
 
@@ -84,9 +84,12 @@ def base_of(document: Document) -> Path:
 
 
 def _remedy(document: Document, name: Any) -> str:
-    folder = document.path.parent.resolve().parent / f"{name}"
-    if isinstance(name, str) and re.fullmatch(r"\w+", name) and (folder / FILE).is_file():
-        return f"did you mean '../{name}'?"
+    around = document.path.parent.resolve().parent
+    known = {one: one for one in bundled()}
+    known |= {(one := found.parent.name): f"../{one}" for found in around.glob(f"*/{FILE}")}
+    bare = f"{name}".replace("\\", "/").removesuffix(f"/{FILE}").strip("./")
+    if isinstance(name, str) and (close := closest(bare, [*known])):
+        return f"did you mean {known[close]!r}?"
     choices = f"{', '.join(bundled())}, or a folder beside this one: ../NAME"
     return f"write a bundled name, {choices}"
 

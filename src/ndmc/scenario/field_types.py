@@ -29,10 +29,12 @@ Distribution = Literal[
 ]
 
 #: Of a parameter, not of a grade: that of shares which sum to 1 along one of its dims.
-OwnDistribution = Distribution | Literal["dirichlet"]
+OwnDistribution = Literal[Distribution, "dirichlet"]
 
 #: What cells may be that are not given, in the order in which they leave others some to fill.
 FILLING = ("interpolate", "hold", "0")
+
+_CHOICES = "interpolate, hold or 0, or several: [interpolate, hold]"
 
 Convention = Literal["start", "middle", "end", "uniform", "pdf_integer"]
 
@@ -183,14 +185,21 @@ def _declarations(given: Any) -> Any:
     return given
 
 
+def _in_order(words: list[str]) -> str:
+    return f"[{', '.join(word for word in FILLING if word in words)}]"
+
+
 def _missing(given: Any) -> Any:
+    if given == [] or isinstance(given, dict):
+        raise ValueError(f"it is one for all cells; write {_CHOICES}")
     words = [str(one) for one in (given if isinstance(given, list) else [given])]
     for word in words:
         if word not in FILLING:
-            raise ValueError(f"found {word!r}; {nearest(word, FILLING)}")
-    if words != [word for word in FILLING if word in words] or not words:
-        order = ", ".join(word for word in FILLING if word in words) or FILLING[-1]
-        raise ValueError(f"each word fills what the one before it leaves; write [{order}]")
+            several = len(parts := re.findall(r"\w+", word)) > 1 and {*parts} <= {*FILLING}
+            hint = f"write {_in_order(parts)}" if several else nearest(word, FILLING)
+            raise ValueError(f"found {word!r}; {hint}")
+    if (order := _in_order(words)) != f"[{', '.join(words)}]":
+        raise ValueError(f"each word fills what the one before it leaves; write {order}")
     return tuple(words)
 
 

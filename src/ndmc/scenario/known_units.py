@@ -159,7 +159,8 @@ def read_unit(unit: str, declared: Declared = ()) -> tuple[float, dict[str, int]
     if text in ("", "1"):
         return 1.0, {}
     if not _UNIT.fullmatch(text):
-        hint = f"; did you mean {_MEANT[text]!r}?" if text in _MEANT else f"; {_LIKE}"
+        like = "a dollar says whose: USD" if "$" in text else _LIKE
+        hint = f"; did you mean {_MEANT[text]!r}?" if text in _MEANT else f"; {like}"
         raise UnitError(f"cannot read the unit {unit[:_MOST_CHARACTERS]!r}{hint}")
     powers = _product(text)[1]
     known = _known(declared)

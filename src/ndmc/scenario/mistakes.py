@@ -102,6 +102,7 @@ def _explain(
         missing = (
             f"the key {_quoted(whole)} is missing{_choices(model, (*key, mistake['loc'][-1]))}"
         )
+        missing += _like_extended(document, key)
         if key[:1] in document.overrides:
             missing += f"; all of {key[0]!r} is replaced here: set single keys by their path, "
             missing += f"such as {_first_path(document.data, key[:1])}"
@@ -116,11 +117,32 @@ def _explain(
         return document.error(f"{path} has {found}; write {_wanted(model, key, mistake)}", *key)
     if kind == "literal_error":
         message = f"{path} is {_shown(mistake['input'])} but must be {_wanted(model, key, mistake)}"
+        known = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+        if like := closest(str(mistake["input"]), known):
+            message += f"; did you mean {like!r}?"
         return document.error(message, *key)
     found = _found(mistake["input"])
     advice = remedy(mistake["input"]) if kind in ("float_parsing", "int_parsing") else ""
+    advice = _whole_parameter(document, key, mistake["input"]) or advice
     advice = advice or f"write {_wanted(model, key, mistake)}"
     return document.error(f"{path} is {found}; {advice}", *key)
+
+
+def _like_extended(document: Document, key: Key) -> str:
+    """Return which entry of the scenario that is extended may be meant by one that is new."""
+    base = document.base.data.get(str(key[0])) if document.base and len(key) == 2 else None
+    known = [*base] if isinstance(base, dict) and key[1] not in base else []
+    like = closest(str(key[1]), known) if known else ""
+    return f"; did you mean {like!r}, as in what this extends?" if like else ""
+
+
+def _whole_parameter(document: Document, key: Key, given: Any) -> str:
+    """Return how a number is written that stands where a parameter should."""
+    if key[0] != "parameters" or len(key) != 2 or not isinstance(given, str | int | float):
+        return ""
+    if key in document.overrides:
+        return f"set parameters.{key[1]}.value"
+    return f"write {{unit: ..., value: {_shown(given)}}}"
 
 
 def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str:
@@ -131,6 +153,8 @@ def _unknown_key(model: type[BaseModel], key: Key, path: str, given: Any) -> str
         hint = "write decimals with a point, and texts with commas in quotes"
     elif re.search(r"[()=,]", name):
         hint = "put texts with commas in quotes"
+    elif "." in name and "set" in known:
+        hint = "write it below 'set'"
     elif elsewhere := called_here(name, known):
         hint = elsewhere
     elif others and not closest(name, known):
@@ -181,15 +205,16 @@ def _wanted(model: type[BaseModel], key: Key, mistake: ErrorDetails) -> str:
     context = mistake.get("ctx", {})
     expected = str(context.get("expected", "")).replace("'", "")
     wanted = _WANTED.get(kind, "what the format says").format(**{**context, "expected": expected})
+    example = _example(model, key)
     if kind == "string_type" and isinstance(given, bool | int | float):
-        wanted = f"text, in quotes: '{str(given).lower()}'"
+        wanted = f"text{example}" if example else f"text, in quotes: '{str(given).lower()}'"
     if kind == "string_type" and isinstance(given, list | dict):
-        wanted += _example(model, key)
+        wanted = ("keys and what they hold" if " {" in example else wanted) + example
     if kind == "list_type":
         wanted = f"a list, {_as_list(key, given)}"
     if kind in ("dict_type", "model_type") or (kind == "too_short" and given == {}):
         wanted = _keys(model, key, named=kind == "dict_type")
-        if example := _example(model, key):
+        if example:
             wanted = f"keys and what they hold{example}"
     if kind == "less_than" and isinstance(given, int | float) and 1 < given < 100:
         wanted += f", or {given:g} %"

@@ -90,6 +90,8 @@ def remedy(text: str, *, amount: bool = False) -> str:
         return "a number is needed: where none is known, an estimate and how uncertain it is"
     if text.startswith(("#", "=")):
         return "it is a formula of a spreadsheet, or its error; save what it should give"
+    if re.fullmatch(rf"[x*\u00d7]\s*{_NUMERAL}", text):
+        return "changes of numbers stand in variants, or behind --set; write the number itself"
     if fraction := _FRACTION.fullmatch(text):
         return f"write {int(fraction[1]) / int(fraction[2]):.6g}"
     if readings := _readings(text):  # a number that is not finite reads as it stands

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ndmc.dims import Dims
 from ndmc.errors import Mistakes, nearest
 from ndmc.scenario.cell_reader import CellReader
 from ndmc.scenario.coded import Coded
@@ -115,7 +117,7 @@ def _errors(
             message = f"errors along {dim!r}, which is no dim of this parameter"
             raise parameter.error(f"{message}; {nearest(dim, dims)}", "errors", dim)
     found: dict[str, Errors] = {}
-    for dim in dims if grades else ():
+    for dim in sorted(dims, key=lambda dim: dim not in given) if grades else ():
         if dim == own:
             found[dim] = Errors("independent")
             continue
@@ -125,7 +127,7 @@ def _errors(
         except ValueError as wrong:
             owner = parameter.key if dim in given else ("grades", grades[0])
             raise parameter.within.document.error(str(wrong), *owner, "errors", dim) from None
-    return found
+    return {dim: found[dim] for dim in dims if grades}
 
 
 def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
@@ -140,7 +142,9 @@ def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
         chain = every.named([dim])
         if word == "by" and parent.strip() in every.partitions([dim]):
             chain = (parent.strip(), *chain)
-        if word != "by" or parent.strip() not in chain[:-1]:
+        if re.match(r"by\b|by_", text) and not (word == "by" and parent.strip() in chain[:-1]):
+            raise parameter.error(_by_nothing(text, dim, every), "errors", dim)
+        if word != "by":
             found[dim] = text
             continue
         last = chain.index(parent.strip())
@@ -151,6 +155,17 @@ def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
     return found
 
 
+def _by_nothing(text: str, dim: str, dims: Dims) -> str:
+    """Return what is wrong with errors by what the labels of a dim do not belong to."""
+    parent = text.removeprefix("by").strip(" _")
+    message = f"errors along {dim!r} are {text!r}"
+    if parent in dims.groupings.get(dim, ()):
+        message += f", but labels are in several groups of {parent!r} or in none"
+    known = dict.fromkeys([*dims.named([dim])[:-1], *dims.partitions([dim])])
+    choices = [f"by {one}" for one in known]
+    return f"{message}; {nearest(f'by {parent}', choices) if choices else f'choose {CHOICES}'}"
+
+
 def _said_by_grades(parameter: WrittenParameter, dim: str, grades: Sequence[str]) -> str:
     known = parameter.within.file.grades
     said = {grade: (known[grade].errors or {}).get(dim) if grade else None for grade in grades}
@@ -158,7 +173,9 @@ def _said_by_grades(parameter: WrittenParameter, dim: str, grades: Sequence[str]
         silent = next(grade for grade, text in said.items() if text is None)
         owner = f"its grade {silent!r}" if silent else f"parameter {parameter.name!r}"
         message = f"{owner} does not say how errors hang together along {dim!r}; "
-        raise parameter.error(f"{message}add errors: {{{dim}: ...}} with {CHOICES}")
+        above = (one for one in parameter.dims if dim in parameter.within.dims.named([one])[:-1])
+        also = "".join(f" (or {{{one}: by {dim}}}: one error for each {dim})" for one in above)
+        raise parameter.error(f"{message}add errors: {{{dim}: ...}}{also} with {CHOICES}")
     if len(set(said.values())) > 1:
         message = f"the grades of {parameter.name!r} disagree on the errors along {dim!r}: {said}; "
         raise parameter.error(f"{message}say errors: {{{dim}: ...}} for the parameter")

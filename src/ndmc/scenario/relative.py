@@ -12,6 +12,9 @@ from ndmc.scenario.distributions import KEYS
 # No part of a text can be matched in two ways: texts are anyone's.
 _NUMBER = r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
 
+#: Sections of formulas, of which no number can be changed.
+_OF_FORMULAS = ("flows", "stocks", "indicators")
+
 _FACTOR = re.compile(rf"[x*\u00d7]\s*{_NUMBER}")
 
 _SHARE = re.compile(rf"([-+])\s*{_NUMBER}\s*%")
@@ -162,12 +165,23 @@ def read_change_of(
         If it reads like a change of a number, but not in a way that is clear.
     """
     relative = None
+    if isinstance(value, str) and keys[0] in _OF_FORMULAS and _is_no_formula(value):
+        message = f"{value!r} is a change of a number, and {'.'.join(keys)} holds a formula"
+        raise InputError(f"{message}; write all of the new one, or change a parameter in it", where)
     if isinstance(value, str) and is_number(keys):
         try:
             relative = read_relative(value)
         except ValueError as wrong:
             raise InputError(str(wrong), where) from None
     return Change(keys, labels, value, relative, where, by, over)
+
+
+def _is_no_formula(text: str) -> bool:
+    """Whether a text is a change of a number: x2 may be a name."""
+    try:
+        return not text.strip().isidentifier() and read_relative(text) is not None
+    except ValueError:
+        return False
 
 
 def is_number(keys: tuple[str, ...]) -> bool:

@@ -128,7 +128,9 @@ class ParameterEntry(_Entry):
     dims: Annotated[list[str], BeforeValidator(as_it_stands)] = []
     value: Any = Field(None, description="a number, or a mapping of labels to numbers")
     table: str | Annotated[list[TableEntry], Field(min_length=1)] | None = Field(
-        None, description="a CSV file in the scenario's folder, or several, each for its years"
+        None,
+        description="a CSV file in the scenario's folder, or several, each for its years",
+        examples=["sales.csv"],
     )
     column: str | None = Field(None, description="the column that holds the value")
     wide: str | None = Field(None, description="the dim whose labels are columns of the table")
@@ -137,12 +139,16 @@ class ParameterEntry(_Entry):
     )
     grade: str | None = None
     distribution: OwnDistribution | None = None
-    along: str | None = Field(None, description="the dim along which dirichlet shares sum to 1")
+    along: str | None = Field(
+        None, description="the dim along which dirichlet shares sum to 1", examples=["product"]
+    )
     concentration: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="of dirichlet shares: the larger, the nearer draws are to the means"
     )
     normalise: str | None = Field(
-        None, description="the dim along whose labels values are divided by their sum in every draw"
+        None,
+        description="the dim along whose labels values are divided by their sum in every draw",
+        examples=["product"],
     )
     cv: Share | None = None
     sd: Number | None = None

@@ -72,6 +72,8 @@ _HABITS = (
     (r"!(?!=)", "write not for what does not hold"),
     (r";", "write commas between arguments"),
     (r"(?<!\d)\d{1,3}( \d{3})+(?!\d)", "write numbers without separators"),
+    (r"\w\[\s*\w+\s*=", "write at(x, dim=label) for a label"),
+    (r"\d\s*(?:thousand|million|billion|mio|mn|bn)\s+\w", "write 5e6 t/yr for 5 million t/yr"),
     (r"^[^(]*(?<![<>=!])=(?!=)", "write == to compare"),
 )
 

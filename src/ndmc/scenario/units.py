@@ -128,6 +128,14 @@ class UnitSystem:
         """Return the dimension of ``unit``."""
         return _size_and_dimension(unit, self._declared)[1]
 
+    def is_unit(self, text: str) -> bool:
+        """Whether a text is a unit."""
+        try:
+            self.dimension(text)
+        except UnitError:
+            return False
+        return True
+
     def as_read(self, unit: str) -> str:
         """Return a unit and how it is read, for a message.
 

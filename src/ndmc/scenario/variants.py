@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -25,7 +26,10 @@ def named_variants(file: ScenarioFile, text: str, where: str) -> tuple[str, ...]
     names = [text] if text in file.variants else names_in(text)
     for name in names:
         if name not in file.variants:
-            message = f"{file.name} has no variant {name!r}; {nearest(name, file.variants)}"
+            parts = re.split(r"[\s+;&|]+", name)
+            several = len(parts) > 1 and {*parts} <= {*file.variants}
+            hint = f"write {','.join(parts)}" if several else nearest(name, file.variants)
+            message = f"{file.name} has no variant {name!r}; {hint}"
             raise InputError(message, where)
         if names.count(name) > 1:
             raise InputError(f"the variant {name!r} is named twice; leave one out", where)
