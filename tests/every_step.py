@@ -292,6 +292,23 @@ def looped(lifetime="weibull(life, 1.3)", **stock):
     return data
 
 
+def belonging(data):
+    """Return a scenario by k of which each label belongs to another of g, with more formulas."""
+    for one in data["parameters"].values():
+        if "k" in one.get("dims", []):
+            one["errors"]["g"] = "mixed(0.5)"
+            if isinstance(one["value"], dict):
+                one["value"] = {g: {"u": one["value"][k]} for g, k in zip("ab", "uv", strict=True)}
+    data["dims"] = {"g": ["a", "b"], "k": {"of": "g", "labels": {"a": ["u"], "b": ["u"]}}}
+    data["indicators"] |= {
+        "of_g": "sum(held, over=k) * q + at(held, k=u)",
+        "chosen": "where(g == a and year in 2002..2004, held, lag(held) + 5 kt)",
+        "shared": {"value": {"a": "old * q", "b": {"2003": 0, "else": "old - 3 t/yr * q"}}},
+        "part": "ratio(old, sum(old, over=[k, g]), otherwise=q)",
+    }
+    return data
+
+
 SCENARIOS = {
     "ways to draw": ways_to_draw,
     "operations": operations,
@@ -311,7 +328,7 @@ SCENARIOS = {
     "loop, started": lambda: looped(
         "lognormal(life, life / 2)", initial={"value": "before", "age": "stationary"}
     ),
-    "loop, quiet": lambda: looped("weibull(4, 2)"),
+    "loop, quiet": lambda: belonging(looped("weibull(4, 2)")),
 }
 
 

@@ -188,33 +188,52 @@ def imbalance(loaded, values):
 
 # --- hypothesis strategies -----------------------------------------------------------------
 
+#: The dims of what is known by nothing, by g, and by the k that belong to each g.
+_LEVELS = ([], ["g"], ["k"])
+
 
 @st.composite
 def systems(draw):
-    """Return a random acyclic system: every process splits what enters it to later nodes."""
+    """Return a random acyclic system: every process splits what enters it to later nodes.
+
+    What is known by label goes where as much is known, or less. Labels k belong to some of g.
+    """
     count = draw(st.integers(1, 6))
     names = [f"p{n}" for n in range(count)]
+    known = draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    dims = {name: _LEVELS[n] for name, n in zip(names, sorted(known, reverse=True), strict=True)}
     flows, parameters = {}, {}
     for n, name in enumerate(names):
+        own = {"dims": dims[name]}
         sources = draw(st.lists(st.sampled_from(["outside", *names[:n]]), max_size=2, unique=True))
         # Something from outside always enters, so that every process has an inflow.
         for source in {"outside", *sources}:
             label = f"{source}_to_{name}"
             parameter = f"q_{label}"
-            parameters[parameter] = _number(draw, "t/yr", 0.0, 1e6)
-            flows[label] = {"from": source, "to": name, "value": parameter}
+            along = dims.get(source, dims[name])
+            parameters[parameter] = _number(draw, "t/yr", 0.0, 1e6, along)
+            rule = _by_label(draw, f"2 * {parameter}", parameter, along)
+            flows[label] = {"from": source, "to": name, "dims": along, "value": rule}
         later = [*names[n + 1 :], "sink"]
         for target in draw(st.lists(st.sampled_from(later), max_size=2, unique=True)):
             label = f"{name}_share_{target}"
-            parameters[f"s_{label}"] = _number(draw, "1", 0.0, 0.45)
-            flows[label] = {"from": name, "to": target, "share": f"s_{label}"}
-        flows[f"{name}_rest"] = {"from": name, "to": draw(st.sampled_from(later))}
+            parameters[f"s_{label}"] = _number(draw, "1", 0.0, 0.45, dims[name])
+            flows[label] = {"from": name, "to": target, **own, "share": f"s_{label}"}
+        flows[f"{name}_rest"] = {"from": name, "to": draw(st.sampled_from(later)), **own}
     order = draw(st.permutations(sorted(flows)))
     return {
         "format": 1,
         "name": "random",
         "unit": "t",
         "years": "2000..2002",
+        "dims": {
+            "g": ["a", "b"],
+            "k": {
+                "of": "g",
+                "labels": {"a": ["u", "v"], "b": ["u"]},
+                "groupings": {"kind": {"x": ["v"], "y": ["u"]}},
+            },
+        },
         "parameters": parameters,
         "processes": names,
         "flows": {name: flows[name] for name in order},
@@ -227,7 +246,8 @@ def loops(draw, stocks=True):
 
     Each process sends shares of what enters it anywhere, back to itself by way of others too, and
     at least a tenth leaves to the sink. Some are driven by what enters them, some by what is
-    asked of them: there the flow from outside is left open. Dims reach as far as they are known.
+    asked of them: there the flow from outside is left open. Dims reach as far as they are known;
+    each label of k may be that of another one's of g.
     """
     count = draw(st.integers(2, 4))
     names = [f"p{n}" for n in range(count)]
@@ -236,7 +256,9 @@ def loops(draw, stocks=True):
     parameters = {
         "path": {"unit": "1", "dims": ["year"], "value": path, "distribution": "constant"}
     }
-    dimmed = {name: draw(st.booleans()) for name in names}
+    belong = draw(st.booleans())
+    levels = [0, 1, 2] if belong else [0, 2]
+    known = {name: draw(st.sampled_from(levels)) for name in names}
     asked = {name: draw(st.booleans()) for name in names}
     flows = {}
 
@@ -245,18 +267,20 @@ def loops(draw, stocks=True):
         if kind:
             low, high = rule[kind]
             name = f"{kind[0]}_{label}"
-            parameters[name] = _looped_number(draw, kind, low, high, dims)
-            rule = {kind: f"{name} * path" if kind == "value" else name}
-        flows[label] = {"from": source, "to": target, "dims": ["k"] if dims else [], **rule}
+            parameters[name] = _looped_number(draw, kind, low, high, dims, belong)
+            key = "a" if belong else "u"
+            text = _by_label(draw, f"{name} * path", f"path * {name}", dims, key)
+            rule = {kind: text if kind == "value" else name}
+        flows[label] = {"from": source, "to": target, "dims": dims, **rule}
 
     for name in names:
-        wide = dimmed[name]
+        wide = _LEVELS[known[name]]
         feed = {} if asked[name] else {"value": (1.0, 1e3)}
         add(f"feed_{name}", "outside", name, wide, **feed)
         if asked[name]:
             add(f"order_{name}", name, "sink", wide, value=(1.0, 1e3))
         # What is known by k may go where only the sum is known, but not the other way.
-        others = [n for n in names if n != name and (wide or not dimmed[n])]
+        others = [n for n in names if n != name and known[n] <= known[name]]
         chosen = draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if others else []
         for other in chosen:
             add(f"{name}_to_{other}", name, other, wide, share=(0.0, 0.35))
@@ -269,7 +293,7 @@ def loops(draw, stocks=True):
     for name in draw(st.lists(st.sampled_from(free), max_size=2, unique=True)) if free else []:
         held[f"stock_{name}"] = {
             "process": name,
-            "dims": ["k"] if dimmed[name] else [],
+            "dims": _LEVELS[known[name]],
             "lifetime": f"weibull(life_{name}, {draw(st.sampled_from([0.7, 2.5]))})",
             "inflow_at": draw(st.sampled_from(["start", "middle", "end", "uniform"])),
         }
@@ -285,7 +309,9 @@ def loops(draw, stocks=True):
         "name": "random",
         "unit": "t",
         "years": "2000..2005",
-        "dims": {"k": ["u", "v"]},
+        "dims": {"g": ["a", "b"], "k": {"of": "g", "labels": {"a": ["u"], "b": ["u"]}}}
+        if belong
+        else {"k": ["u", "v"]},
         "parameters": parameters,
         "processes": draw(st.permutations(names)),
         "flows": {name: flows[name] for name in order},
@@ -293,15 +319,22 @@ def loops(draw, stocks=True):
     }
 
 
-def _looped_number(draw, kind, low, high, dims):
+def _looped_number(draw, kind, low, high, dims, belong):
     """Return a parameter whose value, or whose draws, lie in a range."""
-    own = {"unit": "t/yr" if kind == "value" else "1", "dims": ["k"] if dims else []}
+    own = {"unit": "t/yr" if kind == "value" else "1", "dims": dims}
     if draw(st.booleans()):
         spread = {"distribution": "uniform", "low": low, "high": high}
-        return own | spread | ({"errors": {"k": "independent"}} if dims else {})
+        errors = "by g" if belong and dims == ["k"] else "independent"
+        return own | spread | ({"errors": dict.fromkeys(dims, errors)})
     numbers = _between(low, high)
-    value = {"u": draw(numbers), "v": draw(numbers)} if dims else draw(numbers)
+    labels = ("a", "b") if belong else ("u", "v")
+    value = {label: draw(numbers) for label in labels} if dims else draw(numbers)
     return own | {"value": value, "distribution": "constant"}
+
+
+def _by_label(draw, one, other, dims, key="a"):
+    """Return a formula: the first, or that for a label and another for all others."""
+    return {key: one, "else": other} if dims and draw(st.booleans()) else one
 
 
 def _between(low, high):
@@ -309,10 +342,24 @@ def _between(low, high):
     return st.floats(low, high).map(lambda x: x if abs(x) > 1e-100 else 0.0)
 
 
-def _number(draw, unit, low, high):
-    value = draw(_between(low, high))
-    spread = draw(st.sampled_from([0.0, 0.02]))
-    return {"unit": unit, "value": value, "distribution": "normal", "cv": spread}
+def _number(draw, unit, low, high, dims):
+    """Return a parameter whose values are for labels, for what these belong to or for groups."""
+    one, other = draw(_between(low, high)), draw(_between(low, high))
+    spread = {"distribution": "normal", "cv": draw(st.sampled_from([0.0, 0.02]))}
+    own = {"unit": unit, "dims": dims, **spread}
+    if not dims:
+        return own | {"value": one}
+    ways = [{"value": one}, {"value": {"a": one, "else": other}}]
+    ways += [
+        {"value": {"b": one}, "missing": 0},
+        {"value": {"a": {"value": one, "cv": 0.1}, "b": 0}},
+    ]
+    if dims == ["k"]:
+        ways.append({"value": {"x": one, "y": other}})
+        ways.append({"value": {"a": {"v": one, "else": 0}, "b": other}})
+    errors = draw(st.sampled_from(["independent", "mixed(0.3)", "by g"][: 1 + 2 * ("k" in dims)]))
+    above = {"g": "independent"} if dims == ["k"] and errors != "by g" else {}
+    return own | draw(st.sampled_from(ways)) | {"errors": {dims[0]: errors, **above}}
 
 
 _LEAVES = ("a", "b", "c", "d")

@@ -90,6 +90,8 @@ def numbers_of(data, values):
         text = flow.get("value", flow.get("share"))
         if text is None:
             continue
+        if isinstance(text, dict):  # by label: the same in another order
+            text = text["else"]
         total = np.ones((1, 1, 1))
         for factor in str(text).split("*"):
             factor = factor.strip()
