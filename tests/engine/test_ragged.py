@@ -113,6 +113,12 @@ def test_errors_may_hang_together_by_what_labels_belong_to():
         for errors in ({"metal": "independent", "use": "shared"}, {"use": "by metal"})
     )
     np.testing.assert_array_equal(alone, said)
+    graded = ragged() | {"grades": {"lives": {"errors": {"use": "by metal"}}}}
+    graded["grades"]["lives"] |= {"distribution": "lognormal", "cv": 0.1}
+    graded["parameters"]["life"] |= {"grade": "lives", "errors": {}}
+    np.testing.assert_array_equal(evaluated(graded)[1]["in_use"], said)
+    graded["parameters"]["life"]["errors"] = {"metal": "independent", "use": "shared"}
+    np.testing.assert_array_equal(evaluated(graded)[1]["in_use"], said)
     with pytest.raises(ndmc.InputError, match="errors along 'use' 'by metal' say those along"):
         scenario(ragged(use="by metal", metal="shared"))
     with pytest.raises(ndmc.InputError, match="errors along 'use' are 'by product'; choose"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +105,7 @@ def _errors(
 ) -> dict[str, Errors]:
     """Return how errors hang together along each dim, of a parameter with uncertain grades."""
     grades = sorted(grades)
-    given = _by_parents(parameter)
+    given = _by_parents(parameter, grades)
     dims = parameter.within.dims.named(parameter.dims)
     dims = (*dims, *(one for one in given if one in parameter.within.dims.partitions(dims)))
     own = composition.dim if composition and composition.shares else None
@@ -130,12 +130,13 @@ def _errors(
     return {dim: found[dim] for dim in dims if grades}
 
 
-def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
+def _by_parents(parameter: WrittenParameter, grades: Sequence[str]) -> dict[str, str]:
     """Return what the parameter says of errors along dims: ``by metal`` is one for each metal.
 
-    It serves all labels that belong to that.
+    It serves all labels that belong to that. Grades may say that, too.
     """
-    given, found = parameter.entry.errors or {}, dict[str, str]()
+    own, found = parameter.entry.errors or {}, dict[str, str]()
+    given = {**_by_grades(parameter, grades, own), **own}
     for dim, text in given.items():
         word, _, parent = text.partition(" ")
         every = parameter.within.dims
@@ -152,6 +153,19 @@ def _by_parents(parameter: WrittenParameter) -> dict[str, str]:
             message = f"errors along {dim!r} {text!r} say those along {twice[0]!r}, too; keep one"
             raise parameter.error(message, "errors", dim)
         found |= {one: "shared" if at > last else "independent" for at, one in enumerate(chain)}
+    return found
+
+
+def _by_grades(
+    parameter: WrittenParameter, grades: Sequence[str], own: Container[str]
+) -> dict[str, str]:
+    """Return along which dims grades say errors ``by`` others, where the parameter is silent."""
+    known, found = parameter.within.file.grades, dict[str, str]()
+    for dim in parameter.dims:
+        said = {(known[grade].errors or {}).get(dim, "") if grade else "" for grade in grades}
+        silent = not any(one in own for one in parameter.within.dims.named([dim]))
+        if silent and len(said) == 1 and (text := said.pop()).startswith("by "):
+            found[dim] = text
     return found
 
 
