@@ -694,7 +694,7 @@ SET = [
         "parameters.m_in.value.N d=1",
         "element has no label 'N d' (blanks count); did you mean 'Nd'?",
     ),
-    ("m_in [element=Nd]=1", "--set m_in [element: no parameter 'm_in [element'"),
+    ("m_in [element=N d]=1", "--set m_in [element=N d]=1: element has no label"),
     ("m_in={Nd: 1}", "no value for element=Dy"),
 ]
 

@@ -12,7 +12,7 @@ from measured import market, product
 from ndmc.errors import InputError
 from ndmc.scenario.load import load
 
-DRAWS = 20_000
+DRAWS = 12_000
 PLAIN = ["--seed", 3, "--dtype", "float64"]
 
 
@@ -80,8 +80,8 @@ def test_killed_and_raised_a_run_is_the_same(whole, tmp_path):
     folder, contents_of_whole, _ = whole
     out = tmp_path / "run.zarr"
     begin = ["run", folder, "--block", 1024, *PLAIN, "--out", out, "-n"]
-    killed(*begin, 9000, when=lambda: len(entries(out)) >= 2)
-    finishes(*begin, 9000)
+    killed(*begin, 5000, when=lambda: len(entries(out)) >= 2)
+    finishes(*begin, 5000)
     done_here(*begin, DRAWS)
     assert_identical(out, contents_of_whole)
 

@@ -216,9 +216,12 @@ def test_a_store_of_an_older_version_is_read(tmp_path):
         assert ndmc.verify(out) == []
     assert (xr.open_zarr(out).attrs["changes"], ndmc.open(out).attrs["changes"]) == ({}, "{}")
     ndmc.open(out).to_netcdf(tmp_path / "older.nc", engine="scipy")
+    # The text as it was: a run goes on with the same, to its comments.
+    starter = shutil.copytree(ndmc.load("starter").folder, tmp_path / "starter")
+    (starter / "scenario.yaml").write_text(open_store(out).attrs["scenario_text"], "utf-8")
     for draws in (40, 80):
         whole = tmp_path / f"{draws}.zarr"
         for store in (out, whole):
-            ndmc.run("starter", draws, out=store, **options)
+            ndmc.run(starter, draws, out=store, **options)
         assert same(out, whole)
     assert "files" in open_store(out).attrs
