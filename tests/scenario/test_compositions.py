@@ -112,6 +112,14 @@ def test_a_label_more_leaves_the_others_draws():
     assert_allclose(few[1] / few[0], many[0] / many[2], rtol=1e-13)
 
 
+def test_the_sum_is_over_all_groups_of_a_grouping():
+    """Not within each group, though every label is in just one."""
+    plain, grouped = dirichlet(), dirichlet()
+    kind = {"first": ["a", "b"], "last": ["c", "d"]}
+    grouped["dims"]["k"] = {"labels": [*MEANS], "groupings": {"kind": kind}}
+    assert_array_equal(drawn(grouped, range(50)), drawn(plain, range(50)))
+
+
 def test_draws_depend_on_their_number_alone():
     """Any cut of the draws is the uncut answer."""
     data = dirichlet()
