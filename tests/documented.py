@@ -54,5 +54,5 @@ def executed(text):
     """Return what a block of Python prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        exec(text, {})  # noqa: S102 - a block of our own documents
+        exec(text, {})
     return out.getvalue().splitlines()
