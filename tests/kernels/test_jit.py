@@ -196,6 +196,7 @@ def test_a_damaged_cache_does_no_harm(tmp_path):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 registers")
+@pytest.mark.torture
 @pytest.mark.parametrize(
     "kernel",
     [

@@ -60,6 +60,7 @@ def start(tmp_path):
         process.communicate()
 
 
+@pytest.mark.torture
 def test_parts_at_once_make_one_run(start, expected, tmp_path):
     """Parts that run at once leave the store of one run, and one of them or more shows it."""
     found = [ended(one) for one in [start("--part", which) for which in reversed(PARTS)]]
@@ -165,6 +166,7 @@ def test_finish_says_what_is_missing_and_merges_what_is_there(cli, start, expect
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+@pytest.mark.torture
 def test_a_whole_run_and_parts_exclude_each_other(start, tmp_path):
     """While parts run a whole run is refused, and parts while a whole run does."""
     for running, other in ((["--part", "1/3"], []), ([], ["--part", "2/3"])):

@@ -47,6 +47,7 @@ def is_call(frame, event, name):
     return event == "call" and frame.f_code.co_name == name
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("system", LINEAR.values(), ids=LINEAR)
 def test_twice_the_flows_take_twice_the_work(system):
     """Counted in calls of functions, whatever else the machine does."""
