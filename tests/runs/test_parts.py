@@ -212,8 +212,9 @@ def test_a_damaged_ledger_is_computed_anew_by_its_part(expected, tmp_path):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("keep", ["in_use,recycled_share", "none"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("seed", "keep"), [(1, "in_use,recycled_share"), (2, "none"), (3, "in_use,recycled_share")]
+)
 def test_parts_killed_at_random_make_one_run(start, seed, keep, cli, expected, tmp_path):
     """Parts at once, each killed at random moments and repeated, leave the store of one run."""
     chance = random.Random(seed)

@@ -372,6 +372,7 @@ def test_a_block_that_raises_is_named_and_all_others_are_there(
     assert_identical(tmp_path / "run.zarr", expected)
 
 
+@pytest.mark.torture
 def test_another_version_is_refused(cli, dask, order, tmp_path):
     """A worker of another version is refused with both, before anything is written."""
     path = preload(tmp_path, OTHER_VERSION)

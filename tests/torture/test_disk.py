@@ -251,6 +251,7 @@ def test_a_folder_whose_permission_is_lost(tmp_path, whole):
 # --- clocks ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("year", [pytest.param(1970, marks=pytest.mark.torture), 2100])
 def test_times_of_files_mean_nothing(tmp_path, whole, year):
     """A run goes on the same whatever the times of its files say, and whatever the clock says."""
@@ -278,6 +279,7 @@ def shifted(year):
 # --- two at once ----------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_two_runs_on_one_store(tmp_path, whole):
     """The second of two runs on one store says so and ends; the first finishes untouched."""
     out = tmp_path / "run.zarr"

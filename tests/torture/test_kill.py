@@ -32,6 +32,7 @@ STORED = ["run", "starter", "-n", 60_000, "--keep", "in_use,content", *SEED]
 # --- killed ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_a_run_killed_three_times_loses_and_repeats_nothing(tmp_path, undisturbed):
     """Killed while blocks are written and resumed, a run ends in an undisturbed one's store."""
     whole, _ = undisturbed(SHORT)
