@@ -227,3 +227,32 @@ def test_labels_may_belong_to_what_belongs_to_others():
     assert found["kinds"].ravel().tolist() == [7, 8]
     assert found["all"].ravel().tolist() == [15]
     np.testing.assert_array_equal(found["share"].ravel(), np.array([1, 2, 4, 8]) / [7, 7, 7, 8])
+
+
+def test_labels_of_two_dims_may_belong_to_others():
+    """A flow by use and town balances with one by metal and country."""
+    uses, towns = {"a": ["x", "y"], "b": ["x"]}, {"p": ["r"], "q": ["r", "s"]}
+    value = {"a": {"x": 1, "y": 10}, "b": {"x": 100}}
+    factor = {"p": {"r": 1}, "q": {"r": 2, "s": 3}}
+    known = {"unit": "1", "distribution": "constant"}
+    data = ragged() | {
+        "dims": {
+            "m": [*uses],
+            "u": {"of": "m", "labels": uses},
+            "c": [*towns],
+            "t": {"of": "c", "labels": towns},
+        },
+        "parameters": {
+            "v": known | {"unit": "t/yr", "dims": ["u"], "value": value},
+            "w": known | {"dims": ["t"], "value": factor},
+        },
+        "processes": ["k"],
+        "flows": {
+            "into": {"from": "o", "to": "k", "dims": ["u", "t"], "value": "v * w"},
+            "out": {"from": "k", "to": "z", "dims": ["m", "c"]},
+        },
+        "stocks": {},
+        "indicators": {},
+    }
+    _, found = evaluated(data, draws=1)
+    np.testing.assert_array_equal(found["out"][..., 0, 0], [[11, 55], [100, 500]])

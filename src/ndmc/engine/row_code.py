@@ -84,6 +84,10 @@ class Other:
 Call = Arithmetic | Lives | Fed | Loop | Other
 
 
+#: Labels along some axes; all along the others.
+Where = tuple[tuple[int, list[int]], ...]
+
+
 @dataclass(frozen=True)
 class RowCode:
     """A plan as row code.
@@ -206,23 +210,23 @@ class _RowCompiler(Writer[Call]):
         total = room(self.shape(wants))
         if sign < 0:
             self.do("negative", total, first)
-        elif others[0][1] is ...:
+        elif not others[0][1]:
             (sign, _, second), *others = others
             self.do("add" if sign > 0 else "subtract", total, first, second)
         else:
             self.do("copy", total, first)
         for sign, where, rows in others:
-            self.do("gain" if sign > 0 else "lose", total[where], rows)
+            self.do("gain" if sign > 0 else "lose", within(total, where), rows)
         return total
 
     def _summands(
         self, places: Places, has: tuple[str, ...], wants: tuple[str, ...]
-    ) -> Iterator[tuple[Any, Places]]:
+    ) -> Iterator[tuple[Where, Places]]:
         """Yield rows that are added up over what is not wanted, and where: the first everywhere."""
         extra = next((at for at, dim in enumerate(has) if dim not in wants), None)
         if extra is None:
             order = sorted(range(len(has)), key=lambda at: wants.index(has[at]))
-            yield ..., places.transpose(order)
+            yield (), places.transpose(order)
             return
         dim, rest = has[extra], (*has[:extra], *has[extra + 1 :])
         parent = next((one for one in wants if one in self.dims.belongs.get(dim, ())), "")
@@ -232,12 +236,11 @@ class _RowCompiler(Writer[Call]):
                 yield from self._summands(along, rest, wants)
             return
         along = np.moveaxis(places, extra, 0)
+        axis, size = wants.index(parent), len(self.dims.labels[parent])
         for labels, at in by_turn(self.dims.members(dim, parent)):
+            here = () if len(labels) == size else ((axis, labels),)
             for where, rows in self._summands(along[at], (parent, *rest), wants):
-                assert where is ..., "a sum over two dims that belong to others"
-                axis = wants.index(parent)
-                here = (slice(None),) * axis + (labels,)
-                yield (... if len(labels) == len(self.dims.labels[parent]) else here), rows
+                yield (*here, *where), rows
 
     def _share(self, step: Share) -> Places:
         # All shares of a process have the same terms: of 600 out of 600, added up for each, a check
@@ -370,7 +373,7 @@ class _RowCompiler(Writer[Call]):
             for where, held in self._summands(stock, account.stock_dims, wants):
                 summands += [(-1.0, where, held), (1.0, where, self._year_before(held))]
         for sign, where, rows in summands:
-            self.do("gain" if sign > 0 else "lose", net[where], rows)
+            self.do("gain" if sign > 0 else "lose", within(net, where), rows)
         if account.before is not None:
             self._add_before(net, account.before, account.stock_dims[:-1], account.dims[:-1])
         return net
@@ -385,7 +388,14 @@ class _RowCompiler(Writer[Call]):
         """Add the stock before the first year to the net of that year."""
         value = self.spread(self.expressions.rows(before, self.scratch), before.dims, cells)
         for where, rows in self._summands(value, cells, wants):
-            self.do("gain", net[..., 0][where], rows)
+            self.do("gain", within(net[..., 0], where), rows)
+
+
+def within(places: Places, where: Where) -> Places:
+    """Return the rows at some labels along axes."""
+    for axis, labels in where:
+        places = places.take(labels, axis=axis)
+    return places
 
 
 def is_fed(step: Cohort) -> bool:
