@@ -343,6 +343,25 @@ def test_interrupted_run_says_how_to_go_on(scenario, cli, tmp_path):
     assert cli(*asked).code == 0
 
 
+def test_a_second_signal_while_a_stopped_command_ends_changes_nothing():
+    """Two at once, as batch systems send them, leave the one line of the first."""
+    code = """
+import os, signal
+from ndmc.cli import app
+ignore = app.ignore_signals
+def again():
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    ignore()
+def stop():
+    signal.raise_signal(signal.SIGINT)
+app._check_folder, app.ignore_signals = stop, again
+app.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: stopped\n")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -14,7 +14,7 @@ from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema, show
 from ndmc.cli.sensitivity import sensitivity
-from ndmc.cli.signals import ignore_signals, interrupt_by_signals
+from ndmc.cli.signals import ignore_signals, interruptible
 from ndmc.cli.store import info, percentiles, validate
 from ndmc.cli.warned import warnings_printed
 from ndmc.errors import InputError, RunError, readable
@@ -70,10 +70,7 @@ def main() -> None:
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:
-        interrupt_by_signals()
-        _check_folder()
-        code = app(prog_name="ndmc", standalone_mode=False)
-        sys.stdout.flush()
+        code = interruptible(_command)
     except _UsageError as wrong:
         _quit_usage(wrong)
     except InputError as wrong:
@@ -94,6 +91,14 @@ def main() -> None:
             _quit(1, stopped())
         ignore_signals()
         sys.exit(code)
+
+
+def _command() -> int:
+    """Run what the command line says, and return its exit code."""
+    _check_folder()
+    code: int = app(prog_name="ndmc", standalone_mode=False)
+    sys.stdout.flush()
+    return code
 
 
 def _open_closed_streams() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 _A_LITTLE = 0.05  # seconds, in which a callback ends
@@ -21,12 +23,13 @@ class _Interrupted(KeyboardInterrupt):
     """
 
 
-def interrupt_by_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the command, unless they are ignored."""
+def interruptible(command: Callable[[], int]) -> int:
+    """Run a command that Ctrl-C and SIGTERM end, unless they are ignored; return what it does."""
     sys.unraisablehook = _interrupt_again
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
             signal.signal(number, _interrupt)
+    return command()
 
 
 def ignore_signals() -> None:
@@ -35,11 +38,23 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it."""
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does; once by SIGTERM, which batch systems send to a job and to all in it.
+
+    Raised where nothing catches it any more, a second signal ended a stopped command by a
+    traceback, once in some hundred that were sent two at once.
+    """
     if number == signal.SIGTERM:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Interrupted
+    if interruptible.__code__ in _codes(frame):
+        raise _Interrupted
+
+
+def _codes(frame: FrameType | None) -> Iterator[object]:
+    """Return what runs, from the innermost call to the outermost."""
+    while frame:
+        yield frame.f_code
+        frame = frame.f_back
 
 
 def _interrupt_again(lost: Any) -> None:
