@@ -362,6 +362,23 @@ app.main()
     assert (done.returncode, done.stderr) == (1, "error: stopped\n")
 
 
+def test_a_signal_within_what_others_call_back_stops_the_command():
+    """They have errors of their own for what is raised there."""
+    code = """
+import signal
+from ndmc.cli import app
+def stop():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException as interrupted:
+        raise ValueError(str(interrupted)) from None
+app._check_folder = stop
+app.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: stopped\n")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -15,6 +15,10 @@ _A_LITTLE = 0.05  # seconds, in which a callback ends
 _TIMER = [signal.SIGALRM] if hasattr(signal, "setitimer") else []
 
 
+#: Signals that have ended the command.
+_came: list[int] = []
+
+
 class _Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM.
 
@@ -29,7 +33,12 @@ def interruptible(command: Callable[[], int]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a shell
             signal.signal(number, _interrupt)
-    return command()
+    try:
+        return command()
+    except Exception:
+        if _came:  # within what others call back, as pydantic does: they have errors of their own
+            raise _Interrupted from None
+        raise
 
 
 def ignore_signals() -> None:
@@ -47,6 +56,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGTERM:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if interruptible.__code__ in _codes(frame):
+        _came.append(number)
         raise _Interrupted
 
 
