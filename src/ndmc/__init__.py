@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ndmc.store.information import info
     from ndmc.store.integrity import verify
     from ndmc.studies.checking import check
+    from ndmc.studies.ensembles import ensemble
     from ndmc.studies.sensitivity import sensitivity
     from ndmc.studies.validation import validate
 
@@ -38,6 +39,7 @@ __all__ = [
     "bundled",
     "check",
     "compile_plan",
+    "ensemble",
     "evaluate",
     "from_flodym",
     "info",
@@ -64,6 +66,7 @@ _HOMES = {
     "bundled": "ndmc.scenario.places",
     "check": "ndmc.studies.checking",
     "compile_plan": "ndmc.model",
+    "ensemble": "ndmc.studies.ensembles",
     "evaluate": "ndmc.engine.evaluation",
     "from_flodym": "ndmc.scenario.flodym.writer",
     "info": "ndmc.store.information",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.given import as_names, wrong
 from ndmc.option import as_size
+from ndmc.plan.compared import Measured, measured, measures_of, wanted_of
 from ndmc.plan.compiler import build_plan
 from ndmc.plan.memory import Memory
 from ndmc.plan.steps import Plan
+from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 
-__all__ = ["compile_plan"]
+__all__ = ["compared_outputs", "compile_plan", "output_names"]
 
 
 def compile_plan(
@@ -63,9 +66,23 @@ def compile_plan(
     keep = None if keep is None else as_names(keep, "keep")
     _check_pairs(quantities)
     room = Memory(None if memory is None else as_size(memory, "memory"))
+    if scenario.ensemble is not None:
+        return _joint(scenario, keep, whole=whole, memory=room)
+    return _alone(scenario, keep, quantities, whole=whole, memory=room)
+
+
+def _alone(
+    scenario: Scenario,
+    keep: Iterable[str] | None,
+    quantities: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    whole: bool,
+    memory: Memory,
+) -> Plan:
+    """Compile a scenario that is no ensemble."""
     entry = scenario.file.reconcile
     if entry is None or entry.draws == "as_drawn":
-        return build_plan(scenario, keep, quantities, whole=whole, memory=room)
+        return build_plan(scenario, keep, quantities, whole=whole, memory=memory)
     from ndmc.reconciliation.conditioning import conditioned
     from ndmc.reconciliation.estimates import reconcile_scenario
 
@@ -76,8 +93,79 @@ def compile_plan(
         quantities,
         whole=whole,
         conditioning=lambda: conditioned(reconcile_scenario(scenario), method),
-        memory=room,
+        memory=memory,
     )
+
+
+def _joint(scenario: Scenario, keep: Iterable[str] | None, *, whole: bool, memory: Memory) -> Plan:
+    """Compile the members of an ensemble, and put their plans together."""
+    from ndmc.plan.joint import joint_plan, member_dims
+
+    assert scenario.ensemble is not None
+    names = tuple(output_names(scenario) if keep is None else keep)
+    found = [measured(name, _computable(scenario)) for name in names]
+    of = [*dict.fromkeys(one.of for one in found if one)]
+    plans = [_alone(one, of, whole=whole, memory=memory) for one in scenario.members]
+    dims = member_dims(scenario.members[0].dims, scenario.ensemble)
+    return joint_plan(plans, dims, wanted_of(scenario.ensemble, names))
+
+
+def output_names(scenario: Scenario) -> tuple[str, ...]:
+    """Return the names of all that a run of a scenario can have percentiles of.
+
+    Those of an ensemble are also what its members are compared by.
+    """
+    if scenario.ensemble is None:
+        return _computed(scenario)
+    return compared_outputs(scenario, _computed(scenario))
+
+
+def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the names of outputs of an ensemble with those of all that compares its members.
+
+    Without any they are those that the ensemble has, the headline of the scenario or all.
+
+    Raises
+    ------
+    InputError
+        For a name that there is not.
+    """
+    ensemble, file = scenario.ensemble, scenario.file
+    assert ensemble is not None
+    asked = [*(outputs or ensemble.outputs or file.headline or ["all"])]
+    asked = [*_computed(scenario)] if asked == ["all"] else asked
+    known = _computable(scenario)
+    with Mistakes() as mistakes:
+        for name in (one for one in asked if one not in known):
+            mistakes.add([InputError(f"nothing is named {name!r}; {nearest(name, known)}", "-v")])
+    plan = _alone(scenario.members[0], asked, whole=False, memory=Memory())
+    wanted = wanted_of(ensemble, ())
+    found = [
+        one
+        for output in plan.outputs
+        for one in measures_of(output, event=output.name in plan.events, wanted=wanted)
+    ]
+    _check_apart(found, known)
+    return tuple(one.name for one in found)
+
+
+def _check_apart(found: Iterable[Measured], known: Container[str]) -> None:
+    """Refuse outputs that have the name of what an ensemble says of others."""
+    for one in found:
+        said = [one.title + suffix for suffix in reserved.OF_ENSEMBLES]
+        for name in (*said, *([one.name] if one.measure else [])):
+            if name in known:
+                message = f"the name {name!r} stands for two things in an ensemble of {one.of!r}"
+                raise InputError(f"{message}; rename the output that is called so", "-v")
+
+
+def _computed(scenario: Scenario) -> tuple[str, ...]:
+    file = scenario.file
+    return (*file.flows, *file.stocks, *file.indicators)
+
+
+def _computable(scenario: Scenario) -> tuple[str, ...]:
+    return (*_computed(scenario), *scenario.parameters)
 
 
 def _check_pairs(quantities: Any) -> None:

@@ -41,11 +41,12 @@ def test_the_documentation_shows_the_dictionary():
 def test_scenarios_are_checked_against_the_dictionary():
     """Every suffix of a variable is among those that names are checked against, and no other.
 
-    Those of a study are checked when there is one.
+    Those of a study and of an ensemble are checked when there is one.
     """
     every = {group: {one.suffix for one in some} - {""} for group, some in VARIABLES.items()}
     of_studies = every.pop(SENSITIVITY)
-    assert set().union(*every.values()) == {*reserved.SUFFIXES, *reserved.OF_SCORES}
+    others = {*reserved.SUFFIXES, *reserved.OF_SCORES, *reserved.OF_ENSEMBLES}
+    assert set().union(*every.values()) == others
     assert of_studies > {reserved.FIRST_ORDER, reserved.TOTAL_ORDER, reserved.FLAG}
 
 

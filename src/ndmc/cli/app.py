@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ndmc.cli.command import Command
+from ndmc.cli.ensemble import ensemble
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema, show
@@ -33,7 +34,7 @@ _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 #: Commands that go on where they were stopped.
-_GO_ON = ("run", "sensitivity", "finish")
+_GO_ON = ("run", "sensitivity", "ensemble", "finish")
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,8 +60,8 @@ def common(
 
 
 for command in (
-    scenarios, show, check, run, sensitivity, finish, job, info, percentiles, validate, reconcile,
-    new, schema,
+    scenarios, show, check, run, sensitivity, ensemble, finish, job, info, percentiles, validate,
+    reconcile, new, schema,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -64,6 +64,8 @@ def csv_option(help: str, flag: str = "--csv") -> Any:  # noqa: A002 - as typer 
 
 
 # --- the options of a run -------------------------------------------------------------------------
+
+O = TypeVar("O", bound=Options)  # noqa: E741 - beside what typing calls so
 
 #: What a command line says of each option of a run, by name.
 Given = Mapping[str, Any]
@@ -131,10 +133,10 @@ def read_options(given: Given) -> tuple[Scenario, Options]:
     return scenario, Options(scenario, values.pop("draws"), out=out, **values)
 
 
-def read_study(given: Given) -> StudyOptions:
-    """Return what is asked for in a sensitivity study."""
-    values = _values(given, StudyOptions)
-    return StudyOptions(values.pop("scenario"), values.pop("draws"), **values)
+def read_given(kind: type[O], given: Given) -> O:
+    """Return what is asked for by a kind of options."""
+    values = _values(given, kind)
+    return kind(values.pop("scenario"), values.pop("draws"), **values)
 
 
 def given_of(kind: type[Options], given: Given, remedy: str) -> Given:

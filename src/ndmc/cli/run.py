@@ -16,9 +16,9 @@ from ndmc.cli.arguments import (
     command_of,
     given_of,
     options_of,
+    read_given,
     read_options,
     read_selection,
-    read_study,
     takes_options,
 )
 from ndmc.errors import InputError
@@ -151,7 +151,7 @@ def _study_in_parts(given: Given) -> tuple[str, Options, list[str]]:
 
     remedy = "leave it out: a sensitivity study stores no draws, and has the usual percentiles"
     given = given_of(StudyOptions, given, remedy)
-    scenario, options = prepared(read_study(given))
+    scenario, options = prepared(read_given(StudyOptions, given))
     command = command_of({**given, "out": options.out}, "sensitivity", StudyOptions)
     return scenario.name, options, command
 

@@ -13,8 +13,8 @@ from ndmc.cli.arguments import (
     SelOption,
     csv_option,
     options_of,
+    read_given,
     read_selection,
-    read_study,
     takes_options,
 )
 from ndmc.errors import InputError
@@ -55,7 +55,7 @@ def sensitivity(
         from ndmc.views.charts import check_file
 
         check_file(Path(picture), "--picture")
-    options = read_study(given)
+    options = read_given(StudyOptions, given)
     store = store_asked(options)
     written = {"--csv": csv, "--picture": picture}
     if linear_asked(options, store):

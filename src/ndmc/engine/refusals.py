@@ -12,6 +12,7 @@ from ndmc.engine.audit import LIMIT, Audit
 from ndmc.engine.evaluation import evaluate_central
 from ndmc.errors import InputError, RunError
 from ndmc.label import pairs
+from ndmc.plan.compared import MEASURES
 from ndmc.plan.findings import Watch
 from ndmc.plan.steps import Plan
 
@@ -82,8 +83,8 @@ def _check_balance(audit: Audit) -> None:
 
 def _check_finite(plan: Plan, name: str, values: npt.NDArray[Any], draws: range) -> None:
     sound = np.isfinite(values)
-    if name in plan.events:  # what never happens is infinite
-        sound |= np.isposinf(values)
+    if name in plan.events:  # what never happens is infinite, and so is what comes before that
+        sound |= np.isinf(values) if plan.output(name).kind in MEASURES else np.isposinf(values)
     if sound.all():
         return
     *cell, draw = np.argwhere(~sound)[0]

@@ -151,6 +151,7 @@ class _RowCompiler(Writer[Call]):
         self.fixed = frozenset(self.names)
         sampling = self._sampling()
         each = self._compiled(self.plan.steps)
+        self._gather()
         observed = (
             [self._observed(one) for one in self.plan.study.observed] if self.plan.study else []
         )
@@ -193,6 +194,13 @@ class _RowCompiler(Writer[Call]):
                 case Cohort() | Profile() | Before():
                     self._other(step)
         return self.taken()
+
+    def _gather(self) -> None:
+        """Note the rows of every member of an ensemble as those of one quantity."""
+        for name, parts in self.plan.gathered.items():
+            shape = self.shape(self.plan.output(name).dims[1:])
+            rows = [np.broadcast_to(self.names[part], shape) for part in parts]
+            self.names[name] = np.stack(rows)
 
     def _sum(self, terms: Sequence[Term], wants: tuple[str, ...], room: Room) -> Places:
         """Add up quantities over the dims that are not wanted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,16 @@ class Sampling:
     sums: tuple[Arithmetic, ...]
 
 
+Key = tuple[Hashable, ...]
+
+
 class Drawn:
     """How parameters are drawn, as far as known."""
 
     def __init__(self, writer: Writer[Any], samplers: Sequence[Sampler]) -> None:
         self.writer = writer
-        self.raw: dict[tuple[str, str], Places] = {}
-        self.fields: dict[str, Places] = {}
+        self.raw: dict[tuple[str, Key], Places] = {}
+        self.fields: dict[Key, Places] = {}
         self.cdf: list[tuple[int, int, int]] = []
         self.groups: list[Group] = []
         self.parts: list[tuple[Places, Places, Integers]] = []
@@ -53,10 +56,10 @@ class Drawn:
         self, kind: str, samplers: Sequence[Sampler]
     ) -> tuple[npt.NDArray[np.uint64], int]:
         """Return all streams of a kind and the first of their rows, which lie together."""
-        found = {one.name: one.streams for s in samplers for one in _needed(kind, s)}
+        found = {_key(one): one.streams for s in samplers for one in _needed(kind, s)}
         first = self.writer.rows
-        for name, streams in found.items():
-            self.raw[kind, name] = self.writer.take((len(streams),))
+        for key, streams in found.items():
+            self.raw[kind, key] = self.writer.take((len(streams),))
         return np.concatenate([np.empty(0, np.uint64), *found.values()]), first
 
     def add(self, sampler: Sampler) -> Places:
@@ -101,7 +104,7 @@ class Drawn:
     def _source(self, sampler: Sampler, *, scored: bool) -> Places:
         """Return the rows of scores or uniforms that the marginals of a parameter are made from."""
         if sampler.direct and not scored:
-            return self.raw["uniforms", sampler.name]
+            return self.raw["uniforms", _key(sampler)]
         scores = self._field(sampler)
         if scored:
             return scores
@@ -112,10 +115,10 @@ class Drawn:
     def _field(self, sampler: Sampler) -> Places:
         """Return the rows of the correlated scores of a parameter."""
         if not sampler.partners:
-            if sampler.name not in self.fields:
-                own = self.raw["normals", sampler.name]
-                self.fields[sampler.name] = self._chained(own, sampler.axes)
-            return self.fields[sampler.name]
+            key = _key(sampler)
+            if key not in self.fields:
+                self.fields[key] = self._chained(self.raw["normals", key], sampler.axes)
+            return self.fields[key]
         writer = self.writer
         parts = [self._field(partner) for partner in sampler.partners]
         total = writer.take(parts[0].shape)
@@ -162,6 +165,11 @@ class Drawn:
         before = target.take(range(size - 1), axis=axis)
         writer.do("fused", rest, own, before, writer.number(rho))
         return target
+
+
+def _key(sampler: Sampler) -> Key:
+    """Return what makes the scores of a parameter: in an ensemble those of several are the same."""
+    return sampler.streams.tobytes(), *sampler.errors.items()
 
 
 def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:

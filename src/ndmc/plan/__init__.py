@@ -4,11 +4,13 @@ A plan is a value: it holds no draw and computes none.
 """
 
 __all__ = [
+    "compared",
     "compiler",
     "description",
     "findings",
     "flows",
     "input_groups",
+    "joint",
     "memory",
     "samplers",
     "splits",

@@ -83,7 +83,7 @@ def build_plan(
     parameters = frozenset(read & set(scenario.parameters))
     drawn = samplers(scenario, parameters, _ranges(names, steps))
     uncertain = {sampler.name for sampler in drawn}
-    fixed, varying = _split(uncertain, steps)
+    fixed, varying = split(uncertain, steps)
     made = {name for step in steps for name in step.targets} | parameters
     watches = [watch for watch in step_watches(names, unordered) if watch.name in made]
     return Plan(
@@ -166,7 +166,7 @@ def _without_idle_parts(step: Step, needed: set[str]) -> Step:
     )
 
 
-def _split(drawn: set[str], steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+def split(drawn: set[str], steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
     """Split steps into those that no draw changes and those that draws do."""
     fixed, varying, uncertain = [], [], set(drawn)
     for step in steps:

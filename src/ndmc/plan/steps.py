@@ -21,6 +21,7 @@ from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
 
 __all__ = [
+    "MEMBER",
     "Account",
     "Balance",
     "Before",
@@ -39,6 +40,10 @@ __all__ = [
     "hidden",
     "one_by_one",
 ]
+
+
+#: The dim of the members of an ensemble.
+MEMBER = "member"
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,17 @@ class Output:
     title: str
     note: str
 
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """The dims over which it has a total: of flows and stocks all but years and members."""
+        others = tuple(dim for dim in self.dims if dim not in ("year", MEMBER))
+        return others if self.kind in ("flow", "stock") else ()
+
+    @property
+    def total_dims(self) -> tuple[str, ...]:
+        """The dims of its total."""
+        return tuple(dim for dim in self.dims if dim not in self.summed)
+
 
 class Conditioning(Protocol):
     """What makes draws of some parameters agree with the equations between them."""
@@ -222,6 +238,7 @@ class Plan:
     ``positive`` names the parameters that must not be drawn at or below zero, ``events`` the
     outputs that may be +inf: a first year that never comes, and what is computed from one.
     ``memory`` is what its rows may take to be compiled; ``study`` what is asked of its inputs.
+    ``gathered`` are outputs of an ensemble, with the quantity of each member.
     """
 
     dims: Dims
@@ -237,6 +254,7 @@ class Plan:
     conditioning: Conditioning | None = None
     memory: Memory = MACHINE
     study: Study | None = None
+    gathered: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         draws = f"{len(self.samplers)} parameters are drawn"

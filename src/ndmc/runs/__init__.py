@@ -5,6 +5,7 @@ Decides what is computed where and when, never what a draw is.
 
 __all__ = [
     "asked",
+    "ensemble_options",
     "first_shares",
     "forecast",
     "jobs",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, Mistakes, nearest
+from ndmc.model import output_names
 from ndmc.plan.input_groups import resolved
 from ndmc.plan.steps import Plan
 from ndmc.runs.fitting import Fit, check_memory, fitted
@@ -164,11 +165,10 @@ def _wanted(scenario: Scenario, options: Options, targets: Sequence[Target]) -> 
 
 def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of what is stored, and of what percentiles are computed of."""
-    file = scenario.file
-    known = [*file.flows, *file.stocks, *file.indicators]
-    kept = _listed(file.keep if options.keep is None else options.keep)
+    known = [*output_names(scenario)]
+    kept = _listed(scenario.file.keep if options.keep is None else options.keep)
     kept = known if kept in (None, ["all"]) else [] if kept == ["none"] else kept
-    wanted = _listed(options.percentiles)
+    wanted = _listed(options.wanted(scenario))
     if wanted is None or wanted == ["all"]:
         wanted = [*known, *(name for name in kept if name not in known)]
     elif wanted in (["kept"], ["none"]):

@@ -20,6 +20,7 @@ from ndmc.runs.executors import Task
 from ndmc.runs.sharing import Measured, Moments, write_shares
 from ndmc.store.brackets import Brackets, Series
 from ndmc.store.bundle import DamagedError
+from ndmc.store.comparisons import comparisons, described
 from ndmc.store.creation import remove_percentiles, write_shapes
 from ndmc.store.description import write_coordinates
 from ndmc.store.keys import (
@@ -36,6 +37,7 @@ from ndmc.store.keys import (
     stage_name,
     state_key,
 )
+from ndmc.store.layout import dims_of
 from ndmc.store.ledger import Entry, Files
 from ndmc.store.merged import Merged, Rows, closest, merge, narrow, summarise_rows
 from ndmc.store.ranks import CONFIDENCE, wanted_ranks
@@ -117,8 +119,8 @@ def _merged(work: Work, brackets: Brackets, files: Files) -> Merged:
     with _damage(work):
         merged = merge(brackets, [work.bundle(key, seal) for key, seal in files.items()])
         for number, one in enumerate(work.layout[0]):
-            wanted = (len(one.above), one.rows.stop - one.rows.start)
-            if one.above and merged.above.get(number, np.empty(0)).shape != wanted:
+            wanted = (len(one.limits), one.rows.stop - one.rows.start)
+            if one.limits and merged.above.get(number, np.empty(0)).shape != wanted:
                 raise DamagedError(f"it does not count what is above the limits of {one.title!r}")
         return merged
 
@@ -183,13 +185,17 @@ def write_percentiles(
             values = getattr(rows[one.sheet], part)[..., one.rows]
             written.describe(one, variable, values, output.unit, output.title)
         if one.above:
-            share = merged.above[number] / merged.draws
+            share = merged.above[number][: len(one.above)] / merged.draws
             written.describe(one, EXCEEDANCE, share, "1", output.title)
             dim = LIMITS.name(one.title)
             written.add(dim, np.array(one.above), (dim,), output.unit, LIMITS.words)
+        if one.compare:
+            counts = merged.above[number][len(one.above) :]
+            for compared, share in comparisons(output.kind, counts, merged.draws):
+                written.describe(one, compared, share, "1", output.title)
     levels = np.array(work.spec.quantiles)
     written.add(QUANTILE, levels, (QUANTILE,), "1", "share of draws below")
-    used = {dim for one in work.layout[0] for dim in one.view.kept}
+    used = dims_of(work.plan.output(name) for name in work.spec.percentiles)
     further = write_coordinates(written, PERCENTILES, work.plan.dims, used)
     groups: Groups = {PERCENTILES: (written, {**further, "count": merged.draws})}
     if work.plan.study:
@@ -214,7 +220,7 @@ def moments_of(work: Work, merged: Merged, rows: Sequence[Rows]) -> Moments:
     }
     for number, one in enumerate(work.layout[0]):
         if one.above:
-            share = merged.above[number] / merged.draws
+            share = merged.above[number][: len(one.above)] / merged.draws
             moments[ABOVE.name(one.title)] = share, np.sqrt(share * (1 - share))
     return moments
 
@@ -246,7 +252,7 @@ class _Percentiles(SmallArrays):
         """Put what is known of the rows of a series, [..., row]."""
         shaped = values.reshape((*values.shape[:-1], *one.view.shape))
         dims, words = variable.dims_of(one.title, one.view.kept), variable.words.format(title)
-        self.add(variable.name(one.title), shaped, dims, unit, words)
+        self.add(variable.name(described(variable, one.title)), shaped, dims, unit, words)
 
 
 def _finish(work: Work, store: Store, groups: Groups, found: dict[str, Any]) -> Store:

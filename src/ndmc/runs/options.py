@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
@@ -207,6 +207,10 @@ class Options(Identity):
     def grouped(self, scenario: "Scenario", plan: "Plan") -> "tuple[InputGroup, ...] | None":
         """Return the groups of inputs of a study; a run has none."""
         return None
+
+    def wanted(self, scenario: "Scenario") -> Iterable[str] | None:
+        """Return the names of what percentiles are computed of; None for all there are."""
+        return self.percentiles
 
     def __post_init__(self) -> None:
         """Take what is given as a run needs it: a None stays one where there may be one."""

@@ -14,8 +14,9 @@ from ndmc.plan.steps import Plan
 from ndmc.plan.study import InputGroup, Observed, Study
 from ndmc.runs.block import Work
 from ndmc.scenario.extending import document_of
-from ndmc.scenario.load import build
+from ndmc.scenario.load import build, with_members
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.keys import ENSEMBLE
 from ndmc.store.opening import open_store, tables_of, texts_of
 from ndmc.store.series import titles_of
 from ndmc.store.spec import Spec
@@ -38,6 +39,8 @@ def scenario_of(store: Store) -> Scenario:
             _put(Path(folder).resolve(), name, text, store.path)
         document = document_of(texts_of(store), Path(folder) / "scenario.yaml")
         scenario = build(document, Path(folder), attrs["variant"], attrs["changes"])
+        if about := attrs.get(ENSEMBLE):
+            scenario = with_members(scenario, about["entry"])
     if scenario.hash != attrs["scenario_hash"]:
         message = "is not a store of ndmc's: its scenario is not the one whose hash it has"
         raise InputError(f"{store.path!r} {message}")

@@ -11,6 +11,8 @@ from ndmc.scenario import reserved
 from ndmc.scenario.document import Document
 from ndmc.scenario.schema import ScenarioFile
 
+__all__ = ["grouped"]
+
 #: Labels by group.
 Groups = dict[str, tuple[str, ...]]
 

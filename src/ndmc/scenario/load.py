@@ -21,6 +21,7 @@ from ndmc.scenario.checks import (
 from ndmc.scenario.columns import check_figures
 from ndmc.scenario.declared_units import read_units
 from ndmc.scenario.document import Document
+from ndmc.scenario.ensembles import Member, read_ensemble
 from ndmc.scenario.extending import read_extended, reread
 from ndmc.scenario.labels import is_year, read_dims
 from ndmc.scenario.mistakes import validate_document
@@ -37,7 +38,7 @@ from ndmc.scenario.unused import warn_of_unused
 from ndmc.scenario.variants import named_variants
 from ndmc.scenario.written import BY_CONFIDENCE, Written
 
-__all__ = ["as_scenario", "build", "load", "load_each", "same_changes", "under"]
+__all__ = ["as_scenario", "build", "load", "load_each", "same_changes", "under", "with_members"]
 
 
 def load(
@@ -45,6 +46,7 @@ def load(
     *,
     variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
+    ensemble: str | bool | Mapping[str, Any] | None = None,
 ) -> Scenario:
     """Read and check a scenario.
 
@@ -61,6 +63,9 @@ def load(
         or texts as the file has them, such as ``"12 %"``. Of numbers of parameters also how they
         change, ``"x1.2"``, ``"+20 %"`` or ``"-5 kt"``, and of single labels:
         ``{"content[product=car year=2022..2030]": "x1.2"}``.
+    ensemble
+        Which of its ensembles to load the members of: a name, True for the only one, or a dict
+        such as ``{"policies": ["base", "less_waste"]}``.
 
     Returns
     -------
@@ -83,7 +88,37 @@ def load(
     >>> load("china_nd").dims.years[:2]
     (2001, 2002)
     """
-    return _whole(next(load_each(source, variant=variant, changes=changes)))
+    found = _whole(next(load_each(source, variant=variant, changes=changes)))
+    return with_members(found, ensemble) if ensemble else found
+
+
+def with_members(scenario: Scenario, asked: str | bool | Mapping[str, Any]) -> Scenario:
+    """Return a scenario with the members of an ensemble, each loaded.
+
+    Raises
+    ------
+    InputError
+        If there is no such ensemble, a member cannot be loaded, or has other dims.
+
+    Examples
+    --------
+    >>> found = with_members(load("starter"), {"policies": ["base", "long_lives"]})
+    >>> [one.label for one in found.ensemble.members], len(found.members)
+    (['base', 'long_lives'], 2)
+    """
+    ensemble = read_ensemble(scenario.document, scenario.file, scenario.folder, asked)
+    members = tuple(_member(scenario, one) for one in ensemble.members)
+    for one, loaded in zip(ensemble.members, members, strict=True):
+        if loaded.dims.labels != members[0].dims.labels:
+            message = f"it changes dims or years, so that it cannot be compared with {members[0]}"
+            raise InputError(message, f"member {one.label!r}")
+    return replace(scenario, ensemble=ensemble, members=members)
+
+
+def _member(scenario: Scenario, member: Member) -> Scenario:
+    changes = {**scenario.changes, **dict(member.levers)}
+    variant = ",".join(filter(None, (scenario.variant, member.variant)))
+    return build(reread(scenario.document), scenario.folder, variant, changes)
 
 
 def _whole(scenario: Scenario) -> Scenario:
@@ -129,6 +164,7 @@ def as_scenario(
     *,
     variant: str | Iterable[str] = "",
     changes: Mapping[str, Any] | None = None,
+    ensemble: str | bool | Mapping[str, Any] | None = None,
 ) -> Scenario:
     """Return a scenario that is loaded already as it is, and load any other.
 
@@ -143,7 +179,7 @@ def as_scenario(
     True
     """
     if not isinstance(source, Scenario):
-        return load(source, variant=variant, changes=changes)
+        return load(source, variant=variant, changes=changes, ensemble=ensemble)
     if variant or changes:
         raise InputError("variant and changes belong to load() when the scenario is loaded already")
     return source

@@ -36,6 +36,13 @@ LINEAR_SHARE, CONTROLLED, FLAG, EFFECT = "_linear_share", "_controlled", "_flag"
 TIED = "_tied"
 OVER_YEARS, OVER_CELLS, RELATIVE, ABOVE = "_over_years", "_over_cells", "_relative", "_above"
 
+#: What an ensemble computes of an output and of its total, under their names and these; it is
+#: checked against the names of its own scenario.
+DIFFERENCE, RATIO, REGRET, CONTRIBUTION = "_difference", "_ratio", "_regret", "_contribution"
+OF_ENSEMBLES = LESS, MORE, TIE, BETTER, NEVER, BY_YEAR = (
+    *("_less", "_more", "_tie", "_better", "_never", "_by_year"),
+)
+
 #: What a linear fit says of an output and of its total.
 FIRST_LINEAR, METHOD, BY_PARAMETER = "_first_linear", "_method", "_by_parameter"
 

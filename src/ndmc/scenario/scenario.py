@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ndmc.dims import Dims
 from ndmc.errors import InputError
 from ndmc.legible import few_lines
 from ndmc.scenario.document import Document
+from ndmc.scenario.ensembles import Ensemble
 from ndmc.scenario.parameters import Parameter
 from ndmc.scenario.published import FigureEntry
 from ndmc.scenario.schema import ScenarioFile
@@ -52,6 +55,8 @@ class Scenario:
     changes: dict[str, str]
     tables: dict[str, str] = field(repr=False)
     mistakes: tuple[InputError, ...] = ()
+    ensemble: Ensemble | None = None
+    members: tuple[Scenario, ...] = ()
     passed_over: int = 0
 
     def __repr__(self) -> str:
@@ -85,7 +90,8 @@ class Scenario:
     def hash(self) -> str:
         """SHA-256 of every text, the variant and the changes."""
         text, *below = self.texts
-        return hash_of(text, self.tables, self.variant, self.changes, below)
+        entry = self.ensemble.entry if self.ensemble else None
+        return hash_of(text, self.tables, self.variant, self.changes, below, entry)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -99,6 +105,7 @@ def hash_of(
     variant: str,
     changes: Mapping[str, str],
     below: Iterable[str] = (),
+    ensemble: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the SHA-256 of every text of a scenario, its variant and changes.
 
@@ -106,4 +113,5 @@ def hash_of(
     """
     parts = [text, *sorted(tables.items()), ("variant", variant), *sorted(changes.items())]
     parts += [("extends", one) for one in below]
+    parts += [] if ensemble is None else [("ensemble", json.dumps(ensemble, sort_keys=True))]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ndmc.scenario.document import as_it_stands
+from ndmc.scenario.ensemble_entry import EnsembleEntry
 from ndmc.scenario.field_types import (
     Along,
     Convention,
@@ -365,6 +366,10 @@ class ScenarioFile(_Entry):
     reconcile: ReconcileEntry | None = None
     sensitivity: SensitivityEntry | None = None
     variants: dict[str, VariantEntry] = {}
+    ensemble: EnsembleEntry | None = Field(
+        None, description="policies in futures that are compared"
+    )
+    ensembles: dict[Name, EnsembleEntry] = Field({}, description="several of them, by name")
     published: Annotated[
         PublishedEntry | None, _short("figures", list, PublishedEntry | list[FigureEntry] | None)
     ] = None

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ndmc.errors import InputError
+from ndmc.plan.compared import Measure
 from ndmc.plan.findings import Kind
 from ndmc.store import belonging
 from ndmc.store.identity import spec_of
@@ -67,7 +68,7 @@ class OutputEntry(_Entry):
     dims: list[Name]
     unit: str
     scale: Number
-    kind: Literal["flow", "stock", "indicator", "parameter"]
+    kind: Literal["flow", "stock", "indicator", "parameter", "event", Measure]
     title: str
     note: str
 
@@ -91,6 +92,16 @@ class Reached(_Entry):
     looks: Draws
     confidence: Share
     draws: Draws
+
+
+class EnsembleEntry(_Entry):
+    """Of which ensemble it is: what was asked for, and what each member is made of."""
+
+    entry: dict[str, Any]
+    parts: Annotated[dict[str, list[str]], Field(min_length=1)]
+    reference: list[Count]
+    goals: dict[Name, str]
+    weights: dict[str, Share]
 
 
 class Attributes(BaseModel):
@@ -132,6 +143,7 @@ class Attributes(BaseModel):
     groupings: dict[Name, dict[Name, dict[str, Annotated[list[str], Field(min_length=1)]]]] = {}
     groups_of_inputs: list[GroupOfInputs] | None = None
     headline: list[str]
+    ensemble: EnsembleEntry | None = None
     outputs: list[OutputEntry]
     watched: list[Watched]
     counted: list[Count]

@@ -17,13 +17,23 @@ __all__ = ["Brackets", "Series", "Sheet", "first_brackets", "open_brackets"]
 
 @dataclass(frozen=True)
 class Series:
-    """A view of an output whose percentiles are wanted, and where its rows are."""
+    """A view of an output whose percentiles are wanted, and where its rows are.
+
+    Draws are counted that are ``above`` limits that are asked for, and above those that say how
+    members of an ensemble ``compare``.
+    """
 
     title: str
     view: View
     sheet: int
     rows: slice
     above: tuple[float, ...] = ()
+    compare: tuple[float, ...] = ()
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """All that draws are counted above."""
+        return self.above + self.compare
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ Documents = dict[str, Document]
 
 
 def summed(output: Output) -> tuple[str, ...]:
-    """Return the dims over which an output has a total: all but the years, of flows and stocks."""
-    others = tuple(dim for dim in output.dims if dim != "year")
-    return others if output.kind in ("flow", "stock") else ()
+    """Return the dims over which an output has a total."""
+    return output.summed
 
 
 def labels_of(group: str, dims: Dims, used: Iterable[str]) -> dict[str, tuple[str, Sequence[Any]]]:

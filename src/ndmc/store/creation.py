@@ -20,6 +20,7 @@ from ndmc.store.description import write_labels
 from ndmc.store.folder import Folder
 from ndmc.store.identity import BEFORE, GROUPS, IDENTITY, identity, version_of
 from ndmc.store.keys import (
+    ENSEMBLE,
     INPUTS,
     LEDGER,
     PERCENTILES,
@@ -193,7 +194,7 @@ def restore(store: Store, scenario: Scenario, plan: Plan) -> Store:
 
 
 def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
-    groups = {dim: named for dim, named in scenario.dims.groups.items() if named}
+    groups = {dim: named for dim, named in plan.dims.groups.items() if named}
     checked = dict.fromkeys(account.process for account in plan.accounts)
     return {
         "ndmc_format": FORMAT,
@@ -211,9 +212,9 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
         "versions": {p: version_of(p) for p in ("numpy", "numba", "scipy", "zarr", "dask")}
         | {"python": platform.python_version()},
         "machine": platform.machine(),
-        "dims": {dim: list(labels) for dim, labels in scenario.dims.labels.items()},
-        **belonging.attributes(scenario.dims),
-        **({"groupings": scenario.dims.groupings} if scenario.dims.groupings else {}),
+        "dims": {dim: list(labels) for dim, labels in plan.dims.labels.items()},
+        **belonging.attributes(plan.dims),
+        **({"groupings": plan.dims.groupings} if plan.dims.groupings else {}),
         "groups": {dim: {g: list(m) for g, m in named.items()} for dim, named in groups.items()},
         "headline": list(scenario.file.headline),
         "outputs": [{**o.__dict__, "dims": list(o.dims)} for o in plan.outputs],
@@ -223,8 +224,25 @@ def _attributes(scenario: Scenario, plan: Plan, spec: Spec) -> dict[str, Any]:
             "checked": [*checked],
             "not_computed": [p for p in scenario.file.processes if p not in checked],
         },
+        **_ensemble(scenario),
         **_texts(scenario),
     }
+
+
+def _ensemble(scenario: Scenario) -> dict[str, Any]:
+    """Return what a store says of the ensemble that it is of; nothing of a run."""
+    ensemble = scenario.ensemble
+    if ensemble is None:
+        return {}
+    parts = [one.parts for one in ensemble.members]
+    found = {
+        "entry": ensemble.entry,
+        "parts": {name: [part[name] for part in parts] for name in parts[0]},
+        "reference": [one.reference for one in ensemble.members],
+        "goals": dict(ensemble.goals),
+        "weights": dict(ensemble.weights),
+    }
+    return {ENSEMBLE: found}
 
 
 def _stages(spec: Spec) -> dict[str, int]:

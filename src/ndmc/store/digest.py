@@ -46,7 +46,7 @@ class Digester:
             for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
         ]
         self._above = [
-            np.zeros((len(one.above), one.rows.stop - one.rows.start), dtype=np.int64)
+            np.zeros((len(one.limits), one.rows.stop - one.rows.start), dtype=np.int64)
             for one in series
         ]
 
@@ -55,7 +55,7 @@ class Digester:
         for digest, values in zip(self._digests, rows, strict=True):
             digest.add(values, self.stop)
         for one, above in zip(self.series, self._above, strict=True):
-            for n, limit in enumerate(one.above):
+            for n, limit in enumerate(one.limits):
                 values = rows[one.sheet][one.rows]
                 above[n] += np.count_nonzero(values > np.float64(limit), axis=-1)
         self.stop += rows[0].shape[1]

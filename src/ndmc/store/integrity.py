@@ -12,7 +12,7 @@ from ndmc.errors import warn
 from ndmc.plan.steps import Plan
 from ndmc.scenario.scenario import Scenario, hash_of
 from ndmc.store.creation import restore
-from ndmc.store.keys import INPUTS, ROOT, document_key, entry_key, stage_of
+from ndmc.store.keys import ENSEMBLE, INPUTS, ROOT, document_key, entry_key, stage_of
 from ndmc.store.layout import array_of
 from ndmc.store.opening import open_store, tables_of, texts_of
 from ndmc.store.store import Store
@@ -102,7 +102,8 @@ def damage_of(store: Store, *, contents: bool = True) -> list[Damage]:
 def _texts(store: Store) -> Iterator[Damage]:
     a = store.attrs
     text, *below = texts_of(store)
-    found = hash_of(text, tables_of(store), a["variant"], a["changes"], below)
+    entry = a[ENSEMBLE]["entry"] if ENSEMBLE in a else None
+    found = hash_of(text, tables_of(store), a["variant"], a["changes"], below, entry)
     if found != a["scenario_hash"]:
         yield Damage("", ROOT, "holds the text of another scenario than the one whose hash it has")
 

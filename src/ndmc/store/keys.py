@@ -24,6 +24,7 @@ from ndmc.errors import RunError
 
 __all__ = [
     "DIGESTS",
+    "ENSEMBLE",
     "PERCENTILES",
     "ROOT",
     "SENSITIVITY",
@@ -46,6 +47,9 @@ ROOT = "zarr.json"
 #: The groups of the Zarr hierarchy; and a folder that is no part of it, with one for digests.
 INPUTS, PARAMETERS, PERCENTILES, TABLES = "inputs", "parameters", "percentiles", "tables"
 SENSITIVITY = "sensitivity"
+
+#: The attribute of a store that says of which ensemble it is.
+ENSEMBLE = "ensemble"
 LEDGER = "ledger"
 DIGESTS = f"{LEDGER}/digests"
 

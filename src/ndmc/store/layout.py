@@ -17,6 +17,7 @@ import numpy as np
 from ndmc.dims import Dims
 from ndmc.errors import InputError
 from ndmc.plan.steps import Output
+from ndmc.store.comparisons import COMPARISONS, EVENT, described
 from ndmc.store.coordinates import (
     Documents,
     further_coordinates,
@@ -36,6 +37,8 @@ from ndmc.store.variables import (
     TOTAL,
 )
 from ndmc.store.zarr_v3 import group_document, output_document, small_document
+
+__all__ = ["dims_of"]
 
 #: What is said of a parameter.
 _OF_PARAMETERS = {"units", "long_name", "comment", "source", "confidence"}
@@ -119,10 +122,10 @@ class Layout:
 
     def coordinates(self, outputs: Iterable[Output]) -> dict[str, str]:
         """Return the attribute that names the labels of some outputs that are no dims."""
-        return further_coordinates(self.dims, _dims_of(outputs))
+        return further_coordinates(self.dims, dims_of(outputs))
 
     def _labels(self, group: str, outputs: Iterable[Output]) -> Documents:
-        return of_labels(labels_of(group, self.dims, _dims_of(outputs)))
+        return of_labels(labels_of(group, self.dims, dims_of(outputs)))
 
     def _percentiles(self, outputs: Iterable[Output]) -> Documents:
         share = "share of draws below"
@@ -145,6 +148,11 @@ class Layout:
         if limits:
             key, dim = percentile_key(LIMITS.name(title)), LIMITS.name(title)
             found[key] = self._numbers((dim,), output.unit, LIMITS.words, limits)
+        if title == output.name:
+            for variable in COMPARISONS.get(output.kind, ()):
+                words, key = variable.words.format(output.title), described(variable, title)
+                about = self._numbers(variable.dims_of(title, dims), "1", words)
+                found[percentile_key(variable.name(key))] = about
         return found
 
     def _numbers(
@@ -156,8 +164,11 @@ class Layout:
         return small_document(shape, float, dims, {"units": unit, "long_name": words})
 
 
-def _dims_of(outputs: Iterable[Output]) -> set[str]:
-    return {dim for output in outputs for dim in output.dims}
+def dims_of(outputs: Iterable[Output]) -> set[str]:
+    """Return the dims of all that is known of some outputs: of events it is known by each year."""
+    known = [*outputs]
+    own = {dim for output in known for dim in output.dims}
+    return own | ({"year"} if any(output.kind == EVENT for output in known) else set())
 
 
 # --- held to what there is ------------------------------------------------------------------------

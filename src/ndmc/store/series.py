@@ -9,6 +9,7 @@ import numpy as np
 
 from ndmc.plan.steps import Plan
 from ndmc.store.brackets import Series, Sheet
+from ndmc.store.comparisons import compared_at
 from ndmc.store.coordinates import summed
 from ndmc.store.spec import Spec
 from ndmc.store.variables import TOTAL
@@ -45,7 +46,8 @@ def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
         limits = tuple(limit for other, limit in spec.exceed if other == title)
         size = int(np.prod(view.shape, dtype=np.int64))
         span = slice(rows[sheet], rows[sheet] + size)
-        found.append(Series(title, view, sheet, span, limits))
+        kind = "" if view.sums else plan.output(view.name).kind
+        found.append(Series(title, view, sheet, span, limits, compared_at(kind, plan.dims)))
         rows[sheet] += size
     sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
     return found, sheets

@@ -30,6 +30,7 @@ _STRUCTURED = (
         "belongs",
         "groups",
         "groupings",
+        "ensemble",
         "groups_of_inputs",
         "headline",
         "outputs",

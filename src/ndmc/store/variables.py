@@ -13,15 +13,18 @@ from ndmc.store.keys import PARAMETERS, PERCENTILES, SENSITIVITY
 
 __all__ = [
     "ABOVE",
+    "BETTER",
     "CONTROLLED",
     "EFFECT",
     "EXCEEDANCE",
     "FLAG",
     "GRADE",
     "INPUT_GROUP",
+    "LESS",
     "LIMITS",
     "LINEAR_SHARE",
     "MEMBERS",
+    "MORE",
     "QUANTILE",
     "SHARES",
     "STATISTICS",
@@ -124,6 +127,18 @@ SHARES = {
     "interaction": (reserved.INTERACTION, "share of variance only together with other groups"),
 }
 
+#: How a member of an ensemble compares with its reference, draw by draw.
+LESS = Variable(reserved.LESS, "{}, share of draws in which it is negative")
+MORE = Variable(reserved.MORE, "{}, share of draws in which it is positive")
+TIE = Variable(reserved.TIE, "{}, share of draws in which it is 0")
+
+#: The same in words of what is wanted of it.
+BETTER = Variable(reserved.BETTER, "{}, share of draws in which it is better than the reference")
+
+#: When an event of an ensemble comes, if it does.
+NEVER = Variable(reserved.NEVER, "{}, share of draws in which it never comes")
+BY_YEAR = Variable(reserved.BY_YEAR, "{}, share of draws in which it has come", ("year", _OWN))
+
 _ENDS = {"value": ("", ""), "low": (reserved.LOW, "lower"), "high": (reserved.HIGH, "upper")}
 
 #: Over which cells variances are added up, by name; relative ones are over the mean squared.
@@ -177,7 +192,10 @@ _POOLED = [share_of(s, end, pool) for pool in POOLS for s in ("first", "total") 
 
 #: All of them, by the group of the store they are in; those in "" in every group with such dims.
 VARIABLES = {
-    PERCENTILES: (*STATISTICS.values(), TOTAL, EXCEEDANCE, LIMITS),
+    PERCENTILES: (
+        *(*STATISTICS.values(), TOTAL, EXCEEDANCE, LIMITS),
+        *(LESS, MORE, TIE, BETTER, NEVER, BY_YEAR),
+    ),
     PARAMETERS: (CENTRAL, *TEXTS.values(), *QUALITY.values()),
     SENSITIVITY: (
         *_SHARED,

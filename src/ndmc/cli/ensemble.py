@@ -1,0 +1,47 @@
+"""The command that compares policies in futures, draw by draw."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ndmc.cli.arguments import Given, csv_option, options_of, read_given, takes_options
+from ndmc.runs.ensemble_options import EnsembleOptions
+
+
+@takes_options(options_of(EnsembleOptions))
+def ensemble(
+    given: Given,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what it would take: disk, memory, time.")
+    ] = False,
+    csv: Annotated[str, csv_option("Also write the table of decisions to this file.")] = "",
+) -> None:
+    """Run policies in futures with the same draws, and say which does better, and how surely.
+
+    Policies and futures are variants of the scenario; what the file says of an ensemble is run if
+    none are named. The same command on the same store goes on where it stopped; with a larger -n it
+    adds draws.
+
+    Example: ndmc ensemble strategic_metals -n 1e5 --out metals.zarr
+    """
+    from ndmc.cli.print_ensemble import print_ensemble
+    from ndmc.cli.print_run import Terminal
+    from ndmc.cli.tables import print_lines, progress_bar
+    from ndmc.runs.forecast import check_disk
+    from ndmc.runs.run import execute, plan_only
+    from ndmc.studies.ensembles import ensemble_store, prepared
+
+    options = read_given(EnsembleOptions, given)
+    store = ensemble_store(options)
+    if store is None:
+        scenario, options = prepared(options)
+        if plan:
+            found = plan_only(options)
+            print_lines(f"{found}")
+            check_disk(found)
+            return
+        with progress_bar(scenario.name) as bar:
+            store = execute(options, Terminal(bar))
+    print_ensemble(store)
