@@ -202,3 +202,9 @@ def read_selection(given: list[str], dims: Dims) -> dict[str, list[str]]:
     except LabelError as wrong:
         raise InputError(str(wrong), "--sel") from None
     return found
+
+
+def picked(given: list[str], dims: Dims) -> dict[str, list[Any]]:
+    """Return the labels that ``--sel`` picks, by dim, as a dataset has them."""
+    chosen = dims.picked(read_selection(given, dims))
+    return {dim: [dims.coordinate(dim)[n] for n in places] for dim, places in chosen.items()}

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ndmc.cli.arguments import Given, csv_option, options_of, read_given, takes_options
+from ndmc.cli.arguments import (
+    Given,
+    SelOption,
+    csv_option,
+    options_of,
+    picked,
+    read_given,
+    read_selection,
+    takes_options,
+)
 from ndmc.runs.ensemble_options import EnsembleOptions
 
 
 @takes_options(options_of(EnsembleOptions))
 def ensemble(
     given: Given,
+    sel: SelOption = [],  # noqa: B006
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what it would take: disk, memory, time.")
     ] = False,
@@ -28,15 +39,17 @@ def ensemble(
     """
     from ndmc.cli.print_ensemble import print_ensemble
     from ndmc.cli.print_run import Terminal
-    from ndmc.cli.tables import print_lines, progress_bar
+    from ndmc.cli.tables import print_lines, progress_bar, write_csv
     from ndmc.runs.forecast import check_disk
     from ndmc.runs.run import execute, plan_only
+    from ndmc.studies.decisions import decisions, rows_of
     from ndmc.studies.ensembles import ensemble_store, prepared
 
     options = read_given(EnsembleOptions, given)
     store = ensemble_store(options)
     if store is None:
         scenario, options = prepared(options)
+        read_selection(sel, scenario.dims)
         if plan:
             found = plan_only(options)
             print_lines(f"{found}")
@@ -44,4 +57,7 @@ def ensemble(
             return
         with progress_bar(scenario.name) as bar:
             store = execute(options, Terminal(bar))
-    print_ensemble(store)
+    decided = [*decisions(store, picked(sel, store.dims))] if store.complete else []
+    print_ensemble(store, decided)
+    if csv:
+        write_csv(Path(csv), rows_of(store, decided))

@@ -13,15 +13,14 @@ from ndmc.cli.arguments import (
     SelOption,
     csv_option,
     options_of,
+    picked,
     read_given,
-    read_selection,
     takes_options,
 )
 from ndmc.errors import InputError
 from ndmc.runs.study_options import StudyOptions
 
 if TYPE_CHECKING:
-    from ndmc.dims import Dims
     from ndmc.scenario.scenario import Scenario
     from ndmc.store.store import Store
     from ndmc.studies.explained import Explained, Picks
@@ -65,10 +64,10 @@ def sensitivity(
         return
     if store is not None:
         _refuse({"--plan": plan}, f"{store.path!r} is computed already; leave it out")
-        _shown(store, options, _labels(sel, store.dims), csv, picture)
+        _shown(store, options, picked(sel, store.dims), csv, picture)
         return
     scenario, options = prepared(options)
-    select = _labels(sel, scenario.dims)
+    select = picked(sel, scenario.dims)
     if options.part:
         _refuse(written, "a part has no shares; leave it out, and ask the finished store for it")
     if plan:
@@ -86,12 +85,6 @@ def _refuse(given: Mapping[str, Any], why: str) -> None:
     for flag, value in given.items():
         if value:
             raise InputError(why, flag)
-
-
-def _labels(sel: list[str], dims: Dims) -> Picks:
-    """Return the labels that are picked, by dim."""
-    picked = dims.picked(read_selection(sel, dims))
-    return {dim: [dims.coordinate(dim)[n] for n in places] for dim, places in picked.items()}
 
 
 def _planned(options: StudyOptions) -> None:
@@ -129,7 +122,7 @@ def _linear(options: StudyOptions, store: Store | None, sel: list[str], csv: str
         scenario = as_scenario(source, variant=variant, changes=changes)
     else:
         scenario = scenario_of(store)
-    select = _labels(sel, scenario.dims)
+    select = picked(sel, scenario.dims)
     shares = fitted(options, store)
     print_linear(shares, headline_of(scenario.file.headline, shares, LINEAR), select)
     if csv:

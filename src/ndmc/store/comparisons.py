@@ -11,7 +11,7 @@ from ndmc.scenario import reserved
 from ndmc.store.variables import BY_YEAR, LESS, MORE, NEVER, TIE, Variable
 from ndmc.typing import Floats, Integers
 
-__all__ = ["comparisons", "described"]
+__all__ = ["EVENT", "comparisons", "described"]
 
 #: Kinds of outputs of which comparisons are counted.
 DIFFERENCE, EVENT = "difference", "event"

@@ -124,17 +124,23 @@ def compared(store: Store) -> xr.Dataset:
 
     if not store.complete:
         return xr.Dataset(attrs={"complete": 0, "title": store.attrs["title"]})
+    about = store.attrs[ENSEMBLE] | {name: store.attrs[name] for name in _OF_STORE}
+    return unfolded(folded(store), about["parts"]).assign_attrs(portable(about))
+
+
+def folded(store: Store) -> xr.Dataset:
+    """Return what is known of the members of an ensemble, along one dim."""
+    import xarray as xr
+
     store.check_files()
     zarr_library()
     with store.damage("percentiles"):
         found: xr.Dataset = xr.open_zarr(
             store.path, group=PERCENTILES, chunks=None, decode_timedelta=False
         )
-    about = store.attrs[ENSEMBLE]
-    for name, goal in about["goals"].items():
+    for name, goal in store.attrs[ENSEMBLE]["goals"].items():
         found = _with_better(found, name, more=GOALS[goal])
-    about |= {name: store.attrs[name] for name in _OF_STORE}
-    return unfolded(found, about["parts"]).assign_attrs(portable(about))
+    return found
 
 
 #: What an ensemble says of the run that it is.

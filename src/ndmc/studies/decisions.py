@@ -1,0 +1,202 @@
+"""What an ensemble says of each policy: the rows of a table that people decide by."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ndmc.plan.steps import MEMBER
+from ndmc.store.comparisons import EVENT
+from ndmc.store.store import Store
+from ndmc.store.variables import QUANTILE, TOTAL
+from ndmc.studies.ensembles import folded
+from ndmc.typing import Floats
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Decision", "OverFutures", "decisions", "over_futures", "rows_of"]
+
+#: Labels by dim.
+Picks = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One cell of one output of a member: what it is, and how it compares with its reference.
+
+    Percentiles are [quantile], those of the difference and of its limits too. A number that there
+    is not is nan: a share that is better where nothing says which way that is.
+    """
+
+    name: str
+    title: str
+    unit: str
+    cell: dict[str, Any]
+    member: dict[str, str]
+    reference: bool
+    event: bool
+    values: Floats
+    mean: float
+    difference: Floats
+    low: Floats
+    high: Floats
+    less: float
+    more: float
+    better: float
+    regret: float
+    never: float
+
+
+def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: B006
+    """Yield what an ensemble says of each output, cell by cell and member by member.
+
+    Of flows and stocks it is the total, of what is yearly the last year, unless labels are picked.
+    """
+    found, about = folded(store), store.attrs["ensemble"]
+    members = [
+        {part: values[at] for part, values in about["parts"].items()}
+        for at in range(found.sizes[MEMBER])
+    ]
+    for name in store.spec.percentiles:
+        output = store.computed[name]
+        if f"{name}_difference" not in found:
+            continue
+        title = name if set(select) & set(output.summed) or not output.summed else TOTAL.name(name)
+        dims = [dim for dim in found[f"{title}_mean"].dims if dim != MEMBER]
+        picked = _picked(found, dims, {"year": [store.dims.years[-1]], **select})
+        for cell in itertools.product(*picked.values()):
+            places = {dim: at for dim, (at, _) in zip(picked, cell, strict=True)}
+            labels = {dim: label for dim, (_, label) in zip(picked, cell, strict=True)}
+            here = found.isel(places)
+            for at, parts in enumerate(members):
+                yield Decision(
+                    name=title,
+                    title=output.title,
+                    unit=output.unit,
+                    cell=_named(found, labels, places),
+                    member=parts,
+                    reference=about["reference"][at] == at,
+                    event=output.kind == EVENT,
+                    **_numbers(here, title, at),
+                )
+
+
+def _picked(
+    found: xr.Dataset, dims: Sequence[Any], select: Picks
+) -> dict[str, list[tuple[int, Any]]]:
+    """Return the labels that are picked along some dims, with where they stand."""
+    return {
+        dim: [
+            (at, label)
+            for at, label in enumerate(found[dim].values.tolist())
+            if dim not in select or label in select[dim]
+        ]
+        for dim in dims
+    }
+
+
+def _named(
+    found: xr.Dataset, labels: Mapping[str, Any], places: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the labels of a cell, each after what it belongs to."""
+    named = dict[str, Any]()
+    for dim, label in labels.items():
+        for other, coordinate in found.coords.items():
+            if coordinate.dims == (dim,) and f"{other}".startswith(f"{dim}_"):
+                named[f"{other}".removeprefix(f"{dim}_")] = coordinate.values[places[dim]].item()
+        named[dim] = label
+    return named
+
+
+#: What is told of a cell, and the variable that it stands in.
+_SINGLE = {"mean": "_mean", "less": "_less", "more": "_more", "better": "_better"}
+_SINGLE |= {"regret": "_regret_mean", "never": "_never"}
+
+_BY_QUANTILE = {"values": "", "difference": "_difference"}
+_BY_QUANTILE |= {"low": "_difference_low", "high": "_difference_high"}
+
+
+def _numbers(here: xr.Dataset, title: str, at: int) -> dict[str, Any]:
+    """Return what is told of a cell of a member."""
+    single = {
+        key: float(here[title + suffix].values[at]) if title + suffix in here else math.nan
+        for key, suffix in _SINGLE.items()
+    }
+    of_quantiles = {
+        key: np.asarray(here[title + suffix].transpose(QUANTILE, MEMBER).values[:, at])
+        for key, suffix in _BY_QUANTILE.items()
+    }
+    return single | of_quantiles
+
+
+# --- over futures ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OverFutures:
+    """What a policy does over all futures: its weighted mean, and its worst."""
+
+    name: str
+    title: str
+    unit: str
+    cell: dict[str, Any]
+    member: dict[str, str]
+    mean: float
+    regret: float
+    worst: str
+    worst_regret: float
+    better: float
+
+
+def over_futures(found: Sequence[Decision], weights: Mapping[str, float]) -> Iterator[OverFutures]:
+    """Yield what each policy does over futures that have weights, where a goal says what is better.
+
+    The worst future is that of the largest mean regret.
+    """
+    together: dict[Any, list[Decision]] = {}
+    for one in found:
+        own = {part: value for part, value in one.member.items() if part != "future"}
+        key = one.name, *one.cell.items(), *own.items()
+        together.setdefault(key, []).append(one)
+    for some in together.values():
+        first = some[0]
+        if not weights or math.isnan(first.regret) or "future" not in first.member:
+            continue
+        shares = [weights[one.member["future"]] for one in some]
+        worst = max(some, key=lambda one: one.regret)
+        yield OverFutures(
+            name=first.name,
+            title=first.title,
+            unit=first.unit,
+            cell=first.cell,
+            member={part: value for part, value in first.member.items() if part != "future"},
+            mean=_weighted(shares, [one.mean for one in some]),
+            regret=_weighted(shares, [one.regret for one in some]),
+            worst=worst.member["future"],
+            worst_regret=worst.regret,
+            better=_weighted(shares, [one.better for one in some]),
+        )
+
+
+def _weighted(shares: Sequence[float], values: Sequence[float]) -> float:
+    return sum(share * value for share, value in zip(shares, values, strict=True) if share)
+
+
+def rows_of(store: Store, found: Sequence[Decision]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table: a cell of a member each, with all that is known."""
+    levels = [f"p{q * 100:g}" for q in store.spec.quantiles]
+    for one in found:
+        row = {"output": one.name, **one.cell, **one.member, "unit": one.unit, "mean": one.mean}
+        row |= dict(zip(levels, one.values.tolist(), strict=True))
+        for part, values in (("", one.difference), ("_low", one.low), ("_high", one.high)):
+            names = [f"difference_{level}{part}" for level in levels]
+            row |= dict(zip(names, values.tolist(), strict=True))
+        row |= {"less": one.less, "more": one.more, "better": one.better}
+        row |= {"regret_mean": one.regret, "never": one.never}
+        yield {key: "" if value != value else value for key, value in row.items()}
