@@ -17,7 +17,7 @@ from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 
-__all__ = ["compared_outputs", "compile_plan", "output_names"]
+__all__ = ["compared_outputs", "compile_plan", "nameable", "output_names"]
 
 
 def compile_plan(
@@ -118,6 +118,13 @@ def output_names(scenario: Scenario) -> tuple[str, ...]:
     if scenario.ensemble is None:
         return _computed(scenario)
     return compared_outputs(scenario, _computed(scenario))
+
+
+def nameable(scenario: Scenario) -> tuple[str, ...]:
+    """Return the names of all that can be asked of a run, parameters too."""
+    if scenario.ensemble is None:
+        return _computable(scenario)
+    return compared_outputs(scenario, _computable(scenario))
 
 
 def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple[str, ...]:

@@ -36,16 +36,13 @@ class Sampling:
     sums: tuple[Arithmetic, ...]
 
 
-Key = tuple[Hashable, ...]
-
-
 class Drawn:
-    """How parameters are drawn, as far as known."""
+    """How parameters are drawn, as far as known: in an ensemble several from the same scores."""
 
     def __init__(self, writer: Writer[Any], samplers: Sequence[Sampler]) -> None:
         self.writer = writer
-        self.raw: dict[tuple[str, Key], Places] = {}
-        self.fields: dict[Key, Places] = {}
+        self.raw: dict[tuple[str, bytes], Places] = {}
+        self.fields: dict[tuple[Hashable, ...], Places] = {}
         self.cdf: list[tuple[int, int, int]] = []
         self.groups: list[Group] = []
         self.parts: list[tuple[Places, Places, Integers]] = []
@@ -56,7 +53,7 @@ class Drawn:
         self, kind: str, samplers: Sequence[Sampler]
     ) -> tuple[npt.NDArray[np.uint64], int]:
         """Return all streams of a kind and the first of their rows, which lie together."""
-        found = {_key(one): one.streams for s in samplers for one in _needed(kind, s)}
+        found = {one.streams.tobytes(): one.streams for s in samplers for one in _needed(kind, s)}
         first = self.writer.rows
         for key, streams in found.items():
             self.raw[kind, key] = self.writer.take((len(streams),))
@@ -104,7 +101,7 @@ class Drawn:
     def _source(self, sampler: Sampler, *, scored: bool) -> Places:
         """Return the rows of scores or uniforms that the marginals of a parameter are made from."""
         if sampler.direct and not scored:
-            return self.raw["uniforms", _key(sampler)]
+            return self.raw["uniforms", sampler.streams.tobytes()]
         scores = self._field(sampler)
         if scored:
             return scores
@@ -115,9 +112,10 @@ class Drawn:
     def _field(self, sampler: Sampler) -> Places:
         """Return the rows of the correlated scores of a parameter."""
         if not sampler.partners:
-            key = _key(sampler)
+            streams = sampler.streams.tobytes()
+            key = streams, *sampler.errors.items()
             if key not in self.fields:
-                self.fields[key] = self._chained(self.raw["normals", key], sampler.axes)
+                self.fields[key] = self._chained(self.raw["normals", streams], sampler.axes)
             return self.fields[key]
         writer = self.writer
         parts = [self._field(partner) for partner in sampler.partners]
@@ -165,11 +163,6 @@ class Drawn:
         before = target.take(range(size - 1), axis=axis)
         writer.do("fused", rest, own, before, writer.number(rho))
         return target
-
-
-def _key(sampler: Sampler) -> Key:
-    """Return what makes the scores of a parameter: in an ensemble those of several are the same."""
-    return sampler.streams.tobytes(), *sampler.errors.items()
 
 
 def _needed(kind: str, sampler: Sampler) -> tuple[Sampler, ...]:

@@ -10,7 +10,7 @@ import functools
 import os.path
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +180,21 @@ def stream_names(dims: Dims, sampler: Sampler) -> list[str]:
     return StreamNames(sampler.name, sampler.errors, dims).each()
 
 
+def of(name: str) -> str:
+    """Return the parameter that a sampler draws, in an ensemble for some members alone."""
+    return name.partition("@")[0]
+
+
+def _whole(scenario: Scenario) -> Scenario:
+    """Return a scenario with all parameters of the members of an ensemble that are uncertain."""
+    parameters = dict(scenario.parameters)
+    for member in scenario.members:
+        for name, one in member.parameters.items():
+            if one.uncertain and not (name in parameters and parameters[name].uncertain):
+                parameters[name] = one
+    return replace(scenario, parameters=parameters)
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """The parameters behind a plan, in the order of the file, and those they are mixed with."""
@@ -189,7 +204,8 @@ class _Drawn:
 
     @classmethod
     def of(cls, scenario: Scenario, samplers: Iterable[Sampler]) -> _Drawn:
-        found = {one.name: one for s in samplers for one in (*s.partners, s)}
+        scenario = _whole(scenario)
+        found = {of(one.name): one for s in samplers for one in (*s.partners, s)}
         if not found:
             message = (
                 "nothing that is asked depends on an uncertain parameter: there is no variance"

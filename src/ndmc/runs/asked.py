@@ -11,7 +11,7 @@ import numpy as np
 
 from ndmc.engine.evaluation import check_seed
 from ndmc.errors import InputError, Mistakes, nearest
-from ndmc.model import output_names
+from ndmc.model import nameable, output_names
 from ndmc.plan.input_groups import resolved
 from ndmc.plan.steps import Plan
 from ndmc.runs.fitting import Fit, check_memory, fitted
@@ -175,7 +175,7 @@ def _names(scenario: Scenario, options: Options) -> tuple[tuple[str, ...], tuple
         wanted = list(kept) if wanted == ["kept"] else []
     if not (wanted or kept):
         raise InputError("neither draws nor percentiles are asked for", "--percentiles")
-    there = [*known, *scenario.parameters]
+    there = nameable(scenario)
     by = dict.fromkeys(wanted, options.names_by) | dict.fromkeys(kept, "--keep")
     with Mistakes() as mistakes:
         for name in (one for one in by if one not in there):

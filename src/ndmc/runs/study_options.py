@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ndmc.errors import InputError
-from ndmc.given import as_count, as_flag, as_names, as_path, wrong
+from ndmc.given import as_count, as_flag, as_names, as_path, as_text, wrong
 from ndmc.option import as_limits, option, read_count, read_limits, read_names
 from ndmc.runs.options import Options
+from ndmc.scenario.reserved import DIFFERENCE
 
 if TYPE_CHECKING:
     from ndmc.plan.steps import Plan
@@ -94,6 +95,16 @@ class StudyOptions(Options):
             take=as_path,
         ),
     )
+    ensemble: str = field(
+        default="",
+        metadata=option(
+            "An ensemble of the scenario, or 'ensemble' for the only one: what decides its gains.",
+            python="Name of an ensemble of the scenario, or ``ensemble`` for the only one: outputs "
+            "are then those of its members and their differences, such as ``in_use_difference``.",
+            after="out",
+            take=as_text,
+        ),
+    )
     outputs: Iterable[str] | None = field(
         default=None,
         metadata=option(
@@ -102,7 +113,7 @@ class StudyOptions(Options):
             flags=("-v", "--outputs"),
             text="",
             read=read_names,
-            after="out",
+            after="ensemble",
             take=_as_outputs,
         ),
     )
@@ -157,6 +168,15 @@ class StudyOptions(Options):
     )
 
     names_by: ClassVar[str] = "-v"
+
+    def wanted(self, scenario: "Scenario") -> Iterable[str] | None:
+        """Return the names of what is explained: in an ensemble the differences, if none is."""
+        if scenario.ensemble is None or self.outputs is not None:
+            return self.percentiles
+        from ndmc.model import compared_outputs
+
+        found = compared_outputs(scenario, None)
+        return [name for name in found if name.endswith(DIFFERENCE)]
 
     keep: Iterable[str] | None = field(default=(), init=False)
     percentiles: Iterable[str] | None = field(default=None, init=False)

@@ -20,6 +20,9 @@ __all__ = ["Ensemble"]
 #: What stands for the scenario as it is.
 BASE, _REFERENCE = "base", "reference"
 
+#: How the only ensemble of a file is called.
+_ONLY = "ensemble"
+
 #: Stands between the parts of a label.
 _AND = " | "
 
@@ -75,7 +78,7 @@ def _entry(document: Document, file: ScenarioFile, asked: Any) -> tuple[Ensemble
     if isinstance(asked, Mapping):
         given = Document(Path("ensemble"), "", {key: asked[key] for key in asked})
         return validate_document(given, EnsembleEntry), _Where(given, ())
-    if asked is True and file.ensemble is not None:
+    if asked in (True, _ONLY) and file.ensemble is not None:
         return file.ensemble, _Where(document, ("ensemble",))
     if asked is True and len(known) == 1:
         asked = next(iter(known))

@@ -180,8 +180,9 @@ def as_scenario(
     """
     if not isinstance(source, Scenario):
         return load(source, variant=variant, changes=changes, ensemble=ensemble)
-    if variant or changes:
-        raise InputError("variant and changes belong to load() when the scenario is loaded already")
+    if variant or changes or ensemble:
+        message = "variant, changes and ensemble belong to load() when"
+        raise InputError(f"{message} the scenario is loaded already")
     return source
 
 

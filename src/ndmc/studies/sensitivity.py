@@ -177,8 +177,12 @@ def prepared(options: StudyOptions) -> tuple[Scenario, StudyOptions]:
     InputError
         If there is no such scenario, or no such number of draws.
     """
-    source, variant, changes = options.scenario, options.variant, options.changes
-    scenario = as_scenario(source, variant=variant, changes=changes)
+    scenario = as_scenario(
+        options.scenario,
+        variant=options.variant,
+        changes=options.changes,
+        ensemble=options.ensemble,
+    )
     draws = options.draws
     if draws is None:
         draws = _MOST if options.tolerance else _DRAWS
