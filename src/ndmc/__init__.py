@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ndmc.store.information import info
     from ndmc.store.integrity import verify
     from ndmc.studies.checking import check
+    from ndmc.studies.comparing import compare
     from ndmc.studies.ensembles import ensemble
     from ndmc.studies.sensitivity import sensitivity
     from ndmc.studies.validation import validate
@@ -38,6 +39,7 @@ __all__ = [
     "StudyWarning",
     "bundled",
     "check",
+    "compare",
     "compile_plan",
     "ensemble",
     "evaluate",
@@ -65,6 +67,7 @@ _HOMES = {
     "StudyWarning": "ndmc.errors",
     "bundled": "ndmc.scenario.places",
     "check": "ndmc.studies.checking",
+    "compare": "ndmc.studies.comparing",
     "compile_plan": "ndmc.model",
     "ensemble": "ndmc.studies.ensembles",
     "evaluate": "ndmc.engine.evaluation",

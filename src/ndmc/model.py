@@ -103,7 +103,7 @@ def _joint(scenario: Scenario, keep: Iterable[str] | None, *, whole: bool, memor
 
     assert scenario.ensemble is not None
     names = tuple(output_names(scenario) if keep is None else keep)
-    found = [measured(name, _computable(scenario)) for name in names]
+    found = [measured(name, (*scenario.outputs, *scenario.parameters)) for name in names]
     of = [*dict.fromkeys(one.of for one in found if one)]
     plans = [_alone(one, of, whole=whole, memory=memory) for one in scenario.members]
     dims = member_dims(scenario.members[0].dims, scenario.ensemble)
@@ -116,15 +116,15 @@ def output_names(scenario: Scenario) -> tuple[str, ...]:
     Those of an ensemble are also what its members are compared by.
     """
     if scenario.ensemble is None:
-        return _computed(scenario)
-    return compared_outputs(scenario, _computed(scenario))
+        return scenario.outputs
+    return compared_outputs(scenario, scenario.outputs)
 
 
 def nameable(scenario: Scenario) -> tuple[str, ...]:
     """Return the names of all that can be asked of a run, parameters too."""
     if scenario.ensemble is None:
-        return _computable(scenario)
-    return compared_outputs(scenario, _computable(scenario))
+        return (*scenario.outputs, *scenario.parameters)
+    return compared_outputs(scenario, (*scenario.outputs, *scenario.parameters))
 
 
 def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple[str, ...]:
@@ -140,8 +140,8 @@ def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple
     ensemble, file = scenario.ensemble, scenario.file
     assert ensemble is not None
     asked = [*(outputs or ensemble.outputs or file.headline or ["all"])]
-    asked = [*_computed(scenario)] if asked == ["all"] else asked
-    known = _computable(scenario)
+    asked = [*scenario.outputs] if asked == ["all"] else asked
+    known = (*scenario.outputs, *scenario.parameters)
     with Mistakes() as mistakes:
         for name in (one for one in asked if one not in known):
             mistakes.add([InputError(f"nothing is named {name!r}; {nearest(name, known)}", "-v")])
@@ -164,15 +164,6 @@ def _check_apart(found: Iterable[Measured], known: Container[str]) -> None:
             if name in known:
                 message = f"the name {name!r} stands for two things in an ensemble of {one.of!r}"
                 raise InputError(f"{message}; rename the output that is called so", "-v")
-
-
-def _computed(scenario: Scenario) -> tuple[str, ...]:
-    file = scenario.file
-    return (*file.flows, *file.stocks, *file.indicators)
-
-
-def _computable(scenario: Scenario) -> tuple[str, ...]:
-    return (*_computed(scenario), *scenario.parameters)
 
 
 def _check_pairs(quantities: Any) -> None:

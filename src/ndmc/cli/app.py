@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ndmc.cli.command import Command
+from ndmc.cli.compare import compare
 from ndmc.cli.ensemble import ensemble
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
@@ -60,8 +61,8 @@ def common(
 
 
 for command in (
-    scenarios, show, check, run, sensitivity, ensemble, finish, job, info, percentiles, validate,
-    reconcile, new, schema,
+    scenarios, show, check, run, sensitivity, ensemble, compare, finish, job, info, percentiles,
+    validate, reconcile, new, schema,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

@@ -40,8 +40,9 @@ def ensemble(
     from ndmc.cli.print_ensemble import print_ensemble
     from ndmc.cli.print_run import Terminal
     from ndmc.cli.tables import print_lines, progress_bar, write_csv
+    from ndmc.runs.additions import grown
     from ndmc.runs.forecast import check_disk
-    from ndmc.runs.run import execute, plan_only
+    from ndmc.runs.run import plan_only
     from ndmc.studies.decisions import decisions, rows_of
     from ndmc.studies.ensembles import ensemble_store, prepared
 
@@ -56,7 +57,7 @@ def ensemble(
             check_disk(found)
             return
         with progress_bar(scenario.name) as bar:
-            store = execute(options, Terminal(bar))
+            store = grown(options, Terminal(bar))
     decided = [*decisions(store, picked(sel, store.dims))] if store.complete else []
     print_ensemble(store, decided)
     if csv:

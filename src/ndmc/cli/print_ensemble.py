@@ -16,9 +16,6 @@ from ndmc.store.information import findings_of
 from ndmc.store.store import Store
 from ndmc.studies.decisions import Decision, OverFutures, over_futures
 
-#: Members of one cell that are shown; a CSV has all.
-_SHOWN = 60
-
 
 def print_ensemble(store: Store, found: Sequence[Decision]) -> None:
     """Print how the members of an ensemble compare: a table for each output, and over futures."""
@@ -26,8 +23,7 @@ def print_ensemble(store: Store, found: Sequence[Decision]) -> None:
     if not store.complete:
         print_part(page, store)
         return
-    for _, some in itertools.groupby(found, key=lambda one: one.name):
-        _print_output(page, store, [*some])
+    print_decisions(page, store, found)
     weights = store.attrs["ensemble"]["weights"]
     robust = [*over_futures(found, weights)]
     if robust:
@@ -39,6 +35,12 @@ def print_ensemble(store: Store, found: Sequence[Decision]) -> None:
     page.print(f"{draws} of each member, seed {seed}, in {store.path}", soft_wrap=True)
     shown = command_line(["ndmc", "ensemble", store.path, "--csv", "decisions.csv"])
     page.print(f"next: {shown}", soft_wrap=True, highlight=False)
+
+
+def print_decisions(page: Console, store: Store, found: Sequence[Decision]) -> None:
+    """Print a table for each output."""
+    for _, some in itertools.groupby(found, key=lambda one: one.name):
+        _print_output(page, store, [*some])
 
 
 def _print_output(page: Console, store: Store, found: Sequence[Decision]) -> None:
@@ -60,6 +62,15 @@ def _print_output(page: Console, store: Store, found: Sequence[Decision]) -> Non
         labels = [str(one.cell[dim]) if new else "" for dim in dims]
         table.add_row(*labels, *one.member.values(), *_texts(one, goal))
     print_table(page, table)
+    saved = [one.saved(one.reference) for one in found if one.reference]
+    known = sorted(times for times in saved if math.isfinite(times))
+    if known:
+        page.print(
+            f"as draws pair, these differences are known as from {number(known[0])} to "
+            f"{number(known[-1])} times as many draws that do not\n",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 #: How the share of draws is called in which a member does better, by what is better.
@@ -70,7 +81,7 @@ def _texts(one: Decision, goal: str) -> list[str]:
     """Return what is told of a cell of a member."""
     at = len(one.values) // 2
     texts = [number(one.values[at]), _range(one.values[0], one.values[-1])]
-    if one.reference:
+    if one.reference is None:
         texts += ["reference", "", ""]
         texts += ["", number(one.regret)] if goal else ["", ""]
     else:

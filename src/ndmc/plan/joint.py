@@ -22,7 +22,7 @@ from ndmc.scenario.ensembles import Ensemble
 from ndmc.scenario.groupings import grouped
 from ndmc.typing import Floats
 
-__all__ = ["joint_plan", "member_dims"]
+__all__ = ["joint_plan", "member_dims", "same_outputs"]
 
 #: Gives what a member computes alone a name of its own.
 Own = Callable[[str], str]
@@ -91,6 +91,16 @@ def joint_plan(plans: Sequence[Plan], dims: Dims, wanted: Wanted) -> Plan:
         memory=plans[0].memory,
         gathered=compared.gathered,
     )
+
+
+def same_outputs(one: Plan, other: Plan) -> bool:
+    """Whether two plans compute the same outputs from the same inputs, in the same steps."""
+    names = [output.name for output in one.outputs]
+    if names != [output.name for output in other.outputs]:
+        return False
+    joint = _Joint()
+    first, second = joint.add("one", one), joint.add("other", other)
+    return all(first[name] == second[name] for name in names)
 
 
 class _Joint:

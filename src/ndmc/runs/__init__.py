@@ -4,6 +4,7 @@ Decides what is computed where and when, never what a draw is.
 """
 
 __all__ = [
+    "additions",
     "asked",
     "ensemble_options",
     "first_shares",

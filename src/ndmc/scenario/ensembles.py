@@ -15,7 +15,7 @@ from ndmc.scenario.mistakes import validate_document
 from ndmc.scenario.schema import ScenarioFile
 from ndmc.scenario.tables import read_table
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "Member"]
 
 #: What stands for the scenario as it is.
 BASE, _REFERENCE = "base", "reference"
@@ -241,6 +241,11 @@ class _Reader:
             found.append(Member("", policy, future if several else "", levers, variant))
         found = self._labelled(found)
         if self.entry.members:
+            labels = [one.label for one in found]
+            for index, label in enumerate(self.entry.members):
+                if label not in labels:
+                    message = f"there is no member {label!r}; {nearest(label, labels)}"
+                    raise self.where.error(message, "members", index)
             found = [one for one in found if one.label in self.entry.members]
         return tuple(self._related(found))
 

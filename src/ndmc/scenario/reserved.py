@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["DIFFERENCE", "REGRET"]
+
 #: Dims of ndmc's own, but for age, whose labels may be given.
 DIMS = (
     *("year", "cohort", "draw", "quantile", "quality_indicator", "equation"),

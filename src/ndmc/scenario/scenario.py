@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,16 @@ class Scenario:
     def holders(self) -> dict[str, str]:
         """The stock of each process that holds one."""
         return {stock.process: name for name, stock in self.file.stocks.items()}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of its flows, stocks and indicators."""
+        return (*self.file.flows, *self.file.stocks, *self.file.indicators)
+
+    @property
+    def alone(self) -> Scenario:
+        """The same, without the members of an ensemble."""
+        return replace(self, ensemble=None, members=())
 
     @property
     def heading(self) -> str:

@@ -6,6 +6,7 @@ Asks other rooms for draws and percentiles, and keeps none of its own.
 __all__ = [
     "checking",
     "claims",
+    "comparing",
     "decisions",
     "ensembles",
     "explained",

@@ -14,7 +14,7 @@ from ndmc.plan.steps import MEMBER
 from ndmc.store.comparisons import EVENT
 from ndmc.store.store import Store
 from ndmc.store.variables import QUANTILE, TOTAL
-from ndmc.studies.ensembles import folded
+from ndmc.studies.ensembles import folded, members_of
 from ndmc.typing import Floats
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Decision:
     unit: str
     cell: dict[str, Any]
     member: dict[str, str]
-    reference: bool
+    reference: Decision | None
     event: bool
     values: Floats
     mean: float
@@ -51,6 +51,13 @@ class Decision:
     better: float
     regret: float
     never: float
+    sd: float
+    spread: float
+
+    def saved(self, reference: Decision) -> float:
+        """Return how many times the draws would be needed for the same if draws did not pair."""
+        apart = self.sd**2 + reference.sd**2
+        return apart / self.spread**2 if self.spread > 0 else math.nan
 
 
 def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: B006
@@ -58,7 +65,7 @@ def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: 
 
     Of flows and stocks it is the total, of what is yearly the last year, unless labels are picked.
     """
-    found, about = folded(store), store.attrs["ensemble"]
+    found, about = folded(store), members_of(store)
     members = [
         {part: values[at] for part, values in about["parts"].items()}
         for at in range(found.sizes[MEMBER])
@@ -73,18 +80,20 @@ def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: 
         for cell in itertools.product(*picked.values()):
             places = {dim: at for dim, (at, _) in zip(picked, cell, strict=True)}
             labels = {dim: label for dim, (_, label) in zip(picked, cell, strict=True)}
-            here = found.isel(places)
-            for at, parts in enumerate(members):
-                yield Decision(
+            here, cells = found.isel(places), dict[int, Decision]()
+            for at in sorted(range(len(members)), key=lambda at: about["reference"][at] != at):
+                of = about["reference"][at]
+                cells[at] = Decision(
                     name=title,
                     title=output.title,
                     unit=output.unit,
                     cell=_named(found, labels, places),
-                    member=parts,
-                    reference=about["reference"][at] == at,
+                    member=members[at],
+                    reference=None if of == at else cells[of],
                     event=output.kind == EVENT,
                     **_numbers(here, title, at),
                 )
+            yield from (cells[at] for at in range(len(members)))
 
 
 def _picked(
@@ -117,6 +126,7 @@ def _named(
 #: What is told of a cell, and the variable that it stands in.
 _SINGLE = {"mean": "_mean", "less": "_less", "more": "_more", "better": "_better"}
 _SINGLE |= {"regret": "_regret_mean", "never": "_never"}
+_SINGLE |= {"sd": "_sd", "spread": "_difference_sd"}
 
 _BY_QUANTILE = {"values": "", "difference": "_difference"}
 _BY_QUANTILE |= {"low": "_difference_low", "high": "_difference_high"}
@@ -198,5 +208,7 @@ def rows_of(store: Store, found: Sequence[Decision]) -> Iterator[dict[str, Any]]
             names = [f"difference_{level}{part}" for level in levels]
             row |= dict(zip(names, values.tolist(), strict=True))
         row |= {"less": one.less, "more": one.more, "better": one.better}
-        row |= {"regret_mean": one.regret, "never": one.never}
+        row |= {"regret_mean": one.regret, "never": one.never, "sd": one.sd}
+        row |= {"difference_sd": one.spread}
+        row |= {"draws_saved": one.saved(one.reference) if one.reference else math.nan}
         yield {key: "" if value != value else value for key, value in row.items()}

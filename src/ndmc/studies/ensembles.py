@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ndmc.errors import InputError
 from ndmc.given import as_path
@@ -13,9 +13,9 @@ from ndmc.option import as_limits
 from ndmc.plan.compared import GOALS
 from ndmc.plan.steps import MEMBER
 from ndmc.portable import portable
+from ndmc.runs.additions import additions, grown
 from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.runs.options import asked_by
-from ndmc.runs.run import execute
 from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
@@ -71,7 +71,7 @@ def ensemble(options: EnsembleOptions) -> xr.Dataset:
     """
     store = ensemble_store(options)
     if store is None:
-        store = execute(prepared(options)[1])
+        store = grown(prepared(options)[1])
     return compared(store)
 
 
@@ -124,12 +124,49 @@ def compared(store: Store) -> xr.Dataset:
 
     if not store.complete:
         return xr.Dataset(attrs={"complete": 0, "title": store.attrs["title"]})
-    about = store.attrs[ENSEMBLE] | {name: store.attrs[name] for name in _OF_STORE}
+    about = members_of(store) | {name: store.attrs[name] for name in _OF_STORE}
     return unfolded(folded(store), about["parts"]).assign_attrs(portable(about))
+
+
+def members_of(store: Store) -> dict[str, Any]:
+    """Return what an ensemble is, with what was added to it: parts and references of members."""
+    about: dict[str, Any] = store.attrs[ENSEMBLE]
+    labels, parts, references = [*store.dims.labels[MEMBER]], about["parts"], [*about["reference"]]
+    for more in _added(store):
+        other, own = more.attrs[ENSEMBLE], more.dims.labels[MEMBER]
+        new = [at for at, label in enumerate(own) if label not in labels]
+        labels += [own[at] for at in new]
+        more_parts = {name: [some[at] for at in new] for name, some in other["parts"].items()}
+        parts = {name: some + more_parts[name] for name, some in parts.items()}
+        references += [labels.index(own[other["reference"][at]]) for at in new]
+        about = {**other}
+    return about | {"parts": parts, "reference": references}
+
+
+def _added(store: Store) -> list[Store]:
+    return [one for one in additions(store.path) if one.complete]
 
 
 def folded(store: Store) -> xr.Dataset:
     """Return what is known of the members of an ensemble, along one dim."""
+    import xarray as xr
+
+    found = _opened(store)
+    for more in _added(store):
+        other = _opened(more)
+        labels = found[MEMBER].values.tolist()
+        new = [label for label in other[MEMBER].values.tolist() if label not in labels]
+        if new:
+            shared = [name for name in found if name in other]
+            found = xr.concat([found[shared], other[shared].sel({MEMBER: new})], MEMBER)
+        if not new:
+            found = found.assign({name: other[name].sel({MEMBER: labels}) for name in other})
+    for name, goal in store.attrs[ENSEMBLE]["goals"].items():
+        found = _with_better(found, name, more=GOALS[goal])
+    return found
+
+
+def _opened(store: Store) -> xr.Dataset:
     import xarray as xr
 
     store.check_files()
@@ -138,8 +175,6 @@ def folded(store: Store) -> xr.Dataset:
         found: xr.Dataset = xr.open_zarr(
             store.path, group=PERCENTILES, chunks=None, decode_timedelta=False
         )
-    for name, goal in store.attrs[ENSEMBLE]["goals"].items():
-        found = _with_better(found, name, more=GOALS[goal])
     return found
 
 
