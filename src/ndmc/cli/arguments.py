@@ -14,6 +14,7 @@ import typer
 from ndmc.errors import InputError
 from ndmc.label import LabelError
 from ndmc.option import check_writable, in_letters, option_of
+from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.runs.options import Options, listed
 from ndmc.runs.study_options import StudyOptions
 
@@ -147,7 +148,8 @@ def given_of(kind: type[Options], given: Given, remedy: str) -> Given:
     InputError
         With a remedy, if one of another kind is given.
     """
-    own, others = options_of(kind), options_of() | options_of(StudyOptions)
+    own = options_of(kind)
+    others = options_of() | options_of(StudyOptions) | options_of(EnsembleOptions)
     for name in given.keys() - own.keys():
         if given[name] != _text(others[name]):
             raise InputError(remedy, _flags(others[name])[-1])

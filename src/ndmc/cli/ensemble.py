@@ -58,7 +58,8 @@ def ensemble(
             return
         with progress_bar(scenario.name) as bar:
             store = grown(options, Terminal(bar))
-    decided = [*decisions(store, picked(sel, store.dims))] if store.complete else []
+    select = picked(sel, store.dims)
+    decided = [*decisions(store, select, options.outputs)] if store.complete else []
     print_ensemble(store, decided)
     if csv:
         write_csv(Path(csv), rows_of(store, decided))

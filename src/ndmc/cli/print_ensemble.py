@@ -67,7 +67,7 @@ def _print_output(page: Console, store: Store, found: Sequence[Decision]) -> Non
     if known:
         page.print(
             f"as draws pair, these differences are known as from {number(known[0])} to "
-            f"{number(known[-1])} times as many draws that do not\n",
+            f"{number(known[-1])} times as many draws that do not",
             soft_wrap=True,
             highlight=False,
         )

@@ -142,6 +142,7 @@ def _facts(found: Info) -> dict[str, str]:
     rounded = f", rounded to {bits} bits: within {2.0 ** -(bits + 1):.2g} of each value"
     groups = len(found.groups)
     study = f"{counted(groups, 'group')} of inputs: {found.draws * (1 + groups):,} evaluations"
+    members = ", ".join(found.members)
     return {
         "scenario": f"{found.scenario}: {found.title}",
         "scenario hash": found.scenario_hash,
@@ -149,6 +150,7 @@ def _facts(found: Info) -> dict[str, str]:
         "changes": ", ".join(f"{k}={v}" for k, v in found.changes.items()) or "none",
         "draws": f"{found.draws:,} in {counted(found.blocks, 'block')}",
         **({"sensitivity study": study} if groups else {}),
+        **({"ensemble": f"{counted(len(found.members), 'member')}: {members}"} if members else {}),
         "seed": str(found.seed),
         "state": state,
         "started": found.started,

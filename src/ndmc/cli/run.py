@@ -23,11 +23,19 @@ from ndmc.cli.arguments import (
 )
 from ndmc.errors import InputError
 from ndmc.option import read_count
+from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.runs.options import Options
 from ndmc.runs.study_options import StudyOptions
+from ndmc.store.keys import ENSEMBLE
 
 if TYPE_CHECKING:
     pass
+
+
+#: The options of all that computes, of which an ensemble has some of its own.
+_EVERY = options_of() | options_of(StudyOptions) | options_of(EnsembleOptions)
+
+_OF_ENSEMBLES = ("policies", "futures", "levers", "reference", "ensemble")
 
 
 @takes_options(options_of())
@@ -90,6 +98,12 @@ def finish(
     threads = read_count(workers, "--workers") if workers else None
     with progress_bar("finish") as bar:
         found = merge(store, threads, Terminal(bar))
+    if found.spec.groups is None and ENSEMBLE in found.attrs:
+        from ndmc.cli.print_ensemble import print_ensemble
+        from ndmc.studies.decisions import decisions
+
+        print_ensemble(found, [*decisions(found)])
+        return
     if found.spec.groups is None:
         print_run(found)
         return
@@ -99,7 +113,7 @@ def finish(
     print_sensitivity(found, closing(found, shares_of(found)))
 
 
-@takes_options(options_of() | options_of(StudyOptions) | options_of(), parts=True)
+@takes_options(_EVERY | options_of(), parts=True)
 def job(
     system: Annotated[str, typer.Argument(metavar="slurm|pbs", help="The batch system.")],
     parts: Annotated[str, typer.Option(help="Jobs of the array.")],
@@ -119,7 +133,9 @@ def job(
     from ndmc.runs.asked import read_asked
     from ndmc.runs.jobs import job_script
 
-    name, options, command = (_study_in_parts if sensitivity else _run_in_parts)(given)
+    chosen = any(given[name] != _EVERY[name].default and given[name] for name in _OF_ENSEMBLES)
+    kinds = (_run_in_parts, _ensemble_in_parts, _study_in_parts)
+    name, options, command = kinds[2 if sensitivity else chosen](given)
     count = read_count(parts, "--parts")
     last = max(count, 1)
     read_asked(replace(options, part=(last, last)))  # refuses what the parts would
@@ -153,6 +169,17 @@ def _study_in_parts(given: Given) -> tuple[str, Options, list[str]]:
     given = given_of(StudyOptions, given, remedy)
     scenario, options = prepared(read_given(StudyOptions, given))
     command = command_of({**given, "out": options.out}, "sensitivity", StudyOptions)
+    return scenario.name, options, command
+
+
+def _ensemble_in_parts(given: Given) -> tuple[str, Options, list[str]]:
+    """Return the same of an ensemble."""
+    from ndmc.studies.ensembles import prepared
+
+    remedy = "leave it out: it is no option of an ensemble"
+    given = given_of(EnsembleOptions, given, remedy)
+    scenario, options = prepared(read_given(EnsembleOptions, given))
+    command = command_of({**given, "out": options.out}, "ensemble", EnsembleOptions)
     return scenario.name, options, command
 
 

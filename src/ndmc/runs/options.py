@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
+from ndmc.errors import InputError
 from ndmc.given import as_count, as_flag, as_names, as_path, as_text, as_variant, wrong
 from ndmc.option import (
     as_part,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ndmc.plan.study import InputGroup
     from ndmc.scenario.scenario import Scenario
 
-__all__ = ["Options", "asked_by", "listed"]
+__all__ = ["Options", "asked_by", "listed", "refuse_others"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -236,6 +237,24 @@ def listed(kind: type[Options] = Options) -> list[Field[Any]]:
         order.insert(place, name)
         place += 1
     return [known[name] for name in order]
+
+
+#: What is given where an option is left out.
+_NOTHING: tuple[Any, ...] = (None, "", (), [], {})
+
+
+def refuse_others(options: Options, allowed: Sequence[str], why: str) -> None:
+    """Refuse all options but some, for a reason.
+
+    Raises
+    ------
+    InputError
+        For the first that is given.
+    """
+    for one in listed(type(options)):
+        given = getattr(options, one.name)
+        if one.name not in allowed and given != one.default and given not in _NOTHING:
+            raise InputError(why, [*option_of(one).flags, f"--{one.name}"][0])
 
 
 def asked_by(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ndmc.label import Labels
 from ndmc.legible import few_lines
-from ndmc.plan.steps import Output
+from ndmc.plan.steps import MEMBER, Output
 from ndmc.store.exceedance import Exceeded, exceeded_in
 from ndmc.store.opening import open_store
 from ndmc.store.store import Store
@@ -48,6 +48,8 @@ class Info(Findings):
         When, and by what; ``finished`` is empty before.
     groups
         Of a sensitivity study, the names of the members of each group of inputs; a run has none.
+    members
+        Of an ensemble, the labels of its members; a run has none.
     outputs, kept
         What is computed, and the names of that whose draws are stored.
     counted
@@ -83,6 +85,7 @@ class Info(Findings):
     finished: str
     versions: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]]
+    members: tuple[str, ...]
     outputs: tuple[Output, ...]
     kept: tuple[str, ...]
     known: tuple[Known, ...]
@@ -91,6 +94,7 @@ class Info(Findings):
     def __repr__(self) -> str:
         title = f"<Info {self.scenario}: {self.title or self.scenario}"
         of = f" of {len(self.groups)} groups of inputs" if self.groups else ""
+        of += f" of each of {len(self.members)} members" if self.members else ""
         draws = f"{self.draws:,} draws{of}, seed {self.seed}, in {self.path}"
         blocks = f"{self.written} of {self.blocks} blocks, of {len(self.outputs)} outputs"
         lost = f"{len(self.lost)} files are lost" if self.lost else ""
@@ -145,6 +149,7 @@ def info_of(store: Store) -> Info:
         complete=store.complete,
         finished=attrs.get("finished", ""),
         versions={"ndmc": attrs["ndmc"], **attrs["versions"]},
+        members=tuple(store.dims.labels.get(MEMBER, ())),
         groups=dict(spec.groups or ()),
         outputs=tuple(store.computed.values()),
         kept=spec.keep,

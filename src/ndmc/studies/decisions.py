@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.steps import MEMBER
 from ndmc.store.comparisons import EVENT
 from ndmc.store.store import Store
@@ -60,7 +61,11 @@ class Decision:
         return apart / self.spread**2 if self.spread > 0 else math.nan
 
 
-def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: B006
+def decisions(
+    store: Store,
+    select: Picks = {},  # noqa: B006
+    outputs: Iterable[str] | None = None,
+) -> Iterator[Decision]:
     """Yield what an ensemble says of each output, cell by cell and member by member.
 
     Of flows and stocks it is the total, of what is yearly the last year, unless labels are picked.
@@ -70,10 +75,8 @@ def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: 
         {part: values[at] for part, values in about["parts"].items()}
         for at in range(found.sizes[MEMBER])
     ]
-    for name in store.spec.percentiles:
+    for name in _asked(store, found, outputs):
         output = store.computed[name]
-        if f"{name}_difference" not in found:
-            continue
         title = name if set(select) & set(output.summed) or not output.summed else TOTAL.name(name)
         dims = [dim for dim in found[f"{title}_mean"].dims if dim != MEMBER]
         picked = _picked(found, dims, {"year": [store.dims.years[-1]], **select})
@@ -94,6 +97,18 @@ def decisions(store: Store, select: Picks = {}) -> Iterator[Decision]:  # noqa: 
                     **_numbers(here, title, at),
                 )
             yield from (cells[at] for at in range(len(members)))
+
+
+def _asked(store: Store, found: xr.Dataset, outputs: Iterable[str] | None) -> list[str]:
+    """Return the outputs that are told of."""
+    known = [name for name in store.spec.percentiles if f"{name}_difference" in found]
+    if outputs is None:
+        return known
+    with Mistakes() as mistakes:
+        for name in (one for one in outputs if one not in known):
+            message = f"{name!r} is not compared in {store.path}; {nearest(name, known)}"
+            mistakes.add([InputError(message, "-v")])
+    return [*outputs]
 
 
 def _picked(
@@ -118,7 +133,7 @@ def _named(
     for dim, label in labels.items():
         for other, coordinate in found.coords.items():
             if coordinate.dims == (dim,) and f"{other}".startswith(f"{dim}_"):
-                named[f"{other}".removeprefix(f"{dim}_")] = coordinate.values[places[dim]].item()
+                named[f"{other}".removeprefix(f"{dim}_")] = coordinate.values.tolist()[places[dim]]
         named[dim] = label
     return named
 

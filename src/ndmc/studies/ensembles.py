@@ -15,7 +15,7 @@ from ndmc.plan.steps import MEMBER
 from ndmc.portable import portable
 from ndmc.runs.additions import additions, grown
 from ndmc.runs.ensemble_options import EnsembleOptions
-from ndmc.runs.options import asked_by
+from ndmc.runs.options import asked_by, refuse_others
 from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
@@ -94,6 +94,8 @@ def ensemble_store(options: EnsembleOptions) -> Store | None:
         message = f"{store.path!r} is a store of a run; name a scenario that has an 'ensemble:'"
         raise InputError(f"{message}, or two stores for ndmc compare")
     check_complete(store)
+    why = f"{store.path!r} is a store, which has its own; leave it out, or name a scenario"
+    refuse_others(options, ("scenario", "outputs", "draws"), why)
     return store
 
 

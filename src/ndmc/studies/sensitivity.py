@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ndmc.errors import InputError, Mistakes
 from ndmc.given import as_path
-from ndmc.option import option_of
 from ndmc.portable import portable
-from ndmc.runs.options import asked_by, listed
+from ndmc.runs.options import asked_by, refuse_others
 from ndmc.runs.replay import scenario_of
 from ndmc.runs.run import execute
 from ndmc.runs.study_options import StudyOptions
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.output_names import nearest_output
+from ndmc.scenario.reserved import DIFFERENCE
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.dataset import percentiles
-from ndmc.store.keys import ROOT
+from ndmc.store.keys import ENSEMBLE, ROOT
 from ndmc.store.opening import open_store
 from ndmc.store.place import Place
 from ndmc.store.store import Store
@@ -54,9 +54,6 @@ __all__ = [
 
 #: Draws if nothing is said of them: of a study, of one to a tolerance at most, and of a fit.
 _DRAWS, _MOST, _FITTED = 2**13, 10**7, 2**14
-
-#: What is given where an option is left out.
-_NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 
 #: Limits come from batches of 64 draws, of which there must be two.
 _FEWEST = 128
@@ -138,16 +135,8 @@ def store_asked(options: StudyOptions) -> Store | None:
     if not linear:
         check_complete(store)
     why = f"{store.path!r} is a store, which has its own; leave it out, or name a scenario"
-    _only(options, ("scenario", "outputs", *linear), why)
+    refuse_others(options, ("scenario", "outputs", *linear), why)
     return store
-
-
-def _only(options: StudyOptions, allowed: Sequence[str], why: str) -> None:
-    """Refuse other options, for a reason."""
-    for one in listed(StudyOptions):
-        given = getattr(options, one.name)
-        if one.name not in allowed and given != one.default and given not in _NOTHING:
-            raise InputError(why, [*option_of(one).flags, f"--{one.name}"][0])
 
 
 def linear_asked(options: StudyOptions, store: Store | None) -> bool:
@@ -214,7 +203,9 @@ def fitted(options: StudyOptions, store: Store | None) -> xr.Dataset:
     if store is not None:
         return linear_shares(store.path, draws, outputs=outputs)
     why = "a linear fit has no such option; leave it out, or leave out --linear"
-    _only(options, ("scenario", "draws", "seed", "outputs", "linear", "changes", "variant"), why)
+    refuse_others(
+        options, ("scenario", "draws", "seed", "outputs", "linear", "changes", "variant"), why
+    )
     source, variant, changes = options.scenario, options.variant, options.changes
     return linear_shares(source, draws, options.seed, outputs, variant=variant, changes=changes)
 
@@ -267,6 +258,15 @@ def certain_in(store: Store) -> list[str]:
 
 def closing(store: Store, shares: xr.Dataset, select: Picks = {}) -> list[Explained]:  # noqa: B006
     """Return what is to be said first of a study: of its headline outputs, or of picked cells."""
-    cells = closing_cells(shares, headline_of(store.attrs["headline"], shares), select)
+    names = store.attrs["headline"] if ENSEMBLE not in store.attrs else _gains(store, shares)
+    cells = closing_cells(shares, headline_of(names, shares), select)
     known = percentiles(store.path, sorted({title.removesuffix(EVENT) for title, _ in cells}))
     return [explained(shares, known, *cell) for cell in cells]
+
+
+def _gains(store: Store, shares: xr.Dataset) -> list[str]:
+    """Return the differences of an ensemble that are told of first: of totals where there are."""
+    titles, plain = titles_of(shares), store.spec.percentiles
+    totals = [name for name in titles if name.endswith(TOTAL.name("") + DIFFERENCE)]
+    apart = {name.replace(TOTAL.name("") + DIFFERENCE, DIFFERENCE) for name in totals}
+    return [name for name in plain if name in titles and name not in apart]
