@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ndmc.studies.checking import check
     from ndmc.studies.comparing import compare
     from ndmc.studies.ensembles import ensemble
+    from ndmc.studies.exports import export
     from ndmc.studies.sensitivity import sensitivity
     from ndmc.studies.validation import validate
 
@@ -43,6 +44,7 @@ __all__ = [
     "compile_plan",
     "ensemble",
     "evaluate",
+    "export",
     "from_flodym",
     "info",
     "load",
@@ -71,6 +73,7 @@ _HOMES = {
     "compile_plan": "ndmc.model",
     "ensemble": "ndmc.studies.ensembles",
     "evaluate": "ndmc.engine.evaluation",
+    "export": "ndmc.studies.exports",
     "from_flodym": "ndmc.scenario.flodym.writer",
     "info": "ndmc.store.information",
     "load": "ndmc.scenario.load",

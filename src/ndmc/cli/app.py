@@ -12,6 +12,7 @@ import typer
 from ndmc.cli.command import Command
 from ndmc.cli.compare import compare
 from ndmc.cli.ensemble import ensemble
+from ndmc.cli.export import export
 from ndmc.cli.reconcile import reconcile
 from ndmc.cli.run import finish, job, run
 from ndmc.cli.scenario import check, new, scenarios, schema, show
@@ -62,7 +63,7 @@ def common(
 
 for command in (
     scenarios, show, check, run, sensitivity, ensemble, compare, finish, job, info, percentiles,
-    validate, reconcile, new, schema,
+    export, validate, reconcile, new, schema,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

@@ -8,6 +8,7 @@ __all__ = [
     "by_label",
     "composing",
     "dependence",
+    "document",
     "ensembles",
     "expressions",
     "extending",

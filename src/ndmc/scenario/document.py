@@ -19,6 +19,8 @@ from ndmc.scenario.yaml_problems import yaml_problem
 if TYPE_CHECKING:
     from ndmc.scenario.relative import Change
 
+__all__ = ["read_document"]
+
 _MAX_YAML_BYTES = 2**20
 
 _MAX_DEPTH = 12

@@ -25,7 +25,7 @@ from ndmc.zarr_library import zarr_library
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["open_dataset", "percentiles"]
+__all__ = ["open_dataset", "percentiles", "to_dataset"]
 
 
 def _forget_threads() -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ndmc.option import PERCENTS, read_percents
 from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["CONFIDENCE", "quantile_of_sorted", "wanted_ranks"]
+__all__ = ["CONFIDENCE", "DEFAULT_QUANTILES", "quantile_of_sorted", "wanted_ranks"]
 
 DEFAULT_QUANTILES = read_percents(PERCENTS, "-q")
 

@@ -10,6 +10,7 @@ __all__ = [
     "decisions",
     "ensembles",
     "explained",
+    "exports",
     "figures",
     "named_cells",
     "ratings",

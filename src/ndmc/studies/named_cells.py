@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ndmc.dims import PARENT, Dims
+from ndmc.plan.steps import MEMBER
 from ndmc.store.belonging import positions
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def labels_at(dataset: xr.Dataset, places: Mapping[str, int]) -> dict[str, Any]:
     """Return the labels that name a cell: of each dim, those it belongs to first."""
     found: dict[str, Any] = {}
     for dim, place in places.items():
+        if dim == MEMBER:  # whose label says it all
+            found[dim] = dataset[dim].values.tolist()[place]
+            continue
         found |= {one: some[place] for one, some in _parents(dataset, dim).items()}
         found[dim] = dataset[dim].values.tolist()[place]
     return found
