@@ -54,7 +54,7 @@ def _print_output(page: Console, store: Store, found: Sequence[Decision]) -> Non
     between = f"{low} .. {high} %"
     columns = [*dims, *first.member, "median", between, "difference", "(95 % limits)", between]
     columns += [_BETTER.get(goal, "less"), "regret"] if goal else ["less", "more"]
-    columns += ["never"] if first.event else []
+    columns += [f"by {first.year}", "never"] if first.event else []
     title = f"{first.title}, {first.unit}{year}".removesuffix(", 1")
     table = plain_table(title, *columns, words=len(dims) + len(first.member))
     for before, one in zip([None, *found], found, strict=False):
@@ -90,7 +90,7 @@ def _texts(one: Decision, goal: str) -> list[str]:
         texts += [" .. ".join(map(_signed, pair)) for pair in limits]
         shares = [_share(one.better), number(one.regret)] if goal else []
         texts += shares or [_share(one.less), _share(one.more)]
-    return texts + ([_share(one.never)] if one.event else [])
+    return texts + ([_share(one.by), _share(one.never)] if one.event else [])
 
 
 def _range(low: float, high: float) -> str:
@@ -113,14 +113,12 @@ def _over_futures(found: Sequence[OverFutures], weights: Mapping[str, float]) ->
     shares = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
     dims = [*dict.fromkeys(dim for one in found for dim in one.cell)]
     own = [*found[0].member]
-    heads = ["output", *dims, *own, "mean", "regret", "P(better)", "worst future", "regret there"]
+    heads = ["output", *dims, *own, "mean", "mean regret", "P(better)", "worst future", "there"]
     title = f"over futures, weighted: {shares}"
     table = plain_table(title, *heads, words=1 + len(dims) + len(own))
     for one in found:
         cell = [str(one.cell.get(dim, "")) for dim in dims]
-        numbers = [number(one.mean), number(one.regret), _share(one.better)]
-        table.add_row(
-            *(one.name, *cell, *one.member.values(), *numbers),
-            *(one.worst, number(one.worst_regret)),
-        )
+        means = ["" if math.isnan(value) else number(value) for value in (one.mean, one.regret)]
+        known = [_share(one.better), one.worst, _share(one.worst_better)]
+        table.add_row(one.name, *cell, *one.member.values(), *means, *known)
     return table

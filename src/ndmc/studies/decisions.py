@@ -32,7 +32,8 @@ class Decision:
     """One cell of one output of a member: what it is, and how it compares with its reference.
 
     Percentiles are [quantile], those of the difference and of its limits too. A number that there
-    is not is nan: a share that is better where nothing says which way that is.
+    is not is nan: a share that is better where nothing says which way that is. Regret is that of
+    half the draws; an event has come in a share of draws ``by`` a year.
     """
 
     name: str
@@ -51,7 +52,10 @@ class Decision:
     more: float
     better: float
     regret: float
+    regret_mean: float
     never: float
+    by: float
+    year: int
     sd: float
     spread: float
 
@@ -75,6 +79,7 @@ def decisions(
         {part: values[at] for part, values in about["parts"].items()}
         for at in range(found.sizes[MEMBER])
     ]
+    year = int([*select.get("year", ()), store.dims.years[-1]][0])
     for name in _asked(store, found, outputs):
         output = store.computed[name]
         title = name if set(select) & set(output.summed) or not output.summed else TOTAL.name(name)
@@ -95,6 +100,8 @@ def decisions(
                     reference=None if of == at else cells[of],
                     event=output.kind == EVENT,
                     **_numbers(here, title, at),
+                    by=_by(here, title, at, year),
+                    year=year,
                 )
             yield from (cells[at] for at in range(len(members)))
 
@@ -140,7 +147,7 @@ def _named(
 
 #: What is told of a cell, and the variable that it stands in.
 _SINGLE = {"mean": "_mean", "less": "_less", "more": "_more", "better": "_better"}
-_SINGLE |= {"regret": "_regret_mean", "never": "_never"}
+_SINGLE |= {"regret_mean": "_regret_mean", "never": "_never"}
 _SINGLE |= {"sd": "_sd", "spread": "_difference_sd"}
 
 _BY_QUANTILE = {"values": "", "difference": "_difference"}
@@ -157,7 +164,18 @@ def _numbers(here: xr.Dataset, title: str, at: int) -> dict[str, Any]:
         key: np.asarray(here[title + suffix].transpose(QUANTILE, MEMBER).values[:, at])
         for key, suffix in _BY_QUANTILE.items()
     }
-    return single | of_quantiles
+    regret, middle = f"{title}_regret", len(of_quantiles["values"]) // 2
+    half = here[regret].transpose(QUANTILE, MEMBER).values[middle, at] if regret in here else np.nan
+    return single | of_quantiles | {"regret": float(half)}
+
+
+def _by(here: xr.Dataset, title: str, at: int, year: int) -> float:
+    """Return the share of draws in which an event has come by a year."""
+    name = f"{title}_by_year"
+    if name not in here:
+        return math.nan
+    years = here["year"].values.tolist()
+    return float(here[name].transpose("year", MEMBER).values[years.index(year), at])
 
 
 # --- over futures ---------------------------------------------------------------------------------
@@ -165,24 +183,26 @@ def _numbers(here: xr.Dataset, title: str, at: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class OverFutures:
-    """What a policy does over all futures: its weighted mean, and its worst."""
+    """What a policy does over all futures: its weighted mean, and the future where it does worst.
+
+    Of events there is no mean: years that never come have none.
+    """
 
     name: str
-    title: str
-    unit: str
     cell: dict[str, Any]
     member: dict[str, str]
     mean: float
     regret: float
-    worst: str
-    worst_regret: float
     better: float
+    worst: str
+    worst_better: float
 
 
 def over_futures(found: Sequence[Decision], weights: Mapping[str, float]) -> Iterator[OverFutures]:
     """Yield what each policy does over futures that have weights, where a goal says what is better.
 
-    The worst future is that of the largest mean regret.
+    The worst future is that of the largest mean regret, of events that of the fewest draws in which
+    the policy is better.
     """
     together: dict[Any, list[Decision]] = {}
     for one in found:
@@ -194,18 +214,21 @@ def over_futures(found: Sequence[Decision], weights: Mapping[str, float]) -> Ite
         if not weights or math.isnan(first.regret) or "future" not in first.member:
             continue
         shares = [weights[one.member["future"]] for one in some]
-        worst = max(some, key=lambda one: one.regret)
+        worst = max(some, key=lambda one: -one.better if one.event else one.regret_mean)
+        means = (math.nan, math.nan)
+        if not first.event:
+            means = (
+                _weighted(shares, [one.mean for one in some]),
+                _weighted(shares, [one.regret_mean for one in some]),
+            )
         yield OverFutures(
-            name=first.name,
-            title=first.title,
-            unit=first.unit,
-            cell=first.cell,
-            member={part: value for part, value in first.member.items() if part != "future"},
-            mean=_weighted(shares, [one.mean for one in some]),
-            regret=_weighted(shares, [one.regret for one in some]),
-            worst=worst.member["future"],
-            worst_regret=worst.regret,
+            first.name,
+            first.cell,
+            {part: value for part, value in first.member.items() if part != "future"},
+            *means,
             better=_weighted(shares, [one.better for one in some]),
+            worst=worst.member["future"],
+            worst_better=worst.better,
         )
 
 
@@ -223,7 +246,8 @@ def rows_of(store: Store, found: Sequence[Decision]) -> Iterator[dict[str, Any]]
             names = [f"difference_{level}{part}" for level in levels]
             row |= dict(zip(names, values.tolist(), strict=True))
         row |= {"less": one.less, "more": one.more, "better": one.better}
-        row |= {"regret_mean": one.regret, "never": one.never, "sd": one.sd}
+        row |= {"regret_mean": one.regret_mean, "regret_p50": one.regret, "sd": one.sd}
+        row |= {"never": one.never, f"by_{one.year}": one.by}
         row |= {"difference_sd": one.spread}
         row |= {"draws_saved": one.saved(one.reference) if one.reference else math.nan}
         yield {key: "" if value != value else value for key, value in row.items()}
