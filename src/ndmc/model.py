@@ -9,7 +9,7 @@ from typing import Any
 from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.given import as_names, wrong
 from ndmc.option import as_size
-from ndmc.plan.compared import Measured, measured, measures_of, wanted_of
+from ndmc.plan.compared import Measured, check_goals, measured, measures_of, wanted_of
 from ndmc.plan.compiler import build_plan
 from ndmc.plan.memory import Memory
 from ndmc.plan.steps import Plan
@@ -146,6 +146,7 @@ def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple
         for name in (one for one in asked if one not in known):
             mistakes.add([InputError(f"nothing is named {name!r}; {nearest(name, known)}", "-v")])
     plan = _alone(scenario.members[0], asked, whole=False, memory=Memory())
+    check_goals(plan, ensemble.goals)
     wanted = wanted_of(ensemble, ())
     found = [
         one

@@ -15,7 +15,16 @@ from ndmc.scenario.ensembles import Ensemble
 from ndmc.scenario.expressions import Expression
 from ndmc.scenario.units import NONE
 
-__all__ = ["GOALS", "MEASURES", "Measure", "Measured", "measured", "measures_of", "wanted_of"]
+__all__ = [
+    "GOALS",
+    "MEASURES",
+    "Measure",
+    "Measured",
+    "check_goals",
+    "measured",
+    "measures_of",
+    "wanted_of",
+]
 
 #: What is computed of an output.
 Measure = Literal["difference", "ratio", "regret", "contribution"]
@@ -106,6 +115,24 @@ def wanted_of(ensemble: Ensemble, outputs: tuple[str, ...]) -> Wanted:
         goals=ensemble.goals,
         outputs=outputs,
     )
+
+
+def check_goals(plan: Plan, goals: Mapping[str, str]) -> None:
+    """Refuse a word for what is better that does not fit: years are earlier, amounts less.
+
+    Raises
+    ------
+    InputError
+        For the first of them.
+    """
+    years = years_among(one_by_one((*plan.fixed, *plan.steps)))
+    for output in plan.outputs:
+        goal = goals.get(output.name, "")
+        words = ("earlier", "later") if output.name in years else ("less", "more")
+        if goal and goal not in words:
+            what = "a year" if output.name in years else f"in {output.unit}"
+            message = f"the goal of {output.name!r} is {goal!r}, but it is {what}"
+            raise InputError(f"{message}; write {words[0]} or {words[1]}", "ensemble.goals")
 
 
 def measures_of(output: Output, *, event: bool, wanted: Wanted) -> Iterator[Measured]:

@@ -156,16 +156,27 @@ class EnsembleOptions(Options):
 
     percentiles: Iterable[str] | None = field(default=None, init=False)
 
-    @property
-    def asked(self) -> Any:
-        """What `load` is asked for: an ensemble by its name, the only one, or one that is given."""
+    def asked(self, scenario: "Scenario") -> Any:
+        """Return what `load` is asked for: an ensemble of a scenario, as far as no other is given.
+
+        What is compared, and what is better, is said of the scenario, whichever its policies are.
+        """
         given = {
             "policies": self.policies,
             "futures": self.futures,
             "levers": self.levers,
             "reference": self.reference,
         }
-        return {key: value for key, value in given.items() if value} or self.ensemble or True
+        given = {key: value for key, value in given.items() if value}
+        file = scenario.file
+        known = file.ensembles.get(self.ensemble, file.ensemble)
+        if not given or known is None:
+            return given or self.ensemble or True
+        kept = known.model_dump(exclude_defaults=True)
+        gone = {"rows", "members"} | ({"cascade"} if "policies" in given else set())
+        gone |= {"reference"} if "policies" in given else set()
+        gone |= {"weights"} if "futures" in given else set()
+        return {key: value for key, value in kept.items() if key not in gone} | given
 
     def wanted(self, scenario: "Scenario") -> tuple[str, ...] | None:
         """Return the names of what percentiles are computed of: outputs, and how they compare."""

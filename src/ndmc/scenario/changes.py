@@ -15,7 +15,7 @@ from ndmc.scenario.document import Document, parse_document, whole
 from ndmc.scenario.relative import Change, Relative, is_change, is_number, read_change_of
 from ndmc.scenario.schema import ParameterEntry, ScenarioFile
 from ndmc.scenario.units import UnitError, parse_amount
-from ndmc.scenario.variants import changes_of
+from ndmc.scenario.variants import changes_of, named_variants
 
 #: Where a name may stand that is given without its path.
 _SECTIONS = ("parameters", "flows", "stocks", "indicators", "grades", "dims")
@@ -92,6 +92,26 @@ def _refuse_overlaps(made: Sequence[Change]) -> None:
         for end in range(1, len(one.keys)):
             if above := whole.get(one.keys[:end]):
                 raise one.collision(above)
+
+
+def refuse_both(
+    document: Document, file: ScenarioFile, variant: str, changes: Mapping[str, str]
+) -> None:
+    """Refuse changes of what variants set too: which of them counts would not be seen.
+
+    Raises
+    ------
+    InputError
+        For the first of them.
+    """
+    made = changes_of(document, file, named_variants(file, variant, "--variant"))
+    for path in changes:
+        keys = tuple(keys_of(full_path(file, split_labels(path)[0])))
+        for one in made:
+            least = min(len(keys), len(one.keys))
+            if keys[:least] == one.keys[:least] or (keys[:2] == one.keys[:2] and one.of_value):
+                message = f"{path!r} is set by a variant, too; leave one of them out"
+                raise InputError(message, one.where)
 
 
 def plain_value(text: str, where: str) -> Any:

@@ -6,19 +6,33 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ndmc.scenario.field_types import Line, Share, Words
+from ndmc.scenario.field_types import Share, Words
 
 Goal = Literal["less", "more", "earlier", "later"]
 
+
+def _setting(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError(f"{str(given).lower()} is no value of a lever; write a number or a text")
+    return given
+
+
 #: A setting as `--set` takes it: a number, or a text such as 40 % or x1.2.
-Setting = str | int | float
+Setting = Annotated[str | int | float, BeforeValidator(_setting)]
 
 
 def _named(given: Any) -> Any:
     """Return what has the name of its variants, where only these are given."""
     if isinstance(given, str):
         given = [name.strip() for name in given.split(",") if name.strip()]
-    return {name: name for name in given} if isinstance(given, list) else given
+    if not isinstance(given, list | tuple):
+        return given
+    for name in given:
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is no name of a variant")
+        if given.count(name) > 1:
+            raise ValueError(f"{name!r} is named twice; leave one out")
+    return {name: name for name in given}
 
 
 Named = Annotated[
@@ -32,7 +46,6 @@ class EnsembleEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: Line = ""
     policies: Named = Field({}, description="variants; base is the scenario as it is")
     cascade: Words = Field([], description="instead of policies: variants added one after another")
     futures: Named = Field({}, description="variants; base or reference is the scenario as it is")
@@ -54,13 +67,18 @@ class EnsembleEntry(BaseModel):
 
     @model_validator(mode="after")
     def _has_members(self) -> EnsembleEntry:
-        given = [key for key in ("policies", "cascade") if getattr(self, key)]
-        if len(given) > 1:
-            raise ValueError("policies and a cascade are given; a cascade makes its own policies")
-        if not given and not (self.futures or self.levers or self.rows):
+        made_of = ("policies", "cascade", "futures", "levers", "rows")
+        given = [key for key in made_of if key in self.model_fields_set]
+        if not given:
             raise ValueError("it is empty; name policies, futures or levers")
-        if self.rows and self.levers:
+        if empty := [key for key in given if not getattr(self, key)]:
+            raise ValueError(f"{empty[0]} is empty; name some, or leave it out")
+        if "policies" in given and "cascade" in given:
+            raise ValueError("policies and a cascade are given; a cascade makes its own policies")
+        if "rows" in given and "levers" in given:
             raise ValueError("rows hold the values of levers; leave levers out")
+        if self.cascade and self.reference not in ("", "base"):
+            raise ValueError("a cascade begins with base; leave its reference out")
         if empty := [name for name, values in self.levers.items() if not values]:
             raise ValueError(f"the lever {empty[0]!r} has no values; give some, such as [40, 60]")
         return self

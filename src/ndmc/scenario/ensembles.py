@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ndmc.errors import InputError, Mistakes, nearest
+from ndmc.given import wrong
 from ndmc.scenario.document import Document
 from ndmc.scenario.ensemble_entry import EnsembleEntry
 from ndmc.scenario.mistakes import validate_document
@@ -47,7 +50,19 @@ class Member:
     def parts(self) -> dict[str, str]:
         """What it is made of, by name; a future only if there are several."""
         future = {"future": self.future} if self.future else {}
-        return {"policy": self.policy, **future, **dict(self.levers)}
+        levers = {clean(path): text for path, text in self.levers}
+        return {"policy": self.policy, **future, **levers}
+
+
+def clean(path: str) -> str:
+    """Return the name of a lever: its path in letters, digits and underscores.
+
+    Examples
+    --------
+    >>> clean("parameters.content[product=car]")
+    'parameters_content_product_car'
+    """
+    return re.sub(r"\W+", "_", path).strip("_")
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,8 @@ def read_ensemble(document: Document, file: ScenarioFile, folder: Path, asked: A
 
 def _entry(document: Document, file: ScenarioFile, asked: Any) -> tuple[EnsembleEntry, _Where]:
     known = dict(file.ensembles)
+    if not isinstance(asked, str | bool | Mapping):
+        raise wrong("ensemble", asked, "a name, True, or a dict such as {'policies': ['base']}")
     if isinstance(asked, Mapping):
         given = Document(Path("ensemble"), "", {key: asked[key] for key in asked})
         return validate_document(given, EnsembleEntry), _Where(given, ())
@@ -115,8 +132,8 @@ class _Reader:
     def read(self) -> Ensemble:
         with Mistakes() as mistakes:
             mistakes.add(self._wrong_names())
-        policies = self._cascade() or self._variants("policies") or {BASE: ""}
-        futures = self._variants("futures") or {"": ""}
+        policies = self._cascade() or self._variants("policies", "policy") or {BASE: ""}
+        futures = self._variants("futures", "future") or {"": ""}
         rows = [*self._rows(policies, futures)]
         members = self._members(rows, policies, futures)
         weights = self._weights([*futures])
@@ -139,7 +156,7 @@ class _Reader:
         if self.entry.futures:
             found["futures"] = {name: variants.split(",") for name, variants in futures.items()}
         if isinstance(self.entry.rows, str):
-            found["rows"] = self._table(self.entry.rows)
+            found["rows"] = self._table
         return found | ({"weights": dict(weights)} if weights else {})
 
     # --- names -----------------------------------------------------------------------------------
@@ -147,16 +164,41 @@ class _Reader:
     def _wrong_names(self) -> Iterator[InputError]:
         """Yield an error for each output that there is not, and for what has a name of ours."""
         file = self.file
-        outputs = dict.fromkeys([*file.flows, *file.stocks, *file.indicators, *file.parameters])
-        for key in ("outputs", "goals"):
-            for index, name in enumerate(getattr(self.entry, key)):
-                if name not in outputs and name != "all":
-                    message = f"{name!r} is no flow, stock or indicator; {nearest(name, outputs)}"
-                    yield self.where.error(message, key, name if key == "goals" else index)
-        for dim in ("member", "policy", "future"):
+        outputs = dict.fromkeys([*file.flows, *file.stocks, *file.indicators])
+        compared = self.entry.outputs if self.entry.outputs not in ([], ["all"]) else [*outputs]
+        for index, name in enumerate(self.entry.outputs):
+            if name not in (*outputs, *file.parameters) and self.entry.outputs != ["all"]:
+                message = f"{name!r} is no flow, stock or indicator; {nearest(name, outputs)}"
+                yield self.where.error(message, "outputs", index)
+            elif name in self.entry.outputs[:index]:
+                yield self.where.error(f"{name!r} is named twice; leave one out", "outputs", index)
+        for name in self.entry.goals:
+            if name not in compared:
+                message = f"{name!r} is not compared, so that it has no goal"
+                yield self.where.error(f"{message}; {nearest(name, compared)}", "goals", name)
+        levers = [*self.entry.levers, *self._columns]
+        for dim in ("member", "policy", "future", *map(clean, levers)):
             if dim in file.dims:
                 message = f"the dim {dim!r} has a name that ensembles give; call it otherwise"
                 yield self.where.error(message)
+
+    @functools.cached_property
+    def _table(self) -> list[dict[str, str]]:
+        """The rows of a table, as they are given or from a file."""
+        given = self.entry.rows or []
+        if isinstance(given, str):
+            given = self._read(given)
+        rows = [{name: _text(value) for name, value in row.items()} for row in given]
+        for index, row in enumerate(rows):
+            if row.keys() != rows[0].keys():
+                message = f"rows have other columns than the first: {', '.join(row)}"
+                raise self.where.error(message, "rows", index)
+        return rows
+
+    @property
+    def _columns(self) -> list[str]:
+        """The levers of a table."""
+        return [one for row in self._table[:1] for one in row if one not in ("policy", "future")]
 
     def _cascade(self) -> dict[str, str]:
         """Return the policies of a cascade: the scenario as it is, and one variant more in each."""
@@ -169,15 +211,18 @@ class _Reader:
             found[f"+ {name}" if len(before) > 1 else name] = ",".join(before)
         return found if self.entry.cascade else {}
 
-    def _variants(self, key: str) -> dict[str, str]:
-        """Return the variants of each policy or future."""
-        found = dict[str, str]()
-        for name, given in getattr(self.entry, key).items():
+    def _variants(self, key: str, column: str) -> dict[str, str]:
+        """Return the variants of each policy or future: those of a table, if none are named."""
+        found, named = dict[str, str](), getattr(self.entry, key)
+        tabled = dict.fromkeys(row[column] for row in self._table if column in row)
+        for name, given in (named or {one: one for one in tabled}).items():
             texts = given.split(",") if isinstance(given, str) else given
             names = [text.strip() for text in texts if text.strip()]
             as_it_is = (BASE, _REFERENCE) if key == "futures" else (BASE,)
             names = [one for one in names if one in self.file.variants or one not in as_it_is]
             self._check_variants(names, key, name)
+            if twice := [one for one in names if names.count(one) > 1]:
+                raise self.where.error(f"{twice[0]!r} is named twice; leave one out", key, name)
             found[name] = ",".join(names)
         return found
 
@@ -195,10 +240,7 @@ class _Reader:
     ) -> Iterator[dict[str, str]]:
         """Yield what each member is made of."""
         if self.entry.rows:
-            given = self.entry.rows
-            table = self._table(given) if isinstance(given, str) else given
-            for row in table:
-                yield {name: _text(value) for name, value in row.items()}
+            yield from self._table
             return
         levers = {name: [*map(_text, some)] for name, some in self.entry.levers.items()}
         if self.entry.design == "zip":
@@ -214,7 +256,7 @@ class _Reader:
         for future, policy, setting in itertools.product(futures, policies, settings or [{}]):
             yield {"policy": policy, "future": future, **setting}
 
-    def _table(self, name: str) -> list[dict[str, str]]:
+    def _read(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise self.where.error(f"{name!r} is not in the folder of the scenario", "rows")
@@ -256,8 +298,7 @@ class _Reader:
         names = names or ["policy"]
         found, seen = list[Member](), set[str]()
         for one, part in zip(members, parts, strict=True):
-            levers = dict(one.levers)
-            texts = [f"{n}={part[n]}" if n in levers else part[n] for n in names]
+            texts = [part[n] if n in ("policy", "future") else f"{n}={part[n]}" for n in names]
             label = _AND.join(texts)
             if label in seen:
                 raise self.where.error(f"the member {label!r} is there twice; leave one out")
@@ -276,16 +317,29 @@ class _Reader:
         for at, one in enumerate(members):
             if one.policy == reference:
                 first.setdefault(one.future, at)
-        for at, one in enumerate(members):
+        for one in members:
             if one.future not in first:
                 message = f"the future {one.future!r} has no member with the policy {reference!r}"
                 raise self.where.error(f"{message}, which others are compared with", "reference")
-            before = at - 1 if self.entry.cascade and one.policy != BASE else -1
-            yield _with(one, reference=first[one.future], before=before)
+            yield _with(one, reference=first[one.future], before=self._before(one, members))
+
+    def _before(self, member: Member, members: Sequence[Member]) -> int:
+        """Return where the member with one measure less stands; -1 if there is none."""
+        if not self.entry.cascade or member.policy == BASE:
+            return -1
+        policies = [*self._cascade()]
+        wanted = policies[policies.index(member.policy) - 1], member.future, member.levers
+        for at, one in enumerate(members):
+            if (one.policy, one.future, one.levers) == wanted:
+                return at
+        message = f"the member before {member.label!r} in the cascade, {wanted[0]!r}, is left out"
+        raise self.where.error(message, "members")
 
     def _weights(self, futures: Sequence[str]) -> dict[str, float]:
         """Return the weights of all futures, if any has one: what is left is shared equally."""
         given = self.entry.weights
+        if given and not self.entry.futures:
+            raise self.where.error("weights are of futures, and none are named", "weights")
         for name, weight in given.items():
             if name not in futures:
                 message = f"{name!r} is no future; {nearest(name, futures)}"

@@ -11,7 +11,7 @@ from ndmc.dims import Dims
 from ndmc.errors import InputError, Mistakes
 from ndmc.given import as_variant
 from ndmc.label import LabelError
-from ndmc.scenario.changes import as_texts, changed, varied
+from ndmc.scenario.changes import as_texts, changed, refuse_both, varied
 from ndmc.scenario.checks import (
     read_correlations,
     wrong_grades,
@@ -106,19 +106,34 @@ def with_members(scenario: Scenario, asked: str | bool | Mapping[str, Any]) -> S
     >>> [one.label for one in found.ensemble.members], len(found.members)
     (['base', 'long_lives'], 2)
     """
-    ensemble = read_ensemble(scenario.document, scenario.file, scenario.folder, asked)
+    document, file = scenario.document, scenario.file
+    ensemble = read_ensemble(document, file, scenario.folder, asked)
     members = tuple(_member(scenario, one) for one in ensemble.members)
     for one, loaded in zip(ensemble.members, members, strict=True):
-        if loaded.dims.labels != members[0].dims.labels:
-            message = f"it changes dims or years, so that it cannot be compared with {members[0]}"
-            raise InputError(message, f"member {one.label!r}")
+        for dim, labels in loaded.dims.labels.items():
+            if labels != members[0].dims.labels.get(dim):
+                what = "years" if dim == "year" else f"labels of {dim!r}"
+                message = f"it has other {what} than {ensemble.members[0].label!r}"
+                raise InputError(f"{message}; members are compared cell by cell", _of(one))
     return replace(scenario, ensemble=ensemble, members=members)
 
 
+def _of(member: Member) -> str:
+    return f"member {member.label!r}"
+
+
 def _member(scenario: Scenario, member: Member) -> Scenario:
-    changes = {**scenario.changes, **dict(member.levers)}
+    """Return the scenario of a member; levers set what its variants do not."""
     variant = ",".join(filter(None, (scenario.variant, member.variant)))
-    return build(reread(scenario.document), scenario.folder, variant, changes)
+    levers = dict(member.levers)
+    document = reread(scenario.document)
+    try:
+        refuse_both(document, scenario.file, variant, levers)
+        return build(document, scenario.folder, variant, {**scenario.changes, **levers})
+    except InputError as found:
+        if found.where.startswith("--set "):
+            raise InputError(f"as a lever, {found.message}", _of(member)) from None
+        raise InputError(f"{found.message} (of the {_of(member)})", found.where) from None
 
 
 def _whole(scenario: Scenario) -> Scenario:

@@ -20,11 +20,15 @@ from ndmc.label import LabelError, Labels
 from ndmc.legible import few_lines
 from ndmc.plan.description import describe, members_of, steps_of
 from ndmc.plan.steps import Balance, Cohort, March, Output, Plan, Step
+from ndmc.runs.asked import read_asked
+from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.scenario.lifetimes import canonical
-from ndmc.scenario.load import as_scenario, load_each, under
+from ndmc.scenario.load import as_scenario, load_each, under, with_members
 from ndmc.scenario.operations import evaluate_expression
 from ndmc.scenario.scenario import Scenario
+from ndmc.store.keys import ENSEMBLE
 from ndmc.studies.compositions import Whole, wholes
+from ndmc.studies.ensembles import prepared
 from ndmc.studies.examination import Central, doubts, examined
 from ndmc.studies.ratings import Quality, qualities
 from ndmc.typing import Floats
@@ -157,6 +161,9 @@ def check(
         for other in itertools.chain(each, _combined(loaded)):
             with mistakes.apart():
                 examined(other)
+        for name in _ensembles(loaded) if not isinstance(scenario, Scenario) else ():
+            with mistakes.apart():
+                _check_ensemble(with_members(loaded, name))
     notes = _notes(loaded, plan, central)
     for note in notes:
         warn(note)
@@ -171,6 +178,17 @@ def check(
         tuple(wholes(loaded)),
         tuple(notes),
     )
+
+
+def _ensembles(scenario: Scenario) -> list[str]:
+    """Return the names of the ensembles of a scenario."""
+    alone = [ENSEMBLE] if scenario.file.ensemble is not None else []
+    return [*alone, *scenario.file.ensembles]
+
+
+def _check_ensemble(scenario: Scenario) -> None:
+    """Refuse an ensemble that cannot be run."""
+    read_asked(prepared(EnsembleOptions(scenario, out=f"{scenario.name}.zarr"))[1])
 
 
 def _combined(scenario: Scenario) -> Iterator[Scenario]:

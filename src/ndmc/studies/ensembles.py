@@ -17,7 +17,7 @@ from ndmc.runs.additions import additions, grown
 from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.runs.options import asked_by, refuse_others
 from ndmc.scenario import reserved
-from ndmc.scenario.load import as_scenario
+from ndmc.scenario.load import as_scenario, with_members
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.address import place_of
 from ndmc.store.keys import ENSEMBLE, PERCENTILES, ROOT
@@ -109,9 +109,8 @@ def prepared(options: EnsembleOptions) -> tuple[Scenario, EnsembleOptions]:
     """
     scenario = options.scenario
     if not isinstance(scenario, Scenario):
-        scenario = as_scenario(
-            scenario, variant=options.variant, changes=options.changes, ensemble=options.asked
-        )
+        loaded = as_scenario(scenario, variant=options.variant, changes=options.changes)
+        scenario = with_members(loaded, options.asked(loaded))
     if scenario.ensemble is None:
         raise InputError("a loaded scenario of an ensemble is one of load(..., ensemble=...)")
     out = options.out or f"{scenario.name}-ensemble.zarr"
