@@ -96,7 +96,8 @@ def _at_most(limit: float, dtype: np.dtype[Any]) -> Any:
     What is above the one is above the other; numbers of one precision are compared in 0.08 ns, of
     two in 0.57.
     """
-    found = dtype.type(limit)
+    with np.errstate(over="ignore"):
+        found = dtype.type(limit)
     return np.nextafter(found, dtype.type(-np.inf)) if np.float64(found) > limit else found
 
 

@@ -163,7 +163,7 @@ def check(
                 examined(other)
         for name in _ensembles(loaded) if not isinstance(scenario, Scenario) else ():
             with mistakes.apart():
-                _check_ensemble(with_members(loaded, name))
+                _check_ensemble(loaded, name)
     notes = _notes(loaded, plan, central)
     for note in notes:
         warn(note)
@@ -186,9 +186,17 @@ def _ensembles(scenario: Scenario) -> list[str]:
     return [*alone, *scenario.file.ensembles]
 
 
-def _check_ensemble(scenario: Scenario) -> None:
-    """Refuse an ensemble that cannot be run."""
-    read_asked(prepared(EnsembleOptions(scenario, out=f"{scenario.name}.zarr"))[1])
+def _check_ensemble(scenario: Scenario, name: str) -> None:
+    """Refuse an ensemble that cannot be run, where it stands in the file."""
+    key = (ENSEMBLE,) if name == ENSEMBLE else ("ensembles", name)
+    try:
+        found = with_members(scenario, name)
+        read_asked(prepared(EnsembleOptions(found, out=f"{scenario.name}.zarr"))[1])
+    except InputError as wrong:
+        if wrong.place[1]:
+            raise
+        said = f"{wrong.where.removeprefix('--')}: {wrong.message}"
+        raise scenario.document.error(said, *key) from None
 
 
 def _combined(scenario: Scenario) -> Iterator[Scenario]:
