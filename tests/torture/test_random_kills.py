@@ -45,6 +45,8 @@ TWO_PASSES += [
 ]
 RECONCILED = ["run", "uk_ree", "-n", 6000, "--block", 256, *SEED]
 STUDY = ["sensitivity", "starter", "-n", 40_000, "-v", "in_use", "--block", 2048, *SEED]
+ENSEMBLE = ["ensemble", "starter", "-n", 40_000, "--policies", "base,long_lives", "-v", "in_use"]
+ENSEMBLE += ["--block", 2048, *SEED]
 PARTS = 3
 
 #: The steps of each kind of run: commands that run at once. The last leaves what one run leaves.
@@ -58,6 +60,7 @@ KINDS = {
     "processes": [[[*STORED, "--processes"]]],
     "reconciled": [[RECONCILED]],
     "two passes": [[TWO_PASSES]],
+    "ensemble": [[ENSEMBLE]],
     "study": [[STUDY]],
     "study, raised": [[raised(STUDY, draws)] for draws in (3000, 20_000, 40_000)],
     "study, parts": [[[*STUDY, "--part", f"{n + 1}/{PARTS}"] for n in range(PARTS)]],
@@ -71,6 +74,7 @@ WHOLE = {
 } | {
     "reconciled": RECONCILED,
     "two passes": TWO_PASSES,
+    "ensemble": ENSEMBLE,
     "study": STUDY,
     "study, raised": STUDY,
     "study, parts": [*STUDY, "--part", "1/1"],
