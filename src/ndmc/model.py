@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ndmc.dims import Dims
 from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.given import as_names, wrong
 from ndmc.option import as_size
@@ -17,7 +18,7 @@ from ndmc.scenario import reserved
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.scenario import Scenario
 
-__all__ = ["compared_outputs", "compile_plan", "nameable", "output_names"]
+__all__ = ["compared_outputs", "compile_plan", "nameable", "output_names", "run_dims"]
 
 
 def compile_plan(
@@ -99,15 +100,23 @@ def _alone(
 
 def _joint(scenario: Scenario, keep: Iterable[str] | None, *, whole: bool, memory: Memory) -> Plan:
     """Compile the members of an ensemble, and put their plans together."""
-    from ndmc.plan.joint import joint_plan, member_dims
+    from ndmc.plan.joint import joint_plan
 
     assert scenario.ensemble is not None
     names = tuple(output_names(scenario) if keep is None else keep)
     found = [measured(name, (*scenario.outputs, *scenario.parameters)) for name in names]
     of = [*dict.fromkeys(one.of for one in found if one)]
     plans = [_alone(one, of, whole=whole, memory=memory) for one in scenario.members]
-    dims = member_dims(scenario.members[0].dims, scenario.ensemble)
-    return joint_plan(plans, dims, wanted_of(scenario.ensemble, names))
+    return joint_plan(plans, run_dims(scenario), wanted_of(scenario.ensemble, names))
+
+
+def run_dims(scenario: Scenario) -> Dims:
+    """Return the dims of what a run of a scenario computes: of an ensemble its members, too."""
+    from ndmc.plan.joint import member_dims
+
+    if scenario.ensemble is None:
+        return scenario.dims
+    return member_dims(scenario.members[0].dims, scenario.ensemble)
 
 
 def output_names(scenario: Scenario) -> tuple[str, ...]:

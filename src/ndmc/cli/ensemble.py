@@ -40,6 +40,7 @@ def ensemble(
     from ndmc.cli.print_ensemble import print_ensemble
     from ndmc.cli.print_run import Terminal
     from ndmc.cli.tables import print_lines, progress_bar, write_csv
+    from ndmc.model import run_dims
     from ndmc.runs.additions import grown
     from ndmc.runs.forecast import check_disk
     from ndmc.runs.run import plan_only
@@ -50,7 +51,7 @@ def ensemble(
     store = ensemble_store(options)
     if store is None:
         scenario, options = prepared(options)
-        read_selection(sel, scenario.dims)
+        read_selection(sel, run_dims(scenario))
         if plan:
             found = plan_only(options)
             print_lines(f"{found}")

@@ -48,6 +48,7 @@ def sensitivity(
     Example: ndmc sensitivity china_nd -n 8192 --seed 1 --out china-shares.zarr --csv shares.csv
     """
     from ndmc.cli.print_run import check_targets
+    from ndmc.model import run_dims
     from ndmc.studies.sensitivity import linear_asked, prepared, store_asked
 
     if picture:
@@ -67,7 +68,7 @@ def sensitivity(
         _shown(store, options, picked(sel, store.dims), csv, picture)
         return
     scenario, options = prepared(options)
-    select = picked(sel, scenario.dims)
+    select = picked(sel, run_dims(scenario))
     if options.part:
         _refuse(written, "a part has no shares; leave it out, and ask the finished store for it")
     if plan:

@@ -79,6 +79,13 @@ def decisions(
         {part: values[at] for part, values in about["parts"].items()}
         for at in range(found.sizes[MEMBER])
     ]
+    labels = found[MEMBER].values.tolist()
+    named = [{MEMBER: label, **parts} for label, parts in zip(labels, members, strict=True)]
+    shown = [
+        at
+        for at, own in enumerate(named)
+        if all(label in select.get(part, [label]) for part, label in own.items())
+    ]
     year = int([*select.get("year", ()), store.dims.years[-1]][0])
     for name in _asked(store, found, outputs):
         output = store.computed[name]
@@ -103,7 +110,7 @@ def decisions(
                     by=_by(here, title, at, year),
                     year=year,
                 )
-            yield from (cells[at] for at in range(len(members)))
+            yield from (cells[at] for at in shown)
 
 
 def _asked(store: Store, found: xr.Dataset, outputs: Iterable[str] | None) -> list[str]:
