@@ -1,8 +1,8 @@
 """Hold ndmc against what a user would otherwise write: check that both agree, then time them.
 
-python bench/run.py               W1 to W10, about an hour
+python bench/run.py               W1 to W11, about an hour
 python bench/run.py W1 W3         some rows
-python bench/run.py --all         W1 to W10, then the rows of single steps, about two hours
+python bench/run.py --all         W1 to W11, then the rows of single steps, about two hours
 python bench/run.py --quick       small sizes: does everything run and agree?
 python bench/run.py --markdown    the table as README.md holds it
 """
@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import checks
 import cohort_model
+import ensembles
 import large_loop
 import older
 import projection
@@ -67,6 +68,7 @@ MAIN = {
     "W8": Row(no_check, whole_runs.starts),
     "W9": Row(projection.check, projection.contests, alone=True),
     "W10": Row(shares.check, shares.contests),
+    "W11": Row(ensembles.check, ensembles.contests),
 }
 ROWS = {**MAIN, **{name: Row(checks.check, partial(older.contests, name)) for name in older.ROWS}}
 

@@ -33,6 +33,9 @@ class Sizes:
     shared_peer: int = 1024
     shared_alone: int = 64
     shared_cells: int = 1071
+    # Of W11: draws of an ensemble, and of its rival.
+    compared: int = 100_000
+    compared_peer: int = 200
     # Of the other rows: the study, flodym, the large system, a long run.
     study: int = 1_000_000
     loop: int = 100
@@ -65,6 +68,8 @@ QUICK = Sizes(
     shared_peer=16,
     shared_alone=4,
     shared_cells=5,
+    compared=300,
+    compared_peer=3,
     study=4_000,
     loop=5,
     large=64,
