@@ -108,7 +108,8 @@ def with_members(scenario: Scenario, asked: str | bool | Mapping[str, Any]) -> S
     """
     document, file = scenario.document, scenario.file
     ensemble = read_ensemble(document, file, scenario.folder, asked)
-    members = tuple(_member(scenario, one) for one in ensemble.members)
+    plain = reread(document)
+    members = tuple(_member(scenario, plain, one) for one in ensemble.members)
     for one, loaded in zip(ensemble.members, members, strict=True):
         for dim, labels in loaded.dims.labels.items():
             if labels != members[0].dims.labels.get(dim):
@@ -122,11 +123,10 @@ def _of(member: Member) -> str:
     return f"member {member.label!r}"
 
 
-def _member(scenario: Scenario, member: Member) -> Scenario:
+def _member(scenario: Scenario, document: Document, member: Member) -> Scenario:
     """Return the scenario of a member; levers set what its variants do not."""
     variant = ",".join(filter(None, (scenario.variant, member.variant)))
     levers = dict(member.levers)
-    document = reread(scenario.document)
     try:
         refuse_both(document, scenario.file, variant, levers)
         return build(document, scenario.folder, variant, {**scenario.changes, **levers})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,27 +89,47 @@ def decisions(
     for name in _asked(store, found, outputs):
         output = store.computed[name]
         title = name if set(select) & set(output.summed) or not output.summed else TOTAL.name(name)
-        dims = [dim for dim in found[f"{title}_mean"].dims if dim != MEMBER]
-        picked = _picked(found, dims, {"year": [store.dims.years[-1]], **select})
-        for cell in itertools.product(*picked.values()):
-            places = {dim: at for dim, (at, _) in zip(picked, cell, strict=True)}
-            labels = {dim: label for dim, (_, label) in zip(picked, cell, strict=True)}
-            here, cells = found.isel(places), dict[int, Decision]()
-            for at in sorted(range(len(members)), key=lambda at: about["reference"][at] != at):
-                of = about["reference"][at]
-                cells[at] = Decision(
-                    name=title,
-                    title=output.title,
-                    unit=output.unit,
-                    cell=_named(found, labels, places),
-                    member=members[at],
-                    reference=None if of == at else cells[of],
-                    event=output.kind == EVENT,
-                    **_numbers(here, title, at),
-                    by=_by(here, title, at, year),
-                    year=year,
-                )
+        own = _own(found, title, {"year": [store.dims.years[-1]], **select})
+        about_cells = {"name": title, "title": output.title, "unit": output.unit, "year": year}
+        about_cells["event"] = output.kind == EVENT
+        for places in np.ndindex(*(own.sizes[dim] for dim in _dims(own, title))):
+            where = dict(zip(_dims(own, title), places, strict=True))
+            cells = _members(own, where, members, about["reference"], about_cells)
             yield from (cells[at] for at in shown)
+
+
+def _dims(found: xr.Dataset, title: str) -> list[Any]:
+    """Return the dims of an output besides its members."""
+    return [dim for dim in found[f"{title}_mean"].dims if dim != MEMBER]
+
+
+def _own(found: xr.Dataset, title: str, select: Picks) -> xr.Dataset:
+    """Return what is told of an output, of the labels that are picked, in memory."""
+    suffixes = (*_SINGLE.values(), *_BY_QUANTILE.values(), "_regret", "_by_year")
+    own = found[[title + suffix for suffix in suffixes if title + suffix in found]]
+    return own.isel(_picked(found, _dims(found, title), select)).load()
+
+
+def _members(
+    own: xr.Dataset,
+    where: Mapping[Any, int],
+    members: Sequence[dict[str, str]],
+    references: Sequence[int],
+    about: Mapping[str, Any],
+) -> dict[int, Decision]:
+    """Return a cell of each member, by its position."""
+    here, cells = own.isel(where), dict[int, Decision]()
+    for at in sorted(range(len(members)), key=lambda at: references[at] != at):
+        of = references[at]
+        cells[at] = Decision(
+            cell=_named(own, where),
+            member=members[at],
+            reference=None if of == at else cells[of],
+            **_numbers(here, about["name"], at),
+            by=_by(here, about["name"], at, about["year"]),
+            **about,
+        )
+    return cells
 
 
 def _asked(store: Store, found: xr.Dataset, outputs: Iterable[str] | None) -> list[str]:
@@ -125,13 +144,11 @@ def _asked(store: Store, found: xr.Dataset, outputs: Iterable[str] | None) -> li
     return [*outputs]
 
 
-def _picked(
-    found: xr.Dataset, dims: Sequence[Any], select: Picks
-) -> dict[str, list[tuple[int, Any]]]:
-    """Return the labels that are picked along some dims, with where they stand."""
+def _picked(found: xr.Dataset, dims: Sequence[Any], select: Picks) -> dict[Any, list[int]]:
+    """Return where the labels stand that are picked along some dims."""
     return {
         dim: [
-            (at, label)
+            at
             for at, label in enumerate(found[dim].values.tolist())
             if dim not in select or label in select[dim]
         ]
@@ -139,16 +156,15 @@ def _picked(
     }
 
 
-def _named(
-    found: xr.Dataset, labels: Mapping[str, Any], places: Mapping[str, int]
-) -> dict[str, Any]:
+def _named(own: xr.Dataset, where: Mapping[Any, int]) -> dict[str, Any]:
     """Return the labels of a cell, each after what it belongs to."""
     named = dict[str, Any]()
-    for dim, label in labels.items():
-        for other, coordinate in found.coords.items():
+    for dim, place in where.items():
+        for other, coordinate in own.coords.items():
             if coordinate.dims == (dim,) and f"{other}".startswith(f"{dim}_"):
-                named[f"{other}".removeprefix(f"{dim}_")] = coordinate.values.tolist()[places[dim]]
-        named[dim] = label
+                above = coordinate.values.tolist()[place]
+                named[f"{other}".removeprefix(f"{dim}_")] = above
+        named[dim] = own[dim].values.tolist()[place]
     return named
 
 
