@@ -38,7 +38,7 @@ def ensemble(
     Example: ndmc ensemble strategic_metals -n 1e5 --out metals.zarr
     """
     from ndmc.cli.print_ensemble import print_ensemble
-    from ndmc.cli.print_run import Terminal
+    from ndmc.cli.print_run import Terminal, check_targets
     from ndmc.cli.tables import print_lines, progress_bar, write_csv
     from ndmc.model import run_dims
     from ndmc.runs.additions import grown
@@ -64,3 +64,5 @@ def ensemble(
     print_ensemble(store, decided)
     if csv:
         write_csv(Path(csv), rows_of(store, decided))
+    if options.until:
+        check_targets(store)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from ndmc.cli.print_run import print_balance, print_exceeded, print_part
+from ndmc.cli.print_run import print_balance, print_exceeded, print_part, print_targets
 from ndmc.cli.tables import console, counted, number, percent, plain_table, print_table
 from ndmc.legible import command_line
 from ndmc.store.information import findings_of
@@ -31,6 +31,7 @@ def print_ensemble(store: Store, found: Sequence[Decision]) -> None:
     findings = findings_of(store, {})
     print_exceeded(page, findings.exceeded)
     print_balance(page, findings)
+    print_targets(page, findings)
     draws, seed = counted(store.spec.draws, "draw"), store.attrs["seed"]
     page.print(f"{draws} of each member, seed {seed}, in {store.path}", soft_wrap=True)
     shown = command_line(["ndmc", "ensemble", store.path, "--csv", "decisions.csv"])
