@@ -103,7 +103,7 @@ def test_a_study_has_the_options_of_a_run_but_those_it_has_no_choice_of():
     """Nothing is stored of its draws; what it leaves out is fixed, whoever asks."""
     of_run, of_study = ({one.name for one in listed(kind)} for kind in OF.values())
     assert of_run - of_study == {"keep", "percentiles", "quantiles", "until", "dtype", "bits"}
-    assert of_study - of_run == {"outputs", "groups", "tolerance", "linear"}
+    assert of_study - of_run == {"outputs", "groups", "tolerance", "linear", "ensemble"}
     with pytest.raises(TypeError, match=r"sensitivity\(\) got an unexpected .* 'keep'"):
         ndmc.sensitivity("starter", keep=["in_use"])
     asked = StudyOptions("starter", 10, outputs="in_use")
