@@ -19,6 +19,7 @@ from scipy import optimize, special, stats
 
 from ndmc.scenario.operations import OPERATIONS
 from ndmc_kernels import _jit
+from ndmc_kernels.operations import Operation
 
 _MASK = 0xFFFFFFFF
 
@@ -202,6 +203,37 @@ def tally(values, shift, prefixes):
 def bin_sums(bins, values, count):
     """Return the sums [input, bin, column] of values [draw, column] by bins [input, draw]."""
     return np.array([[values[row == k].sum(axis=0) for k in range(count)] for row in bins])
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def same_values(table, first, numbers, last):
+    """Return what is done for each row, as nested tuples: what is equal has the same values.
+
+    Lines are [operation, target, a, b, c] and write each row once; ``numbers`` are known of some
+    rows, ``last`` are the values of all in one draw, by which numbers that follow are known.
+    """
+    done = {row: ("given", int(one)) for row, one in enumerate(first)}
+    known = dict(numbers) | {row: 0.0 for row, one in enumerate(first) if one == 0}
+    for operation, target, *read in table.tolist():
+        name = Operation(operation).name
+        read = read[: {"COPY": 1, "GAIN": 1, "FUSED": 3, "WHERE": 3, "CLIP": 3}.get(name, 2)]
+        into = [target] if name in ("GAIN", "SINCE") else []
+        parts = [done[row] for row in (*read, *into)]
+        if name == "COPY":
+            done[target] = parts[0]
+        elif name == "WHERE" and read[0] in known:
+            done[target] = parts[1 if known[read[0]] else 2]
+        elif name == "FUSED" and 0.0 in (known.get(read[1]), known.get(read[2])):
+            done[target] = (name, parts[0])
+        else:
+            done[target] = (name, *parts)
+        if all(row in known for row in (*read, *into)):
+            known[target] = last[target]
+        else:
+            known.pop(target, None)
+    return done
 
 
 # --- lifetimes -----------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ class Operation(enum.IntEnum):
     RESOLVE = enum.auto()  # 1 / (1 - a), and the largest a so far to row b
 
 
+#: Operations of one row and of three; all others read two. Some read their target, too.
+ONE = {Operation[n] for n in ("COPY", "NEGATIVE", "GAIN", "LOSE", "ABS", "SQRT", "EXP", "LOG")}
+THREE = {Operation[n] for n in ("FUSED", "PRODUCT", "CLIP", "WHERE")}
+INTO = {Operation[n] for n in ("GAIN", "LOSE", "SINCE")}
+
+
 @inline
 def least(x: float, y: float) -> float:
     """Return the smaller number, nan if one is."""

@@ -57,7 +57,7 @@ def digested(values, brackets, draws, above=()):
     for first in range(draws.start, draws.stop, 192):
         some = values[:, first : min(first + 192, draws.stop)]
         buffer = Buffer(*layout, some.shape[1])
-        buffer.results["x"][...] = some
+        buffer.rows[0][...] = some
         buffer.add_up()
         found.add(buffer.rows)
     assert found.stop == draws.stop

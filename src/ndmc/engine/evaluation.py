@@ -8,6 +8,7 @@ built outside.
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ndmc.engine.audit import Audit
+from ndmc.engine.instructions import Places
 from ndmc.engine.row_code import RowCode, compile_rows
+from ndmc.engine.sharing import shared
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.swaps import Swaps, swaps_of
 from ndmc.engine.tile_width import tile_width
@@ -29,7 +32,7 @@ from ndmc.plan.steps import Plan
 from ndmc.typing import Floats
 from ndmc_kernels.rows import EMIT, ROUND
 
-__all__ = ["Witness", "check_seed", "code_of", "evaluate", "fill", "measure", "swaps"]
+__all__ = ["Witness", "alike", "check_seed", "code_of", "evaluate", "fill", "measure", "swaps"]
 
 #: Arrays [cell, draw], float32 or float64, by the outputs whose cells they hold one after another.
 _Sheets = Mapping[tuple[str, ...], npt.NDArray[Any]]
@@ -87,8 +90,10 @@ def evaluate(
         raise wrong("draws", draws, "a range of consecutive numbers, such as range(0, 1000)")
     dtype = as_precision(dtype, "dtype")
     names = tuple(output.name for output in plan.outputs)
-    sheet = np.empty((plan.cells, len(draws)), dtype)
+    which = alike(plan, names)
+    sheet = np.empty((which.max(initial=-1) + 1, len(draws)), dtype)
     fill({names: sheet}, plan, seed, draws, audit)
+    sheet = sheet if len(sheet) == plan.cells else sheet[which]
     found, first = {}, 0
     for output in plan.outputs:
         shape = plan.dims.shape(output.dims)
@@ -127,11 +132,12 @@ def fill(
 ) -> None:
     """Fill sheets with outputs as `evaluate` does, timed.
 
-    With ``bits`` results are rounded to so many bits of their mantissa. All ``witnesses`` are shown
-    each tile, with its first draw and the draws of it that are wanted.
+    Cells that are `alike` have one row. With ``bits`` results are rounded to so many bits of their
+    mantissa. All ``witnesses`` are shown each tile, with its first draw and the draws of it that
+    are wanted.
     """
     compiled = _compiled(plan)
-    targets = [(*_rows_and_scales(plan, compiled.code, names), sheets[names]) for names in sheets]
+    targets = [(*compiled.cells(names)[:2], sheets[names]) for names in sheets]
     with np.errstate(all="ignore"), compiled.tile(tile_width(plan)) as tile:
         # What is not finite is found and named by the run.
         timer.start()
@@ -177,26 +183,43 @@ def _tiles(draws: range, width: int) -> Iterator[tuple[int, slice, int]]:
         yield first, slice(start - first, stop - first), start - draws.start
 
 
-def _rows_and_scales(
-    plan: Plan, code: RowCode, names: tuple[str, ...]
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the row of every cell of some outputs, and by what it is multiplied."""
-    places = [code.names[name].reshape(-1) for name in names]
-    scales = [
-        np.full(len(some), plan.output(name).scale)
-        for name, some in zip(names, places, strict=True)
-    ]
-    return np.concatenate([np.empty(0, np.int64), *places]), np.concatenate([[], *scales])
+def alike(plan: Plan, names: tuple[str, ...]) -> Places:
+    """Return for each cell of some outputs, one after the other, in which row of a sheet it is.
+
+    In an ensemble cells that are the same in all draws have the same row.
+    """
+    return _compiled(plan).cells(names)[2]
+
+
+def _first_rows(rows: Places, scales: Floats) -> tuple[Places, Floats, Places]:
+    """Return rows with their scales, each once in the order that they come, and which each is."""
+    pairs = np.stack([rows, scales.view(np.int64)], axis=1)
+    _, first, which = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    turn = np.empty_like(order)
+    turn[order] = np.arange(len(order))
+    return rows[first[order]], scales[first[order]], turn[which.reshape(-1)]
 
 
 class _Compiled:
     """The code of a plan, and tiles that no thread uses at the moment."""
 
     def __init__(self, plan: Plan) -> None:
-        self.code = compile_rows(plan)
+        code = compile_rows(plan)
+        self.code = shared(code) if plan.gathered else code
         self.sets = 2 if plan.study else 1
         self.swaps = swaps_of(self.code, plan.study) if plan.study else None
         self._idle: list[Tile] = []
+        self._scales = {output.name: output.scale for output in plan.outputs}
+        self._members = bool(plan.gathered)
+        self.cells = functools.cache(self._cells)
+
+    def _cells(self, names: tuple[str, ...]) -> tuple[Places, Floats, Places]:
+        """Return rows of some outputs, by what they are multiplied, and which each cell has."""
+        places = [self.code.names[name].reshape(-1) for name in names]
+        rows = np.concatenate([np.empty(0, np.int64), *places])
+        scales = np.repeat([self._scales[name] for name in names], [len(some) for some in places])
+        return _first_rows(rows, scales) if self._members else (rows, scales, np.arange(len(rows)))
 
     @contextlib.contextmanager
     def tile(self, width: int) -> Iterator[Tile]:

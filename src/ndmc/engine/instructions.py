@@ -161,7 +161,8 @@ def instructions_of(operations: Places, table: Places) -> Arithmetic:
     As many as follow each other with one operation are done at once.
     """
     starts = np.flatnonzero(np.diff(operations, prepend=-1))
-    pieces = zip(operations[starts].tolist(), np.split(table, starts[1:]), strict=True)
+    segments = np.split(table, starts[1:]) if len(starts) else []
+    pieces = zip(operations[starts].tolist(), segments, strict=True)
     return _arithmetic([(operation, some) for operation, some in pieces], 0)
 
 

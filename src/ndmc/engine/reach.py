@@ -16,15 +16,10 @@ from ndmc.engine.row_code import Fed, Lives, Loop, Other, RowCode
 from ndmc.plan.steps import Before, Cohort, Profile
 from ndmc.scenario.along import ALONG
 from ndmc.scenario.expressions import BY_LABEL, EVERYWHERE, Expression
-from ndmc_kernels.operations import Operation
+from ndmc_kernels.operations import INTO, ONE, THREE
 
 #: For every row the inputs that reach it: the bits of a whole number.
 Marks = npt.NDArray[Any]
-
-#: Operations of one row and of three; all others read two. These read their target, too.
-_ONE = {Operation[n] for n in ("COPY", "NEGATIVE", "GAIN", "LOSE", "ABS", "SQRT", "EXP", "LOG")}
-_THREE = {Operation[n] for n in ("FUSED", "PRODUCT", "CLIP", "WHERE")}
-_INTO = {Operation[n] for n in ("GAIN", "LOSE", "SINCE")}
 
 
 def reached(code: RowCode, marks: Mapping[int, int]) -> Marks:
@@ -87,11 +82,11 @@ def _mark_arithmetic(call: Arithmetic, found: Marks, code: RowCode | None = None
     marks = found.tolist()
     for operation, target, a, b, c in table_of(call).tolist():
         mark = marks[a]
-        if operation not in _ONE:
+        if operation not in ONE:
             mark |= marks[b]
-        if operation in _THREE:
+        if operation in THREE:
             mark |= marks[c]
-        marks[target] = mark | marks[target] if operation in _INTO else mark
+        marks[target] = mark | marks[target] if operation in INTO else mark
     found[:] = marks
 
 

@@ -15,6 +15,7 @@ from ndmc.model import nameable, output_names
 from ndmc.plan.input_groups import resolved
 from ndmc.plan.steps import Plan
 from ndmc.runs.fitting import Fit, check_memory, fitted
+from ndmc.runs.layout import layout_of
 from ndmc.runs.options import Options
 from ndmc.runs.replay import plan_of, studied
 from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
@@ -23,7 +24,7 @@ from ndmc.scenario.output_names import nearest_output
 from ndmc.scenario.scenario import Scenario
 from ndmc.scenario.units import UnitError, parse_amount
 from ndmc.store.address import check_store_name
-from ndmc.store.series import series_of, titles_of
+from ndmc.store.series import titles_of
 from ndmc.store.spec import MOST, MOST_QUANTILES, Identity, Spec
 from ndmc.store.store import Store
 from ndmc.store.study_layout import check_study_names
@@ -121,7 +122,7 @@ def read_asked(options: Options) -> Asked:
     plan, spec = _wanted(scenario, options, targets)
     spec, fit = fitted(plan, spec, options, workers)
     for target in targets:
-        rows_wanted(target, series_of(plan, spec)[0], plan.dims)
+        rows_wanted(target, layout_of(plan, spec)[0], plan.dims)
     looked = looks(spec.draws) if targets or options.tolerance else ()
     return Asked(options, scenario, plan, spec, fit, targets, looked)
 

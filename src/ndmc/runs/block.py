@@ -11,14 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ndmc.engine.audit import Audit
-from ndmc.engine.evaluation import Witness, fill, swaps
+from ndmc.engine.evaluation import Witness, alike, fill, swaps
 from ndmc.engine.refusals import check_draws
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import RunError
 from ndmc.plan.steps import Plan
+from ndmc.runs.layout import layout_of
 from ndmc.runs.reducers import Ranks, Reducer, Squares
-from ndmc.store.brackets import Brackets, Series, Sheet, first_brackets, open_brackets
+from ndmc.store.brackets import (
+    Brackets,
+    Series,
+    Sheet,
+    first_brackets,
+    open_brackets,
+    span_of,
+)
 from ndmc.store.buffer import Buffer
 from ndmc.store.bundle import Bundle, DamagedError, pack
 from ndmc.store.digest import Digester
@@ -34,7 +42,6 @@ from ndmc.store.keys import (
 from ndmc.store.ledger import Entry, Files, Piece
 from ndmc.store.place import Place
 from ndmc.store.seal import Seal
-from ndmc.store.series import series_of
 from ndmc.store.spec import Spec
 from ndmc.store.store import Store
 from ndmc.store.view import View
@@ -88,7 +95,7 @@ class Work:
     @functools.cached_property
     def layout(self) -> tuple[list[Series], list[Sheet]]:
         """The series and their sheets."""
-        return series_of(self.plan, self.spec)
+        return layout_of(self.plan, self.spec)
 
     @functools.cached_property
     def squares(self) -> tuple[int, ...]:
@@ -211,11 +218,11 @@ class Work:
         reducers = self._reducers(digester)
         for some, buffer in self._evaluated(draws, audit, stopped, reducers):
             finite = digester.finite()
-            suspects = {n: found for n, found in buffer.results.items() if n not in finite}
+            suspects = {name: buffer.result(name) for name in buffer.names if name not in finite}
             check_draws(self.plan, audit, suspects, some)
             here = slice(some.start - draws.start, some.stop - draws.start)
             for name, values in kept.items():
-                values[..., here] = buffer.results[name]
+                values[..., here] = buffer.result(name)
         key = piece_key(draws.start, draws.stop)
         self.timer.start()
         arrays = itertools.chain.from_iterable(one.arrays() for one in reducers)
@@ -248,14 +255,15 @@ class Work:
     def _memory(self) -> tuple[list[Series], list[Sheet]]:
         """The series and their sheets, and a sheet of the outputs without percentiles."""
         series, sheets = self.layout
-        further, rows = list[Series](), 0
+        further, end, which = list[Series](), 0, alike(self.plan, self._others)
         for name in self._others:
             dims = self.plan.output(name).dims
             positions = tuple(tuple(range(size)) for size in self.plan.dims.shape(dims))
-            span = slice(rows, rows + self.plan.dims.size(dims))
-            further.append(Series(name, View(name, dims, positions), len(sheets), span))
-            rows = span.stop
-        return [*series, *further], [*sheets, Sheet(np.dtype(self.spec.dtype), rows)]
+            first, end = end, end + self.plan.dims.size(dims)
+            rows = span_of(which[first:end])
+            further.append(Series(name, View(name, dims, positions), len(sheets), rows))
+        last = Sheet(np.dtype(self.spec.dtype), int(which.max(initial=-1)) + 1)
+        return [*series, *further], [*sheets, last]
 
     @functools.cached_property
     def _others(self) -> tuple[str, ...]:

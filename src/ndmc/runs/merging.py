@@ -119,7 +119,7 @@ def _merged(work: Work, brackets: Brackets, files: Files) -> Merged:
     with _damage(work):
         merged = merge(brackets, [work.bundle(key, seal) for key, seal in files.items()])
         for number, one in enumerate(work.layout[0]):
-            wanted = (len(one.limits), one.rows.stop - one.rows.start)
+            wanted = (len(one.limits), one.size)
             if one.limits and merged.above.get(number, np.empty(0)).shape != wanted:
                 raise DamagedError(f"it does not count what is above the limits of {one.title!r}")
         return merged

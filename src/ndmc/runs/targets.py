@@ -107,7 +107,7 @@ def rows_wanted(target: Target, series: Sequence[Series], dims: Dims) -> tuple[i
         suggestion = nearest(target.name, [s.title for s in series])
         raise InputError(f"no percentiles of {target.name!r} are computed; {suggestion}", "--until")
     chosen = _chosen(target, one.view.kept, dims)
-    cells = np.arange(one.rows.start, one.rows.stop).reshape(one.view.shape)
+    cells = one.numbers.reshape(one.view.shape)
     return one.sheet, cells[np.ix_(*chosen)].reshape(-1).tolist()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +12,22 @@ import numpy as np
 
 from ndmc.store.bundle import Bundle, DamagedError, pack
 from ndmc.store.view import View
-from ndmc.typing import Array, Floats
+from ndmc.typing import Array, Floats, Integers
 
-__all__ = ["Brackets", "Series", "Sheet", "first_brackets", "open_brackets"]
+__all__ = ["Brackets", "Series", "Sheet", "first_brackets", "open_brackets", "span_of"]
+
+
+def span_of(rows: Integers) -> slice | Integers:
+    """Return rows as a slice if they follow each other: what is read so is not copied."""
+    first = int(rows[0]) if len(rows) else 0
+    if np.array_equal(rows, np.arange(first, first + len(rows))):
+        return slice(first, first + len(rows))
+    return rows
 
 
 @dataclass(frozen=True)
 class Series:
-    """A view of an output whose percentiles are wanted, and where its rows are.
+    """A view of an output whose percentiles are wanted, and where its rows are, cell by cell.
 
     Draws are counted that are ``above`` limits that are asked for, and above those that say how
     members of an ensemble ``compare``.
@@ -26,7 +36,7 @@ class Series:
     title: str
     view: View
     sheet: int
-    rows: slice
+    rows: slice | Integers
     above: tuple[float, ...] = ()
     compare: tuple[float, ...] = ()
 
@@ -34,6 +44,25 @@ class Series:
     def limits(self) -> tuple[float, ...]:
         """All that draws are counted above."""
         return self.above + self.compare
+
+    @property
+    def size(self) -> int:
+        """The number of its cells."""
+        return math.prod(self.view.shape)
+
+    @property
+    def numbers(self) -> Integers:
+        """The number of the row of each cell."""
+        rows = self.rows
+        return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+
+    @functools.cached_property
+    def distinct(self) -> tuple[slice | Integers, slice | Integers]:
+        """Its rows, each once, and which of them each cell has."""
+        if isinstance(self.rows, slice):
+            return self.rows, slice(None)
+        rows, which = np.unique(self.rows, return_inverse=True)
+        return span_of(rows), which
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 
 import numpy as np
 
@@ -14,27 +14,30 @@ __all__ = ["Buffer"]
 
 
 class Buffer:
-    """Memory for some draws: ``results`` by output [dims..., draw], and ``rows`` [row, draw].
-
-    Both are the same memory, but for the rows of sums, which `add_up` fills.
-    """
+    """Memory for some draws: ``rows`` [row, draw] of each sheet, of which `add_up` fills sums."""
 
     def __init__(self, series: Sequence[Series], sheets: Sequence[Sheet], draws: int) -> None:
         self.draws = draws
         self.rows = [np.empty((sheet.rows, draws), sheet.dtype) for sheet in sheets]
-        self.results: dict[str, Array] = {}
-        self._sums = []
-        for one in series:
-            here = self.rows[one.sheet][one.rows].reshape(*one.view.shape, draws)
-            if one.view.sums:
-                self._sums.append((one.view, here))
-            else:
-                self.results[one.view.name] = here
+        self._outputs = {one.view.name: one for one in series if not one.view.sums}
+        self._sums = [one for one in series if one.view.sums]
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The outputs."""
+        return self._outputs.keys()
+
+    def result(self, name: str) -> Array:
+        """Return an output, [dims..., draw]: copied if some of its cells have one row."""
+        return self._of(self._outputs[name])
+
+    def _of(self, one: Series) -> Array:
+        return self.rows[one.sheet][one.rows].reshape(*one.view.shape, self.draws)
 
     def add_up(self) -> None:
         """Fill the rows of sums from the results."""
-        for view, here in self._sums:
-            values = self.results[view.name]
+        for one in self._sums:
+            view, here, values = one.view, self._of(one), self.result(one.view.name)
             *others, last = sorted(map(view.dims.index, view.over), reverse=True)
             for axis in others:
                 values = _added(values, axis)

@@ -46,19 +46,20 @@ class Digester:
             _SheetDigest(sheet, edges, centre, _expected_inside(brackets.start, edges, len(draws)))
             for sheet, edges, centre in zip(sheets, brackets.edges, brackets.centres, strict=True)
         ]
-        self._above = [
-            np.zeros((len(one.limits), one.rows.stop - one.rows.start), dtype=np.int64)
-            for one in series
+        self._above: list[Integers] = [
+            np.zeros((len(one.limits), 1), dtype=np.int64) for one in series
         ]
 
     def add(self, rows: Sequence[Array]) -> None:
         """Digest the next draws, [row, draw] of each sheet."""
         for digest, values in zip(self._digests, rows, strict=True):
             digest.add(values, self.stop)
-        for one, above in zip(self.series, self._above, strict=True):
-            for n, limit in enumerate(one.limits):
-                values = rows[one.sheet][one.rows]
-                above[n] += np.count_nonzero(values > _at_most(limit, values.dtype), axis=-1)
+        for number, one in enumerate(self.series):
+            if one.limits:
+                values = rows[one.sheet][one.distinct[0]]
+                limits = (_at_most(limit, values.dtype) for limit in one.limits)
+                found = [np.count_nonzero(values > limit, axis=-1) for limit in limits]
+                self._above[number] = self._above[number] + np.array(found)
         self.stop += rows[0].shape[1]
 
     def finite(self) -> set[str]:
@@ -85,9 +86,9 @@ class Digester:
                 continue
             for number, kept in enumerate(digest.segments()):
                 yield f"kept/{n}/{number}", kept
-        for n, above in enumerate(self._above):
+        for n, (one, above) in enumerate(zip(self.series, self._above, strict=True)):
             if above.size:
-                yield f"above/{n}", above
+                yield f"above/{n}", above[:, one.distinct[1]]
 
 
 def _at_most(limit: float, dtype: np.dtype[Any]) -> Any:

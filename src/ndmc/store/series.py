@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ndmc.plan.steps import Plan
-from ndmc.store.brackets import Series, Sheet
+from ndmc.store.brackets import Series, Sheet, span_of
 from ndmc.store.comparisons import compared_at
 from ndmc.store.coordinates import summed
 from ndmc.store.spec import Spec
 from ndmc.store.variables import TOTAL
 from ndmc.store.view import View
+from ndmc.typing import Integers
 
 __all__ = ["kernels_of", "series_of", "titles_of"]
 
@@ -33,23 +34,29 @@ def titles_of(plan: Plan, names: Iterable[str]) -> dict[str, View]:
     return found
 
 
-def series_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
+def series_of(
+    plan: Plan, spec: Spec, which: Integers | None = None
+) -> tuple[list[Series], list[Sheet]]:
     """Return the series of a run and their sheets.
 
+    ``which`` says in which row of a sheet the cells of outputs are, one after the other; if nothing
+    is said each has its own.
     Sums are made in float64 from draws in the precision they are kept in, as they would be from
     stored draws, and have a sheet of their own.
     """
     found: list[Series] = []
-    rows = [0, 0]
+    ends = [0, 0]
     for title, view in titles_of(plan, spec.percentiles).items():
         sheet = int(title != view.name)
         limits = tuple(limit for other, limit in spec.exceed if other == title)
         size = int(np.prod(view.shape, dtype=np.int64))
-        span = slice(rows[sheet], rows[sheet] + size)
+        span = slice(ends[sheet], ends[sheet] + size)
+        rows = span if sheet or which is None else span_of(which[span])
         kind = "" if view.sums else plan.output(view.name).kind
-        found.append(Series(title, view, sheet, span, limits, compared_at(kind, plan.dims)))
-        rows[sheet] += size
-    sheets = [Sheet(np.dtype(spec.dtype), rows[0]), Sheet(np.dtype(np.float64), rows[1])]
+        found.append(Series(title, view, sheet, rows, limits, compared_at(kind, plan.dims)))
+        ends[sheet] += size
+    outputs = ends[0] if which is None else int(which.max(initial=-1)) + 1
+    sheets = [Sheet(np.dtype(spec.dtype), outputs), Sheet(np.dtype(np.float64), ends[1])]
     return found, sheets
 
 
