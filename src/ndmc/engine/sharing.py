@@ -6,6 +6,7 @@ that it leaves alone.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from ndmc.engine.tiles import Tile
 from ndmc.plan.samplers import Group
 from ndmc_kernels.numbering import NUMBER, UNKNOWN, ZERO, identify, needed, slots_for
 
-__all__ = ["shared"]
+__all__ = []
 
 Bytes = npt.NDArray[np.int8]
 
@@ -30,7 +31,8 @@ Mask = npt.NDArray[np.bool_]
 def shared(code: RowCode) -> RowCode:
     """Return code that computes each value once and no row that nothing reads.
 
-    Of six policies for strategic metals 64,245 of 139,401 rows are left.
+    Of six policies for strategic metals 112,004 of 210,795 lines are left, and 48,551 of 67,821
+    that check balances.
 
     Parameters
     ----------
@@ -110,8 +112,9 @@ class _Sharing:
     def _drawn(self) -> Places:
         """Return for each row the first that holds the same number, or is drawn in the same way."""
         same, known = np.arange(self.first.rows), dict[Hashable, int]()
-        for place, number in zip(*(part.tolist() for part in self.first.numbers), strict=True):
-            same[place] = known.setdefault(number, place)
+        places, numbers = self.first.numbers
+        for place, bits in zip(places.tolist(), numbers.view(np.int64).tolist(), strict=True):
+            same[place] = known.setdefault(("number", bits), place)
         how = self.first.sampling
         for source, target, count in how.cdf:
             for n in range(count):
@@ -121,10 +124,14 @@ class _Sharing:
                 about = (group.numbers[n].tobytes(), group.choices[n].tobytes())
                 key = (group.kind, int(same[group.source_of[n]]), *about)
                 same[target] = known.setdefault(key, target)
-        if self.first.conditioning is not None:
-            moved = rows_of(self.first, self.first.conditioning.parameters)
-            same[moved] = moved
+        same[self._conditioned] = self._conditioned
         return same
+
+    @functools.cached_property
+    def _conditioned(self) -> Places:
+        """The rows of parameters that are moved after they were drawn."""
+        moved = self.first.conditioning
+        return rows_of(self.first, moved.parameters if moved else ())
 
     def _known(self) -> tuple[Bytes, Bytes]:
         """Return what is known of rows before a draw is computed, and of all that follows."""
@@ -134,6 +141,7 @@ class _Sharing:
         becomes = np.where(tile.rows[:, 0] == 0.0, ZERO, NUMBER).astype(np.int8)
         places = np.concatenate([self.first.numbers[0], rows_of(self.first, self.first.fixed)])
         known[places] = becomes[places]
+        known[self._conditioned] = UNKNOWN
         return known, becomes
 
     def _held(self) -> Iterator[Places | slice]:

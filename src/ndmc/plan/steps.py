@@ -34,6 +34,7 @@ __all__ = [
     "Output",
     "Plan",
     "Profile",
+    "Program",
     "Share",
     "Step",
     "Term",
