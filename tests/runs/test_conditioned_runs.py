@@ -41,6 +41,10 @@ def whole(request, tmp_path_factory):
         return folder, contents(out), found.load()
 
 
+LONG = ["linear", pytest.param("product", marks=pytest.mark.torture)]
+
+
+@pytest.mark.parametrize("whole", LONG, indirect=True)
 def test_blocks_and_workers_change_no_bit(whole, tmp_path):
     """Other blocks, workers and threads of linear algebra give the same draws."""
     folder, _, expected = whole
@@ -75,6 +79,7 @@ def test_parts_make_one_run(whole, tmp_path):
         assert np.array_equal(found.use, expected.use)
 
 
+@pytest.mark.parametrize("whole", LONG, indirect=True)
 def test_killed_and_raised_a_run_is_the_same(whole, tmp_path):
     """Killed, resumed with fewer draws, then with all, a run ends as an undisturbed one."""
     folder, contents_of_whole, _ = whole

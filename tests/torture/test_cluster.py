@@ -286,6 +286,7 @@ def listening(pids):
     return {address.ip for address in found if address}
 
 
+@pytest.mark.torture
 def test_processes_write_what_threads_write_and_listen_on_loopback(expected, tmp_path):
     """Processes of our own leave the same store, and nothing of them is open to other machines."""
     heard, most = set(), 0

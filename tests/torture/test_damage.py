@@ -342,7 +342,13 @@ def test_damage_of_two_files_is_repaired(kinds, tmp_path):
     assert verify(open_store(out)) == []
 
 
-@pytest.mark.parametrize("key", ["ledger/block-0000000000002048", "percentiles/in_use/c/0/0/0"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ledger/block-0000000000002048",
+        pytest.param("percentiles/in_use/c/0/0/0", marks=pytest.mark.torture),
+    ],
+)
 def test_the_command_finds_and_repairs_damage(tmp_path, key):
     """``ndmc info --verify`` exits 1 and names the file, and ``--repair`` makes it good, exit 0."""
     out = tmp_path / "run.zarr"

@@ -109,6 +109,7 @@ def filled(disk, left, blocks):
         return running.result()
 
 
+@pytest.mark.torture
 def test_a_full_disk_stops_a_run_that_goes_on_when_there_is_room(disk, whole):
     """A disk that fills up ends a run in one message; with room it goes on to the same store."""
     done = filled(disk, left=300_000, blocks=6)

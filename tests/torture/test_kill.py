@@ -159,6 +159,7 @@ def test_kills_at_each_step_of_a_repair(tmp_path, undisturbed, damaged, again):
 # --- stopped --------------------------------------------------------------------------------------
 
 
+@pytest.mark.torture
 def test_a_stopped_run_says_so_in_one_line(tmp_path, undisturbed):
     """SIGTERM and Ctrl-C, once or twice, end a run soon with one line; it can be resumed."""
     whole, _ = undisturbed(SHORT)

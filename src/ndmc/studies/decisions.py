@@ -13,7 +13,7 @@ from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.steps import MEMBER
 from ndmc.store.comparisons import EVENT
 from ndmc.store.store import Store
-from ndmc.store.variables import QUANTILE, TOTAL
+from ndmc.store.variables import TOTAL
 from ndmc.studies.ensembles import folded, members_of
 from ndmc.typing import Floats
 
@@ -105,8 +105,7 @@ def _dims(found: xr.Dataset, title: str) -> list[Any]:
 
 def _own(found: xr.Dataset, title: str, select: Picks) -> xr.Dataset:
     """Return what is told of an output, of the labels that are picked, in memory."""
-    suffixes = (*_SINGLE.values(), *_BY_QUANTILE.values(), "_regret", "_by_year")
-    own = found[[title + suffix for suffix in suffixes if title + suffix in found]]
+    own = found[[title + suffix for suffix in _SUFFIXES if title + suffix in found]]
     return own.isel(_picked(found, _dims(found, title), select)).load()
 
 
@@ -118,15 +117,16 @@ def _members(
     about: Mapping[str, Any],
 ) -> dict[int, Decision]:
     """Return a cell of each member, by its position."""
-    here, cells = own.isel(where), dict[int, Decision]()
+    columns, cells = _columns(own.isel(where), about["name"]), dict[int, Decision]()
+    years = own["year"].values.tolist() if "year" in own.coords else []
     for at in sorted(range(len(members)), key=lambda at: references[at] != at):
         of = references[at]
         cells[at] = Decision(
             cell=_named(own, where),
             member=members[at],
             reference=None if of == at else cells[of],
-            **_numbers(here, about["name"], at),
-            by=_by(here, about["name"], at, about["year"]),
+            **_numbers(columns, at),
+            by=_by(columns, at, years, about["year"]),
             **about,
         )
     return cells
@@ -176,29 +176,33 @@ _SINGLE |= {"sd": "_sd", "spread": "_difference_sd"}
 _BY_QUANTILE = {"values": "", "difference": "_difference"}
 _BY_QUANTILE |= {"low": "_difference_low", "high": "_difference_high"}
 
+_SUFFIXES = (*_SINGLE.values(), *_BY_QUANTILE.values(), "_regret", "_by_year")
 
-def _numbers(here: xr.Dataset, title: str, at: int) -> dict[str, Any]:
+
+def _columns(here: xr.Dataset, title: str) -> dict[str, Floats]:
+    """Return what is told of a cell by its suffix, [member, ...]."""
+    return {
+        suffix: here[title + suffix].transpose(MEMBER, ...).values
+        for suffix in _SUFFIXES
+        if title + suffix in here
+    }
+
+
+def _numbers(columns: Mapping[str, Floats], at: int) -> dict[str, Any]:
     """Return what is told of a cell of a member."""
     single = {
-        key: float(here[title + suffix].values[at]) if title + suffix in here else math.nan
+        key: float(columns[suffix][at]) if suffix in columns else math.nan
         for key, suffix in _SINGLE.items()
     }
-    of_quantiles = {
-        key: np.asarray(here[title + suffix].transpose(QUANTILE, MEMBER).values[:, at])
-        for key, suffix in _BY_QUANTILE.items()
-    }
-    regret, middle = f"{title}_regret", len(of_quantiles["values"]) // 2
-    half = here[regret].transpose(QUANTILE, MEMBER).values[middle, at] if regret in here else np.nan
+    of_quantiles = {key: columns[suffix][at] for key, suffix in _BY_QUANTILE.items()}
+    middle = len(of_quantiles["values"]) // 2
+    half = columns["_regret"][at, middle] if "_regret" in columns else math.nan
     return single | of_quantiles | {"regret": float(half)}
 
 
-def _by(here: xr.Dataset, title: str, at: int, year: int) -> float:
+def _by(columns: Mapping[str, Floats], at: int, years: Sequence[int], year: int) -> float:
     """Return the share of draws in which an event has come by a year."""
-    name = f"{title}_by_year"
-    if name not in here:
-        return math.nan
-    years = here["year"].values.tolist()
-    return float(here[name].transpose("year", MEMBER).values[years.index(year), at])
+    return float(columns["_by_year"][at, years.index(year)]) if "_by_year" in columns else math.nan
 
 
 # --- over futures ---------------------------------------------------------------------------------
