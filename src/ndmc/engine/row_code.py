@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ndmc.dims import Dims
 from ndmc.engine.expression_rows import ExpressionRows, by_turn
 from ndmc.engine.instructions import Arithmetic, Places, Room, Writer
+from ndmc.engine.loop_rows import is_timeless, unrolled
 from ndmc.engine.sampled_rows import Drawn, Sampling, gathered
 from ndmc.plan.steps import (
     Account,
@@ -23,7 +24,6 @@ from ndmc.plan.steps import (
     March,
     Plan,
     Profile,
-    Program,
     Share,
     Step,
     Term,
@@ -32,7 +32,6 @@ from ndmc.plan.steps import (
 from ndmc.plan.study import Observed
 from ndmc.scenario.expressions import Expression
 from ndmc.typing import Floats
-from ndmc_kernels.operations import ONE, THREE, Operation
 
 __all__ = ["compile_rows"]
 
@@ -320,10 +319,10 @@ class _RowCompiler(Writer[Call]):
         return names <= self.fixed and not step.lifetime.varies
 
     def _loop(self, step: March) -> None:
-        if self.plan.gathered and is_timeless(step.program):
-            self._unrolled(step)
-            return
         program = step.program
+        if self.plan.gathered and is_timeless(program):
+            self._name_loop(step, unrolled(program, self, self.expressions))
+            return
         first = self.rows
         rows = self.take((program.rows,))
         for at, number in program.constants:
@@ -335,41 +334,6 @@ class _RowCompiler(Writer[Call]):
             self.do("copy", target, self.expressions.rows(expression, self.scratch))
         self.calls.append(Loop(step, first))
         self._name_loop(step, rows)
-
-    def _unrolled(self, step: March) -> None:
-        """Write a loop that needs no other year as arithmetic, of which members share rows."""
-        program, years = step.program, np.arange(len(self.dims.years))
-        rows = self.take((program.rows,))
-        for at, number in program.constants:
-            rows[at] = self.number(number)
-        for at, expression in program.inputs:
-            found = self.expressions.rows(expression, self.take)
-            spread = np.broadcast_to(found, self.shape(expression.dims)).reshape(-1)
-            rows[at : at + spread.size] = spread
-        for at, _ in program.gains:
-            self.do("copy", rows[at : at + 1], self.number(0.0))
-        yearly = {
-            at: self.take(years.shape) for _, at, stride in program.yearly[:, :3] if not stride
-        }
-        for line in program.once:
-            self._loop_line(line[0], *(rows[at : at + 1] for at in line[1::2]))
-        for line in program.yearly:
-            pairs = zip(line[1::2], line[2::2], strict=True)
-            each = (yearly.get(at, rows[at + stride * years]) for at, stride in pairs)
-            self._loop_line(line[0], *each)
-        self._name_loop(step, rows)
-
-    def _loop_line(self, operation: int, target: Places, a: Places, b: Places, c: Places) -> None:
-        if operation == Operation.RESOLVE:
-            one = self.number(1.0)
-            left = self.take(a.shape)
-            self.do("subtract", left, one, a)
-            self.do("divide", target, one, left)
-            for n in range(a.size):
-                self.do("max", b[n : n + 1], a[n : n + 1], b[n : n + 1])
-            return
-        reads = 1 if operation in ONE else 3 if operation in THREE else 2
-        self.do(Operation(operation).name, target, *(a, b, c)[:reads])
 
     def _name_loop(self, step: March, rows: Places) -> None:
         """Note where a loop has what it computes."""
@@ -443,17 +407,6 @@ class _RowCompiler(Writer[Call]):
         value = self.spread(self.expressions.rows(before, self.scratch), before.dims, cells)
         for where, rows in self._summands(value, cells, wants):
             self.do("gain", within(net[..., 0], where), rows)
-
-
-def is_timeless(program: Program) -> bool:
-    """Whether a loop is solved within each year, from nothing that another year has written."""
-    years = {Operation.LAG, Operation.RECALL}
-    later = {at for _, at, stride in program.yearly[:, :3].tolist() if not stride}
-    for operation, target, _, *pairs in program.yearly.tolist():
-        if operation in years or any(at in later for at in pairs[::2] if at != target):
-            return False
-        later.discard(target)
-    return True
 
 
 def within(places: Places, where: Where) -> Places:
