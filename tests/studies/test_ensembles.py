@@ -13,6 +13,7 @@ from ndmc.runs.additions import grown
 from ndmc.runs.ensemble_options import EnsembleOptions
 from ndmc.runs.run import finish
 from ndmc.store.opening import open_store
+from ndmc.studies.decisions import decisions
 from ndmc.studies.ensembles import compared, prepared
 
 #: Events that some draws never see, and a variant that says the same in other words.
@@ -249,3 +250,22 @@ def test_what_drives_a_difference_is_known(tmp_path):
     assert 0.95 < float(shares.sum()) < 1.1
     assert float(shares.sel(group="lifetime_scale")) > 0.4
     assert "lifetime_scale" in found.measure_first
+
+
+def test_rounding_alone_is_told_as_a_tie(tiny, tmp_path):
+    """Differences that no balance could tell from 0 are kept as they are, and told as nothing."""
+    text = (tiny / "scenario.yaml").read_text()
+    rounded = "  rounded: {set: {parameters.content: x1.00000000000001}}\n  same:"
+    (tiny / "scenario.yaml").write_text(text.replace("  same:", rounded, 1))
+    policies, goals = ["base", "rounded", "grown"], {"in_use": "less"}
+    entry = {"policies": policies, "outputs": ["in_use"], "goals": goals}
+    store = asked(tiny, 300, tmp_path / "run.zarr", entry)
+    share = compared(store).in_use_total_more.sel(policy="rounded").isel(year=-1)
+    assert share > 0.5
+    base, one, other = decisions(store)
+    assert base.reference is None
+    assert (one.less, one.more, one.better, one.spread) == (0, 0, 0, 0)
+    assert not np.any([one.difference, one.low, one.high])
+    assert np.isnan(one.saved(base))
+    assert other.name == one.name
+    assert other.less + other.more > 0.5

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndmc.engine.audit import LIMIT
 from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.plan.steps import MEMBER
 from ndmc.store.comparisons import EVENT
@@ -176,7 +177,10 @@ _SINGLE |= {"sd": "_sd", "spread": "_difference_sd"}
 _BY_QUANTILE = {"values": "", "difference": "_difference"}
 _BY_QUANTILE |= {"low": "_difference_low", "high": "_difference_high"}
 
-_SUFFIXES = (*_SINGLE.values(), *_BY_QUANTILE.values(), "_regret", "_by_year")
+#: The lowest and the highest difference of all draws.
+_ENDS = ("_difference_min", "_difference_max")
+
+_SUFFIXES = (*_ENDS, *_SINGLE.values(), *_BY_QUANTILE.values(), "_regret", "_by_year")
 
 
 def _columns(here: xr.Dataset, title: str) -> dict[str, Floats]:
@@ -197,7 +201,21 @@ def _numbers(columns: Mapping[str, Floats], at: int) -> dict[str, Any]:
     of_quantiles = {key: columns[suffix][at] for key, suffix in _BY_QUANTILE.items()}
     middle = len(of_quantiles["values"]) // 2
     half = columns["_regret"][at, middle] if "_regret" in columns else math.nan
-    return single | of_quantiles | {"regret": float(half)}
+    found = single | of_quantiles | {"regret": float(half)}
+    return found | _tied(found) if _is_rounding(columns, at) else found
+
+
+def _is_rounding(columns: Mapping[str, Floats], at: int) -> bool:
+    """Whether no draw differs from the reference by more than a balance may be off."""
+    most = max(float(abs(columns[suffix][at])) for suffix in _ENDS)
+    return 0.0 < most <= LIMIT * float(np.abs(columns[""][at]).max())
+
+
+def _tied(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a member that does as its reference in all draws."""
+    nothing = {key: np.zeros_like(found[key]) for key in ("difference", "low", "high")}
+    better = found["better"] if math.isnan(found["better"]) else 0.0
+    return nothing | {"less": 0.0, "more": 0.0, "better": better, "spread": 0.0}
 
 
 def _by(columns: Mapping[str, Floats], at: int, years: Sequence[int], year: int) -> float:
