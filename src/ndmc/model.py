@@ -155,7 +155,7 @@ def compared_outputs(scenario: Scenario, outputs: Iterable[str] | None) -> tuple
         for name in (one for one in asked if one not in known):
             mistakes.add([InputError(f"nothing is named {name!r}; {nearest(name, known)}", "-v")])
     plan = _alone(scenario.members[0], asked, whole=False, memory=Memory())
-    check_goals(plan, ensemble.goals)
+    check_goals(plan, ensemble.goals, ensemble.places.get("goals", "goals"))
     wanted = wanted_of(ensemble, ())
     found = [
         one

@@ -113,7 +113,7 @@ WRONG = {
     "{}": "it is empty",
     "{policies: [base], reference: other}": "the reference 'other' is no policy",
     "{policies: [base], futures: [base], weights: {base: 0.5}}": "weights sum to 0.5",
-    "{policies: [base], futures: [base], weights: {base: -1}}": "the weight -1.0 is negative",
+    "{policies: [base], futures: [base], weights: {base: -1}}": "weight -1.0 of 'base' is negative",
     "{policies: [base], weights: {base: 1}}": "weights are of futures, and none are named",
     "{policies: [base], futures: [base], weights: {other: 1}}": "'other' is no future",
     "{policies: [base], outputs: [nope]}": "'nope' is no flow, stock or indicator",
@@ -130,8 +130,12 @@ WRONG = {
     "{policies: [base], cascade: [more]}": "policies and a cascade",
     "{policies: [base, more], levers: {collection: [4, 5]}}": "'collection' is set by a variant",
     "{policies: [more], futures: [less]}": "both set 'parameters.collection.value'",
-    "{policies: [base, short]}": "it has other years than 'base'",
-    "{rows: [{shape: 2}, {policy: base}]}": "rows have other columns",
+    "{policies: [base, short]}": "'short' has the years 2001..2003, 'base' has 2001..2004",
+    "{rows: [{shape: 2}, {policy: base}]}": "row 2 has the columns policy, the first has shape",
+    "{policies: {'': [], base: []}}": "'' is no name of a policy",
+    "{policies: {more | less: [more]}}": "'more | less' is no name of a policy",
+    "{policies: [base, tonnes], outputs: [share]}": "'share' has unit 1 in 'tonnes', % in 'base'",
+    "{policies: [more], futures: [more]}": "the variant 'more' is named twice",
     "{rows: ../rows.csv}": "is not in the folder",
     "{policies: [base], exceed: [nope > 3]}": "no percentiles of 'nope'",
     "{policies: [base], exceed: [in_use > 1 yr]}": "cannot be compared",
@@ -142,19 +146,31 @@ VARIANTS = """variants:
   more: {set: {parameters.collection.value: 80}}
   less: {set: {parameters.collection.value: 20}}
   short: {set: {years: 2001..2003}}
+  tonnes: {set: {indicators.share.unit: "1"}}
   long_lives"""
 
 
+#: Limits are those of the option, too, which takes them all together.
+OF_AN_OPTION = [entry for entry in WRONG if "exceed" in entry]
+
+
 @pytest.mark.parametrize("entry", WRONG)
-def test_what_is_wrong_is_told_by_a_check_at_its_place(scenario, entry):
-    """With file and line where it stands in the file."""
-    folder = scenario(
-        changes={"variants:\n  long_lives": VARIANTS, "published": f"ensemble: {entry}\npublished"}
-    )
+def test_what_is_wrong_is_told_at_its_place(scenario, tmp_path, entry):
+    """With file and line where it stands in the file, by a check and when it is run."""
+    share = 'indicators:\n  share: {value: loss_rate, unit: "%"}'
+    ensemble = f"ensemble: {entry}\npublished"
+    changes = {"variants:\n  long_lives": VARIANTS, "indicators:": share, "published": ensemble}
+    folder = scenario(changes=changes)
     with pytest.raises(InputError) as told:
         ndmc.check(folder)
     assert WRONG[entry] in str(told.value)
     assert "scenario.yaml:" in str(told.value)
+    with pytest.raises(InputError) as told:
+        ndmc.ensemble(folder, 300, out=tmp_path / "run.zarr")
+    assert WRONG[entry] in str(told.value)
+    if entry not in OF_AN_OPTION:
+        assert "scenario.yaml:" in str(told.value)
+    assert not (tmp_path / "run.zarr").exists()
 
 
 @pytest.mark.parametrize(

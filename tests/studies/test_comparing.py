@@ -74,7 +74,8 @@ def test_the_command_shows_and_writes_it(runs, tmp_path):
     assert (done.code, done.err) == (0, "")
     assert "the reference is" in done.out
     assert len((tmp_path / "c.csv").read_text().splitlines()) == 3
-    assert here("compare", words[0], words[1], "-v", "nope").code == 2
+    wrong = here("compare", words[0], words[1], "-v", "nope")
+    assert (wrong.code, wrong.err.startswith("error: -v: nothing is named 'nope'; ")) == (2, True)
     shutil.copytree(runs / "now.zarr", tmp_path / "now.zarr")
     again = here("compare", runs / "now.zarr", tmp_path / "now.zarr", "-v", "in_use")
     assert again.code == 0

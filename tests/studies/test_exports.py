@@ -111,8 +111,11 @@ def test_what_has_no_years_is_left_out_of_iamc_with_a_warning(tmp_path, scenario
     """An event is a year itself."""
     folder = scenario(changes={"indicators:": "indicators:\n  half: first_year(total > 9 kt)"})
     ndmc.run(folder, 300, out=tmp_path / "run.zarr", keep=["none"])
-    with pytest.warns(StudyWarning, match="half have no years"):
+    with pytest.warns(StudyWarning, match="of half there are no years, .*; left out"):
         ndmc.export(tmp_path / "run.zarr", tmp_path / "iamc.csv")
+    with pytest.raises(InputError, match=r"of half there are no years.* such as --to long\.csv"):
+        ndmc.export(tmp_path / "run.zarr", tmp_path / "none-iamc.csv", outputs="half")
+    assert not [*tmp_path.glob("*none*")]
 
 
 @pytest.mark.parametrize(

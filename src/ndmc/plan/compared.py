@@ -85,10 +85,11 @@ class Wanted:
     """The members of an ensemble, by position, and what is wanted of them.
 
     ``reference`` is that of each, ``before`` the one before it in a cascade, -1 if there is none,
-    ``rivals`` those of the same future.
+    ``rivals`` those of the same future; ``places`` say where each is asked for.
     """
 
     labels: tuple[str, ...]
+    places: tuple[str, ...]
     reference: tuple[int, ...]
     before: tuple[int, ...]
     rivals: tuple[tuple[int, ...], ...]
@@ -107,6 +108,7 @@ def wanted_of(ensemble: Ensemble, outputs: tuple[str, ...]) -> Wanted:
     futures = [one.future for one in members]
     return Wanted(
         labels=tuple(one.label for one in members),
+        places=tuple(one.where or "ensemble" for one in members),
         reference=tuple(one.reference for one in members),
         before=tuple(one.before for one in members),
         rivals=tuple(
@@ -117,7 +119,7 @@ def wanted_of(ensemble: Ensemble, outputs: tuple[str, ...]) -> Wanted:
     )
 
 
-def check_goals(plan: Plan, goals: Mapping[str, str]) -> None:
+def check_goals(plan: Plan, goals: Mapping[str, str], where: str) -> None:
     """Refuse a word for what is better that does not fit: years are earlier, amounts less.
 
     Raises
@@ -132,7 +134,7 @@ def check_goals(plan: Plan, goals: Mapping[str, str]) -> None:
         if goal and goal not in words:
             what = "a year" if output.name in years else f"in {output.unit}"
             message = f"the goal of {output.name!r} is {goal!r}, but it is {what}"
-            raise InputError(f"{message}; write {words[0]} or {words[1]}", "ensemble.goals")
+            raise InputError(f"{message}; write {words[0]} or {words[1]}", where)
 
 
 def measures_of(output: Output, *, event: bool, wanted: Wanted) -> Iterator[Measured]:
@@ -198,13 +200,14 @@ class Compared:
     def _same(self, name: str) -> Output:
         """Return an output that all members have alike."""
         found = [plan.output(name) for plan in self.plans]
-        for label, one in zip(self.wanted.labels, found, strict=True):
+        for label, where, one in zip(self.wanted.labels, self.wanted.places, found, strict=True):
             for what in ("dims", "unit", "scale"):
                 here, first = getattr(one, what), getattr(found[0], what)
                 if here != first:
                     message = f"{name!r} has {what} {here} in {label!r}, {first} in"
-                    message = f"{message} {self.wanted.labels[0]!r}; members of an ensemble are"
-                    raise InputError(f"{message} compared cell by cell, in one unit", "ensemble")
+                    message = f"{message} {self.wanted.labels[0]!r}; members are compared cell by"
+                    hint = "cell, in one unit: give all the same, or leave it out"
+                    raise InputError(f"{message} {hint}", where)
         return found[0]
 
     # --- amounts ---------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Member:
     """One policy in one future with values of levers: a scenario of its own.
 
     ``reference`` is the position of the member it is compared with, ``before`` that of the one
-    before it in a cascade, -1 if there is none.
+    before it in a cascade, -1 if there is none. ``where`` says where it is asked for.
     """
 
     label: str
@@ -45,6 +45,7 @@ class Member:
     variant: str
     reference: int = 0
     before: int = -1
+    where: str = field(default="", compare=False)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -67,7 +68,10 @@ def clean(path: str) -> str:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members that are compared, and by what; ``entry`` says the same as it may be asked for."""
+    """Members that are compared, and by what; ``entry`` says the same as it may be asked for.
+
+    ``places`` says where goals and limits stand.
+    """
 
     members: tuple[Member, ...]
     outputs: tuple[str, ...]
@@ -75,6 +79,7 @@ class Ensemble:
     weights: Mapping[str, float]
     exceed: tuple[str, ...]
     entry: Mapping[str, Any] = field(repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_ensemble(document: Document, file: ScenarioFile, folder: Path, asked: Any) -> Ensemble:
@@ -115,10 +120,13 @@ class _Where:
     document: Document
     key: tuple[str, ...]
 
-    def error(self, message: str, *key: str | int) -> InputError:
+    def place(self, *key: str | int) -> str:
         if not self.key:
-            return InputError(message, ".".join(map(str, ("ensemble", *key))))
-        return self.document.error(message, *self.key, *key)
+            return ".".join(map(str, ("ensemble", *key)))
+        return self.document.where(*self.key, *key)
+
+    def error(self, message: str, *key: str | int) -> InputError:
+        return InputError(message, self.place(*key))
 
 
 class _Reader:
@@ -144,6 +152,7 @@ class _Reader:
             weights=weights,
             exceed=tuple(self.entry.exceed),
             entry=self._as_asked(policies, futures, weights),
+            places={key: self.where.place(key) for key in ("goals", "exceed")},
         )
 
     def _as_asked(
@@ -191,8 +200,10 @@ class _Reader:
         rows = [{name: _text(value) for name, value in row.items()} for row in given]
         for index, row in enumerate(rows):
             if row.keys() != rows[0].keys():
-                message = f"rows have other columns than the first: {', '.join(row)}"
-                raise self.where.error(message, "rows", index)
+                first, here = ", ".join(rows[0]), ", ".join(row)
+                message = f"row {index + 1} has the columns {here}, the first has {first}"
+                hint = "give all rows the same"
+                raise self.where.error(f"{message}; {hint}", "rows", index)
         return rows
 
     @property
@@ -216,6 +227,9 @@ class _Reader:
         found, named = dict[str, str](), getattr(self.entry, key)
         tabled = dict.fromkeys(row[column] for row in self._table if column in row)
         for name, given in (named or {one: one for one in tabled}).items():
+            if not name.strip() or _AND.strip() in name:
+                message = f"{name!r} is no name of a policy or a future; give it letters, without"
+                raise self.where.error(f"{message} {_AND.strip()!r}", key, name)
             texts = given.split(",") if isinstance(given, str) else given
             names = [text.strip() for text in texts if text.strip()]
             as_it_is = (BASE, _REFERENCE) if key == "futures" else (BASE,)
@@ -272,7 +286,7 @@ class _Reader:
         first = next(iter(policies))
         several = len({*futures} - {""}) > 0
         found = list[Member]()
-        for row in rows:
+        for index, row in enumerate(rows):
             policy, future = row.get("policy") or first, row.get("future") or next(iter(futures))
             for key, name, known in (("policies", policy, policies), ("futures", future, futures)):
                 if name not in known:
@@ -280,7 +294,10 @@ class _Reader:
                     raise self.where.error(message, key)
             levers = tuple((k, v) for k, v in row.items() if k not in ("policy", "future"))
             variant = ",".join(filter(None, (policies[policy], futures[future])))
-            found.append(Member("", policy, future if several else "", levers, variant))
+            where = self._place(index, policies, policy, future)
+            found.append(
+                Member("", policy, future if several else "", levers, variant, where=where)
+            )
         found = self._labelled(found)
         if self.entry.members:
             labels = [one.label for one in found]
@@ -290,6 +307,17 @@ class _Reader:
                     raise self.where.error(message, "members", index)
             found = [one for one in found if one.label in self.entry.members]
         return tuple(self._related(found))
+
+    def _place(self, row: int, policies: Mapping[str, str], policy: str, future: str) -> str:
+        """Return where a member is asked for."""
+        if self.entry.rows:
+            return self.where.place("rows", row)
+        if self.entry.levers:
+            return self.where.place("levers")
+        if self.entry.cascade:
+            return self.where.place("cascade")
+        by_policy = policies[policy] or not self.entry.futures
+        return self.where.place(*(("policies", policy) if by_policy else ("futures", future)))
 
     def _labelled(self, members: Sequence[Member]) -> list[Member]:
         """Return members with labels: of their parts those that are not the same in all."""
@@ -345,7 +373,8 @@ class _Reader:
                 message = f"{name!r} is no future; {nearest(name, futures)}"
                 raise self.where.error(message, "weights", name)
             if weight < 0:
-                raise self.where.error(f"the weight {weight} is negative", "weights", name)
+                message = f"the weight {weight} of {name!r} is negative; give a share from 0 to 1"
+                raise self.where.error(message, "weights", name)
         if not given:
             return {}
         left, others = 1 - sum(given.values()), [name for name in futures if name not in given]

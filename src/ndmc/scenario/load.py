@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ndmc.dims import Dims
-from ndmc.errors import InputError, Mistakes
+from ndmc.errors import InputError, Mistakes, shortened
 from ndmc.given import as_variant
 from ndmc.label import LabelError
 from ndmc.scenario.changes import as_texts, changed, refuse_both, varied
@@ -114,14 +114,22 @@ def with_members(scenario: Scenario, asked: str | bool | Mapping[str, Any]) -> S
     for one, loaded in zip(ensemble.members, members, strict=True):
         for dim, labels in loaded.dims.labels.items():
             if labels != members[0].dims.labels.get(dim):
-                what = "years" if dim == "year" else f"labels of {dim!r}"
-                message = f"it has other {what} than {ensemble.members[0].label!r}"
-                raise InputError(f"{message}; members are compared cell by cell", _of(one))
+                raise _other_labels(dim, one, loaded, ensemble.members[0], members[0])
     return replace(scenario, ensemble=ensemble, members=members)
 
 
-def _of(member: Member) -> str:
-    return f"member {member.label!r}"
+def _other_labels(
+    dim: str, member: Member, loaded: Scenario, first: Member, other: Scenario
+) -> InputError:
+    """Return what is wrong with a member that has other labels than the first."""
+    what = "years" if dim == "year" else f"labels of {dim!r}"
+    here, there = (
+        f"{some[0]}..{some[-1]}" if dim == "year" else shortened(map(repr, some))
+        for some in (one.dims.labels.get(dim, ("none",)) for one in (loaded, other))
+    )
+    message = f"{member.label!r} has the {what} {here}, {first.label!r} has {there}"
+    hint = "members are compared cell by cell: give all the same, or leave it out"
+    return InputError(f"{message}; {hint}", member.where)
 
 
 def _member(scenario: Scenario, document: Document, member: Member) -> Scenario:
@@ -133,8 +141,10 @@ def _member(scenario: Scenario, document: Document, member: Member) -> Scenario:
         return build(document, scenario.folder, variant, {**scenario.changes, **levers})
     except InputError as found:
         if found.where.startswith("--set "):
-            raise InputError(f"as a lever, {found.message}", _of(member)) from None
-        raise InputError(f"{found.message} (of the {_of(member)})", found.where) from None
+            message = f"as a lever of the member {member.label!r}, {found.message}"
+            raise InputError(message, member.where) from None
+        where = member.where if found.where == "--variant" else found.where
+        raise InputError(f"{found.message} (of the member {member.label!r})", where) from None
 
 
 def _whole(scenario: Scenario) -> Scenario:

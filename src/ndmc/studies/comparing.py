@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ndmc.errors import InputError
+from ndmc.errors import InputError, Mistakes, nearest
 from ndmc.given import as_names
 from ndmc.model import compared_outputs, compile_plan
 from ndmc.plan.samplers import Sampler
@@ -157,13 +157,23 @@ def _names(stores: list[Store], asked: Iterable[str] | None) -> list[str]:
     """Return the outputs that are compared."""
     first, second = (store.spec.percentiles for store in stores)
     if asked is not None:
-        return [*asked]
+        return _known(stores, [*asked])
     shared = [name for name in first if name in second]
     if not shared:
         one, other = (store.path for store in stores)
         message = f"no output has percentiles in both {one!r} and {other!r}"
         raise InputError(f"{message}; name some that both scenarios have", "-v")
     return shared
+
+
+def _known(stores: list[Store], asked: list[str]) -> list[str]:
+    """Return outputs that are asked for, which both scenarios have."""
+    first, second = ((*one.outputs, *one.parameters) for one in map(scenario_of, stores))
+    known = [name for name in first if name in second]
+    with Mistakes() as mistakes:
+        for name in (one for one in asked if one not in known):
+            mistakes.add([InputError(f"nothing is named {name!r}; {nearest(name, known)}", "-v")])
+    return asked
 
 
 def _together(scenarios: list[Scenario], labels: list[str], names: list[str]) -> Scenario:

@@ -268,7 +268,7 @@ class _Asked:
             for q, value in zip(self.quantiles, flat.tolist(), strict=True):
                 key = (head[0], f"{head[1]}|p{q * 100:g}", *head[2:])
                 rows.setdefault(key, {})[int(cell["year"])] = value
-        _warn_of(left)
+        _told(left, some=bool(rows))
         for key, values in rows.items():
             yield [*key, *(_number(values.get(year)) for year in years)]
 
@@ -318,11 +318,12 @@ class _Asked:
         """Yield a row for each draw of each series: a scenario for each draw."""
         years = self.store.dims.years
         yield [*_COLUMNS, *years]
-        left = set[str]()
+        left, some = set[str](), False
         for name, values, block, cells in self._kept():
             if "year" not in cells[0]:
                 left.add(name)
                 continue
+            some = True
             series = dict[tuple[str, ...], dict[int, int]]()
             for at, cell in enumerate(cells):
                 series.setdefault(self._named(self.store, name, cell), {})[int(cell["year"])] = at
@@ -330,7 +331,7 @@ class _Asked:
                 for n, draw in enumerate(block):
                     numbers = (values[places[y], n].item() if y in places else "" for y in years)
                     yield [head[0], f"{head[1]}|draw {draw}", *head[2:], *numbers]
-        _warn_of(left)
+        _told(left, some=some)
 
     # --- NetCDF ----------------------------------------------------------------------------------
 
@@ -369,9 +370,11 @@ def _number(value: float | None) -> Any:
     return "" if value is None or not np.isfinite(value) else value
 
 
-def _warn_of(left: set[str]) -> None:
-    if left:
-        text = (
-            f"{', '.join(sorted(left))} have no years, which IAMC's form wants; they are left out"
-        )
-        warn(text, "--to")
+def _told(left: set[str], *, some: bool) -> None:
+    """Warn of what is left out; refuse to write nothing."""
+    if not left:
+        return
+    text = f"of {', '.join(sorted(left))} there are no years, which IAMC's form wants"
+    if not some:
+        raise InputError(f"{text}; write another form, such as --to long.csv", "--to")
+    warn(f"{text}; left out", "--to")
