@@ -269,3 +269,12 @@ def test_rounding_alone_is_told_as_a_tie(tiny, tmp_path):
     assert np.isnan(one.saved(base))
     assert other.name == one.name
     assert other.less + other.more > 0.5
+
+
+def test_what_never_comes_is_no_rounding(tiny, tmp_path):
+    """A difference to never is told as one, though what is compared is infinite."""
+    entry = {"policies": ["base", "grown"], "outputs": ["full"], "goals": {"full": "later"}}
+    base, one = decisions(asked(tiny, 300, tmp_path / "run.zarr", entry))
+    assert np.isinf(base.values).any()
+    assert one.less > 0.1
+    assert one.difference.any()

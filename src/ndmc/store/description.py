@@ -18,6 +18,7 @@ from ndmc.scenario.quality import BASIC, INDICATORS
 from ndmc.scenario.scenario import Scenario
 from ndmc.store.coordinates import about_labels, further_coordinates, labels_of
 from ndmc.store.keys import INPUTS, PARAMETERS, TABLES
+from ndmc.store.layout import dims_of
 from ndmc.store.place import Place
 from ndmc.store.variables import CENTRAL, INDICATOR, QUALITY, TEXTS, Variable
 from ndmc.store.zarr_v3 import SmallArrays
@@ -37,7 +38,7 @@ def write_labels(
     """
     inputs = [output for output in kept if output.kind == "parameter"]
     used = {
-        "": {dim for output in plan.outputs for dim in output.dims},
+        "": dims_of(plan.outputs),
         PARAMETERS: {d for parameter in scenario.parameters.values() for d in parameter.dims},
     }
     if inputs:

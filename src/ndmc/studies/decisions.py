@@ -208,7 +208,8 @@ def _numbers(columns: Mapping[str, Floats], at: int) -> dict[str, Any]:
 def _is_rounding(columns: Mapping[str, Floats], at: int) -> bool:
     """Whether no draw differs from the reference by more than a balance may be off."""
     most = max(float(abs(columns[suffix][at])) for suffix in _ENDS)
-    return 0.0 < most <= LIMIT * float(np.abs(columns[""][at]).max())
+    size = float(np.abs(columns[""][at]).max())
+    return math.isfinite(size) and 0.0 < most <= LIMIT * size
 
 
 def _tied(found: Mapping[str, Any]) -> dict[str, Any]:
