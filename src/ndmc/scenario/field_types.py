@@ -270,9 +270,6 @@ Declarations = Annotated[
     dict[str, Text], BeforeValidator(_declarations, json_schema_input_type=dict[str, str | float])
 ]
 
-#: One text, or several.
-Names = Annotated[list[Text], BeforeValidator(_one_or_more, json_schema_input_type=list[str] | str)]
-
 Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
 
 Sensitivity = Annotated[

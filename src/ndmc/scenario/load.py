@@ -22,7 +22,6 @@ from ndmc.scenario.columns import check_figures
 from ndmc.scenario.declared_units import read_units
 from ndmc.scenario.document import Document
 from ndmc.scenario.ensembles import Member, read_ensemble
-from ndmc.scenario.evidence import no_evidence
 from ndmc.scenario.extending import read_extended, reread
 from ndmc.scenario.labels import is_year, read_dims
 from ndmc.scenario.mistakes import validate_document
@@ -262,7 +261,6 @@ def _read(document: Document, folder: Path, variant: str, changes: dict[str, str
         variant=variant,
         changes=changes,
     )
-    mistakes.add(no_evidence(document, file.parameters, found.figures, written.dims))
     if (groups := groups_of(found)) and file.parameters.keys() == parameters.keys():
         with mistakes.apart():
             owners(found, groups)

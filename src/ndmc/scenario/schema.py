@@ -21,7 +21,6 @@ from ndmc.scenario.field_types import (
     Method,
     Missing,
     Name,
-    Names,
     Number,
     OwnDistribution,
     Parts,
@@ -168,11 +167,6 @@ class ParameterEntry(_Entry):
         min_length=2,
         max_length=2,
         description="physical range in the parameter's unit, or any",
-    )
-    fitted_to: Names = Field(
-        [],
-        description="the published figures, by id, that its values were fitted to: no evidence",
-        examples=["Stock 2021"],
     )
     title: Line = ""
     note: Line = ""
