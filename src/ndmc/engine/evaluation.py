@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ndmc.engine.audit import Audit
 from ndmc.engine.instructions import Places
 from ndmc.engine.row_code import RowCode, compile_rows
-from ndmc.engine.sharing import shared
+from ndmc.engine.shared_rows import shared
 from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.swaps import Swaps, swaps_of
 from ndmc.engine.tile_width import tile_width

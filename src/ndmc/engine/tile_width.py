@@ -33,7 +33,7 @@ def tile_width(plan: Plan) -> int:
     width = TILE
     while width > _LEAST and sets * plan.held * width > _level_2_cache():
         width //= 2
-    times = 1.5 if plan.gathered else 2 * sets
+    times = sets * (1.5 if plan.gathered else 2)
     each = 8 * (times * plan.held + held_beside(plan))
     most = min(_BYTES, plan.memory.most // _SHARE)
     while width > least and width * each > most:

@@ -15,9 +15,9 @@ from ndmc.model import nameable, output_names
 from ndmc.plan.input_groups import resolved
 from ndmc.plan.steps import Plan
 from ndmc.runs.fitting import Fit, check_memory, fitted
-from ndmc.runs.layout import layout_of
 from ndmc.runs.options import Options
 from ndmc.runs.replay import plan_of, studied
+from ndmc.runs.sheets import sheets_of
 from ndmc.runs.targets import Target, looks, parse_target, rows_wanted
 from ndmc.scenario.load import as_scenario
 from ndmc.scenario.output_names import nearest_output
@@ -122,7 +122,7 @@ def read_asked(options: Options) -> Asked:
     plan, spec = _wanted(scenario, options, targets)
     spec, fit = fitted(plan, spec, options, workers)
     for target in targets:
-        rows_wanted(target, layout_of(plan, spec)[0], plan.dims)
+        rows_wanted(target, sheets_of(plan, spec)[0], plan.dims)
     looked = looks(spec.draws) if targets or options.tolerance else ()
     return Asked(options, scenario, plan, spec, fit, targets, looked)
 

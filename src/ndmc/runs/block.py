@@ -17,8 +17,8 @@ from ndmc.engine.stopwatch import SILENT, Timer
 from ndmc.engine.tile_width import tile_width
 from ndmc.errors import RunError
 from ndmc.plan.steps import Plan
-from ndmc.runs.layout import layout_of
 from ndmc.runs.reducers import Ranks, Reducer, Squares
+from ndmc.runs.sheets import sheets_of
 from ndmc.store.brackets import (
     Brackets,
     Series,
@@ -95,7 +95,7 @@ class Work:
     @functools.cached_property
     def layout(self) -> tuple[list[Series], list[Sheet]]:
         """The series and their sheets."""
-        return layout_of(self.plan, self.spec)
+        return sheets_of(self.plan, self.spec)
 
     @functools.cached_property
     def squares(self) -> tuple[int, ...]:

@@ -12,8 +12,8 @@ from ndmc.errors import InputError
 from ndmc.plan.memory import MACHINE, size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.forecast import memory_of
-from ndmc.runs.layout import layout_of
 from ndmc.runs.options import Options
+from ndmc.runs.sheets import sheets_of
 from ndmc.store.brackets import Sheet
 from ndmc.store.spec import GRAIN, MOST_BLOCKS, Spec, expected, how_many, largest, stages
 from ndmc_kernels.digest import LEAF
@@ -59,7 +59,7 @@ def fitted(
     whole is computed piece by piece, and after that by fewer workers. If nothing fits it is what
     needs least.
     """
-    sheets = layout_of(plan, spec)[1]
+    sheets = sheets_of(plan, spec)[1]
     for memory, some in _ways(options, workers):
         cut = spec if known else _cut(plan, spec, sheets, options, memory, some)
         for piece in _pieces(plan, cut):

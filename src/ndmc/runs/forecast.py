@@ -19,8 +19,8 @@ from ndmc.plan.memory import size_text
 from ndmc.plan.steps import Plan
 from ndmc.runs.block import MOST_PIECE, at_once
 from ndmc.runs.control import MOST
-from ndmc.runs.layout import layout_of
 from ndmc.runs.linear_fit import least_memory
+from ndmc.runs.sheets import sheets_of
 from ndmc.store.brackets import Sheet
 from ndmc.store.digest import BINS, SEGMENT, room_inside
 from ndmc.store.merged import rows_together
@@ -105,7 +105,7 @@ def estimate(
     freed
         Bytes that are removed first.
     """
-    sheets = layout_of(plan, spec)[1]
+    sheets = sheets_of(plan, spec)[1]
     passes, free = 2 if spec.counted else 1, place.free()
     seconds = _seconds_per_draw(plan, spec, workers) * (spec.draws - done) * passes
     return Estimate(

@@ -9,6 +9,6 @@ from ndmc.store.series import series_of
 from ndmc.store.spec import Spec
 
 
-def layout_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
+def sheets_of(plan: Plan, spec: Spec) -> tuple[list[Series], list[Sheet]]:
     """Return the series of a run and their sheets."""
     return series_of(plan, spec, alike(plan, spec.percentiles) if plan.gathered else None)
